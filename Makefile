@@ -1,0 +1,43 @@
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SEEDS ?= 20
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check lint types bench clean
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+$(BIN)/askwise: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Askwise needs Python 3.11 or newer; $(PYTHON) is older. Try: make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	@touch $@
+
+$(VENV)/dev: pyproject.toml $(BIN)/askwise
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[dev,parquet,embed]"
+	@touch $@
+
+demo: $(BIN)/askwise ## The spam filter challenge on real messages (about a minute)
+	$(BIN)/askwise demo --out demo
+
+test: $(VENV)/dev ## Run the tests, docs included
+	$(BIN)/python -m pytest -q
+
+lint: $(VENV)/dev ## Style
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/dev ## Types of the library
+	$(BIN)/mypy
+
+check: lint types test ## Everything that must pass: lint, types, tests
+
+bench: $(VENV)/dev ## Measure: labels to target on spam, latency in a real browser
+	$(BIN)/python benchmarks/spam.py --seeds $(SEEDS)
+	$(BIN)/python benchmarks/latency.py
+
+clean: ## Remove what make built
+	rm -rf $(VENV) demo out build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

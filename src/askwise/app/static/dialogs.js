@@ -1,0 +1,76 @@
+// Dialogs and short messages.
+
+import { $, el, icon } from "./dom.js";
+import { KEYS } from "./keys.js";
+
+/** A modal dialog; resolves with the value of the button pressed, "" when closed. */
+export function dialog({ title, body, buttons, wide = false }) {
+  return new Promise((resolve) => {
+    const box = el("dialog", { class: wide ? "wide" : "", "aria-labelledby": "dialog-title" });
+    const form = el("form", { method: "dialog" });
+    form.append(
+      el(
+        "header",
+        {},
+        el("h2", { id: "dialog-title" }, title),
+        el("button", { type: "submit", class: "ghost close", value: "", formNoValidate: true, "aria-label": "Close" }, icon("close")),
+      ),
+      el("div", { class: "dialog-body" }, ...[body].flat().filter(Boolean)),
+    );
+    if (buttons?.length) {
+      form.append(
+        el(
+          "footer",
+          {},
+          ...buttons.map(({ label, value, kind }) => el("button", { type: "submit", value, class: kind ?? "plain" }, label)),
+        ),
+      );
+    }
+    box.append(form);
+    hideToast();
+    box.addEventListener("close", () => {
+      box.remove();
+      resolve(box.returnValue);
+    });
+    box.addEventListener("click", (event) => event.target === box && box.close("")); // the backdrop
+    document.body.append(box);
+    box.showModal();
+    (box.querySelector("[autofocus]") ?? box.querySelector("footer .primary") ?? box.querySelector(".close")).focus();
+  });
+}
+
+const row = (shown, text) =>
+  el("tr", {}, el("td", {}, ...shown.split(" or ").flatMap((key, at) => [at ? " or " : "", ...combo(key)])), el("td", {}, text));
+const combo = (key) => key.split(" ").flatMap((part, at) => [at ? " " : "", el("kbd", {}, part)]);
+
+export function keyHelp(classes) {
+  const many = classes > 10;
+  const table = el(
+    "table",
+    { class: "keys" },
+    el(
+      "tbody",
+      {},
+      row(`1 or ${Math.min(classes, 9)}`.replace(" or ", " … "), "Choose the label with this number: one press answers"),
+      classes > 9 && row("0", "The tenth label"),
+      many && row("⇧ 1 … ⇧ 0".replaceAll(" … ", " or "), "The eleventh to the twentieth label (Shift and a digit)"),
+      ...KEYS.map(({ shown, text }) => row(shown, text)),
+    ),
+  );
+  return dialog({ title: "Keys", body: [table, el("p", { class: "small" }, "Keys do nothing while you type in a field.")], wide: true });
+}
+
+/** A sentence at the foot of the page for five seconds, with one button at most. */
+export function toast(text, { button, act, bad = false, time = 5000 } = {}) {
+  const note = el("div", { class: bad ? "toast bad" : "toast" }, el("span", { dir: "auto" }, text));
+  if (button) {
+    note.append(
+      el("button", { type: "button", class: "link", onclick: () => (note.remove(), act()) }, button),
+    );
+  }
+  $("toasts").replaceChildren(note); // the last one counts; a pile of them hides the work
+  clearTimeout(toast.timer);
+  toast.timer = setTimeout(() => note.remove(), time);
+}
+
+export const hideToast = () => $("toasts").replaceChildren();

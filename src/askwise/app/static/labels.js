@@ -1,0 +1,176 @@
+// The label buttons, with the search field of long lists.
+
+import { $, el, hue, icon, percent } from "./dom.js";
+import { labelKey } from "./keys.js";
+
+/** A name that may break after its own separators. */
+const breakable = (name) => name.split(/(?<=[_/.:-])/).flatMap((part, at) => (at ? [el("wbr"), part] : [part]));
+
+const MANY = 10; // more labels than this show the search field at all times
+
+/** Buttons for `classes`; `choose(label)` answers, `add(name)` makes a new class and answers with it. */
+export class Labels {
+  constructor({ choose, add }) {
+    this.choose = choose;
+    this.add = add;
+    this.classes = [];
+    this.buttons = new Map();
+    this.marked = 0;
+    this.sure = false; // Enter was pressed once on "add"
+    this.searching = false;
+    this.likely = el("div", { class: "likely" });
+    this.grid = el("div", { class: "grid" });
+    this.extra = el("button", { type: "button", class: "label new", onclick: () => this.enter(this.extra) });
+    $("labels").append(this.likely, this.grid);
+    this.input = $("search");
+    this.input.addEventListener("input", () => this.filter());
+    this.input.addEventListener("keydown", (event) => this.key(event));
+    this.input.addEventListener("blur", () => this.classes.length <= MANY && !this.input.value && this.close());
+  }
+
+  get many() {
+    return this.classes.length > MANY;
+  }
+
+  hueOf(label) {
+    const at = this.classes.indexOf(label);
+    return at < 0 ? null : hue(at);
+  }
+
+  /** New classes: build the buttons. */
+  set(classes) {
+    if (classes.length === this.classes.length && classes.every((name, at) => name === this.classes[at])) return;
+    this.classes = [...classes];
+    this.buttons = new Map(classes.map((name, at) => [name, this.button(name, labelKey(at), hue(at))]));
+    this.grid.replaceChildren(...this.buttons.values(), this.extra);
+    $("labels").classList.toggle("many", this.many);
+    this.grid.classList.toggle("few", classes.length <= 3);
+    this.input.placeholder = this.many ? `Find one of ${classes.length} labels` : "Find a label, or type a new one";
+    this.filter();
+  }
+
+  button(name, key, angle) {
+    const button = el(
+      "button",
+      { type: "button", class: "label", title: name, onclick: (event) => this.choose(name, event) },
+      key ? el("kbd", {}, key) : el("i", { class: "dot" }),
+      el("span", { class: "name", dir: "auto" }, ...breakable(name)),
+      el("span", { class: "p" }),
+      el("i", { class: "bar" }),
+    );
+    button.style.setProperty("--h", angle);
+    return button;
+  }
+
+  /** Mark the model's guess, or nothing; `chosen` is the present answer of a revisited item. */
+  show({ suggestion, guesses, chosen, disabled }) {
+    const p = new Map(guesses);
+    for (const [name, button] of this.buttons) {
+      button.disabled = disabled;
+      button.classList.toggle("chosen", name === chosen);
+      this.decorate(button, name === suggestion, p.get(name));
+      if (name === chosen) button.setAttribute("aria-pressed", "true");
+      else button.removeAttribute("aria-pressed");
+    }
+    const likely = this.many && !disabled ? guesses.slice(0, 3) : [];
+    this.likely.hidden = !likely.length;
+    this.likely.replaceChildren(
+      ...likely.map(([name, share]) => {
+        const at = this.classes.indexOf(name);
+        const button = this.button(name, labelKey(at), hue(at));
+        this.decorate(button, name === suggestion, share);
+        return button;
+      }),
+    );
+    this.input.disabled = disabled;
+    if (this.input.value) {
+      this.input.value = "";
+      this.filter();
+    }
+  }
+
+  decorate(button, suggested, share) {
+    button.classList.toggle("suggested", suggested);
+    const known = share !== undefined;
+    button.querySelector(".p").textContent = known ? percent(share) : "";
+    button.style.setProperty("--p", known ? share : 0);
+    if (suggested) button.setAttribute("aria-description", "The model's guess");
+    else button.removeAttribute("aria-description");
+  }
+
+  open() {
+    this.searching = true;
+    this.filter();
+    this.input.focus();
+    this.input.select();
+  }
+
+  close() {
+    this.searching = false;
+    this.input.value = "";
+    this.filter();
+  }
+
+  filter() {
+    const wanted = this.input.value.trim().toLowerCase();
+    const rank = (name) => (name.toLowerCase().startsWith(wanted) ? 0 : 1);
+    this.found = this.classes.filter((name) => name.toLowerCase().includes(wanted));
+    if (wanted) this.found.sort((a, b) => rank(a) - rank(b));
+    const found = new Set(this.found);
+    for (const [name, button] of this.buttons) {
+      button.hidden = !found.has(name);
+      button.style.order = wanted ? rank(name) : "";
+    }
+    this.likely.hidden = Boolean(wanted) || !this.likely.children.length;
+    const exact = this.classes.some((name) => name.toLowerCase() === wanted);
+    this.extra.hidden = !wanted || exact;
+    this.sure = false;
+    this.extra.replaceChildren(icon("plus"), el("span", { class: "name", dir: "auto" }, `Add “${this.input.value.trim()}”`));
+    $("find").hidden = !(this.many || this.searching);
+    this.marked = 0;
+    this.mark();
+  }
+
+  /** What Enter would choose, while searching. */
+  options() {
+    return [...this.found.map((name) => this.buttons.get(name)), ...(this.extra.hidden ? [] : [this.extra])];
+  }
+
+  mark() {
+    const active = document.activeElement === this.input && this.input.value ? this.options()[this.marked] : null;
+    for (const button of [...this.buttons.values(), this.extra]) button.classList.toggle("marked", button === active);
+    active?.scrollIntoView({ block: "nearest" });
+  }
+
+  key(event) {
+    const options = this.options();
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    if (step && options.length) {
+      this.marked = (this.marked + step + options.length) % options.length;
+      this.mark();
+    } else if (event.key === "Enter" && this.input.value.trim() && options.length) {
+      this.enter(options[this.marked]);
+    } else if (event.key === "Escape") {
+      this.close();
+      $("card").focus({ preventScroll: true });
+    } else return;
+    event.preventDefault();
+    event.stopPropagation();
+  }
+
+  /** Choose an option of the search; a new label asks once more, since a typing error would become a class. */
+  enter(option) {
+    if (option !== this.extra) {
+      const name = [...this.buttons].find(([, button]) => button === option)[0];
+      this.close();
+      this.choose(name);
+    } else if (!this.sure) {
+      this.sure = true;
+      this.extra.querySelector(".name").textContent = `Press Enter again to add “${this.input.value.trim()}” and answer with it`;
+    } else {
+      const name = this.input.value.trim();
+      this.close();
+      this.add(name);
+    }
+  }
+}

@@ -1,0 +1,462 @@
+// The labeling page: keeps the open questions, turns keys into answers.
+
+import * as card from "./card.js";
+import * as finish from "./finish.js";
+import * as strip from "./history.js";
+import * as side from "./side.js";
+import * as watch from "./stopwatch.js";
+import { Refused, call } from "./api.js";
+import { dialog, hideToast, keyHelp, toast } from "./dialogs.js";
+import { $, el, icon, percent, plural, prose } from "./dom.js";
+import { KEYS, listen } from "./keys.js";
+import { Labels } from "./labels.js";
+import { Outbox } from "./outbox.js";
+
+const AHEAD = 3; // questions in the browser: the open one and two more; further ahead they would be out of date
+const SETTLE = 80; // ms in which a second press is the same press bouncing
+const POLL = 2000;
+
+const state = {
+  deck: [], // questions, the first one is on the card
+  answered: new Set(), // item and asked number of what was answered here
+  history: [], // newest first
+  looking: null, // the earlier answer on the card
+  pulse: null,
+  about: null, // what never changes
+  guess: localStorage.getItem("askwise-guess") !== "hidden",
+  gone: "", // why nothing works any more
+  ready: false, // the first questions are here
+  shownAt: 0,
+  shownKey: "",
+  heard: 0,
+};
+
+const tab = (sessionStorage["askwise-tab"] ??= crypto.randomUUID());
+/** What this tab holds, for the server: the deck, with what is answered but not yet acknowledged. */
+const hand = (sending = null) => {
+  const have = [...new Set([...state.deck, ...outbox.acts.filter((act) => act !== sending && act.verb !== "flag")].map((q) => q.item))];
+  return { tab, have: have.slice(0, 50), want: Math.min(20, AHEAD + have.length - state.deck.length) };
+};
+const keyOf = (q) => `${q.item}#${q.asked}`;
+const current = () => state.looking ?? state.deck[0] ?? null;
+const guessShown = (q) => state.guess && !q.audit && !q.revisited;
+const labels = new Labels({ choose, add: addClass });
+
+const outbox = new Outbox({
+  fill: hand,
+  done(act, reply) {
+    if (act.verb === "retract" && reply.query) replace(reply.query);
+    take(reply);
+  },
+  refused(act, error) {
+    state.history = state.history.filter((entry) => entry.key !== act.key);
+    toast(`Not saved: ${error.message}`, { bad: true, time: 15_000 });
+    ask();
+  },
+  changed: () => render(),
+});
+
+// ── questions ───────────────────────────────────────────────────────────────────────────────
+
+/** Take in what a reply holds: the pulse and further questions. */
+function take({ pulse, next }) {
+  state.heard = performance.now();
+  state.gone = "";
+  const before = state.pulse?.autolabel;
+  if (pulse) state.pulse = pulse;
+  const held = new Set(state.deck.map((q) => q.item));
+  for (const q of next ?? []) if (!held.has(q.item) && !state.answered.has(keyOf(q))) state.deck.push(q);
+  if (next) state.ready = true;
+  render();
+  if (before?.status === "checking" && state.pulse.autolabel?.status !== "checking") {
+    state.deck = [];
+    ask();
+    showOutcome();
+  }
+}
+
+/** The question as the server has it now, in the place of what was put up for it. */
+function replace(question) {
+  const at = state.deck.findIndex((q) => q.item === question.item);
+  state.answered.delete(keyOf(question));
+  if (at >= 0) state.deck[at] = question;
+  else state.deck.unshift(question);
+}
+
+async function ask() {
+  try {
+    take(await call("/api/ask", hand()));
+  } catch (error) {
+    lost(error);
+  }
+}
+
+function lost(error) {
+  state.gone = error instanceof Refused && error.status === 401 ? "key" : "server";
+  if (error instanceof Refused && error.status !== 401) toast(error.message, { bad: true });
+  render();
+}
+
+// ── answers ─────────────────────────────────────────────────────────────────────────────────
+
+/** Answer the open question (or change an earlier answer): shown at once, sent at once, acknowledged when it is saved. */
+function answer(kind, label = null) {
+  if (state.looking) {
+    change(kind, label);
+    return;
+  }
+  const question = state.deck[0];
+  if (!question || performance.now() - state.shownAt < SETTLE || state.answered.has(keyOf(question))) return;
+  state.answered.add(keyOf(question));
+  state.deck.shift();
+  const seconds = watch.seconds();
+  const entry = { item: question.item, row: question.row, text: question.text, kind, label, audit: question.audit, flag: question.flag ?? null, seconds, question };
+  state.history.unshift(entry);
+  const verb = { label: "tell", skip: "skip", unsure: "unsure" }[kind];
+  entry.key = outbox.push(verb, { item: question.item, asked: question.asked, label, seconds });
+  flash(label);
+  render();
+  const thought = !state.guess && question.suggestion && kind === "label" ? ` · the model's guess: ${question.suggestion} ${percent(question.confidence ?? 0)}` : "";
+  const done = { label: `Labeled ${label}`, skip: "Skipped", unsure: "Marked unsure" }[kind];
+  toast(done + thought, { button: "Undo (Backspace)", act: undo });
+}
+
+function change(kind, label) {
+  const entry = state.looking;
+  state.looking = null;
+  if (kind === "skip" || (kind === entry.kind && label === entry.label)) {
+    render();
+    return;
+  }
+  const newer = { ...entry, kind, label, seconds: null };
+  state.history = [newer, ...state.history.filter((other) => other !== entry)];
+  newer.key = outbox.push(kind === "unsure" ? "unsure" : "tell", { item: entry.item, asked: entry.question?.asked ?? 0, label, seconds: null });
+  flash(label);
+  render();
+  toast(`Changed from ${strip.called(entry)} to ${strip.called(newer)}`, { button: "Undo (Backspace)", act: undo });
+}
+
+/** Take back the answer on the card, else the last one: on the server too. */
+function undo() {
+  const entry = state.looking ?? state.history[0];
+  if (!entry) {
+    toast("Nothing to undo.");
+    return;
+  }
+  state.looking = null;
+  state.history = state.history.filter((other) => other !== entry);
+  const question = entry.question ?? { item: entry.item, row: entry.row, text: entry.text, asked: 0, reason: "You took your answer back.", audit: entry.audit, suggestion: null, confidence: null, guesses: [], score: null, strategy: "", round: 0 };
+  state.answered.delete(keyOf(question));
+  state.deck = [question, ...state.deck.filter((q) => q.item !== question.item)];
+  if (!outbox.cancel(entry.key)) outbox.push("retract", { item: entry.item });
+  render();
+  toast(`Took back “${strip.called(entry)}”`);
+}
+
+function choose(label, event) {
+  // A mouse click must not leave the focus on the button, where Space would press it again.
+  if (event?.detail) event.currentTarget.blur();
+  answer("label", label);
+}
+
+async function addClass(name) {
+  try {
+    take({ pulse: await call("/api/classes", { name }) });
+    answer("label", name);
+  } catch (error) {
+    toast(error.message, { bad: true });
+  }
+}
+
+async function flag(withNote) {
+  const q = current();
+  if (!q) return;
+  let note = q.flag ?? "";
+  if (withNote) {
+    const field = el("textarea", { rows: 4, maxLength: 10_000, autofocus: true, value: note, "aria-label": "Note" });
+    field.addEventListener("keydown", (event) => (event.ctrlKey || event.metaKey) && event.key === "Enter" && field.form.requestSubmit(field.form.querySelector(".primary")));
+    const value = await dialog({
+      title: "Flag with a note",
+      body: [field, el("p", { class: "small" }, "Ctrl Enter saves. Notes are in the report and in every export.")],
+      buttons: [{ label: "Cancel", value: "", kind: "plain" }, { label: "Save", value: "save", kind: "primary" }],
+    });
+    if (value !== "save") return;
+    note = field.value;
+  }
+  q.flag = note;
+  outbox.push("flag", { item: q.item, note });
+  render();
+  toast(note ? "Flagged with a note; the question stays open." : "Flagged; the question stays open.");
+}
+
+/** Walk through the earlier answers: 1 = older, -1 = newer. */
+function walk(step) {
+  const at = state.looking ? state.history.indexOf(state.looking) : -1;
+  const to = at + step;
+  visit(to < 0 ? null : (state.history[to] ?? state.looking));
+}
+
+function visit(entry) {
+  if (entry && state.deck.some((q) => q.item === entry.item)) return;
+  state.looking = entry;
+  if (entry) entry.revisited = true;
+  render();
+}
+
+function flash(label) {
+  const angle = label === null ? null : labels.hueOf(label);
+  const node = $("card");
+  node.classList.remove("flash");
+  node.style.setProperty("--h", angle ?? 225);
+  void node.offsetWidth; // restarts the animation
+  node.classList.add("flash");
+  node.focus({ preventScroll: true });
+}
+
+// ── showing ─────────────────────────────────────────────────────────────────────────────────
+
+function render() {
+  if (!state.pulse) {
+    if (state.gone) showGone();
+    return;
+  }
+  const q = current();
+  labels.set(state.pulse.classes);
+  const key = q ? `${keyOf(q)}${q.revisited ? "!" : ""}|${state.guess}|${q.reason}` : "";
+  if (!q) showEmpty();
+  else if (key !== state.shownKey) showQuestion(q);
+  state.shownKey = key;
+  const visible = q && guessShown(q);
+  const chosen = q?.revisited ? q.label : null;
+  if (state.labelKey !== `${key}|${chosen}|${state.pulse.classes.length}`) {
+    labels.show({ suggestion: visible ? q.suggestion : null, guesses: visible ? q.guesses : [], chosen, disabled: !q });
+    state.labelKey = `${key}|${chosen}|${state.pulse.classes.length}`;
+  }
+  for (const button of document.querySelectorAll("#acts button")) {
+    button.disabled = button.dataset.act === "undo" ? !state.history.length : !q || (Boolean(q.revisited) && button.dataset.act === "skip");
+  }
+  document.querySelector('[data-act="flag"]').classList.toggle("on", typeof q?.flag === "string");
+  strip.show(state.history, state.looking, (label) => labels.hueOf(label), visit);
+  const ahead = outbox.acts.filter((act) => act.verb === "tell").length;
+  side.show(state.pulse, state.history, ahead, finishing);
+  showBanner(q);
+}
+
+function showQuestion(q) {
+  const { looking } = state;
+  let { reason } = q;
+  if (looking) reason = `Your earlier answer: ${strip.called(looking)}. Choose again to change it, Esc or → goes back.`;
+  // The sentence may name the guess that was asked to be hidden.
+  else if (!state.guess && q.guesses.some(([label]) => reason.includes(label))) reason = "The model is not settled on this one; what it thinks is hidden (g shows it).";
+  const question = { ...q, reason };
+  card.show(question, { guess: state.guess });
+  if (!looking && state.timed !== keyOf(q)) {
+    state.timed = keyOf(q);
+    watch.restart();
+    scrollTo({ top: 0 });
+  }
+  state.shownAt = performance.now();
+  $("card").classList.toggle("earlier", Boolean(looking));
+  $("live").textContent = `${question.text.slice(0, 300)}. ${question.reason}`;
+}
+
+function showEmpty() {
+  const { counts } = state.pulse;
+  $("card").classList.remove("earlier");
+  if (state.gone || outbox.trouble) {
+    showGone();
+  } else if (!state.ready || outbox.waiting) {
+    card.empty({ title: "", lines: [], busy: true });
+  } else if (counts.open === 0 || counts.open === counts.unsure) {
+    const lines = [counts.auto ? `${plural(counts.labeled, "label")} by you, ${plural(counts.auto, "label")} by the model.` : "Every item has your answer."];
+    if (counts.unsure) lines.push(`${plural(counts.unsure, "item")} marked unsure.`);
+    card.empty({ title: "All done", lines, buttons: [el("button", { type: "button", class: "primary", onclick: finishing }, "Results and downloads")] });
+  } else {
+    card.empty({
+      title: "Nothing to ask right now",
+      lines: [`${plural(counts.open, "item is", "items are")} still open, but in other hands: in another tab or window, or put off a moment ago. The page asks again by itself.`],
+      busy: true,
+    });
+  }
+}
+
+function showGone() {
+  const lines = { key: ["This link is from an earlier start. Open the one that askwise printed last."] }[state.gone] ?? [
+    "The labeling server does not answer. If you stopped it, start askwise label again with the same file: it goes on where you were.",
+  ];
+  if (outbox.waiting) lines.push(`${plural(outbox.waiting, "answer is", "answers are")} waiting in this browser and will be sent when the server is back.`);
+  card.empty({ title: state.gone === "key" ? "The key does not fit" : "The server is gone", lines, buttons: [el("button", { type: "button", class: "plain", onclick: again }, "Try again")] });
+  state.shownKey = "";
+}
+
+function showBanner(q) {
+  const { autolabel } = state.pulse;
+  const waiting = outbox.waiting;
+  if (outbox.trouble || state.gone) {
+    const kept = waiting ? ` – ${plural(waiting, "answer")} waiting` : "";
+    side.banner(state.gone === "key" ? `This link no longer works${kept}` : `Offline${kept}`, { kind: "bad", button: "Try again", act: again });
+  } else if (autolabel?.status === "checking") {
+    const total = autolabel.left === null ? "" : ` / ~${autolabel.done + autolabel.left}`;
+    const number = autolabel.done + (q ? 1 : 0);
+    side.banner(`Blind check ${number}${total} · guesses are hidden · unsure counts as wrong`, { kind: "check", button: "Give up…", act: finishing });
+  } else side.banner(null);
+}
+
+function again() {
+  outbox.retry();
+  ask();
+}
+
+// ── the rest of the screen ──────────────────────────────────────────────────────────────────
+
+function setGuess(on) {
+  state.guess = on;
+  localStorage.setItem("askwise-guess", on ? "shown" : "hidden");
+  const button = $("b-guess");
+  button.replaceChildren(icon(on ? "eye" : "eye-off"), el("span", { class: "wide-only" }, on ? "Guess shown" : "Guess hidden"));
+  button.setAttribute("aria-pressed", String(on));
+  button.setAttribute("aria-label", on ? "The model's guess is shown" : "The model's guess is hidden");
+  render();
+}
+
+async function finishing() {
+  if (!state.pulse || document.querySelector("dialog[open]")) return;
+  const { pulse, about } = state;
+  if (pulse.autolabel?.status === "checking") await settle(finish.giveUp());
+  else if (pulse.counts.auto) await showOutcome();
+  else {
+    await settle(finish.start({ pulse, maxError: about.max_error, confidence: about.confidence }));
+  }
+}
+
+async function showOutcome() {
+  if (state.pulse.autolabel) await settle(finish.outcome({ pulse: state.pulse }));
+}
+
+/** After the rules of asking changed: drop the questions at hand, ask anew. */
+async function settle(change) {
+  const reply = await change;
+  if (!reply) return;
+  state.deck = [];
+  state.looking = null;
+  state.ready = false;
+  state.pulse = reply.pulse;
+  render();
+  await ask();
+  if (reply.result?.status === "refused") await finish.refused(reply.result.reason);
+}
+
+function guide() {
+  if (!state.about?.guidelines) {
+    toast("No guidelines were given (askwise label … --guidelines FILE).");
+    return;
+  }
+  const panel = $("guide");
+  if (matchMedia("(max-width: 1179px)").matches) {
+    const box = el("div", { class: "guide" });
+    box.append(prose(state.about.guidelines));
+    dialog({ title: "Guidelines", body: box, wide: true });
+  } else {
+    panel.hidden = !panel.hidden;
+    localStorage.setItem("askwise-guide", panel.hidden ? "hidden" : "shown");
+  }
+}
+
+function accept() {
+  const q = state.deck[0];
+  if (state.looking || !q) return;
+  if (q.audit) toast("On a blind check the guess stays hidden: choose a label yourself.");
+  else if (!state.guess) toast("The guess is hidden (g shows it).");
+  else if (!q.suggestion) toast("There is no guess to accept yet.");
+  else answer("label", q.suggestion);
+}
+
+const ACTS = {
+  accept,
+  skip: () => answer("skip"),
+  unsure: () => answer("unsure"),
+  undo,
+  flag: () => flag(false),
+  note: () => flag(true),
+  older: () => walk(1),
+  newer: () => walk(-1),
+  search: () => labels.open(),
+  guess: () => setGuess(!state.guess),
+  more: () => state.deck[0] && !state.looking && card.toggle(state.deck[0], state.guess),
+  guide,
+  help: () => keyHelp(state.pulse?.classes.length ?? 0),
+  escape: () => (hideToast(), visit(null)),
+};
+
+function buildActs() {
+  const shown = [
+    ["skip", "skip", "Skip"],
+    ["unsure", "unsure", "Unsure"],
+    ["flag", "flag", "Flag"],
+    ["search", "plus", "New label"],
+    ["undo", "undo", "Undo"],
+  ];
+  const keyOfAct = (name) => KEYS.find((entry) => entry.name === name);
+  $("acts").append(
+    ...shown.map(([name, image, text]) =>
+      el(
+        "button",
+        {
+          type: "button",
+          class: "act",
+          "data-act": name,
+          title: keyOfAct(name).text,
+          onclick: (event) => {
+            if (event.detail) event.currentTarget.blur();
+            ACTS[name]();
+          },
+        },
+        icon(image),
+        el("span", {}, text),
+        el("kbd", {}, keyOfAct(name).shown.split(" or ")[0]),
+      ),
+    ),
+  );
+  $("b-more").addEventListener("click", () => ACTS.more());
+  $("b-guess").addEventListener("click", () => ACTS.guess());
+  $("b-guide").addEventListener("click", guide);
+  $("b-keys").addEventListener("click", () => ACTS.help());
+  $("b-finish").addEventListener("click", finishing);
+  listen(
+    (name) => ACTS[name](),
+    (index) => index < labels.classes.length && answer("label", labels.classes[index]),
+  );
+}
+
+/** Hear from the server while nothing is sent: training state, estimate, new questions when there were none. */
+async function poll() {
+  if (!document.hidden && !outbox.waiting && performance.now() - state.heard > POLL - 300) {
+    if (!state.about) await boot();
+    else if (state.deck.length < AHEAD || state.gone) await ask();
+    else await call("/api/pulse").then((pulse) => take({ pulse }), lost);
+  }
+  setTimeout(poll, POLL);
+}
+
+async function boot() {
+  try {
+    const { pulse, history, ...about } = await call("/api/state");
+    state.about = about;
+    state.pulse = pulse;
+    state.history = history;
+    document.title = about.title ? `${about.title} · Askwise` : "Askwise";
+    $("title").textContent = about.title || "Askwise";
+    $("b-guide").hidden = !about.guidelines;
+    $("guide-text").replaceChildren(prose(about.guidelines));
+    $("guide").hidden = !about.guidelines || localStorage.getItem("askwise-guide") === "hidden";
+    outbox.open(about.session);
+    await ask();
+  } catch (error) {
+    lost(error);
+  }
+}
+
+buildActs();
+setGuess(state.guess);
+await boot();
+setTimeout(poll, POLL);

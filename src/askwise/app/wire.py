@@ -1,0 +1,97 @@
+"""What the page is sent: our records as JSON-able dicts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from askwise.core import Answer, AutoLabels, Query
+
+if TYPE_CHECKING:
+    from askwise.session import Session
+
+LONGEST = 100_000
+"""Characters of one item that are sent; nobody reads more on a screen."""
+
+
+def shown(content: Any) -> str:
+    """An item as text: texts as they are, a feature row as its numbers."""
+    if isinstance(content, str):
+        return content if len(content) <= LONGEST else content[:LONGEST] + " …"
+    if hasattr(content, "toarray"):  # one row of a sparse matrix
+        content = content.toarray().ravel()
+    if hasattr(content, "tolist"):
+        return "  ".join(f"{value:.4g}" if isinstance(value, float) else str(value) for value in content.tolist())
+    return str(content)
+
+
+def query(asked: Query) -> dict[str, Any]:
+    """One question as the page needs it; a check item never carries a guess, whatever it was given."""
+    return {
+        "item": asked.item,
+        "row": asked.row,
+        "asked": asked.asked,
+        "text": shown(asked.content),
+        "reason": asked.reason,
+        "strategy": asked.strategy,
+        "score": asked.score,
+        "round": asked.round,
+        "audit": asked.audit,
+        "suggestion": None if asked.audit else asked.suggestion,
+        "confidence": None if asked.audit else asked.confidence,
+        "guesses": [] if asked.audit else [[label, p] for label, p in asked.guesses],
+    }
+
+
+def answer(session: Session, given: Answer) -> dict[str, Any]:
+    """One earlier answer with its item, for the history strip."""
+    return {
+        "item": session.pool.ids[given.row],
+        "row": given.row,
+        "text": shown(session.pool.contents[given.row]),
+        "kind": given.kind,
+        "label": given.label,
+        "audit": given.audit,
+        "flag": given.flag,
+        "seconds": given.seconds,
+    }
+
+
+def autolabels(result: AutoLabels | None) -> dict[str, Any] | None:
+    """A certification attempt or its outcome, without the labels themselves."""
+    if result is None:
+        return None
+    certificate = result.certificate
+    return {
+        "status": result.status,
+        "reason": result.reason,
+        "labels": len(result.labels),
+        "done": result.checks_done,
+        "left": result.checks_left,
+        "deferred": result.deferred,
+        "certificate": certificate.sentence if certificate else None,
+        "void": certificate.void if certificate else "",
+    }
+
+
+def pulse(session: Session) -> dict[str, Any]:
+    """Everything on the page that changes while one labels, apart from the questions."""
+    estimate, verdict = session.estimate(), session.verdict()
+    return {
+        "classes": list(session.classes),
+        "counts": session.counts(),
+        "training": session.training,
+        "estimate": {
+            "accuracy": estimate.accuracy,
+            "low": estimate.low,
+            "high": estimate.high,
+            "sentence": estimate.sentence,
+        },
+        "verdict": {
+            "ready": verdict.ready,
+            "reason": verdict.reason,
+            "left": verdict.labels_left,
+            "range": verdict.labels_left_range,
+            "region": verdict.region,
+        },
+        "autolabel": autolabels(session.autolabel_status()),
+    }

@@ -1,0 +1,96 @@
+"""Encoders turn items into features; `get` finds one by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..core import BadInput, ContractError, Encoder, Matrix, unknown
+
+NAMES = ("tfidf", "minilm")
+"""What `get` knows by name; a folder with model.onnx and tokenizer.json works as well."""
+EMBED_PACKAGES = ("onnxruntime", "tokenizers", "onnx", "safetensors")
+
+
+def default_name() -> str:
+    """The name that `get` takes by default: "minilm" where the extra [embed] is installed, else "tfidf"."""
+    return "minilm" if all(find_spec(package) for package in EMBED_PACKAGES) else "tfidf"
+
+
+def get(encoder: Encoder | Callable[[list[Any]], Any] | str | Path | None = None) -> Encoder:
+    """An encoder by name, folder, or as given.
+
+    Args:
+        encoder: None for the default (`default_name`); "tfidf"; "minilm"; a folder with `model.onnx` and
+            `tokenizer.json`; an object with `name` and `encode`; or any callable `encode(list) -> (n, d) array`.
+
+    Returns:
+        An encoder; its `name` says which one was taken. Nothing is fetched before the first `encode`.
+
+    Raises:
+        BadInput: No such name or folder.
+        MissingExtra: A sentence encoder without the packages of [embed].
+    """
+    if encoder is None:
+        encoder = default_name()
+    if isinstance(encoder, str | Path):
+        return _by_name(encoder)
+    if isinstance(encoder, type):
+        raise BadInput(f"Got the class {encoder.__name__}; give an instance of it: {encoder.__name__}(…).")
+    if isinstance(encoder, Encoder):
+        return encoder
+    if callable(encoder):
+        return FunctionEncoder(encoder)
+    raise BadInput(
+        f"Got a {type(encoder).__name__} as encoder. Known: {', '.join(NAMES)}, a folder with model.onnx and "
+        "tokenizer.json, an object with name and encode, or a callable encode(list) -> array."
+    )
+
+
+def _by_name(name: str | Path) -> Encoder:
+    if name == "tfidf":
+        from .tfidf import TfidfEncoder
+
+        return TfidfEncoder()
+    if name == "minilm":
+        from .minilm import minilm
+
+        return minilm()
+    if Path(name).is_dir():
+        from .minilm import SentenceEncoder
+
+        return SentenceEncoder(Path(name))
+    if isinstance(name, Path) or "/" in name or "\\" in name:
+        raise BadInput(f"No folder {str(name)!r}. A sentence encoder is a folder with model.onnx and tokenizer.json.")
+    raise unknown("encoder", name, NAMES)
+
+
+class FunctionEncoder:
+    """Any callable `encode(list) -> (n, d) array or sparse matrix` as an encoder."""
+
+    def __init__(self, function: Callable[[list[Any]], Any]) -> None:
+        self.function = function
+        self.name = str(getattr(function, "__qualname__", type(function).__name__))
+        self.version = ""
+
+    def encode(self, items: Sequence[Any]) -> Matrix:
+        """(n, d) float32 features, dense or CSR; `ContractError` where the callable returns anything else."""
+        result = self.function(list(items))
+        if hasattr(result, "tocsr"):
+            features = result.tocsr().astype(np.float32)
+            values = features.data
+        else:
+            values = features = np.asarray(result, dtype=np.float32)
+        if len(features.shape) != 2 or features.shape[0] != len(items):
+            raise ContractError(
+                f"Encoder {self.name!r} returned shape {tuple(features.shape)} for {len(items)} items; "
+                f"it must return ({len(items)}, d)."
+            )
+        if not np.isfinite(values).all():
+            rows = np.flatnonzero(~np.isfinite(np.asarray(features.sum(axis=1)).ravel()))
+            raise ContractError(f"Encoder {self.name!r} returned NaN or infinity, first for item {rows[0] + 1}.")
+        return features

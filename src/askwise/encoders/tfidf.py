@@ -1,0 +1,117 @@
+"""Latent semantic analysis of TF-IDF: the text encoder that needs no download."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..core import Array, BadInput, Matrix
+
+WORD = r"(?u)\b\w+\b"
+"""One-letter words count, and there is no list of stop words: both tell spam from ham."""
+SAMPLE = 20_000
+"""Texts that the vocabulary is learned from; of a larger pool every k-th."""
+BLOCK = 20_000
+"""Texts encoded at a time, so that a million texts need no million wide sparse rows."""
+RANK = 1e-5
+"""Directions weaker than this, beside the strongest, are rounding errors."""
+NOISE = 1e-4
+"""A text whose projection is shorter than this has nothing in common with the pool but rounding errors."""
+DIGIT = re.compile(r"\d")
+
+
+def _fold(text: str) -> str:
+    """Lower case, every digit as 0: what matters is that there is a number, and how long it is."""
+    return DIGIT.sub("0", text.lower())
+
+
+class TfidfEncoder:
+    """Words (1-2-grams) beside character pieces (3-5), TF-IDF weighted, reduced to a few hundred dense features.
+
+    Learned from the pool by `fit`; later items are measured with the same vocabulary. Deterministic.
+    Sources: Salton & Buckley (1988) for the weights, Deerwester et al. (1990) for the reduction, Halko et al. (2011)
+    for the randomized decomposition.
+
+    Args:
+        dims: Features to keep, at least 2; fewer where the pool is smaller.
+    """
+
+    name = "tfidf"
+
+    def __init__(self, *, dims: int = 256) -> None:
+        if dims < 2:
+            raise BadInput(f"dims must be at least 2, got {dims}.")
+        self.dims = dims
+        self.version = f"tfidf-1-{dims}"
+        self._parts: list[Any] = []
+        self._axes: Array | None = None
+
+    def fit(self, items: Sequence[str]) -> TfidfEncoder:
+        """Learn vocabulary, weights and directions from (n,) texts, n ≥ 1."""
+        if not len(items):
+            raise BadInput("TF-IDF needs at least one text to learn its words from.")
+        step = -(-len(items) // SAMPLE)
+        sample = list(items[::step])
+        self._parts = [part for part in (_words(sample), _pieces(sample)) if part is not None]
+        self._axes = _directions(self._weigh(sample), self.dims)
+        return self
+
+    def encode(self, items: Sequence[str]) -> Matrix:
+        """(n, d) float32 features, dense, rows of length 1; all zero where nothing in a text is known.
+
+        Fits itself to `items` where `fit` was not called.
+        """
+        if self._axes is None:
+            return self.fit(items).encode(items)
+        features = np.zeros((len(items), self._axes.shape[1]), dtype=np.float32)
+        for start in range(0, len(items), BLOCK):
+            weights = self._weigh(list(items[start : start + BLOCK]))
+            features[start : start + BLOCK] = _unit_rows(weights @ self._axes)
+        return features
+
+    def _weigh(self, items: list[str]) -> Any:
+        from scipy import sparse
+
+        if not self._parts:  # a pool without a single word, or piece of one
+            return np.zeros((len(items), 1), dtype=np.float32)
+        return sparse.hstack([part.transform(items) for part in self._parts], format="csr", dtype=np.float32)
+
+
+def _directions(weights: Any, most: int) -> Array:
+    """(terms, d) orthonormal directions to project on, d ≤ `most`."""
+    from sklearn.utils.extmath import randomized_svd
+
+    dims = min(most, *weights.shape)
+    _, strength, directions = randomized_svd(weights, dims, n_iter=4, random_state=0)
+    telling = strength > RANK * strength[0]
+    telling[0] = True
+    return np.ascontiguousarray(directions[telling].T, dtype=np.float32)
+
+
+def _unit_rows(features: Array) -> Array:
+    norms = np.linalg.norm(features, axis=1, keepdims=True)
+    return np.where(norms > NOISE, features / np.maximum(norms, NOISE), np.float32(0))
+
+
+def _words(sample: list[str]) -> Any:
+    return _learn(sample, ngram_range=(1, 2), token_pattern=WORD)
+
+
+def _pieces(sample: list[str]) -> Any:
+    return _learn(sample, analyzer="char_wb", ngram_range=(3, 5))
+
+
+def _learn(sample: list[str], **options: Any) -> Any:
+    """A fitted vectorizer of terms that occur in two texts, in one where none occurs in two; None without any term."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    for min_df in (2, 1):
+        vectorizer = TfidfVectorizer(preprocessor=_fold, sublinear_tf=True, min_df=min_df, dtype=np.float32, **options)
+        try:
+            return vectorizer.fit(sample)
+        except ValueError:  # what scikit-learn raises where no term is left
+            continue
+    return None

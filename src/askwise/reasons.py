@@ -1,0 +1,62 @@
+"""Why an item was asked, in one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from askwise import strategies
+from askwise.core import AskwiseError, Label
+
+if TYPE_CHECKING:
+    from askwise.state import Ask
+
+
+def reason_for(
+    ask: Ask, *, guesses: Sequence[tuple[Label, float]], trained_on: int, check: tuple[int, int | None] | None
+) -> str:
+    """The sentence for one question.
+
+    Args:
+        ask: How it was asked.
+        guesses: The likeliest classes with probabilities, likeliest first; empty where the model must not show.
+        trained_on: Number of labels the model had.
+        check: For blind checks: (which one, how many still needed if all go well).
+    """
+    if check is not None:
+        number, needed = check
+        more = "" if needed is None else f"; {needed} more if all go well"
+        return f"Blind check {number} for the certificate: a random item from those the model would label{more}."
+    if ask.audit:
+        return "Random check item: keeps the accuracy estimate honest."
+    if ask.strategy == "volunteered":
+        return "You opened this item yourself."
+    family = _family(ask.strategy)
+    if family in ("uncertainty", "hybrid", "committee", "change") and guesses:
+        model = f"model {ask.round}, trained on {trained_on} label{'s' if trained_on != 1 else ''}"
+        name, p = guesses[0]
+        if len(guesses) == 1:
+            return f"The model gives {name} {p:.0%} ({model})."
+        other, q = guesses[1]
+        if family == "committee":
+            return f"Models that fit your labels equally well disagree here: {name} {p:.0%}, {other} {q:.0%} ({model})."
+        if family == "change":
+            return f"Your answer would change the model most: {name} {p:.0%}, {other} {q:.0%} ({model})."
+        torn = "is torn between" if p - q < 0.25 else "is least settled between"
+        return f"The model {torn} {name} {p:.0%} and {other} {q:.0%} ({model})."
+    return {
+        "coverage": "Typical of a part of the pool that has no label yet.",
+        "diversity": "Unlike anything labeled so far.",
+        "random": "Picked at random.",
+        "uncertainty": "The model is least sure about items like this one.",
+        "hybrid": "The model is least sure about items like this one.",
+        "committee": "Models that fit your labels equally well disagree here.",
+        "change": "Your answer would change the model most.",
+    }.get(family, f"Chosen by the strategy {ask.strategy}.")
+
+
+def _family(name: str) -> str:
+    try:
+        return strategies.get(name).family
+    except AskwiseError:  # a session may have used a plug-in that is not installed here
+        return ""

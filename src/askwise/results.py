@@ -1,0 +1,159 @@
+"""What a session has come to: the labeled table, the numbers of its report."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+
+from askwise import evidence
+from askwise.core import Array, Label, Report, Verdict
+from askwise.pool import Pool
+from askwise.state import State
+
+
+def counts(state: State) -> dict[str, int]:
+    """How many items, answers of each kind, check items, open items and so on."""
+    kinds = Counter(a.kind for a in state.answers.values())
+    labeled = int(state.labeled_mask.sum())
+    midnight = datetime.now().astimezone().replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
+    auto = sum(not state.labeled_mask[row] for row in state.auto)
+    return {
+        "items": state.n,
+        "labeled": state.human,
+        "given": kinds["given"],
+        "skipped": kinds["skip"],
+        "unsure": kinds["unsure"],
+        "auto": auto,
+        "open": state.n - labeled - auto,
+        "today": sum(a.kind == "label" and a.at >= midnight for a in state.answers.values()),
+        "round": state.ranking.round if state.ranking else 0,
+        "model_labels": state.points[-1].labels if state.points else 0,
+        "audits": len(state.draws),
+        "rest": int(state.rest().sum()),
+    }
+
+
+def table(state: State, pool: Pool, guesses: Sequence[Label], sure: Array) -> list[dict[str, Any]]:
+    """One record for each row of the input that loaded, in its order: original columns, then what is known.
+
+    Columns added: item, label, source (human, model, given, unsure, skip or ""), confidence (of a model's label),
+    model_guess with model_confidence (also of open items), annotator, round, probability (of a random draw),
+    model_version, flag. A name that the input uses already gets the prefix `askwise_`.
+
+    Args:
+        state: Not changed.
+        pool: The items.
+        guesses: (n,) labels guessed by the current model, "" before the first.
+        sure: (n,) their confidences, NaN where unknown.
+    """
+    version = state.ranking.round if state.ranking and state.model else None
+    taken = set(_original(pool, 0, pool.sources[0][0]))
+    found: list[tuple[int, dict[str, Any]]] = []
+    for row in range(state.n):
+        answer, auto = state.answers.get(row), state.auto.get(row)
+        known: dict[str, Any] = {
+            "item": pool.ids[row],
+            "label": None,
+            "source": "",
+            "confidence": None,
+            "model_guess": guesses[row] or None,
+            "model_confidence": None if np.isnan(sure[row]) else round(float(sure[row]), 4),
+            "annotator": None,
+            "round": None,
+            "probability": None,
+            "model_version": version,
+            "flag": state.flags.get(row),
+        }
+        if answer is not None and answer.label is not None:
+            human = answer.kind == "label"
+            known |= {
+                "label": answer.label,
+                "source": "human" if human else "given",
+                "annotator": answer.annotator if human else None,
+                "round": answer.round if human else None,
+                "probability": answer.probability,
+            }
+        elif auto is not None:
+            code, round_, confidence = auto
+            known |= {
+                "label": state.classes[code],
+                "source": "model",
+                "confidence": round(confidence, 4),
+                "model_guess": state.classes[code],
+                "round": round_,
+                "model_version": round_,
+            }
+        elif answer is not None:
+            known |= {"source": answer.kind, "annotator": answer.annotator}
+        ours = {f"askwise_{name}" if name in taken else name: value for name, value in known.items()}
+        found.extend((source, _original(pool, row, source) | ours) for source in pool.sources[row])
+    found.sort(key=lambda pair: pair[0])
+    return [record for _, record in found]
+
+
+def _original(pool: Pool, row: int, source: int) -> dict[str, Any]:
+    if pool.record is not None:
+        return dict(pool.record[source])
+    return {"text": pool.contents[row]} if pool.kind == "text" else {}
+
+
+def report(
+    state: State, title: str, verdict: Verdict, settings: dict[str, Any], problems: Sequence[str], pool: Pool
+) -> Report:
+    """The numbers of a report; `askwise.report` renders them."""
+    by_class = {name: {"human": 0, "model": 0} for name in state.classes}
+    asked: Counter[str] = Counter()
+    for answer in state.answers.values():
+        if answer.label is not None:
+            by_class[answer.label]["human"] += 1
+        if answer.kind == "label":
+            asked[answer.strategy] += 1
+    for row, (code, _, _) in state.auto.items():
+        if not state.labeled_mask[row]:
+            by_class[state.classes[code]]["model"] += 1
+    attempts = []
+    for a in state.attempts:
+        checks, wrong = evidence.progress(state, a)
+        attempts.append(
+            {
+                "number": a.number,
+                "region": len(a.order),
+                "checks": checks,
+                "wrong": wrong,
+                "alpha": a.alpha,
+                "max_error": a.max_error,
+                "confidence": a.confidence,
+                "target": a.target,
+                "outcome": "taken back" if a.taken_back else a.outcome,
+            }
+        )
+    numbers = counts(state)
+    return Report(
+        title=title,
+        created=time.time(),
+        items=state.n,
+        rows=int(state.opened["rows"]),
+        classes=tuple(state.classes),
+        counts=by_class,
+        human=state.human,
+        given=numbers["given"],
+        auto=numbers["auto"],
+        open=numbers["open"],
+        unsure=numbers["unsure"],
+        skipped=numbers["skipped"],
+        flagged=tuple((pool.ids[row], note) for row, note in sorted(state.flags.items())),
+        estimate=evidence.estimate(state, state.predictions),
+        verdict=verdict,
+        curve=tuple(state.points),
+        attempts=tuple(attempts),
+        certificates=tuple(evidence.certificates(state)),
+        asked=dict(asked),
+        seconds=state.seconds,
+        settings=settings,
+        problems=tuple(problems),
+    )

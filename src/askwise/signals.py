@@ -1,0 +1,155 @@
+"""Signals: named arrays that a learner can say of some rows."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from askwise.core import Array, BadInput, Learner, Matrix, Rows, unknown
+
+Provider: TypeAlias = Callable[[Learner | None, Matrix], Array]
+"""`(learner, X) -> array`, one entry for each row of X."""
+
+SPARSE_DIMS = 256
+"""Width of the dense view of sparse features."""
+
+
+def proba(learner: Learner | None, X: Matrix) -> Array:
+    """(n, classes) probabilities."""
+    power: Array = _power("proba", "predict_proba", learner)(X)
+    return power
+
+
+def committee(learner: Learner | None, X: Matrix) -> Array:
+    """(members, n, classes) probabilities of several models that fit the labels about equally well."""
+    members: Array = _power("committee", "predict_committee", learner)(X)
+    return members
+
+
+def mean(learner: Learner | None, X: Matrix) -> Array:
+    """(n,) predictions of a regressor."""
+    return np.asarray(_power("mean", "predict", learner)(X))
+
+
+def std(learner: Learner | None, X: Matrix) -> Array:
+    """(n,) standard deviations of a regressor's predictions."""
+    return np.asarray(_power("std", "predict_std", learner)(X))
+
+
+def embedding(learner: Learner | None, X: Matrix) -> Array:
+    """(n, d) dense rows for distances: the learner's `embed`, else the features, sparse ones projected."""
+    if learner is not None and hasattr(learner, "embed"):
+        return np.asarray(learner.embed(X))
+    return project(X) if hasattr(X, "tocsr") else np.asarray(X)
+
+
+def norm(learner: Learner | None, X: Matrix) -> Array:
+    """(n,) Euclidean length of each row as the last linear layer sees it: of `embed(X)`, else of the features."""
+    if learner is not None and hasattr(learner, "embed"):
+        X = learner.embed(X)
+    if hasattr(X, "tocsr"):
+        return np.sqrt(np.asarray(X.multiply(X).sum(axis=1), dtype=np.float64).ravel())
+    A = np.asarray(X)
+    length: Array = np.sqrt(np.einsum("ij,ij->i", A, A, dtype=np.float64))
+    return length
+
+
+_providers: dict[str, Provider] = {f.__name__: f for f in (proba, committee, mean, std, embedding, norm)}
+SUPPLIED = ("labeled", "cost", "noise")
+"""Signals that come from the caller or the engine instead of a learner."""
+
+
+def register(name: str, provider: Provider) -> None:
+    """Add a word to the vocabulary: `provider(learner, X)` returns one entry for each row of X.
+
+    Raises:
+        BadInput: the name is taken or not an identifier.
+    """
+    if not name.isidentifier():
+        raise BadInput(f"A signal is asked for by a parameter name, so {name!r} must be a Python identifier.")
+    if name in (*_providers, *SUPPLIED, "score", "k", "rng") and _providers.get(name) is not provider:
+        raise BadInput(f"There is a signal named {name!r} already; choose another name.")
+    _providers[name] = provider
+
+
+def known() -> tuple[str, ...]:
+    """Every signal's name."""
+    return (*_providers, *SUPPLIED)
+
+
+def from_learner(name: str) -> bool:
+    """Whether the signal is computed from learner and features, row by row."""
+    return name in _providers
+
+
+def compute(name: str, learner: Learner | None, X: Matrix) -> Array:
+    """The signal of some rows."""
+    if name not in _providers:
+        raise unknown("signal", name, known())
+    return _providers[name](learner, X)
+
+
+def axis(name: str) -> int:
+    """The axis that counts rows: 1 for `committee`, else 0."""
+    return 1 if name == "committee" else 0
+
+
+def needs(function: Callable[..., Any]) -> tuple[str, ...]:
+    """What a score or batch rule asks for: its parameter names, those with a default excepted."""
+    parameters = inspect.signature(function).parameters.values()
+    return tuple(p.name for p in parameters if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD))
+
+
+def noise(rows: Rows, seed: int) -> Array:
+    """(n,) uniform numbers in [0, 1), a hash of row and seed: the same whatever the shard, order or worker.
+
+    The mixing function is SplitMix64 (Steele, Lea & Flood, 2014).
+    """
+    with np.errstate(over="ignore"):
+        z = _mix(np.asarray(rows).astype(np.uint64) + _mix(np.array([seed & (2**64 - 1)], np.uint64)))
+    return (z >> np.uint64(11)).astype(np.float64) / 2**53
+
+
+def _mix(z: Array) -> Array:
+    z = z + np.uint64(0x9E3779B97F4A7C15)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return np.asarray(z ^ (z >> np.uint64(31)))
+
+
+def project(X: Matrix, dims: int = SPARSE_DIMS) -> Array:
+    """(n, dims) dense float32 view of sparse rows that keeps distances within some percent.
+
+    A very sparse random projection (Li, Hastie & Church, 2006), the same for every matrix of the same width, so that
+    rows projected apart can be compared. Matrices narrower than `dims` are returned dense as they are.
+    """
+    from scipy import sparse
+
+    d = X.shape[1]
+    if d <= dims:
+        return np.asarray(X.toarray(), dtype=np.float32)
+    rng = np.random.default_rng(d)
+    filled = max(1, round(dims / d**0.5))
+    columns = rng.integers(0, dims, (d, filled))
+    signs = rng.choice(np.array([-1, 1], np.float32), (d, filled)) / np.float32(filled**0.5)
+    R = sparse.csr_matrix((signs.ravel(), columns.ravel(), np.arange(0, d * filled + 1, filled)), shape=(d, dims))
+    out = np.empty((X.shape[0], dims), np.float32)
+    A = X.tocsr()
+    for start in range(0, len(out), 8192):
+        out[start : start + 8192] = (A[start : start + 8192] @ R).toarray()
+    return out
+
+
+def _power(signal: str, method: str, learner: Learner | None) -> Any:
+    """The learner's method behind a signal."""
+    power = getattr(learner, method, None)
+    if power is None:
+        who = "there is no fitted learner yet" if learner is None else f"{type(learner).__name__} has no {method}()"
+        raise BadInput(
+            f"The signal {signal!r} was asked for, but {who}. Use askwise.learners.adapt(estimator), which adds what "
+            f"is missing to a scikit-learn classifier, give {signal!r} yourself, or choose a strategy without it."
+        )
+    return power

@@ -1,0 +1,505 @@
+"""The state of a session: a fold of its log."""
+
+from __future__ import annotations
+
+import base64
+import json
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+from askwise.audit import UNKNOWN, UNSURE
+from askwise.core import Answer, Array, BadStore, CurvePoint, Event, Label, Rows
+from askwise.pool import Pool, Problem
+
+ITEMS_PER_EVENT = 5_000
+
+
+def pack(data: bytes) -> str:
+    """Bytes as compressed text for an event."""
+    return base64.b64encode(zlib.compress(data, 1)).decode("ascii")
+
+
+def unpack(text: str) -> bytes:
+    """The inverse of `pack`."""
+    return zlib.decompress(base64.b64decode(text))
+
+
+# ── the pool inside the log, so that a session is one file ──────────────────────────────────
+
+
+def pool_events(pool: Pool) -> Iterator[Event]:
+    """The items of a text pool as `items` events; an array pool travels as its fingerprint alone."""
+    if pool.kind != "text":
+        return
+    known = {pool.address.get(key) for key in ("text", "id")}
+    for start in range(0, len(pool), ITEMS_PER_EVENT):
+        chunk = []
+        for row in range(start, min(start + ITEMS_PER_EVENT, len(pool))):
+            extras: list[Mapping[str, Any]] = []
+            if pool.record is not None:
+                extras = [
+                    {k: v for k, v in pool.record[source].items() if k not in known} for source in pool.sources[row]
+                ]
+            kept = extras if any(extras) else None
+            chunk.append([pool.ids[row], str(pool.contents[row]), pool.sources[row], kept])
+        yield Event("items", {"start": start, "packed": pack(json.dumps(chunk, ensure_ascii=False).encode())})
+
+
+def pool_from_log(opened: Mapping[str, Any], events: Sequence[Event]) -> Pool | None:
+    """The text pool that `pool_events` wrote, or None for an array pool."""
+    if opened["kind"] != "text":
+        return None
+    address = dict(opened["pool"])
+    ids: list[str] = []
+    contents: list[str] = []
+    sources: list[list[int]] = []
+    record: dict[int, dict[str, Any]] = {}
+    for event in events:
+        if event.kind != "items":
+            continue
+        for item, content, rows, extras in json.loads(unpack(event.data["packed"])):
+            ids.append(item)
+            contents.append(content)
+            sources.append(rows)
+            for source, extra in zip(rows, extras or [{}] * len(rows), strict=True):
+                columns = {address["text"]: content} if address.get("text") else {}
+                if address.get("id"):
+                    columns[address["id"]] = item
+                record[source] = columns | extra
+    pool = Pool(
+        ids=ids,
+        contents=contents,
+        kind="text",
+        features=None,
+        sources=sources,
+        given={int(row): label for row, label in opened["given"].items()},
+        problems=[Problem(*problem) for problem in opened["problems"]],
+        address=address,
+        record=_ByRow(record) if address.get("text") else None,
+        notes=list(opened["notes"]),
+    )
+    if pool.fingerprint != opened["fingerprint"]:
+        raise BadStore("This session file is damaged: its items do not match the fingerprint written at the start.")
+    return pool
+
+
+class _ByRow(Sequence[Mapping[str, Any]]):
+    """Rows of the source that loaded, by their number there (bad rows leave holes)."""
+
+    def __init__(self, rows: Mapping[int, Mapping[str, Any]]) -> None:
+        self._rows = rows
+
+    def __len__(self) -> int:
+        return max(self._rows, default=-1) + 1
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._rows[index]
+
+
+# ── the fold ────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass
+class Draw:
+    """One uniformly random check item, as it was drawn."""
+
+    row: int
+    seq: int
+    """The `asked` event."""
+    round: int
+    """The model whose guess it checks."""
+    eligible: Array
+    """(⌈n/8⌉,) packed bits: the rows it was drawn from."""
+    confidence: float | None
+    """Of the guess, at the draw; a planning number."""
+
+
+@dataclass
+class Lease:
+    """A question that somebody has in hand."""
+
+    annotator: str
+    until: float
+    seq: int
+
+
+@dataclass
+class Ask:
+    """How a row was last asked."""
+
+    seq: int
+    annotator: str
+    round: int
+    audit: bool
+    probability: float | None
+    score: float | None
+    strategy: str
+    check: bool
+
+
+@dataclass
+class Ranking:
+    """The last ranking of the pool."""
+
+    round: int
+    trained_on: int
+    """`seq` of the newest event the model had seen."""
+    queue: list[int]
+    scores: list[float]
+    parts: list[str]
+    strategy: str
+    planned: int
+    """How many of the queue the batch rule chose together; what follows is ordered by score alone."""
+
+
+@dataclass
+class Attempt:
+    """One attempt to certify a frozen region."""
+
+    number: int
+    alpha: float
+    max_error: float
+    confidence: float
+    target: str
+    round: int
+    order: Rows
+    """The region in the random order of the checks, fixed at the freeze."""
+    position: dict[int, int]
+    seq: int
+    needed: tuple[int, ...]
+    """The plan: `needed[k]` checks certify although k of them were wrong."""
+    risk: float
+    expected_error: float
+    confidences: Array
+    """(region,) confidence of each guess, in the order of the checks."""
+    outcome: str = "open"
+    """open, certified, refused or cancelled."""
+    checks: int = 0
+    wrong: int = 0
+    reason: str = ""
+    taken_back: bool = False
+
+
+@dataclass
+class State:
+    """Everything the log says. Only `apply` changes it."""
+
+    seq: int = 0
+    opened: Mapping[str, Any] = field(default_factory=dict)
+    n: int = 0
+    classes: list[Label] = field(default_factory=list)
+    answers: dict[int, Answer] = field(default_factory=dict)
+    flags: dict[int, str] = field(default_factory=dict)
+    trail: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
+    """Annotator → (seq, row) of the answers that can be taken back, oldest first."""
+    before: dict[int, Answer | None] = field(default_factory=dict)
+    """`seq` of an answer → the answer it replaced."""
+    asks: dict[int, Ask] = field(default_factory=dict)
+    leases: dict[int, Lease] = field(default_factory=dict)
+    slots: int = 0
+    """Questions handed out while learning; decides which are check items."""
+    draws: list[Draw] = field(default_factory=list)
+    ranking: Ranking | None = None
+    predictions: Array | None = None
+    """(n,) class numbers guessed by the current model; None before the first model."""
+    past: dict[int, Array] = field(default_factory=dict)
+    """Round → predictions, for rounds that a draw or an attempt refers to."""
+    points: list[CurvePoint] = field(default_factory=list)
+    costs: list[tuple[int, float, int]] = field(default_factory=list)
+    """(human labels, projected labels to go, open items) at each ranking."""
+    attempts: list[Attempt] = field(default_factory=list)
+    auto: dict[int, tuple[int, int, float]] = field(default_factory=dict)
+    """Row → (class number, round, confidence) of labels given by the model."""
+    human: int = 0
+    seconds: float = 0.0
+    last_answer: int = 0
+    """`seq` of the newest event that changes what a model would learn."""
+    skips: dict[int, int] = field(default_factory=dict)
+    """Row → number of answers at the time it was skipped."""
+    told: int = 0
+    """`told`, `skipped` or `unsure` events so far."""
+    labeled_mask: Array = field(default_factory=lambda: np.zeros(0, bool))
+    """(n,) rows with a human label."""
+    eligible_mask: Array = field(default_factory=lambda: np.zeros(0, bool))
+    """(n,) rows that may be asked: no human label, not leased, not unsure, not auto-labeled."""
+
+    # Reading.
+
+    @property
+    def open_attempt(self) -> Attempt | None:
+        """The attempt whose checks are being answered."""
+        return self.attempts[-1] if self.attempts and self.attempts[-1].outcome == "open" else None
+
+    @property
+    def model(self) -> bool:
+        """Whether a model with guesses exists."""
+        return self.predictions is not None
+
+    def class_number(self, label: Label) -> int:
+        """Position of a label among the classes."""
+        return self.classes.index(label)
+
+    def label_of(self, row: int) -> Label | None:
+        """The human label of a row."""
+        answer = self.answers.get(row)
+        return answer.label if answer is not None and answer.kind in ("label", "given") else None
+
+    def predictions_of(self, round_: int) -> Array:
+        """(n,) class numbers that the model of a round guessed."""
+        if self.ranking is not None and self.ranking.round == round_ and self.predictions is not None:
+            return self.predictions
+        return self.past[round_]
+
+    def outcomes(self, attempt: Attempt) -> list[bool | None]:
+        """Wrong (True), right (False) or unanswered (None), in the order of the checks, up to the first gap."""
+        guesses = self.predictions_of(attempt.round)
+        found: list[bool | None] = []
+        for row in attempt.order.tolist():
+            wrong = self._wrong(row, guesses)
+            found.append(wrong)
+            if wrong is None:
+                break
+        return found
+
+    def draw_outcomes(self) -> tuple[list[Draw], list[bool | None]]:
+        """The check items up to the last answered one, with whether the model was wrong (None: passed over so far)."""
+        wrong = [self._wrong(d.row, self.predictions_of(d.round)) for d in self.draws]
+        count = max((i for i, w in enumerate(wrong, 1) if w is not None), default=0)
+        return self.draws[:count], wrong[:count]
+
+    def truth(self) -> Array:
+        """(n,) class numbers of the human labels; `audit.UNKNOWN` and `audit.UNSURE` where there is none."""
+        found = np.full(self.n, UNKNOWN, np.int32)
+        for row, answer in self.answers.items():
+            if answer.label is not None:
+                found[row] = self.class_number(answer.label)
+            elif answer.kind == "unsure":
+                found[row] = UNSURE
+        return found
+
+    def rest(self) -> Array:
+        """(n,) the items still to be decided: no human label, not unsure, not labeled by the model."""
+        found = ~self.labeled_mask
+        found[[row for row, a in self.answers.items() if a.kind == "unsure"]] = False
+        found[list(self.auto)] = False
+        return found
+
+    def _wrong(self, row: int, guesses: Array) -> bool | None:
+        answer = self.answers.get(row)
+        if answer is None or answer.kind == "skip":
+            return None
+        if answer.label is None:
+            return True  # unsure: not known to be right
+        return bool(guesses[row] != self.class_number(answer.label))
+
+    # Writing.
+
+    def apply(self, event: Event) -> None:
+        """Take one event in."""
+        handler = _HANDLERS.get(event.kind)
+        if handler is None:
+            raise BadStore(
+                f"This session holds an event {event.kind!r} that this version does not know. Upgrade Askwise."
+            )
+        handler(self, event)
+        self.seq = event.seq
+
+    def _refresh_eligible(self, row: int) -> None:
+        answer = self.answers.get(row)
+        blocked = answer is not None and answer.kind != "skip"
+        self.eligible_mask[row] = not blocked and row not in self.leases and row not in self.auto
+
+    def _set_answer(self, row: int, answer: Answer | None) -> None:
+        old = self.answers.get(row)
+        if old is not None and old.kind == "label":
+            self.human -= 1
+        if old is not None and old.seconds:
+            self.seconds -= old.seconds
+        if answer is None:
+            self.answers.pop(row, None)
+        else:
+            self.answers[row] = answer
+            self.human += answer.kind == "label"
+            self.seconds += answer.seconds or 0.0
+        self.labeled_mask[row] = answer is not None and answer.kind in ("label", "given")
+        self._refresh_eligible(row)
+
+
+def _on_opened(s: State, e: Event) -> None:
+    s.opened = e.data
+    s.n = int(e.data["n"])
+    s.classes = list(e.data["classes"])
+    s.labeled_mask = np.zeros(s.n, bool)
+    s.eligible_mask = np.ones(s.n, bool)
+    for row, label in e.data["given"].items():
+        s._set_answer(int(row), Answer(int(row), "given", label, "", e.seq, e.at))
+    s.last_answer = e.seq
+
+
+def _on_class(s: State, e: Event) -> None:
+    s.classes.append(e.data["name"])
+
+
+def _on_asked(s: State, e: Event) -> None:
+    for q in e.data["items"]:
+        row = int(q["row"])
+        audit, check = bool(q.get("audit")), bool(q.get("check"))
+        if audit and q.get("drawn", True):
+            s.draws.append(Draw(row, e.seq, int(e.data["round"]), np.packbits(s.eligible_mask), q.get("confidence")))
+            if s.predictions is not None:
+                s.past.setdefault(int(e.data["round"]), s.predictions)
+        s.slots += not check and q.get("drawn", True)
+        s.asks[row] = Ask(
+            e.seq, e.data["annotator"], int(e.data["round"]), audit, q.get("probability"), q.get("score"),
+            q.get("strategy", ""), check,
+        )  # fmt: skip
+        s.leases[row] = Lease(e.data["annotator"], float(e.data["until"]), e.seq)
+        s._refresh_eligible(row)
+
+
+def _on_released(s: State, e: Event) -> None:
+    for row in e.data["rows"]:
+        s.leases.pop(int(row), None)
+        s._refresh_eligible(int(row))
+
+
+_KINDS: dict[str, Literal["label", "skip", "unsure"]] = {"told": "label", "skipped": "skip", "unsure": "unsure"}
+
+
+def _on_answer(s: State, e: Event) -> None:
+    row, kind, annotator = int(e.data["row"]), _KINDS[e.kind], e.data["annotator"]
+    ask = s.asks.get(row)
+    s.before[e.seq] = s.answers.get(row)
+    s.trail.setdefault(annotator, []).append((e.seq, row))
+    s.leases.pop(row, None)
+    s.told += 1
+    if kind == "skip":
+        s.skips[row] = s.told
+    else:
+        s.skips.pop(row, None)
+    answer = Answer(
+        row=row,
+        kind=kind,
+        label=e.data.get("label"),
+        annotator=annotator,
+        seq=e.seq,
+        at=e.at,
+        seconds=e.data.get("seconds"),
+        round=ask.round if ask else 0,
+        probability=ask.probability if ask else None,
+        audit=bool(ask and (ask.audit or ask.check)),
+        strategy=ask.strategy if ask else "volunteered",
+        flag=s.flags.get(row),
+    )
+    s._set_answer(row, answer)
+    s.last_answer = e.seq
+
+
+def _on_flagged(s: State, e: Event) -> None:
+    s.flags[int(e.data["row"])] = e.data.get("note", "")
+
+
+def _on_retracted(s: State, e: Event) -> None:
+    row, of = int(e.data["row"]), int(e.data["of"])
+    trail = s.trail.get(e.data["annotator"], [])
+    if (of, row) in trail:
+        trail.remove((of, row))
+    current = s.answers.get(row)
+    if current is not None and current.seq == of:
+        s._set_answer(row, s.before.get(of))
+        s.skips.pop(row, None)
+    s.last_answer = e.seq
+
+
+def _on_ranked(s: State, e: Event) -> None:
+    d = e.data
+    ranking = Ranking(
+        int(d["round"]), int(d["trained_on"]), [int(r) for r in d["queue"]], list(d["scores"]), list(d["parts"]),
+        d["strategy"], int(d["planned"]),
+    )  # fmt: skip
+    if d.get("predictions") is not None:
+        change = np.frombuffer(unpack(d["predictions"]), np.int32)
+        base = s.predictions if s.predictions is not None else np.zeros(s.n, np.int32)
+        s.predictions = base ^ change
+    s.ranking = ranking
+    if "point" in d:
+        s.points.append(CurvePoint(**d["point"]))
+    if d.get("cost") is not None:
+        s.costs.append((int(d["cost"][0]), float(d["cost"][1]), int(d["cost"][2])))
+
+
+def _on_frozen(s: State, e: Event) -> None:
+    d = e.data
+    order = np.frombuffer(unpack(d["order"]), np.int64).astype(np.intp)
+    s.attempts.append(
+        Attempt(
+            number=int(d["attempt"]),
+            alpha=float(d["alpha"]),
+            max_error=float(d["max_error"]),
+            confidence=float(d["confidence"]),
+            target=d["target"],
+            round=int(d["round"]),
+            order=order,
+            position={int(r): i for i, r in enumerate(order)},
+            seq=e.seq,
+            needed=tuple(d["needed"]),
+            risk=float(d["risk"]),
+            expected_error=float(d["expected_error"]),
+            confidences=np.frombuffer(unpack(d["confidences"]), np.float32),
+        )
+    )
+    if s.predictions is None:
+        raise BadStore("This session is damaged: a region was frozen before there was a model.")
+    s.past.setdefault(int(d["round"]), s.predictions)
+
+
+def _on_closed(s: State, e: Event) -> None:
+    attempt = s.attempts[int(e.data["attempt"]) - 1]
+    attempt.outcome, attempt.reason = e.data["outcome"], e.data["reason"]
+    attempt.checks, attempt.wrong = int(e.data["checks"]), int(e.data["wrong"])
+
+
+def _on_autolabeled(s: State, e: Event) -> None:
+    attempt = s.attempts[int(e.data["attempt"]) - 1]
+    guesses = s.predictions_of(attempt.round)
+    for position in range(attempt.checks, len(attempt.order)):
+        row = int(attempt.order[position])
+        s.auto[row] = (int(guesses[row]), attempt.round, float(attempt.confidences[position]))
+        s._refresh_eligible(row)
+
+
+def _on_taken_back(s: State, e: Event) -> None:
+    attempt = s.attempts[int(e.data["attempt"]) - 1]
+    attempt.taken_back = True
+    for row in attempt.order.tolist():
+        s.auto.pop(row, None)
+        s._refresh_eligible(row)
+
+
+def _on_nothing(s: State, e: Event) -> None:
+    pass
+
+
+_HANDLERS: dict[str, Callable[[State, Event], None]] = {
+    "opened": _on_opened,
+    "items": _on_nothing,  # read by pool_from_log
+    "class_added": _on_class,
+    "asked": _on_asked,
+    "released": _on_released,
+    "told": _on_answer,
+    "skipped": _on_answer,
+    "unsure": _on_answer,
+    "flagged": _on_flagged,
+    "retracted": _on_retracted,
+    "ranked": _on_ranked,
+    "frozen": _on_frozen,
+    "closed": _on_closed,
+    "autolabeled": _on_autolabeled,
+    "taken_back": _on_taken_back,
+    "stopped": _on_nothing,
+    "exported": _on_nothing,
+}

@@ -1,0 +1,294 @@
+"""Conformance kits that a plug-in author can run on a strategy, learner, encoder or store.
+
+Each kit raises `ContractError` with the name of the check that failed, and returns nothing when all is well:
+
+    >>> from askwise import strategies, testing
+    >>> testing.check_strategy(strategies.get("margin"))
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from askwise.core import Array, Conflict, ContractError, Event, Selection, Store
+from askwise.engine import select
+from askwise.learners import SoftmaxRegression
+from askwise.strategies import Strategy, get
+
+
+def check_strategy(strategy: str | Strategy) -> None:
+    """Run a strategy through every situation a session meets.
+
+    Checked: same rows whatever the order of the candidates, chunk size, executor or float type; a read-only memory
+    map, CSR features; ties, duplicates, one class seen, no or one candidate, more rows wanted than there are; NaN from
+    the learner refused with its row; pending rows; inputs left as they were.
+
+    Raises:
+        ContractError: names the check.
+    """
+    strategy = get(strategy)
+    problem = _Problem()
+    problem.compare(strategy)
+    problem.edges(strategy)
+    problem.storage(strategy)
+    _check_nan(strategy, problem)
+    _check_same_rows(strategy, problem)
+
+
+def check_learner(make: Callable[[], Any]) -> None:
+    """Run the learners that `make()` returns through fits, refits, one class, new classes and repeated calls.
+
+    Raises:
+        ContractError: names the check.
+    """
+    problem = _Problem()
+    X, y = problem.X[problem.labeled], problem.names[problem.labeled]
+    before = X.copy()
+    learner = make()
+    learner.fit(X, y)
+    P = _check_proba("after a fit", learner, problem.X, np.unique(y))
+    _expect(np.array_equal(X, before), "fit must not change the features")
+    _expect(np.array_equal(P, learner.predict_proba(problem.X)), "the same question twice must have the same answer")
+    again = make()
+    again.fit(X, y)
+    _expect(np.allclose(P, again.predict_proba(problem.X), atol=1e-5), "the same fit twice must give the same model")
+    right = np.mean(np.asarray(learner.classes_)[P.argmax(1)] == problem.names)
+    _expect(bool(right > 0.8), f"three well separated groups must be learned, but only {right:.0%} were right")
+
+    two = np.flatnonzero(y != "c")
+    fresh = make()
+    fresh.fit(X[two], y[two])
+    _check_proba("with two classes", fresh, problem.X, np.array(["a", "b"]))
+    fresh.fit(X, y)
+    _check_proba("after a class appeared", fresh, problem.X, np.unique(y))
+    one = make()
+    one.fit(X[:3], np.array(["a", "a", "a"]))
+    P = _check_proba("with one class", one, problem.X, np.array(["a"]))
+    _expect(bool(np.allclose(P, 1)), "with one class seen its probability must be 1")
+    _expect(len(learner.predict_proba(problem.X[:0])) == 0, "no rows must give no probabilities")
+    if hasattr(learner, "predict_committee"):
+        members = np.asarray(learner.predict_committee(problem.X))
+        shape = (len(problem.X), len(learner.classes_))
+        _expect(members.ndim == 3 and members.shape[1:] == shape, "a committee must be (members, n, classes)")
+        _expect(bool(np.allclose(members.sum(-1), 1, atol=1e-4)), "every member's probabilities must sum to one")
+        _expect(np.array_equal(members, learner.predict_committee(problem.X)), "a committee must stay the same")
+        _expect(len(np.asarray(one.predict_committee(problem.X)).shape) == 3, "a committee must work with one class")
+
+
+def check_encoder(encoder: Any, items: Sequence[Any] | None = None) -> None:
+    """Check that an encoder, or a plain callable, gives one finite float row for each item, in order.
+
+    Args:
+        encoder: The encoder.
+        items: At least three different items it must be able to encode; default some short texts.
+
+    Raises:
+        ContractError: names the check.
+    """
+    items = list(items or ["win a prize now", "see you at home", "", "win a prize now", "привет 👋", "a " * 3000])
+    if hasattr(encoder, "fit"):
+        encoder.fit(items)
+    named = isinstance(getattr(encoder, "name", None), str) and bool(encoder.name)
+    _expect(callable(encoder) or named, "an encoder must have a name")
+    encode = encoder.encode if hasattr(encoder, "encode") else encoder
+    E = encode(items)
+    dense = _dense(E)
+    _expect(
+        dense.ndim == 2 and len(dense) == len(items), f"{len(items)} items must give as many rows, got {dense.shape}"
+    )
+    _expect(dense.dtype == np.float32, f"features must be float32, got {dense.dtype}")
+    _expect(bool(np.isfinite(dense).all()), "features must be finite")
+    _expect(np.allclose(dense, _dense(encode(items)), atol=1e-5), "the same items must have the same features")
+    _expect(np.allclose(dense[::-1], _dense(encode(items[::-1])), atol=1e-4), "rows must follow the order of the items")
+    _expect(np.allclose(dense[:1], _dense(encode(items[:1])), atol=1e-4), "an item must not depend on its neighbors")
+
+
+def check_store(make: Callable[[], Store], reopen: Callable[[], Store] | None = None) -> None:
+    """Check that a new, empty store appends all or none, in order, and refuses a stale `after`.
+
+    Args:
+        make: Returns an empty store.
+        reopen: Opens the same log again after `close`, for stores that outlive the process.
+
+    Raises:
+        ContractError: names the check.
+    """
+    store = make()
+    _expect(list(store.read()) == [], "a new store must be empty")
+    _expect(store.append([Event("opened", {"n": 1, "text": "ä\n\"'"})]) == 1, "append must return the last seq")
+    _expect(store.append([Event("told", {"i": 2}), Event("told", {"i": 3}, at=5.0)], after=1) == 3, "seq counts on")
+    events = list(store.read())
+    _expect([e.seq for e in events] == [1, 2, 3], "seq must be 1, 2, 3 in the order of appending")
+    _expect([e.kind for e in events] == ["opened", "told", "told"], "kinds must come back")
+    _expect(dict(events[0].data) == {"n": 1, "text": "ä\n\"'"}, "data must come back as it was")
+    _expect(events[0].at > 0 and events[2].at == 5.0, "`at` is now where it was 0, else what was given")
+    _expect([e.seq for e in store.read(after=2)] == [3], "read(after) must give only what is newer")
+    _expect(store.append([]) == 3, "appending nothing must change nothing")
+    try:
+        store.append([Event("told", {}), Event("told", {})], after=2)
+    except Conflict:
+        pass
+    else:
+        raise ContractError("check failed: a stale `after` must raise Conflict")
+    _expect(len(store.read()) == 3, "a refused append must leave nothing behind")
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(lambda i: store.append([Event("told", {"i": i})]), range(20)))
+    _expect([e.seq for e in store.read()] == list(range(1, 24)), "threads must not lose or double an event")
+    store.close()
+    if reopen is not None:
+        again = reopen()
+        _expect([e.seq for e in again.read()] == list(range(1, 24)), "a reopened store must hold what was appended")
+        _expect(again.append([Event("told", {})], after=23) == 24, "a reopened store must count on")
+        again.close()
+
+
+# ── the strategy kit's parts ────────────────────────────────────────────────────────────────
+
+
+class _Problem:
+    """Three groups of rows, some labeled; every number is exact in float16, so that all float types agree."""
+
+    def __init__(self, n: int = 90) -> None:
+        rng = np.random.default_rng(7)
+        truth = np.arange(n) % 3
+        points = 4 * np.eye(3, 6)[truth] + rng.normal(size=(n, 6))
+        self.X: Array = (np.round(points * 64) / 64).astype(np.float32)
+        self.names: Array = np.array(["a", "b", "c"])[truth]
+        self.labeled: Array = np.arange(12)
+        self.free: Array = np.arange(12, n)
+        self.learner = SoftmaxRegression().fit(self.X[self.labeled], self.names[self.labeled])
+        self.given = {
+            "labeled_rows": self.labeled, "cost": np.linspace(1, 2, n), "mean": self.X[:, 0], "std": abs(self.X[:, 1]),
+        }  # fmt: skip
+
+    def ask(
+        self, strategy: Strategy, X: Any = None, rows: Any = None, learner: Any = None, **changes: Any
+    ) -> Selection:
+        X = self.X if X is None else X
+        rows = self.free if rows is None else rows
+        options: dict[str, Any] = {"k": 5, "seed": 3, "given": self.given} | changes
+        found = select(X, rows, learner or self.learner, strategy, **options)
+        where = f"{strategy.name!r} with k={options['k']} of {len(rows)}"
+        _expect(len(found.rows) == min(options["k"], len(rows)), f"{where} must give min(k, n) rows")
+        _expect(len(set(found.rows.tolist())) == len(found.rows), f"{where} must not give a row twice")
+        _expect(set(found.rows.tolist()) <= set(np.asarray(rows).tolist()), f"{where} must give candidates only")
+        _expect(len(found.scores) == len(found.parts) == len(found.rows), f"{where}: scores and parts, one per row")
+        return found
+
+    def compare(self, strategy: Strategy) -> None:
+        reference = self.ask(strategy).rows
+
+        def same(what: str, found: Selection) -> None:
+            _expect(np.array_equal(reference, found.rows), f"{strategy.name!r} must choose the same rows {what}")
+
+        before = self.X.copy()
+        same("when asked again", self.ask(strategy))
+        _expect(np.array_equal(before, self.X), f"{strategy.name!r} must not change its inputs")
+        same("for candidates in another order", self.ask(strategy, rows=self.free[::-1]))
+        for chunk in (1, 7, 1000):
+            same(f"in chunks of {chunk}", self.ask(strategy, chunk=chunk))
+        with ThreadPoolExecutor(2) as threads:
+            same("on threads", self.ask(strategy, chunk=10, executor=threads))
+        same("from float64 features", self.ask(strategy, self.X.astype(np.float64)))
+        same("from float16 features", self.ask(strategy, self.X.astype(np.float16)))
+
+    def edges(self, strategy: Strategy) -> None:
+        for k, rows in ((0, self.free), (5, self.free[:0]), (1, self.free[:1]), (5, self.free[:1]), (500, self.free)):
+            self.ask(strategy, k=k, rows=rows)
+        everything = self.ask(strategy, k=500).rows
+        _expect(
+            set(everything.tolist()) == set(self.free.tolist()), f"{strategy.name!r} must give all rows for a large k"
+        )
+        self.ask(strategy, given={k: v for k, v in self.given.items() if k != "labeled_rows"})
+        one = SoftmaxRegression().fit(self.X[:2], ["a", "a"])
+        self.ask(strategy, learner=one, given=self.given | {"labeled_rows": np.arange(2)})
+        pending = self.ask(strategy).rows[:2]
+        rows = np.setdiff1d(self.free, pending)
+        self.ask(
+            strategy, rows=rows, given=self.given | {"labeled_rows": np.append(self.labeled, pending), "n_labeled": 12}
+        )
+
+    def storage(self, strategy: Strategy) -> None:
+        from scipy import sparse
+
+        reference = self.ask(strategy).rows
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "pool.npy"
+            np.save(path, self.X)
+            mapped = np.load(path, mmap_mode="r")
+            _expect(
+                np.array_equal(reference, self.ask(strategy, mapped).rows),
+                f"{strategy.name!r} must choose the same rows from a read-only memory map",
+            )
+            del mapped
+        self.ask(strategy, sparse.csr_matrix(self.X))
+        wide = sparse.hstack([sparse.csr_matrix(self.X), sparse.csr_matrix((len(self.X), 400))], format="csr")
+        self.ask(strategy, wide, learner=SoftmaxRegression().fit(wide[self.labeled], self.names[self.labeled]))
+
+
+class _Broken(SoftmaxRegression):
+    """A learner that says NaN of one row."""
+
+    def __init__(self, row: Array) -> None:
+        super().__init__()
+        self.row, self.reached = row, False
+
+    def predict_proba(self, X: Any) -> Array:
+        return self._spoil(X, super().predict_proba(X).copy())
+
+    def predict_committee(self, X: Any, members: int = 10, seed: int = 0) -> Array:
+        return self._spoil(X, super().predict_committee(X, members, seed).copy())
+
+    def _spoil(self, X: Any, P: Array) -> Array:
+        at = np.flatnonzero((np.asarray(X) == self.row).all(1))
+        self.reached |= len(at) > 0
+        P[..., at, 0] = np.nan
+        return P
+
+
+def _check_nan(strategy: Strategy, problem: _Problem) -> None:
+    learner = _Broken(problem.X[40])
+    learner.fit(problem.X[problem.labeled], problem.names[problem.labeled])
+    try:
+        problem.ask(strategy, learner=learner)
+    except ContractError as error:
+        _expect("40" in str(error), f"{strategy.name!r}: the error for NaN must name row 40, got {error}")
+        return
+    _expect(not learner.reached, f"{strategy.name!r} must refuse a learner that returns NaN")
+
+
+def _check_same_rows(strategy: Strategy, problem: _Problem) -> None:
+    """All rows equal, so all scores equal; then every row twice."""
+    flat = np.ones_like(problem.X)
+    reference = problem.ask(strategy, flat)
+    for chunk in (1, 7, 1000):
+        found = problem.ask(strategy, flat, rows=problem.free[::-1], chunk=chunk)
+        _expect(
+            np.array_equal(reference.rows, found.rows), f"{strategy.name!r} must break ties alike in every chunk size"
+        )
+    twice = problem.X[np.arange(len(problem.X)) // 2 * 2]
+    problem.ask(strategy, twice, k=20)
+
+
+def _check_proba(when: str, learner: Any, X: Array, classes: Array) -> Array:
+    P = np.asarray(learner.predict_proba(X))
+    _expect(np.array_equal(np.asarray(learner.classes_), classes), f"{when}, classes_ must be the sorted labels seen")
+    _expect(P.shape == (len(X), len(classes)), f"{when}, predict_proba must be (n, classes), got {P.shape}")
+    _expect(bool(np.isfinite(P).all() and (P >= 0).all()), f"{when}, probabilities must be finite and not negative")
+    _expect(bool(np.allclose(P.sum(1), 1, atol=1e-4)), f"{when}, probabilities of a row must sum to one")
+    return P
+
+
+def _dense(E: Any) -> Array:
+    return np.asarray(E.toarray() if hasattr(E, "tocsr") else E)
+
+
+def _expect(condition: bool, what: str) -> None:
+    if not condition:
+        raise ContractError(f"check failed: {what}")

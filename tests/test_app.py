@@ -1,0 +1,578 @@
+"""The labeling page's server, through its real routes, over a real session."""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+import json
+import re
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from starlette.testclient import TestClient
+
+from askwise.app.serve import serve
+from askwise.app.server import create_app
+from askwise.core import BadInput
+from askwise.session import Session
+
+TOKEN = "a-token-of-some-length"
+ORIGIN = {"origin": "http://127.0.0.1"}
+WORDS = {"fruit": ["apple", "pear", "plum", "cherry"], "tool": ["hammer", "saw", "drill", "wrench"]}
+
+
+def texts(n: int = 60) -> list[str]:
+    pairs = itertools.product(WORDS["fruit"] + WORDS["tool"], range(n))
+    return [f"{word} number {i} on the table" for word, i in pairs][:: 8 * n // n][:n]
+
+
+def truth(text: str) -> str:
+    return next(label for label, words in WORDS.items() if text.split()[0] in words)
+
+
+@pytest.fixture
+def session() -> Iterator[Session]:
+    with Session(texts(), classes=["fruit", "tool"], encoder="tfidf", title="Things") as made:
+        yield made
+
+
+def client_of(session: Session, **settings: Any) -> TestClient:
+    app = create_app(session, token=TOKEN, **settings)
+    return TestClient(app, base_url="http://127.0.0.1", follow_redirects=False, raise_server_exceptions=False)
+
+
+@pytest.fixture
+def page(session: Session) -> TestClient:
+    """A browser that opened the link."""
+    client = client_of(session, guidelines="# Be kind\n- **really**")
+    assert client.get("/", params={"token": TOKEN}).status_code == 303
+    client.headers |= ORIGIN
+    return client
+
+
+class Tab:
+    """A tab of the browser, as the page's script behaves."""
+
+    def __init__(self, page: TestClient, name: str = "tab") -> None:
+        self.page, self.name, self.numbers = page, name, itertools.count()
+        self.deck: list[dict[str, Any]] = []
+        self.pulse: dict[str, Any] = {}
+
+    def post(self, path: str, **body: Any) -> dict[str, Any]:
+        response = self.page.post(path, json=body)
+        assert response.status_code == 200, response.text
+        return response.json()
+
+    def take(self, reply: dict[str, Any]) -> dict[str, Any]:
+        self.deck += reply["next"]
+        self.pulse = reply["pulse"]
+        return reply
+
+    def hand(self) -> dict[str, Any]:
+        return {"tab": self.name, "have": [q["item"] for q in self.deck], "want": 3}
+
+    def ask(self) -> dict[str, Any]:
+        return self.take(self.post("/api/ask", **self.hand()))
+
+    def act(self, verb: str, item: str, **more: Any) -> dict[str, Any]:
+        self.deck = [q for q in self.deck if q["item"] != item]
+        key = f"{self.name}-{next(self.numbers)}"
+        return self.take(self.post(f"/api/{verb}", key=key, item=item, **self.hand() | more))
+
+    def answer(self, label: str | None = None, **more: Any) -> dict[str, Any]:
+        q = self.deck[0]
+        return self.act("tell", q["item"], label=label or truth(q["text"]), asked=q["asked"], seconds=1.5, **more)
+
+
+@pytest.fixture
+def tab(page: TestClient) -> Tab:
+    made = Tab(page)
+    made.ask()
+    return made
+
+
+# ── who may come in ─────────────────────────────────────────────────────────────────────────
+
+
+def test_the_token_becomes_a_cookie_and_leaves_the_address(session: Session) -> None:
+    client = client_of(session)
+    first = client.get("/", params={"token": TOKEN})
+    assert (first.status_code, first.headers["location"]) == (303, "/")
+    cookie = first.headers["set-cookie"].lower()
+    assert "httponly" in cookie
+    assert "samesite=strict" in cookie
+    assert TOKEN not in re.sub(r"=[^;]+", "=", cookie), "the cookie's name must not tell the token"
+    again = client.get("/")
+    assert again.status_code == 200
+    assert "<title>Askwise</title>" in again.text
+    assert TOKEN not in again.text
+
+
+@pytest.mark.parametrize("params", [{}, {"token": ""}, {"token": "wrong"}, {"token": TOKEN + "x"}, {"token": "ü"}])
+def test_no_token_no_page(session: Session, params: dict[str, str]) -> None:
+    client = client_of(session)
+    response = client.get("/", params=params)
+    assert response.status_code == 401
+    assert "askwise label" in response.text
+    assert "set-cookie" not in response.headers
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/api/state"), ("GET", "/api/pulse"), ("GET", "/api/nearest?row=0"), ("GET", "/api/export"),
+        ("GET", "/report"), ("GET", "/api/checks"), ("POST", "/api/ask"), ("POST", "/api/tell"), ("POST", "/api/skip"),
+        ("POST", "/api/unsure"), ("POST", "/api/flag"), ("POST", "/api/retract"), ("POST", "/api/classes"),
+        ("POST", "/api/autolabel"), ("POST", "/api/autolabel/cancel"), ("POST", "/api/autolabel/undo"),
+        ("GET", "/openapi.json"), ("GET", "/docs"), ("GET", "/nothing"),
+    ],
+)  # fmt: skip
+def test_every_route_needs_the_key(session: Session, method: str, path: str) -> None:
+    response = client_of(session).request(method, path, headers=ORIGIN)
+    assert response.status_code == 401
+    assert "link" in response.json()["error"]
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "127.0.0.1.evil.example", "192.168.0.5", "[::2]", "[", "", "localhost.evil", "0.0.0.0"]
+)
+def test_other_hosts_are_refused(page: TestClient, host: str) -> None:
+    assert page.get("/api/pulse", headers={"host": host}).status_code == 403
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.1:8321", "localhost:9000", "[::1]:80"])
+def test_the_loopback_is_accepted(session: Session, host: str) -> None:
+    response = client_of(session).get("/api/pulse", headers={"host": host, "x-askwise-token": TOKEN})
+    assert response.status_code == 200
+
+
+@pytest.mark.parametrize(
+    "origin", [None, "null", "http://evil.example", "https://127.0.0.1", "http://127.0.0.1:99", "http://localhost"]
+)
+def test_only_our_own_page_may_change_something(page: TestClient, origin: str | None) -> None:
+    del page.headers["origin"]
+    headers = {} if origin is None else {"origin": origin}
+    response = page.post("/api/classes", json={"name": "new"}, headers=headers)
+    assert response.status_code == 403
+    assert "new" not in page.get("/api/pulse").json()["classes"]
+
+
+def test_a_script_with_the_header_needs_no_origin(session: Session) -> None:
+    response = client_of(session).post("/api/classes", json={"name": "new"}, headers={"x-askwise-token": TOKEN})
+    assert response.status_code == 200
+    assert session.classes[-1] == "new"
+
+
+def test_a_short_token_is_refused(session: Session) -> None:
+    with pytest.raises(BadInput, match="16 or more"):
+        create_app(session, token="short")
+
+
+@pytest.mark.parametrize("path", ["/", "/api/state", "/api/pulse", "/nothing"])
+def test_pages_are_closed_to_frames_and_foreign_code(page: TestClient, path: str) -> None:
+    headers = page.get(path).headers
+    policy = headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "frame-ancestors 'none'" in policy
+    assert "unsafe" not in policy
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["cache-control"] == "no-store"
+
+
+# ── the page's files ────────────────────────────────────────────────────────────────────────
+
+
+def test_every_file_is_ours_and_kept_by_the_browser(page: TestClient) -> None:
+    html = page.get("/").text
+    assert "{{" not in html
+    seen, todo = set(), re.findall(r'(?:src|href)="(/static/[^"]+)"', html)
+    assert len(todo) == 3
+    while todo:
+        path = todo.pop()
+        seen.add(path)
+        response = page.get(path)
+        assert response.status_code == 200, path
+        assert "immutable" in response.headers["cache-control"]
+        if path.endswith(".js"):
+            assert response.headers["content-type"].startswith("text/javascript")
+            folder = path.rpartition("/")[0]
+            imports = re.findall(r'^import .*from "\./([^"]+)";', response.text, re.M)
+            todo += {f"{folder}/{name}" for name in imports} - seen
+            assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|\beval\(|document\.write", response.text), (
+                path
+            )
+    files = {p.name for p in (Path(create_app.__code__.co_filename).parent / "static").iterdir()}
+    assert {path.rpartition("/")[2] for path in seen} | {"index.html"} == files, "a file that nothing loads"
+    for path in seen - {p for p in seen if p.endswith(".svg")}:
+        assert not re.search(r"https?://(?!www\.w3\.org/2000/svg)", page.get(path).text), f"{path} names another host"
+
+
+@pytest.mark.parametrize("name", ["nothing.js", "index.html", "..%2fserver.py", "%2e%2e/server.py"])
+def test_no_other_file_is_served(page: TestClient, name: str) -> None:
+    response = page.get(f"/static/any/{name}")
+    assert response.status_code == 404
+    assert response.json()["error"]
+
+
+def test_a_file_at_an_old_address_is_not_kept(page: TestClient) -> None:
+    assert page.get("/static/any/app.css").headers["cache-control"] == "no-cache"
+
+
+# ── asking and telling ──────────────────────────────────────────────────────────────────────
+
+
+def test_state_holds_what_the_page_starts_with(page: TestClient) -> None:
+    state = page.get("/api/state").json()
+    assert (state["title"], state["kind"], state["guidelines"]) == ("Things", "text", "# Be kind\n- **really**")
+    assert state["history"] == []
+    assert state["pulse"]["classes"] == ["fruit", "tool"]
+    assert state["pulse"]["counts"]["items"] == 60
+    assert state["pulse"]["estimate"]["sentence"]
+    assert state["pulse"]["verdict"]["reason"]
+    assert state["pulse"]["autolabel"] is None
+
+
+def test_an_answer_brings_the_next_question_in_the_same_reply(tab: Tab, session: Session) -> None:
+    assert len(tab.deck) == 3
+    first = tab.deck[0]
+    assert first["reason"].endswith(".")
+    tab.answer()
+    assert len(tab.deck) == 3
+    assert len({q["item"] for q in tab.deck} | {first["item"]}) == 4
+    assert tab.pulse["counts"]["labeled"] == 1
+    answer = session.answers()[first["row"]]
+    assert (answer.label, answer.seconds, answer.kind) == (truth(first["text"]), 1.5, "label")
+
+
+def test_the_same_answer_twice_is_logged_once(tab: Tab, session: Session) -> None:
+    body = {**tab.hand(), "key": "k", "item": tab.deck[0]["item"], "asked": tab.deck[0]["asked"], "label": "fruit"}
+    replies = [tab.post("/api/tell", **body) for _ in range(3)]
+    assert replies[0] == replies[1] == replies[2]
+    assert session.counts()["labeled"] == 1
+    tab.post("/api/retract", **body | {"key": "k2"})
+    assert session.counts()["labeled"] == 0, "one answer, one undo"
+
+
+def test_a_retry_that_reaches_a_new_server_is_logged_once(tab: Tab, session: Session) -> None:
+    q = tab.deck[0]
+    body = {"key": "k", "item": q["item"], "asked": q["asked"], "label": "tool"}
+    tab.post("/api/tell", **tab.hand() | body)
+    seq = session.answers()[q["row"]].seq
+    reborn = Tab(client_of(session))
+    reborn.page.headers |= {"x-askwise-token": TOKEN}
+    reborn.post("/api/tell", **reborn.hand() | body | {"again": True})
+    assert session.answers()[q["row"]].seq == seq
+    reborn.post("/api/tell", **reborn.hand() | body | {"again": True, "label": "fruit", "key": "k2"})
+    assert session.answers()[q["row"]].label == "fruit", "another label is another answer"
+
+
+def test_a_reload_finds_the_same_questions(tab: Tab, page: TestClient) -> None:
+    held = [q["item"] for q in tab.deck]
+    reloaded = Tab(page, tab.name)
+    reloaded.ask()
+    assert [q["item"] for q in reloaded.deck] == held
+
+
+def test_two_tabs_get_different_questions(tab: Tab, page: TestClient) -> None:
+    other = Tab(page, "other")
+    other.ask()
+    assert not {q["item"] for q in tab.deck} & {q["item"] for q in other.deck}
+
+
+def test_an_item_answered_in_one_tab_leaves_the_other(tab: Tab, page: TestClient) -> None:
+    item = tab.deck[0]["item"]
+    Tab(page, "other").act("tell", item, label="fruit")
+    reloaded = Tab(page, tab.name)
+    reloaded.ask()
+    assert item not in {q["item"] for q in reloaded.deck}
+
+
+@pytest.mark.parametrize(("verb", "kind"), [("skip", "skip"), ("unsure", "unsure")])
+def test_other_answers(tab: Tab, session: Session, verb: str, kind: str) -> None:
+    q = tab.deck[0]
+    tab.act(verb, q["item"], seconds=2.0)
+    assert session.answers()[q["row"]].kind == kind
+    assert len(tab.deck) == 3
+
+
+def test_undo_gives_the_question_back_again_and_again(tab: Tab, session: Session, page: TestClient) -> None:
+    first = tab.deck[0]["item"]
+    tab.answer()
+    second = tab.deck[0]["item"]
+    tab.answer()
+    for item in (second, first):
+        reply = tab.act("retract", item)
+        assert reply["query"]["item"] == item
+    assert session.answers() == {}
+    reloaded = Tab(page, tab.name)
+    reloaded.ask()
+    assert [q["item"] for q in reloaded.deck[:2]] == [first, second]
+    assert tab.act("retract", first)["query"] is None, "nothing left to undo"
+
+
+def test_undo_after_a_reload_starts_from_the_history(tab: Tab, page: TestClient, session: Session) -> None:
+    items = [tab.deck[0]["item"]]
+    tab.answer()
+    items.append(tab.deck[0]["item"])
+    tab.act("unsure", items[1])
+    history = page.get("/api/state").json()["history"]
+    assert [(h["item"], h["kind"]) for h in history] == [(items[1], "unsure"), (items[0], "label")]
+    assert history[1]["label"] == truth(history[1]["text"])
+    assert history[1]["seconds"] == 1.5
+
+
+def test_an_earlier_answer_can_be_changed(tab: Tab, session: Session) -> None:
+    q = tab.deck[0]
+    tab.answer("fruit")
+    tab.act("tell", q["item"], label="tool")
+    assert session.answers()[q["row"]].label == "tool"
+    assert session.counts()["labeled"] == 1
+
+
+def test_a_flag_with_a_note_keeps_the_question_open(tab: Tab, session: Session) -> None:
+    q = tab.deck[0]
+    tab.post("/api/flag", key="f", item=q["item"], note="<b>odd</b>", **tab.hand())
+    assert q["row"] not in session.answers()
+    tab.answer()
+    assert session.answers()[q["row"]].flag == "<b>odd</b>"
+
+
+def test_a_new_class_can_be_added_and_used(tab: Tab, session: Session) -> None:
+    assert tab.post("/api/classes", name="person")["classes"] == ["fruit", "tool", "person"]
+    q = tab.deck[0]
+    tab.answer("person")
+    assert session.answers()[q["row"]].label == "person"
+
+
+def test_a_check_item_never_carries_a_guess(tab: Tab, session: Session) -> None:
+    checks = guessed = 0
+    for _ in range(40):
+        session.refresh()
+        if tab.deck[0]["audit"]:
+            checks += 1
+            assert (tab.deck[0]["suggestion"], tab.deck[0]["confidence"], tab.deck[0]["guesses"]) == (None, None, [])
+        guessed += tab.deck[0]["suggestion"] is not None
+        tab.answer()
+    assert checks >= 1
+    assert guessed >= 10
+
+
+def test_when_nothing_is_left_no_question_comes(page: TestClient, session: Session) -> None:
+    tab = Tab(page)
+    tab.ask()
+    for _ in range(60):
+        tab.answer()
+    assert tab.deck == []
+    assert tab.ask()["next"] == []
+    assert tab.pulse["counts"]["open"] == 0
+
+
+def test_nearest_shows_labeled_items(tab: Tab, page: TestClient, session: Session) -> None:
+    row = tab.deck[0]["row"]
+    assert page.get("/api/nearest", params={"row": row}).json() == []
+    for _ in range(4):
+        tab.answer()
+    near = page.get("/api/nearest", params={"row": tab.deck[0]["row"]}).json()
+    assert len(near) == 3
+    assert {"text", "label", "similarity"} == near[0].keys()
+    assert near[0]["similarity"] >= near[-1]["similarity"]
+
+
+# ── what is refused ─────────────────────────────────────────────────────────────────────────
+
+GOOD = {"tab": "t", "key": "k", "item": "", "label": "fruit"}
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "says"),
+    [
+        ("/api/tell", GOOD | {"label": "frit"}, "fruit"),
+        ("/api/tell", GOOD | {"label": None}, "needs a label"),
+        ("/api/tell", GOOD | {"item": "nobody"}, "nobody"),
+        ("/api/skip", GOOD | {"item": "nobody"}, "nobody"),
+        ("/api/tell", GOOD | {"seconds": -1}, "seconds"),
+        ("/api/tell", GOOD | {"want": 1_000_000}, "want"),
+        ("/api/tell", {"tab": "t"}, "key"),
+        ("/api/ask", {"tab": ""}, "tab"),
+        ("/api/classes", {"name": "fruit"}, "fruit"),
+        ("/api/classes", {"name": "  "}, "empty"),
+        ("/api/autolabel", {"max_error": 1.5}, "max_error"),
+        ("/api/autolabel/cancel", {}, "autolabel"),
+        ("/api/autolabel/undo", {}, ""),
+    ],
+)
+def test_a_mistake_is_a_sentence(tab: Tab, page: TestClient, path: str, body: dict[str, Any], says: str) -> None:
+    if body.get("item") == "":
+        body = body | {"item": tab.deck[0]["item"]}
+    before = page.get("/api/pulse").json()["counts"]
+    response = page.post(path, json=body)
+    assert response.status_code == 400, response.text
+    assert list(response.json()) == ["error"]
+    assert says in response.json()["error"]
+    assert "Traceback" not in response.text
+    assert page.get("/api/pulse").json()["counts"] == before
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe", b'"text"'])
+def test_a_broken_body_is_a_sentence(page: TestClient, content: bytes) -> None:
+    response = page.post("/api/tell", content=content, headers={"content-type": "application/json"})
+    assert response.status_code == 400
+    assert response.json()["error"]
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [("/nothing", 404), ("/api/nearest?row=60", 400), ("/api/nearest?row=-1", 400), ("/api/nearest", 400),
+     ("/api/export?format=exe", 400), ("/api/tell", 405)],
+)  # fmt: skip
+def test_a_wrong_address_is_a_sentence(page: TestClient, path: str, status: int) -> None:
+    response = page.get(path)
+    assert response.status_code == status
+    assert response.json()["error"]
+
+
+def test_a_bug_shows_no_traceback(page: TestClient, session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any, **__: Any) -> None:
+        raise RuntimeError("secret inside")
+
+    monkeypatch.setattr(session, "tell", broken)
+    body = {"tab": "t", "key": "k", "item": session.pool.ids[0], "label": "fruit"}
+    response = page.post("/api/tell", json=body)
+    assert response.status_code == 500
+    assert "secret" not in response.text
+    monkeypatch.undo()
+    assert page.post("/api/tell", json=body).status_code == 200, "a failed try must not count as done"
+    assert session.counts()["labeled"] == 1
+
+
+# ── taking things out ───────────────────────────────────────────────────────────────────────
+
+
+def test_exports_hold_every_row(tab: Tab, page: TestClient) -> None:
+    for _ in range(5):
+        tab.answer()
+    table = list(csv.DictReader(io.StringIO(page.get("/api/export").text)))
+    assert len(table) == 60
+    assert sum(row["source"] == "human" for row in table) == 5
+    response = page.get("/api/export", params={"format": "jsonl"})
+    assert "labels.jsonl" in response.headers["content-disposition"]
+    assert [json.loads(line)["item"] for line in response.text.splitlines()] == [row["item"] for row in table]
+
+
+def test_the_report_runs_no_script(tab: Tab, page: TestClient) -> None:
+    tab.answer()
+    response = page.get("/report")
+    assert response.status_code == 200
+    assert "Things" in response.text
+    assert "script-src" not in response.headers["content-security-policy"]
+    assert "default-src 'none'" in response.headers["content-security-policy"]
+
+
+# ── handing over ────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def learned() -> Iterator[tuple[Session, Tab]]:
+    """A session with enough easy items to certify at 10 %, and a model that knows them."""
+    with Session(texts(480), classes=["fruit", "tool"], encoder="tfidf", max_error=0.1) as session:
+        client = client_of(session)
+        client.headers |= {"x-askwise-token": TOKEN}
+        tab = Tab(client)
+        tab.ask()
+        for _ in range(60):
+            tab.answer()
+        session.refresh()
+        yield session, tab
+
+
+def test_the_price_is_known_before_the_checks_start(learned: tuple[Session, Tab]) -> None:
+    checks = {float(share): n for share, n in learned[1].page.get("/api/checks").json().items()}
+    assert sorted(checks) == [0.01, 0.02, 0.05, 0.1]
+    assert checks[0.01] > checks[0.02] > checks[0.05] > checks[0.1] > 10
+
+
+def test_blind_checks_from_start_to_certificate_and_back(learned: tuple[Session, Tab]) -> None:
+    _, tab = learned
+    assert tab.deck, "questions are at hand when the checks begin"
+    reply = tab.post("/api/autolabel", max_error=0.1)
+    assert reply["result"]["status"] == "checking", reply
+    tab.deck = []
+    tab.ask()
+    assert all(q["audit"] and q["strategy"] == "check" for q in tab.deck)
+    assert tab.pulse["autolabel"]["left"] > 0
+    for _ in range(400):
+        tab.answer()
+        if tab.pulse["autolabel"]["status"] != "checking":
+            break
+    assert tab.pulse["autolabel"]["status"] == "certified"
+    assert "at most 10.0%" in tab.pulse["autolabel"]["certificate"]
+    assert tab.pulse["counts"]["auto"] > 100
+    tab.deck = []
+    tab.ask()
+    assert not any(q["strategy"] == "check" for q in tab.deck), "the checks left over are not asked any more"
+    undone = tab.post("/api/autolabel/undo")
+    assert undone["pulse"]["counts"]["auto"] == 0
+
+
+def test_checks_can_be_given_up(learned: tuple[Session, Tab]) -> None:
+    _, tab = learned
+    tab.post("/api/autolabel", max_error=0.1)
+    reply = tab.post("/api/autolabel/cancel")
+    assert reply["pulse"]["autolabel"]["status"] == "refused"
+    tab.deck = []
+    tab.ask()
+    assert tab.deck
+    assert not any(q["strategy"] == "check" for q in tab.deck)
+
+
+def test_a_refusal_says_why_and_starts_nothing(tab: Tab) -> None:
+    reply = tab.post("/api/autolabel", max_error=0.02)
+    assert reply["result"]["status"] == "refused"
+    assert reply["result"]["reason"]
+    assert reply["pulse"]["autolabel"] is None
+
+
+# ── the program around it ───────────────────────────────────────────────────────────────────
+
+SERVER = """
+import sys
+from askwise.app.serve import serve
+from askwise.session import Session
+with Session(["a b", "c d", "e f"], classes=["x", "y"], encoder="tfidf", store=sys.argv[1]) as session:
+    serve(session, open_browser=False, announce=lambda url: print(url, flush=True))
+print("closed", flush=True)
+"""
+
+
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
+def test_the_server_listens_on_the_loopback_and_ends_in_order(tmp_path: Path, end: signal.Signals) -> None:
+    command = [sys.executable, "-c", SERVER, str(tmp_path / "s.askwise")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
+        url = urlsplit(server.stdout.readline().strip())
+        assert url.hostname == "127.0.0.1"
+        token = parse_qs(url.query)["token"][0]
+        assert len(token) >= 30
+        request = urllib.request.Request(f"http://{url.netloc}/api/state", headers={"x-askwise-token": token})
+        with urllib.request.urlopen(request, timeout=10) as reply:
+            assert json.load(reply)["pulse"]["counts"]["items"] == 3
+        server.send_signal(end)
+        out, err = server.communicate(timeout=20)
+    assert (out, server.returncode) == ("closed\n", 0)
+    assert err == "", "nothing is logged, least of all the token"
+
+
+def test_a_taken_port_is_a_mistake_with_a_way_out(session: Session) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        with pytest.raises(BadInput, match="another port"):
+            serve(session, port=other.getsockname()[1], open_browser=False, announce=print)

@@ -1,0 +1,93 @@
+"""The rules of the house: layers, light import, words."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import askwise
+
+SOURCE = Path(askwise.__file__).parent
+LAYERS = [
+    {"core"},
+    {"signals", "scores", "batch", "stopping", "agreement", "audit", "tables", "export", "plots"},
+    {"strategies", "pool", "encoders", "learners", "store"},
+    {"engine", "state", "reasons"},
+    {"session"},
+    {"simulation", "report", "testing", "datasets"},
+    {"cli", "app", "terminal", "demo"},
+]
+LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
+
+
+def rooms_imported(path: Path) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            package = ["askwise", *path.relative_to(SOURCE).parts[:-1]]
+            base = package[: len(package) - node.level + 1] if node.level else []
+            parts = base + (node.module.split(".") if node.module else [])
+            if parts[:1] == ["askwise"]:
+                found |= {parts[1]} if len(parts) > 1 else {alias.name for alias in node.names}
+        elif isinstance(node, ast.Import):
+            found |= {a.name.split(".")[1] for a in node.names if a.name.startswith("askwise.")}
+    return found
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(SOURCE).parts[0].removesuffix(".py")
+
+
+MODULES = sorted(p for p in SOURCE.rglob("*.py") if p.name != "__main__.py" and p != SOURCE / "__init__.py")
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(SOURCE)))
+def test_imports_point_down(path: Path) -> None:
+    room = room_of(path)
+    assert room in LEVEL, f"give the new room {room!r} a place in LAYERS"
+    for other in rooms_imported(path) - {room} & LEVEL.keys():
+        assert other in LEVEL, f"{room} imports the unknown room {other!r}"
+        same_floor_allowed = LEVEL[room] >= 2  # the mathematics never import each other
+        allowed = LEVEL[other] < LEVEL[room] or (same_floor_allowed and LEVEL[other] == LEVEL[room])
+        assert allowed, f"{room} (floor {LEVEL[room]}) imports {other} (floor {LEVEL[other]})"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(SOURCE)))
+def test_every_module_says_in_one_sentence_what_it_is(path: Path) -> None:
+    doc = ast.get_docstring(ast.parse(path.read_text()))
+    assert doc, "no docstring"
+    assert doc.splitlines()[0].endswith("."), "the first line is one whole sentence"
+
+
+def test_import_is_light() -> None:
+    code = (
+        "import sys; before = set(sys.modules); import askwise; "
+        "print(' '.join(sorted({m.split('.')[0] for m in set(sys.modules) - before})))"
+    )
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    heavy = {
+        "numpy",
+        "scipy",
+        "sklearn",
+        "pandas",
+        "polars",
+        "torch",
+        "fastapi",
+        "uvicorn",
+        "matplotlib",
+        "rich",
+        "typer",
+    }
+    assert not heavy & set(loaded), f"`import askwise` loads {sorted(heavy & set(loaded))}"
+
+
+def test_public_names_are_few_and_real() -> None:
+    assert len(askwise.__all__) <= 15
+    for name in askwise.__all__:
+        assert getattr(askwise, name) is not None
+    with pytest.raises(AttributeError, match="nothing_like_this"):
+        askwise.nothing_like_this  # noqa: B018
