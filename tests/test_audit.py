@@ -175,19 +175,20 @@ def histories(draw, max_checks=14):
     classes = draw(st.integers(2, 4))
     codes = st.lists(st.integers(0, classes - 1), min_size=n, max_size=n).map(np.array)
     flags = st.lists(st.booleans(), min_size=n, max_size=n).map(np.array)
-    hidden = draw(codes)
+    right = hidden = draw(codes)
     if draw(st.booleans()):  # some items no human can decide
         hidden = np.where(draw(flags), hidden, audit.UNSURE)
     rest = draw(flags)
     by_model = draw(flags) & ~rest if draw(st.booleans()) else np.zeros(n, bool)
     truth = np.where(rest | by_model, audit.UNKNOWN, hidden)
-    current = draw(codes)
+    current = np.where(draw(flags), right, draw(codes))
     checks = []
     for _ in range(draw(st.integers(1, max_checks))):
         members = draw(flags)
         members[draw(st.integers(0, n - 1))] = True
-        similar = np.where(draw(flags), current, draw(codes))
-        checks.append((members, similar, draw(st.sampled_from([True, False, None]))))
+        other = draw(st.sampled_from([right, current, draw(codes)]))
+        predicted = np.where(draw(flags), other, draw(codes))
+        checks.append((members, predicted, draw(st.sampled_from([True, False, None]))))
     return hidden, truth, rest, current, checks
 
 

@@ -51,6 +51,8 @@ def main(args: Sequence[str] | None = None) -> None:
     """
     try:
         app(args=None if args is None else list(args), prog_name="askwise")
+    except SystemExit:
+        raise  # before the next line, which imports NumPy when it is looked at
     except _our_errors() as error:
         from rich.text import Text
 
@@ -61,7 +63,6 @@ def main(args: Sequence[str] | None = None) -> None:
 
 
 def _our_errors() -> type[AskwiseError]:
-    # Called only when something was raised, so that the happy path of --help never imports NumPy.
     from askwise.core import AskwiseError
 
     return AskwiseError

@@ -567,10 +567,11 @@ class Session:
             given["embedding"] = self._dense
         if proba is not None:
             given["proba"] = proba
-        learner = self._learner if proba is not None else None
-        found = engine.select(
-            X, candidates, learner, self._strategy, k=batch, seed=self.seed, given=given, spare=QUEUE
-        )
+        # Without a model nothing can be doubted: cover the pool until two classes were seen.
+        model = proba is not None
+        strategy = self._strategy if model or not _needs_model(self._strategy) else strategies.get("typiclust")
+        learner = self._learner if model else None
+        found = engine.select(X, candidates, learner, strategy, k=batch, seed=self.seed, given=given, spare=QUEUE)
         queue = list(zip(found.rows.tolist(), found.scores.tolist(), found.parts, strict=True))
         return queue, min(batch, len(queue)), found.strategy
 
@@ -803,9 +804,12 @@ class Session:
     def _answer_checks(self, oracle: Oracle) -> None:
         while True:
             with self._lock:
-                if self._state.open_attempt is None:
+                attempt = self._state.open_attempt
+                if attempt is None:
                     return
-                queries = self.ask(CHECKS_AHEAD, annotator="oracle")
+                # No more than could decide at the earliest: what is answered beyond that would be wasted.
+                left = evidence.judge(self._state, attempt).left or 1
+                queries = self.ask(min(CHECKS_AHEAD, left), annotator="oracle")
             if not queries:
                 return  # somebody else holds the next checks
             labels = oracle(queries)
@@ -859,7 +863,7 @@ class Session:
                 labels = {
                     self.pool.ids[int(r)]: s.classes[s.auto[int(r)][0]]
                     for r in attempt.order[attempt.checks :]
-                    if int(r) in s.auto
+                    if int(r) in s.auto and s.label_of(int(r)) is None
                 }
                 return AutoLabels(
                     "certified", certificate.sentence, labels, certificate, attempt.checks, deferred=deferred
@@ -985,6 +989,15 @@ def _check_share(name: str, value: float, *, low_open: bool = True, high_open: b
     high = value < 1 if high_open else value <= 1
     if not (low and high):
         raise BadInput(f"{name} must lie between 0 and 1, got {value!r}.")
+
+
+def _needs_model(strategy: strategies.Strategy) -> bool:
+    if isinstance(strategy, strategies.Switch):
+        return _needs_model(strategy.at(0, 0))
+    if isinstance(strategy, strategies.Mix):
+        return any(_needs_model(part) for part, _ in strategy.shares)
+    asked = {*signals.needs(strategy.score), *signals.needs(strategy.pick)}
+    return any(signals.from_learner(name) for name in asked - {"embedding", "norm"})
 
 
 def _norms(X: Matrix) -> Array:

@@ -59,6 +59,10 @@ BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 
+MARK_BROKEN = "askwise.mark_broken"
+codecs.register_error(MARK_BROKEN, lambda error: ("\udcff", error.end))  # type: ignore[attr-defined]
+"""Bytes that cannot be decoded become half a surrogate pair, which no decoded text holds."""
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -206,6 +210,14 @@ def _looks_like(head: bytes) -> str | None:
     return "a binary file" if control > 0.3 * len(head) else None
 
 
+def _is_encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 class _Lines:
     """The lines of a text file, each with its number and what is wrong with its bytes."""
 
@@ -219,14 +231,9 @@ class _Lines:
             raise BadInput(f"{path.name!r} looks like {looks}, not like a text table. Export it as CSV or JSONL.")
         found = next((name for mark, name in BYTE_ORDER_MARKS if head.startswith(mark)), "utf-8")
         self.encoding = encoding or found
-        self.strict_utf8 = self.encoding.lower().replace("_", "-") in ("utf-8", "utf8", "utf-8-sig")
+        self.shown = "UTF-8" if self.encoding == "utf-8-sig" else self.encoding.upper()
         try:
-            self.text = io.TextIOWrapper(
-                buffered,
-                encoding=self.encoding,
-                errors="surrogateescape" if self.strict_utf8 else "replace",
-                newline="",
-            )
+            self.text = io.TextIOWrapper(buffered, encoding=self.encoding, errors=MARK_BROKEN, newline="")
         except LookupError:
             raise BadInput(
                 f"No text encoding named {encoding!r}. Usual ones: 'utf-8', 'cp1252', 'latin-1', 'utf-16'."
@@ -242,31 +249,22 @@ class _Lines:
                 yield self.count, line, self._damage(line)
         except UnicodeError as error:
             raise BadInput(
-                f"{self.path.name!r} cannot be read as {self.encoding} after line {self.count}: {error}. "
-                "Save it as UTF-8."
+                f"{self.path.name!r} cannot be read as {self.shown} after line {self.count}: {error}. Save it as UTF-8."
             ) from None
 
     def _damage(self, line: str) -> str | None:
         if "\0" in line:
             return "holds a NUL byte"
-        if line.isascii():
-            return None
-        if self.strict_utf8:
-            try:
-                line.encode()
-            except UnicodeEncodeError:
-                self.undecodable += 1
-                return "holds bytes that are not UTF-8"
-        elif "\ufffd" in line:
+        if not line.isascii() and not _is_encodable(line):
             self.undecodable += 1
-            return f"holds bytes that are not {self.encoding}"
+            return f"holds bytes that are not {self.shown}"
         return None
 
     def notes(self) -> list[str]:
         """How to get at the rows that could not be decoded, where there are many of them."""
         if self.undecodable * 20 >= self.count:
             return [
-                f"{self.undecodable:,} lines are not {self.encoding}; the file is probably in another encoding. "
+                f"{self.undecodable:,} lines are not {self.shown}; the file is probably in another encoding. "
                 "Save it as UTF-8, or pass encoding='cp1252' (Western European Windows) or what it is."
             ]
         return []

@@ -98,6 +98,8 @@ class SentenceEncoder:
         known = self.cache.get(runner.digest, list(first)) if self.cache else {}
         known = {key: vector for key, vector in known.items() if vector.shape == (runner.width,)}
         missing = sorted((key for key in first if key not in known), key=lambda key: len(items[first[key]]))
+        if len(missing) >= CHUNK:
+            say(f"embedding {len(missing):,} texts with {self.name} …")
         with progress(f"embedding with {self.name}", len(missing)) as advance:
             for start in range(0, len(missing), CHUNK):
                 part = missing[start : start + CHUNK]
