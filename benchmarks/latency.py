@@ -160,7 +160,7 @@ def main() -> None:
             browser = play.chromium.launch(executable_path=args.chromium, args=CHROMIUM)
             page = browser.new_page(viewport={"width": 1280, "height": 800})
             page.goto(url)
-            page.wait_for_function("document.getElementById('why').textContent !== ''")
+            page.wait_for_function("() => document.getElementById('why').textContent !== ''")
             page.evaluate(PROBE)
             truth = {text.strip(): name for text, name in pairs}
             runs = {

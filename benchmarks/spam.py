@@ -15,7 +15,7 @@ import os
 import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -97,7 +97,11 @@ def jobs(pool: Pool, truth: list[str], seeds: int, encoder: str | None, processe
 
 
 def race_lines(result: simulation.Simulation) -> list[str]:
-    header = ["| target on the held-out part | " + " | ".join(STRATEGIES) + " |", "|---|" + "---|" * len(STRATEGIES)]
+    what = "first reached" if result.hold == 1 else f"held for {result.hold} measurements"
+    header = [
+        f"| target on the held-out part, {what} | " + " | ".join(STRATEGIES) + " |",
+        "|---|" + "---|" * len(STRATEGIES),
+    ]
     lines = []
     for target in TARGETS:
         cells = []
@@ -188,7 +192,9 @@ def main() -> None:
         )
         body["race"] = simulation.to_dict(result)
         lines += [f"Encoder {result.settings['encoder']}, learner {result.settings['learner']}.", ""]
-        lines += [*race_lines(result), ""]
+        held = replace(result, hold=3)
+        body["race_held"] = simulation.to_dict(held)["targets"]
+        lines += [*race_lines(result), "", *race_lines(held), ""]
     if arguments.only != "race":
         found = jobs(pool, truth, arguments.seeds, arguments.encoder, arguments.processes)
         body["jobs"] = [asdict(job) for job in found]

@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+# The sentence encoder would be fetched; tests that want it ask for it by name.
+os.environ["ASKWISE_ENCODER"] = "tfidf"
+
 SHARED = Path(os.environ.get("ASKWISE_SHARED", Path(__file__).parents[2] / "shared"))
 
 

@@ -400,7 +400,7 @@ def test_the_interval_holds_at_every_look_of_a_changing_run(classes, drift):
 def test_the_interval_is_not_trivially_wide():
     """A static model with 10 % errors: the coverage test above could fail, since the bounds come close."""
     rng = np.random.default_rng(3)
-    runs, misses = 300, 0
+    runs, misses = 150, 0
     for _ in range(runs):
         z = rng.random(150) < 0.1
         looks = [unchanged(z[:m], 1000, confidence=0.6) for m in range(10, 151, 5)]

@@ -48,6 +48,10 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_default_says_which_one_it_is(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ASKWISE_ENCODER", "no_such")
+    with pytest.raises(BadInput, match="no_such"):
+        encoders.get()
+    monkeypatch.delenv("ASKWISE_ENCODER")
     if EMBED:
         assert encoders.get().name == "minilm"
         assert not home.exists(), "nothing is fetched before it is needed"
@@ -607,6 +611,14 @@ def test_a_maker_that_fails_leaves_nothing(home: Path) -> None:
     with pytest.raises(FetchError, match="stopped"):
         fetch.keep(fetch.cache_dir("thing"), make)
     assert list(home.iterdir()) == []
+
+
+def test_a_full_disk_is_said(home: Path) -> None:
+    def make(scratch: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(FetchError, match=r"No space left.*ASKWISE_CACHE"):
+        fetch.keep(fetch.cache_dir("thing"), make)
 
 
 def test_a_cache_folder_that_cannot_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

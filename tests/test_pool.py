@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import io
 import json
+import os
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -402,6 +403,9 @@ def test_paths_that_are_refused(tmp_path: Path) -> None:
         load_pool(tmp_path / "mesages.csv")
     with pytest.raises(BadInput, match="is a folder"):
         load_pool(tmp_path)
+    os.mkfifo(tmp_path / "pipe.csv")
+    with pytest.raises(BadInput, match="pipe"):
+        load_pool(tmp_path / "pipe.csv")
     for text in ("Dear all,\nhello", "x" * 5000):
         with pytest.raises(BadInput, match="in a list"):
             load_pool(text)

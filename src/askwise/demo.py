@@ -23,6 +23,8 @@ RACERS = {"auto": "default", "margin": "margin", "random": "random"}
 """Strategy → how the demo calls it."""
 
 TARGETS: tuple[simulation.Target, ...] = (("balanced_accuracy", 0.9), ("accuracy", 0.9))
+HOLD = 3
+"""Measurements in a row that must meet a target: touching it once on a noisy curve is luck."""
 BUDGET = 400
 TEST_SHARE = 0.3
 MAX_ERROR, CONFIDENCE = 0.02, 0.95
@@ -38,6 +40,9 @@ class Lane:
     scores: list[float] = field(default_factory=list)
     """Balanced accuracy after each refresh."""
     reached: dict[simulation.Target, int] = field(default_factory=dict)
+    """Target → labels at the first of `HOLD` measurements in a row that meet it."""
+    since: dict[simulation.Target, list[int]] = field(default_factory=dict)
+    """Target → labels at the measurements that meet it now, without a break."""
     running: bool = True
 
 
@@ -170,8 +175,13 @@ def _advance(lane: Lane, point: simulation.Point | None) -> None:
     lane.labels = point.labels
     lane.scores.append(point.scores["balanced_accuracy"])
     for target in TARGETS:
+        row = lane.since.setdefault(target, [])
         if point.scores[target[0]] >= target[1]:
-            lane.reached.setdefault(target, point.labels)
+            row.append(point.labels)
+        else:
+            row.clear()
+        if len(row) == HOLD:
+            lane.reached.setdefault(target, row[0])
     lane.running = len(lane.reached) < len(TARGETS)
 
 

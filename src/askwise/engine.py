@@ -19,6 +19,7 @@ CHUNK = 8192
 BITS = 18
 """Bits of a score that count. Matrix products round the last bits differently in different shards, and scores that
 differ only there must tie, or the choice would depend on the shards."""
+COLD_START = "typiclust"
 GOLDEN = (5**0.5 - 1) / 2
 _CALLER = ("labeled", "labeled_rows", "n_labeled")
 """Words that `given` may hold beside the signals."""
@@ -46,7 +47,8 @@ def select(
             `chunk` rows are touched at a time; sparse features are never made dense as a whole, float16 is computed
             in float32.
         candidates: Row numbers that may be asked, or None for all.
-        learner: A fitted learner; None where the strategy needs none (random, coverage) or `given` holds its signals.
+        learner: A fitted learner. None before the first model: a strategy that would need one is replaced by
+            `typiclust`, which covers the pool, as `Selection.strategy` and `parts` then say.
         strategy: Name or `Strategy`.
         k: Rows wanted; more than there are candidates gives all of them.
         seed: Decides ties and random draws.
@@ -156,6 +158,8 @@ def _run(strategy: Strategy, pool: _Pool, rows: Rows, k: int, spare: int) -> Sel
         return _run(strategy.at(pool.n_labeled, pool.n_classes), pool, rows, k, spare)
     if isinstance(strategy, Mix):
         return _run_mix(strategy, pool, rows, k, spare)
+    if pool.learner is None and _missing(strategy, pool):
+        strategy = get(COLD_START)
     k = min(k, len(rows))
     spare = min(spare, len(rows) - k)
     if k + spare == 0:
@@ -177,6 +181,12 @@ def _run(strategy: Strategy, pool: _Pool, rows: Rows, k: int, spare: int) -> Sel
         more = left[batch.top_k(score[left], signals.noise(kept[left], pool.seed), spare)]
         chosen = np.concatenate([chosen, more])
     return Selection(kept[chosen], score[chosen], strategy.name, (strategy.name,) * len(chosen))
+
+
+def _missing(strategy: Strategy, pool: _Pool) -> bool:
+    """Whether the strategy needs a learner for something that the caller has not given."""
+    names = {*signals.needs(strategy.score), *signals.needs(strategy.pick)}
+    return any(signals.needs_learner(name) and name not in pool.given for name in names)
 
 
 def _run_mix(mixture: Mix, pool: _Pool, rows: Rows, k: int, spare: int) -> Selection:

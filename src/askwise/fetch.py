@@ -14,8 +14,8 @@ import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from .core import AskwiseError
-from .notices import progress
+from askwise.core import AskwiseError
+from askwise.notices import progress
 
 CHUNK = 1 << 18
 TIMEOUT = 10.0
@@ -61,6 +61,11 @@ def keep(folder: Path, make: Callable[[Path], None]) -> Path:
         except OSError:
             if not folder.is_dir():
                 raise
+    except OSError as error:
+        raise FetchError(
+            f"{folder.name} could not be kept in {str(folder.parent)!r} ({error}). Make room there, or set "
+            "ASKWISE_CACHE to another folder."
+        ) from None
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     return folder

@@ -124,12 +124,15 @@ def estimate_curve(points: Sequence[CurvePoint]) -> Any:
     high = np.array([p.high for p in points], dtype=float)
     plain = np.array([np.nan if p.accuracy is None else p.accuracy for p in points], dtype=float)
     truth = np.array([np.nan if p.truth is None else p.truth for p in points], dtype=float)
-    axes.fill_between(labels, low, high, color=PEOPLE, alpha=0.16, linewidth=0, label="proved range")
-    axes.plot(labels, plain, color=PEOPLE, linewidth=1.8, label="plain estimate")
+    # Steps: between two refreshes nothing new is known, and a slope would claim otherwise.
+    axes.fill_between(labels, low, high, step="post", color=PEOPLE, alpha=0.16, linewidth=0, label="proved range")
+    axes.plot(labels, plain, drawstyle="steps-post", color=PEOPLE, linewidth=1.8, label="plain estimate")
     if len(points) == 1:
         axes.errorbar(labels, plain, yerr=[plain - low, high - plain], color=PEOPLE, marker="o", capsize=4)
     if not np.isnan(truth).all():
-        axes.plot(labels, truth, color=TRUTH, linewidth=1.5, linestyle="--", label="hidden truth")
+        axes.plot(
+            labels, truth, drawstyle="steps-post", color=TRUTH, linewidth=1.5, linestyle="--", label="hidden truth"
+        )
     axes.set_ylim(0.0, 1.02)
     axes.set_xlim(left=0.0)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -12,8 +12,8 @@ from typing import Any, Literal, cast, overload
 
 import numpy as np
 
-from .core import BadInput, Matrix
-from .tables import Problem, Records, Table, file_format, find_file, is_frame, read_file, read_frame
+from askwise.core import BadInput, Matrix
+from askwise.tables import Problem, Records, Table, file_format, find_file, is_frame, read_file, read_frame
 
 __all__ = ["Pool", "Problem", "load_pool"]
 

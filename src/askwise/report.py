@@ -331,7 +331,7 @@ def _certificates(report: Report) -> str:
     if report.attempts:
         columns = _columns(report.attempts)
         parts.append("<h3>Attempts</h3>")
-        parts.append(_table(columns, [[_shown(a.get(c)) for c in columns] for a in report.attempts]))
+        parts.append(_table(columns, [[_shown(a.get(c)) for c in columns] for a in report.attempts], css="numbers"))
     return _section("What is proved", *parts)
 
 
@@ -430,9 +430,10 @@ p{margin:.2rem 0 .7rem}.note{color:var(--muted);font-size:.9rem}
 figure{margin:.4rem 0}svg{display:block;width:100%;height:auto}
 .scroll{overflow-x:auto}table{border-collapse:collapse;width:100%;font-size:.93rem}
 th{color:var(--muted);font-weight:500;font-size:.85rem;text-align:left}
-th,td{padding:.3rem .9rem .3rem 0;border-bottom:1px solid var(--grid);vertical-align:top;overflow-wrap:anywhere}
+th,td{padding:.3rem .9rem .3rem 0;border-bottom:1px solid var(--grid);vertical-align:top}
 tr:last-child td{border-bottom:0}
-table.pairs td:first-child{color:var(--muted)}table.pairs td:last-child{font-variant-numeric:tabular-nums}
+table.pairs td{overflow-wrap:anywhere}table.pairs td:first-child{color:var(--muted);min-width:7.5rem}
+table.pairs td:last-child{font-variant-numeric:tabular-nums}
 table.classes td:first-child{min-width:7rem}table.classes td:last-child{width:50%;vertical-align:middle;padding-right:0}
 table.numbers td,table.classes td:not(:first-child){font-variant-numeric:tabular-nums;white-space:nowrap}
 .bar{display:flex;height:.75rem;border-radius:3px;overflow:hidden}

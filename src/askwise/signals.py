@@ -85,6 +85,11 @@ def from_learner(name: str) -> bool:
     return name in _providers
 
 
+def needs_learner(name: str) -> bool:
+    """Whether the signal cannot be had from features alone."""
+    return name in ("proba", "committee", "mean", "std")
+
+
 def compute(name: str, learner: Learner | None, X: Matrix) -> Array:
     """The signal of some rows."""
     if name not in _providers:

@@ -252,10 +252,16 @@ class Run:
     seconds: float
     """Of all refreshes together."""
 
-    def reaches(self, metric: str, value: float) -> float:
-        """The first number of labels, on the grid, at which the metric is at least `value`; inf = never."""
-        hit = next((i for i, found in enumerate(self.scores[metric]) if found >= value), None)
-        return math.inf if hit is None else float(self.labels[hit])
+    def reaches(self, metric: str, value: float, hold: int = 1) -> float:
+        """The first number of labels, on the grid, at which the metric is at least `value`; inf = never.
+
+        With `hold` above 1 it must stay there for as many measurements in a row: a noisy curve that touches the value
+        once does not count.
+        """
+        above = np.asarray(self.scores[metric]) >= value
+        row = np.convolve(above, np.ones(hold, int), "valid") if len(above) >= hold else np.zeros(0)
+        hits = np.flatnonzero(row == hold)
+        return float(self.labels[int(hits[0])]) if len(hits) else math.inf
 
 
 @dataclass(frozen=True)
@@ -321,6 +327,8 @@ class Simulation:
     targets: tuple[Target, ...]
     budget: int
     settings: Mapping[str, Any]
+    hold: int = 1
+    """Measurements in a row for which a target must be met to count as reached."""
 
     @cached_property
     def strategies(self) -> tuple[str, ...]:
@@ -350,15 +358,15 @@ class Simulation:
 
     def reach(self, strategy: str, target: Target) -> Reach:
         """Labels to the target. Runs that never got there count as more than the budget; none is dropped."""
-        found = [run.reaches(*target) for run in self.of(strategy)]
+        found = [run.reaches(*target, self.hold) for run in self.of(strategy)]
         return Reach(*median_interval(found), never=sum(math.isinf(v) for v in found), runs=len(found))
 
     def saving(self, strategy: str, target: Target, against: str = BASELINE) -> Saving | None:
         """Share of labels saved against another strategy, paired by seed; None where that strategy did not run."""
         from scipy.stats import binomtest
 
-        base = {run.seed: run.reaches(*target) for run in self.of(against)}
-        pairs = [(run.reaches(*target), base[run.seed]) for run in self.of(strategy) if run.seed in base]
+        base = {run.seed: run.reaches(*target, self.hold) for run in self.of(against)}
+        pairs = [(run.reaches(*target, self.hold), base[run.seed]) for run in self.of(strategy) if run.seed in base]
         if not pairs or strategy == against:
             return None
         wins, losses = sum(mine < other for mine, other in pairs), sum(mine > other for mine, other in pairs)
@@ -394,6 +402,7 @@ def simulate(
     encoder: Any = None,
     learner: Any = None,
     audit_share: float | None = None,
+    hold: int = 1,
     processes: int | None = None,
     progress: bool | Callable[[Run], None] = False,
 ) -> Simulation:
@@ -415,6 +424,7 @@ def simulate(
         encoder: For texts; None = the default.
         learner: None = the default; else a scikit-learn classifier.
         audit_share: Share of random check items; None = the default for "auto", none for other strategies.
+        hold: Measurements in a row for which a target must be met to count as reached; 1 = the first crossing.
         processes: Worker processes; None = one a core. With more than one, the calling script needs the usual
             `if __name__ == "__main__":`. 1 runs here.
         progress: True = a progress bar; a function = called with each `Run` as it ends.
@@ -426,6 +436,8 @@ def simulate(
     names = _check(strategies, budget, batch, test_share, targets)
     rows, labels, classes = _labeled(pool, truth)
     which = list(range(seeds)) if isinstance(seeds, int) else list(seeds)
+    if hold < 1:
+        raise BadInput(f"hold must be at least 1 measurement, got {hold}.")
     if not which:
         raise BadInput("seeds must be at least 1, got 0.")
     budget = min(budget, len(rows) - max(1, round(test_share * len(rows))))
@@ -442,6 +454,7 @@ def simulate(
         runs=tuple(sorted(runs, key=lambda run: (run.seed, place[run.strategy]))),
         targets=tuple(targets),
         budget=budget,
+        hold=hold,
         settings={
             "items": len(rows),
             "classes": len(classes),
@@ -595,6 +608,8 @@ def to_rich(result: Simulation) -> Group:
         parts += [Text(""), _curve_table(result, metric)]
     parts += [Text(""), _target_table(result)]
     notes = ["Labels to a target: median over seeds with its 95 % interval; a run that never got there counts as more."]
+    if result.hold > 1:
+        notes.append(f"A target counts as reached when it is met at {result.hold} measurements in a row.")
     if len(s["seeds"]) < 6:
         notes.append("Fewer than 6 seeds give no 95 % interval of a median.")
     if BASELINE in result.strategies:
@@ -682,6 +697,7 @@ def to_dict(result: Simulation) -> dict[str, Any]:
     return {
         "settings": dict(result.settings),
         "budget": result.budget,
+        "hold": result.hold,
         "targets": [
             {
                 "metric": target[0],
@@ -690,7 +706,7 @@ def to_dict(result: Simulation) -> dict[str, Any]:
                     name: {
                         "labels": _finite(asdict(result.reach(name, target))),
                         "saving": None if (s := result.saving(name, target)) is None else _finite(asdict(s)),
-                        "by_seed": {run.seed: _or_none(run.reaches(*target)) for run in result.of(name)},
+                        "by_seed": {run.seed: _or_none(run.reaches(*target, result.hold)) for run in result.of(name)},
                     }
                     for name in result.strategies
                 },

@@ -46,7 +46,7 @@ def pool_events(pool: Pool) -> Iterator[Event]:
                 ]
             kept = extras if any(extras) else None
             chunk.append([pool.ids[row], str(pool.contents[row]), pool.sources[row], kept])
-        yield Event("items", {"start": start, "packed": pack(json.dumps(chunk, ensure_ascii=False).encode())})
+        yield Event("items", {"start": start, "packed": pack(json.dumps(chunk, ensure_ascii=False, default=str).encode())})
 
 
 def pool_from_log(opened: Mapping[str, Any], events: Sequence[Event]) -> Pool | None:

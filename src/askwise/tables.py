@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, overload
 
-from .core import BadInput, MissingExtra, unknown
+from askwise.core import BadInput, MissingExtra, unknown
 
 SUFFIXES = {
     ".csv": "csv",
@@ -127,6 +127,8 @@ def find_file(source: str | Path) -> Path:
         path = Path(source).expanduser()
         if path.is_dir():
             raise BadInput(f"{str(path)!r} is a folder. Give one file: .csv, .tsv, .jsonl, .parquet (or .csv.gz …).")
+        if path.exists() and not path.is_file():
+            raise BadInput(f"{str(path)!r} is a pipe or a device, which cannot be read twice. Save it to a file first.")
         if path.exists():
             return path.resolve()
     except (OSError, ValueError, RuntimeError):  # a text too long for a file name, a NUL in it, an unknown ~user

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core import BadInput, ContractError, Encoder, Matrix, unknown
+from askwise.core import BadInput, ContractError, Encoder, Matrix, unknown
 
 NAMES = ("tfidf", "minilm")
 """What `get` knows by name; a folder with model.onnx and tokenizer.json works as well."""
@@ -17,7 +18,9 @@ EMBED_PACKAGES = ("onnxruntime", "tokenizers", "onnx", "safetensors")
 
 
 def default_name() -> str:
-    """The name that `get` takes by default: "minilm" where the extra [embed] is installed, else "tfidf"."""
+    """The name that `get` takes by default: $ASKWISE_ENCODER, else "minilm" where [embed] is installed, else "tfidf"."""
+    if wanted := os.environ.get("ASKWISE_ENCODER"):
+        return wanted
     return "minilm" if all(find_spec(package) for package in EMBED_PACKAGES) else "tfidf"
 
 
@@ -53,15 +56,15 @@ def get(encoder: Encoder | Callable[[list[Any]], Any] | str | Path | None = None
 
 def _by_name(name: str | Path) -> Encoder:
     if name == "tfidf":
-        from .tfidf import TfidfEncoder
+        from askwise.encoders.tfidf import TfidfEncoder
 
         return TfidfEncoder()
     if name == "minilm":
-        from .minilm import minilm
+        from askwise.encoders.minilm import minilm
 
         return minilm()
     if Path(name).is_dir():
-        from .minilm import SentenceEncoder
+        from askwise.encoders.minilm import SentenceEncoder
 
         return SentenceEncoder(Path(name))
     if isinstance(name, Path) or "/" in name or "\\" in name:

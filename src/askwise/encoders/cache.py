@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ..core import Array
-from ..fetch import cache_dir
-from ..notices import say
+from askwise.core import Array
+from askwise.fetch import cache_dir
+from askwise.notices import say
 
 ASK_AT_ONCE = 500
 SCHEMA = """CREATE TABLE IF NOT EXISTS embedding (

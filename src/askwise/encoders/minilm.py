@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from .. import fetch
-from ..core import Array, BadInput, ContractError, MissingExtra
-from ..fetch import FetchError
-from ..notices import progress, say
-from .cache import EmbeddingCache, content_key
+from askwise import fetch
+from askwise.core import Array, BadInput, ContractError, MissingExtra
+from askwise.encoders.cache import EmbeddingCache, content_key
+from askwise.fetch import FetchError
+from askwise.notices import progress, say
 
 MODEL = "all-MiniLM-L6-v2"
 RECIPE = "1"
@@ -161,7 +161,10 @@ class _Runner:
                 str(folder / model), options, providers=["CPUExecutionProvider"]
             )
         except Exception as error:  # noqa: BLE001 - the package's errors share no narrower base
-            raise BadInput(f"{str(folder / model)!r} is no ONNX model that can be run ({error}).") from None
+            raise BadInput(
+                f"{str(folder / model)!r} is no ONNX model that can be run ({error}). "
+                "Replace it; a folder in the cache of askwise may be deleted and is then made again."
+            ) from None
         self.tokenizer = _tokenizer(tokenizers, folder)
         self.inputs = {entry.name for entry in self.session.get_inputs()}
         self.output, self.pooled = self._choose_output()
@@ -274,7 +277,7 @@ def convert(folder: Path) -> None:
     """Make `model.onnx` from `model.safetensors`: 8-bit where that stays close to the 32-bit model, else 32-bit."""
     from safetensors.numpy import load_file
 
-    from .minilm_graph import build, quantize
+    from askwise.encoders.minilm_graph import build, quantize
 
     full, small = "full.onnx", "model.onnx"
     build(load_file(folder / "model.safetensors"), folder / full)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core import Array
+from askwise.core import Array
 
 LAYERS, HEADS, WIDTH, EPSILON = 6, 12, 384, 1e-12
 OPSET, IR_VERSION = 20, 9

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core import Array, BadInput, Matrix
+from askwise.core import Array, BadInput, Matrix
 
 WORD = r"(?u)\b\w+\b"
 """One-letter words count, and there is no list of stop words: both tell spam from ham."""

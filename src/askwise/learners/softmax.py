@@ -163,8 +163,9 @@ class SoftmaxRegression:
         if self.class_weight is None:
             return np.ones(len(codes), np.float32)
         count = np.bincount(codes, minlength=classes).astype(np.float64)
-        weight = (1 / np.maximum(count, 1) ** (1.0 if self.class_weight == "balanced" else 0.5))[codes]
-        return (weight * (len(codes) / weight.sum())).astype(np.float32)
+        weight: Array = (1 / np.maximum(count, 1) ** (1.0 if self.class_weight == "balanced" else 0.5))[codes]
+        weight *= len(codes) / weight.sum()
+        return weight.astype(np.float32)
 
     def _preconditioner(self, X: Matrix, ridge: Array) -> Callable[[Array], Array]:
         """Approximate inverse of the curvature, kept until the number of labels has changed by a third."""

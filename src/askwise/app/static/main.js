@@ -320,7 +320,13 @@ function setGuess(on) {
 }
 
 async function finishing() {
-  if (!state.pulse || document.querySelector("dialog[open]")) return;
+  if (!state.about || document.querySelector("dialog[open]")) return;
+  try {
+    take({ pulse: await call("/api/pulse") });
+  } catch (error) {
+    lost(error);
+    return;
+  }
   const { pulse, about } = state;
   if (pulse.autolabel?.status === "checking") await settle(finish.giveUp());
   else if (pulse.counts.auto) await showOutcome();
