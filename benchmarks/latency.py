@@ -48,7 +48,7 @@ PROBE = """() => {
   const channel = new MessageChannel();
   let pressed = null;
   channel.port1.onmessage = () => {
-    if (pressed === null) return;
+    if (pressed === null || document.getElementById("why-row").hidden) return; // no question yet: still waiting
     log.painted.push(performance.now() - pressed);
     pressed = null;
   };
@@ -114,7 +114,7 @@ def label(page: Any, truth: dict[str, str], answers: int, pause: tuple[float, fl
         time.sleep(rng.uniform(*pause))
         training += page.evaluate("document.querySelector('.model').classList.contains('training')")
         page.keyboard.press(numbers[truth[text.strip()]])
-        page.wait_for_function("n => window.probe.painted.length >= n", arg=done + 1, polling=20)
+        page.wait_for_function("n => window.probe.painted.length >= n", arg=done + 1, polling=10)
     took = time.perf_counter() - began
     page.wait_for_function("n => window.probe.saved.length >= n", arg=answers)
     page.wait_for_timeout(300)  # Event Timing reports late

@@ -200,13 +200,13 @@ class Estimate:
     wrong: int
     """… of which the model had wrong, before learning from them."""
     rest: int
-    """Items without a human label."""
+    """Items still to be decided: no human label, not marked unsure, not labeled by the model."""
 
     @property
     def sentence(self) -> str:
         """One sentence for the person."""
         if self.rest == 0:
-            return "Every item has a human label; nothing is left to estimate."
+            return "Every item is decided; nothing is left to estimate."
         if self.accuracy is None:
             return f"No estimate yet for the remaining {self.rest:,}: too few random check items answered."
         return (

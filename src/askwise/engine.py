@@ -127,7 +127,11 @@ class _Pool:
         """A signal of some rows, computed by chunks."""
         whole = self.whole_embedding() if name == "embedding" else None
         if whole is not None:
-            return whole if len(rows) == self.n else whole[rows]
+            if len(rows) < self.n:
+                return whole[rows]
+            view = whole.view()
+            view.flags.writeable = False  # the caller's own features must survive a careless batch rule
+            return view
         if name == "noise":
             return signals.noise(rows, self.seed)
         if name in self.given:

@@ -49,10 +49,11 @@ def margin(proba: Array) -> Array:
         return doubt
     xp = array_namespace(proba)
     first = _largest(proba)
-    # the second is the largest once one occurrence of the first is gone; equal twins leave a gap of zero
+    # the second is the largest once the first is gone; where the first occurs twice, it is the second as well
     is_first = proba == first[..., None]
-    below = _largest(xp.where(is_first, xp.zeros_like(proba), proba))
-    twins = xp.sum(is_first, axis=-1) > 1
+    nothing, one = xp.zeros_like(proba), xp.ones_like(proba)
+    below = _largest(xp.where(is_first, nothing, proba))
+    twins = xp.sum(xp.where(is_first, one, nothing), axis=-1) > 1
     doubt = xp.where(twins, xp.ones_like(first), 1 - (first - below))
     return doubt
 
@@ -66,12 +67,8 @@ def vote_entropy(committee: Array) -> Array:
     """Entropy of the members' votes, in nats (Dagan & Engelson, 1995)."""
     xp = array_namespace(committee)
     votes = xp.argmax(committee, axis=-1)
-    classes = (
-        xp.arange(committee.shape[-1], device=votes.device)
-        if hasattr(votes, "device")
-        else xp.arange(committee.shape[-1])
-    )
-    share = xp.sum(votes[..., None] == classes, axis=0) / committee.shape[0]
+    counts = [xp.sum(xp.where(votes == c, 1.0, 0.0), axis=0) for c in range(committee.shape[-1])]
+    share = xp.stack(counts, axis=-1) / committee.shape[0]
     return _entropy(share)
 
 

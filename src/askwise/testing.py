@@ -201,6 +201,7 @@ class _Problem:
     def edges(self, strategy: Strategy) -> None:
         for k, rows in ((0, self.free), (5, self.free[:0]), (1, self.free[:1]), (5, self.free[:1]), (500, self.free)):
             self.ask(strategy, k=k, rows=rows)
+        self.ask(strategy, rows=np.arange(len(self.X)), given=self.given | {"labeled_rows": np.zeros(0, np.intp)})
         everything = self.ask(strategy, k=500).rows
         _expect(
             set(everything.tolist()) == set(self.free.tolist()), f"{strategy.name!r} must give all rows for a large k"

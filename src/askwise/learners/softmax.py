@@ -19,8 +19,8 @@ class SoftmaxRegression:
     """Linear softmax model with an L2 penalty: dense or CSR features, warm refits, calibrated probabilities.
 
     Minimises `C * Σ_i w_i * loss_i + ½ |W|²`, the intercept free, as scikit-learn's `LogisticRegression` does (for
-    two classes the symmetric pair of weight vectors here equals scikit-learn's single one at `C / 2`, because each
-    of the two carries half the weight). The optimum is found by Newton steps, each solved by preconditioned conjugate
+    two classes the symmetric pair of weight vectors here equals scikit-learn's single one at `2 * C`: each of the two
+    is half as long). The optimum is found by Newton steps, each solved by preconditioned conjugate
     gradients (Newton-CG; Nocedal & Wright, 2006, §7.1) from the last weights, so a refit after one more label is cheap.
     Columns that no labeled row uses keep weight zero and cost nothing.
 
@@ -31,7 +31,7 @@ class SoftmaxRegression:
         class_weight: `"balanced"` weights a row by 1 / count of its class, `"sqrt"` by 1 / √count, None alike; weights
             sum to m. Full balance lets the first few rows of a rare class outshout the others, none forgets it.
         calibrate: Divide the logits by a temperature fitted on cross-validated logits (Guo et al., 2017); it is
-            refitted when the number of labels has changed by a tenth.
+            refitted when a class is new or the number of labels has changed by a tenth.
         tol: Stop when no entry of the gradient exceeds `tol * C * m`, with m labeled rows.
         max_iter: Newton steps at most.
 
@@ -88,6 +88,12 @@ class SoftmaxRegression:
             raise BadInput("The features hold NaN or infinity; fill or drop those rows before fitting.")
         classes, codes = np.unique(names, return_inverse=True)
         start = self._warm(A.shape[1], classes)
+        if (
+            not hasattr(self, "coef_")
+            or self.coef_.shape[0] != A.shape[1]
+            or not np.array_equal(self.classes_, classes)
+        ):
+            self._calibrated_at = 0  # another model altogether: the temperature is not its own
         self.classes_ = classes
         if len(classes) == 1:
             self.coef_, self.intercept_ = np.zeros((A.shape[1], 1), np.float32), np.zeros(1, np.float32)
