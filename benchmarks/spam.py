@@ -1,9 +1,9 @@
 """The spam challenge over many seeds: labels to target by strategy, and whether the certificate is true.
 
     python benchmarks/spam.py                      # the demo's messages, 20 seeds
-    python benchmarks/spam.py --data FILE --text text --label label --seeds 5 --encoder tfidf
+    python benchmarks/spam.py --data FILE --text text --label label --seeds 5 --encoder minilm
 
-Writes benchmarks/results/spam.json and spam.md (the table for docs/spam.md).
+Writes out/spam.json and out/spam.md (the tables for docs/spam.md).
 """
 
 from __future__ import annotations
@@ -166,13 +166,13 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--budget", type=int, default=400)
     parser.add_argument("--test-share", type=float, default=0.3)
-    parser.add_argument("--encoder", default=None)
+    parser.add_argument("--encoder", default="tfidf")
     parser.add_argument("--data", default=None)
     parser.add_argument("--text", default="text")
     parser.add_argument("--label", default="label")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--only", choices=("race", "certificate"), default=None)
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
+    parser.add_argument("--out", type=Path, default=Path("out"))
     arguments = parser.parse_args()
     pool, truth, source = load(arguments)
     body: dict[str, Any] = {"source": source, "items": len(pool), "seeds": arguments.seeds}

@@ -29,7 +29,7 @@ def messages(n=900, note=""):
 def shown(tmp_path_factory):
     """(outcome, what was printed, folder) of one run."""
     folder = tmp_path_factory.mktemp("demo") / "new"
-    console = Console(file=io.StringIO(), width=100, highlight=False)
+    console = Console(file=io.StringIO(), width=80, highlight=False)
     outcome = demo.run(folder, console=console, data=messages(), encoder="tfidf")
     return outcome, console.file.getvalue(), folder
 
@@ -90,6 +90,7 @@ def test_output_that_is_no_terminal_is_plain(shown):
     _, text, _ = shown
     assert "\x1b" not in text
     assert "\r" not in text
+    assert "…" not in text, "nothing is cut"
     assert text.count("asks by") == 1, "the live table is printed once, at its end"
 
 
@@ -144,4 +145,4 @@ def test_sparkline():
     assert demo.sparkline([]) == ""
     assert demo.sparkline([0.0, 0.5, 1.0]) == "▁▁█"
     assert demo.sparkline([0.5 + i / 200 for i in range(100)], width=8) == "▁▂▃▄▅▆▇█"
-    assert len(demo.sparkline([0.7] * 500)) == 24
+    assert len(demo.sparkline([0.7] * 500)) == 16

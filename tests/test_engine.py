@@ -131,7 +131,7 @@ def test_parts_of_a_mix_do_not_choose_twins_of_each_other():
 
 def test_before_the_first_model_the_pool_is_covered_and_the_result_says_so():
     for name in ("margin", "vote_entropy", "auto", mix(("entropy", 1))):
-        found = select(X, None, None, name, k=3)
+        found = select(X, None, None, name, k=3, given={"labeled_rows": lambda: LABELED[:2]})
         assert found.parts == ("typiclust",) * 3
     assert select(X, None, None, "margin", k=3, given={"proba": LEARNER.predict_proba(X)}).strategy == "margin"
 
@@ -246,6 +246,7 @@ def test_a_broken_batch_rule_is_named(pick):
         ({"candidates": [-1]}, "0 to 499"),
         ({"candidates": [0.5]}, "integers"),
         ({"candidates": np.ones(500, bool)}, "flatnonzero"),
+        ({"given": {"labeled_rows": [500]}}, "labeled_rows must be rows 0 to 499"),
         ({"k": -1}, "k=-1"),
         ({"given": {"prob": X}}, "Did you mean 'proba'"),
         ({"given": {"proba": X[:3]}}, "500 rows"),
@@ -259,6 +260,11 @@ def test_a_users_mistake_has_a_message(change, words):
     arguments = {"candidates": FREE, "strategy": "margin"} | change
     with pytest.raises(BadInput, match=words):
         select(X, arguments.pop("candidates"), LEARNER, arguments.pop("strategy"), **arguments)
+
+
+def test_flat_probabilities_are_refused():
+    with pytest.raises(ContractError, match="2 dimensions"):
+        select(X, None, None, "margin", given={"proba": X[:, 0]})
 
 
 def test_a_learner_without_the_power_says_so():

@@ -48,6 +48,25 @@ def test_the_optimum_is_scikit_learns(m, d, classes, C, class_weight):
     ) == pytest.approx(expected, abs=3e-3)
 
 
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
+def test_the_scale_of_the_features_does_not_matter_to_the_solver(scale):
+    X, y = groups(5, 120, 12, 3)
+    X = X * scale * np.linspace(0.1, 3, 12)
+    expected = LogisticRegression(C=1, tol=1e-9, max_iter=9999, solver="newton-cg").fit(X, y)
+    mine = SoftmaxRegression(1, class_weight=None, calibrate=False).fit(X, y)
+    assert mine.predict_proba(X) == pytest.approx(expected.predict_proba(X), abs=2e-3)
+    assert mine.n_iter_ < mine.max_iter
+
+
+def test_a_refit_after_one_more_label_is_short_but_happens():
+    X, y = groups(0, 301, 20, 4)
+    warm = SoftmaxRegression(calibrate=False).fit(X[:300], y[:300])
+    cold = SoftmaxRegression(calibrate=False).fit(X, y)
+    warm.fit(X, y)
+    assert 1 <= warm.n_iter_ < cold.n_iter_
+    assert warm.predict_proba(X) == pytest.approx(cold.predict_proba(X), abs=1e-3)
+
+
 def test_sqrt_weights_are_what_they_say():
     X, y = groups(0, 80, 6, 3)
     counts = np.bincount(y)

@@ -15,7 +15,7 @@ from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
 from askwise import simulation
 from askwise.core import BadInput
 from askwise.pool import load_pool
-from askwise.simulation import Run, Simulation, median_interval, schedule, score, simulate
+from askwise.simulation import Run, Simulation, loop, median_interval, schedule, score, simulate
 
 
 def blobs(n=240, classes=2, d=6, seed=0, spread=1.0):
@@ -220,12 +220,12 @@ def test_the_loop_asks_each_item_once_and_measures_on_the_grid():
 def test_baselines_are_pure_unless_told_otherwise(strategy, share, expected, monkeypatch):
     seen = []
 
-    class Spy(simulation.Session):
+    class Spy(loop.Session):
         def close(self):
             seen.append(self.counts()["audits"])
             super().close()
 
-    monkeypatch.setattr(simulation, "Session", Spy)
+    monkeypatch.setattr(loop, "Session", Spy)
     pool, labels = blobs(120)
     parts = simulation.split(pool.features, labels, ["c0", "c1"], seed=0, test_share=0.2)
     list(simulation.replay(parts, strategy, seed=0, grid=[10, 20, 30, 40], audit_share=share))
@@ -338,7 +338,7 @@ def test_the_table_says_never_and_at_least():
 
 def test_work_ends_with_every_item_labeled_mostly_by_the_model():
     pool, labels = blobs(900, spread=0.5)
-    with simulation.Session(pool, classes=["c0", "c1"], max_error=0.1, confidence=0.9) as session:
+    with loop.Session(pool, classes=["c0", "c1"], max_error=0.1, confidence=0.9) as session:
         outcomes = [o for o in simulation.work(session, lambda qs: [labels[q.row] for q in qs]) if o is not None]
         counts = session.counts()
         assert counts["open"] == 0

@@ -165,6 +165,8 @@ def test_a_guess_is_shown_accepted_and_hidden(session, monkeypatch):
     assert f"{query.confidence:.0%}" in shown
     _, shown = press(session, "gq")
     assert shown.count("Guess: ") == 1, "shown first, hidden after g"
+    assert shown.count(query.reason) == 1, "nor does the reason tell it then"
+    assert "g shows it" in shown
     press(session, "pq")
     assert session.history(1)[0].label == query.suggestion
 
@@ -238,7 +240,7 @@ def test_a_long_text_is_cut_to_the_screen_and_shown_whole_on_v():
         query = Query("i", 0, session.pool.contents[0], "why")
         lines, cut = desk._body(query)
         assert cut > 100
-        assert len(lines.plain.splitlines()) + 15 <= 24
+        assert len(lines.plain.splitlines()) + 16 <= 24
         desk.whole = True
         assert desk._body(query)[1] == 0
 
@@ -259,6 +261,19 @@ def test_certify_from_the_terminal_ends_with_the_outcome(monkeypatch):
         assert len(checks) >= 20
         assert all(q.suggestion is None and q.guesses == () for q in checks), "checks are blind"
         assert "blind checks: " in screen.text
+
+
+def test_the_bar_is_as_long_as_the_work_done():
+    def parts(**counts):
+        bar = terminal.progress_bar(counts, 20)
+        lengths = {str(span.style): span.end - span.start for span in bar.spans}
+        assert len(bar) == 20
+        return [lengths.get(name, 0) for name in ("blue", "green", "dim")]
+
+    assert parts(items=100, open=100, auto=0) == [0, 0, 20]
+    assert parts(items=100, open=50, auto=25) == [5, 5, 10]
+    assert parts(items=100, open=0, auto=70) == [6, 14, 0]
+    assert parts(items=3, open=0, auto=0) == [20, 0, 0]
 
 
 # ── real input ──────────────────────────────────────────────────────────────────────────────

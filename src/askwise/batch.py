@@ -85,7 +85,7 @@ def typical(embedding: Array, labeled: Array, noise: Array, k: int, rng: np.rand
 
     Pool and labeled rows are cut into min(labeled + k, 500) clusters; those with the fewest labeled rows, the largest
     first, each give the row with the smallest mean distance to its 20 nearest neighbors in the cluster. Of clusters
-    above 2,000 rows a random 2,000 are compared; centers are learned from at most 64 rows a cluster.
+    above 1,000 rows a random 1,000 are compared; centers are learned from at most 64 rows a cluster.
     """
     n, m = len(embedding), len(labeled)
     k = min(k, n)
@@ -108,7 +108,7 @@ def typical(embedding: Array, labeled: Array, noise: Array, k: int, rng: np.rand
 
 
 def _most_typical(embedding: Array, rows: Rows, noise: Array, rng: np.random.Generator, neighbors: int = 20) -> int:
-    chosen = np.arange(len(rows)) if len(rows) <= 2000 else np.sort(rng.choice(len(rows), 2000, replace=False))
+    chosen = np.arange(len(rows)) if len(rows) <= 1000 else np.sort(rng.choice(len(rows), 1000, replace=False))
     E = np.asarray(embedding[rows[chosen]], np.float32)
     near = min(neighbors, len(chosen) - 1)
     if near < 1:

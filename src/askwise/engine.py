@@ -150,10 +150,10 @@ class _Pool:
     def labeled(self) -> Array:
         """(m, d) embeddings of labeled and pending rows."""
         if "labeled" in self.given:
-            value = self.value("labeled")
+            value = self.given["labeled"]
             return signals.project(value) if hasattr(value, "tocsr") else np.asarray(value)
         if "labeled_rows" in self.given and len(self.given["labeled_rows"]):
-            return self.signal("embedding", np.asarray(self.given["labeled_rows"], np.intp))
+            return self.signal("embedding", self.given["labeled_rows"])
         return np.zeros((0, 1), np.float32)
 
 
@@ -204,11 +204,9 @@ def _run_mix(mixture: Mix, pool: _Pool, rows: Rows, k: int, spare: int) -> Selec
     turn = np.minimum(turn, len(bounds) - 1)
     chosen, scores, parts = np.zeros(k, np.intp), np.zeros(k), [""] * k
     taken = np.zeros(0, np.intp)
-    main = int(np.argmax([share for _, share in mixture.shares]))
     for number, (part, _) in enumerate(mixture.shares):
         places = np.flatnonzero(turn == number)
-        extra = spare if number == main else 0
-        if not len(places) and not extra:
+        if not len(places):
             continue
         left = np.setdiff1d(rows, taken, assume_unique=True)
         got = _run(part, _with_pending(pool, taken), left, len(places), 0)
@@ -217,6 +215,7 @@ def _run_mix(mixture: Mix, pool: _Pool, rows: Rows, k: int, spare: int) -> Selec
             parts[at] = name
         taken = np.concatenate([taken, got.rows])
     if spare:
+        main = int(np.argmax([share for _, share in mixture.shares]))
         left = np.setdiff1d(rows, taken, assume_unique=True)
         more = _run(mixture.shares[main][0], _with_pending(pool, taken), left, 0, spare)
         chosen, scores, parts = np.append(chosen, more.rows), np.append(scores, more.scores), [*parts, *more.parts]
@@ -234,7 +233,7 @@ def _with_pending(pool: _Pool, taken: Rows) -> _Pool:
     if "labeled" in given:
         given["labeled"] = np.concatenate([pool.labeled(), pool.signal("embedding", taken)])
     else:
-        given["labeled_rows"] = np.concatenate([np.asarray(given.get("labeled_rows", []), np.intp), taken])
+        given["labeled_rows"] = np.concatenate([given.get("labeled_rows", taken[:0]), taken])
     return replace(pool, given=given)
 
 
@@ -377,7 +376,7 @@ def _pick(strategy: Strategy, pool: _Pool, rows: Rows, score: Array, k: int) -> 
 # ── checks ──────────────────────────────────────────────────────────────────────────────────
 
 
-def _check_candidates(candidates: Any, n: int) -> Rows:
+def _check_candidates(candidates: Any, n: int, name: str = "candidates") -> Rows:
     """Ascending row numbers."""
     if candidates is None:
         return np.arange(n)
@@ -386,12 +385,12 @@ def _check_candidates(candidates: Any, n: int) -> Rows:
         return np.zeros(0, np.intp)
     if rows.ndim != 1 or rows.dtype.kind not in "iu":
         raise BadInput(
-            f"candidates must be row numbers (one dimension of integers), got {rows.dtype} of shape {rows.shape}. "
+            f"{name} must be row numbers (one dimension of integers), got {rows.dtype} of shape {rows.shape}. "
             "For a mask use np.flatnonzero(mask)."
         )
     rows = np.unique(rows)
     if rows[0] < 0 or rows[-1] >= n:
-        raise BadInput(f"candidates must be rows 0 to {n - 1}, got {rows[0]} to {rows[-1]}.")
+        raise BadInput(f"{name} must be rows 0 to {n - 1}, got {rows[0]} to {rows[-1]}.")
     return rows.astype(np.intp)
 
 
@@ -400,13 +399,17 @@ def _check_given(given: Mapping[str, Any] | None, n: int) -> dict[str, Any]:
     for name, value in checked.items():
         if name not in (*signals.known(), *_CALLER) or name == "noise":
             raise unknown("signal", name, (*signals.known(), *_CALLER))
-        if name not in _CALLER and not callable(value):
+        if name in _CALLER:
+            checked[name] = value() if callable(value) else value
+        elif not callable(value):
             checked[name] = _check_rows(name, value, n)
+    if "labeled_rows" in checked:
+        checked["labeled_rows"] = _check_candidates(checked["labeled_rows"], n, "labeled_rows")
     return checked
 
 
 def _check_rows(name: str, value: Any, n: int) -> Any:
-    rows = np.shape(value)[signals.axis(name)] if name not in _CALLER else n
+    rows = value.shape[signals.axis(name)] if hasattr(value, "shape") else len(value)
     if rows != n:
         raise BadInput(f"given[{name!r}] must have one entry for each of the {n} rows of the pool, got {rows}.")
     return value
@@ -419,6 +422,8 @@ def _check_signal(name: str, value: Any, rows: Rows) -> None:
             f"The signal {name!r} must have one entry for each of {len(rows)} rows, got shape {tuple(value.shape)}."
         )
     if name in ("proba", "committee"):
+        if value.ndim != axis + 2:
+            raise ContractError(f"The signal {name!r} must have {axis + 2} dimensions, got shape {tuple(value.shape)}.")
         xp = array_namespace(value)
         total = _numpy(xp.sum(value, axis=-1))
         total = total if total.ndim == 1 else total.sum(0)

@@ -156,16 +156,16 @@ def to_rich(report: Report) -> Group:
     for certificate in report.certificates:
         style = "red" if certificate.void else "green"
         parts.append(_text(f"Certificate of attempt {certificate.attempt}: {certificate.sentence}", style=style))
-    table = _rich_table("Labels", ["class", "people", "model"])
+    table = _rich_table(["class", "people", "model"])
     for name, count in report.counts.items():
         table.add_row(_text(name), f"{count.get('human', 0):,}", f"{count.get('model', 0):,}")
-    parts += [_text(""), table]
+    parts += [_heading("Labels"), table]
     if report.attempts:
         columns = _columns(report.attempts)
-        table = _rich_table("Certification attempts", columns)
+        table = _rich_table(columns)
         for attempt in report.attempts:
             table.add_row(*(_text(_shown(attempt.get(c))) for c in columns))
-        parts.append(table)
+        parts += [_heading("Certification attempts"), table]
     for title, pairs in (
         ("Asked by strategy", [(k, f"{v:,}") for k, v in report.asked.items()]),
         ("Costs", _costs(report)),
@@ -175,14 +175,11 @@ def to_rich(report: Report) -> Group:
         ("Settings", [(k, _shown(v)) for k, v in report.settings.items()]),
     ):
         if pairs:
-            parts.append(_rich_pairs(title, pairs))
+            parts += [_heading(title), _rich_pairs(pairs)]
     if report.problems:
-        table = _rich_table("Rows of the input that could not be used", ["problem"])
-        for problem in report.problems[:20]:
-            table.add_row(_text(problem))
-        if len(report.problems) > 20:
-            table.add_row(f"… and {len(report.problems) - 20:,} more")
-        parts.append(table)
+        more = len(report.problems) - 20
+        shown = [*report.problems[:20], *([f"… and {more:,} more"] if more > 0 else [])]
+        parts += [_heading("Rows of the input that could not be used"), _text("\n".join(shown))]
     return Group(*parts)
 
 
@@ -192,19 +189,23 @@ def _text(value: object, style: str = "") -> Text:
     return Text(printable(value), style=style)
 
 
-def _rich_table(title: str, columns: Sequence[str]) -> Any:
+def _heading(title: str) -> Text:
+    return _text(f"\n{title}", style="bold")
+
+
+def _rich_table(columns: Sequence[str]) -> Any:
     from rich.table import Table
 
-    table = Table(title=_text(title, style="bold"), title_justify="left", header_style="dim", box=None, pad_edge=False)
+    table = Table(header_style="dim", box=None, pad_edge=False)
     for i, column in enumerate(columns):
         table.add_column(_text(column), justify="left" if i == 0 else "right", overflow="fold")
     return table
 
 
-def _rich_pairs(title: str, pairs: Iterable[tuple[str, str]]) -> Any:
+def _rich_pairs(pairs: Iterable[tuple[str, str]]) -> Any:
     from rich.table import Table
 
-    table = Table(title=_text(title, style="bold"), title_justify="left", show_header=False, box=None, pad_edge=False)
+    table = Table(show_header=False, box=None, pad_edge=False)
     table.add_column(overflow="fold")
     table.add_column(overflow="fold")
     for name, value in pairs:

@@ -40,21 +40,13 @@ def least_confidence(proba: Array) -> Array:
 
 def margin(proba: Array) -> Array:
     """One minus the gap between the two likeliest classes, in [0, 1] (Scheffer et al., 2001)."""
-    doubt: Array
-    if proba.shape[-1] == 1:
-        doubt = 1 - proba[..., 0]
-        return doubt
-    if proba.shape[-1] == 2:
-        doubt = 1 - abs(proba[..., 1] - proba[..., 0])
-        return doubt
     xp = array_namespace(proba)
-    first = _largest(proba)
-    # the second is the largest once the first is gone; where the first occurs twice, it is the second as well
-    is_first = proba == first[..., None]
-    nothing, one = xp.zeros_like(proba), xp.ones_like(proba)
-    below = _largest(xp.where(is_first, nothing, proba))
-    twins = xp.sum(xp.where(is_first, one, nothing), axis=-1) > 1
-    doubt = xp.where(twins, xp.ones_like(first), 1 - (first - below))
+    first = proba[..., 0]
+    second = xp.zeros_like(first)
+    for c in range(1, proba.shape[-1]):
+        second = xp.maximum(second, xp.minimum(first, proba[..., c]))
+        first = xp.maximum(first, proba[..., c])
+    doubt: Array = 1 - (first - second)
     return doubt
 
 

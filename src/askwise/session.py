@@ -567,11 +567,10 @@ class Session:
             given["embedding"] = self._dense
         if proba is not None:
             given["proba"] = proba
-        # Without a model nothing can be doubted: cover the pool until two classes were seen.
-        model = proba is not None
-        strategy = self._strategy if model or not _needs_model(self._strategy) else strategies.get("typiclust")
-        learner = self._learner if model else None
-        found = engine.select(X, candidates, learner, strategy, k=batch, seed=self.seed, given=given, spare=QUEUE)
+        learner = self._learner if proba is not None else None  # without a model `select` covers the pool
+        found = engine.select(
+            X, candidates, learner, self._strategy, k=batch, seed=self.seed, given=given, spare=QUEUE
+        )
         queue = list(zip(found.rows.tolist(), found.scores.tolist(), found.parts, strict=True))
         return queue, min(batch, len(queue)), found.strategy
 
@@ -989,15 +988,6 @@ def _check_share(name: str, value: float, *, low_open: bool = True, high_open: b
     high = value < 1 if high_open else value <= 1
     if not (low and high):
         raise BadInput(f"{name} must lie between 0 and 1, got {value!r}.")
-
-
-def _needs_model(strategy: strategies.Strategy) -> bool:
-    if isinstance(strategy, strategies.Switch):
-        return _needs_model(strategy.at(0, 0))
-    if isinstance(strategy, strategies.Mix):
-        return any(_needs_model(part) for part, _ in strategy.shares)
-    asked = {*signals.needs(strategy.score), *signals.needs(strategy.pick)}
-    return any(signals.from_learner(name) for name in asked - {"embedding", "norm"})
 
 
 def _norms(X: Matrix) -> Array:

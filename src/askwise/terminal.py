@@ -6,7 +6,7 @@ import codecs
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -117,8 +117,8 @@ def label(session: Session, *, guidelines: str = "", keys: Keys | None = None, c
     except KeyboardInterrupt:
         pass  # as good a way out as q: every answer is saved when its key is pressed
     finally:
-        session.stop()
         session.release()  # the question on the screen goes back, so that it comes first next time
+        session.stop()
     return desk.given
 
 
@@ -334,7 +334,7 @@ class _Desk:
         body, cut = self._body(query)
         note = Text(f" {cut} more lines, v shows them " if cut else "")
         parts.append(Panel(body, subtitle=note, subtitle_align="right", padding=(1, 2)))
-        parts.append(Text.assemble(("Why: ", "dim"), printable(query.reason)))
+        parts.append(Text.assemble(("Why: ", "dim"), printable(self._reason(query))))
         guess = self._guess(query)
         if guess is not None:
             parts.append(guess)
@@ -349,6 +349,11 @@ class _Desk:
             parts.append(Text(printable(self.message), style="bold"))
         return Group(*parts)
 
+    def _reason(self, query: Query) -> str:
+        if self.show_guess or not query.guesses:
+            return query.reason
+        return f"chosen by {query.strategy}; the whole reason would tell the guess, which is hidden (g shows it)"
+
     def _header(self) -> Text:
         from rich.text import Text
 
@@ -362,10 +367,13 @@ class _Desk:
             words.append(self._forecast())
         if counts["auto"]:
             words.append(f"{counts['auto']:,} by the model")
-        if self.session.training:
+        if self.session.worker_error is not None:
+            words.append(f"THE MODEL STOPPED LEARNING: {self.session.worker_error}")
+        elif self.session.training:
             words.append("training")
         title = printable(self.session.title)
-        return Text.assemble((f"{title}  " if title else "", "bold"), " · ".join(w for w in words if w))
+        line = Text.assemble((f"{title}  " if title else "", "bold"), printable(" · ".join(w for w in words if w)))
+        return Text("\n").join([line, progress_bar(counts, min(60, self.console.width - 2))])
 
     def _forecast(self) -> str:
         verdict = self.session.verdict()
@@ -384,7 +392,7 @@ class _Desk:
         if self.whole or not self.console.is_terminal:
             return text, 0
         lines = text.wrap(self.console, max(10, self.console.width - 6))
-        room = max(3, self.console.height - 15)
+        room = max(3, self.console.height - 16)
         if len(lines) <= room:
             return text, 0
         return Text("\n").join(lines[:room]), len(lines) - room
@@ -422,6 +430,16 @@ class _Desk:
 
         message = f"{printable(self.message)}\n" if self.message else ""
         return Text(f"{message}Nothing is left to ask. {self.session.verdict().reason}")
+
+
+def progress_bar(counts: Mapping[str, int], width: int = 30) -> Text:
+    """Who has labeled how much: people blue, the model green, the rest dim; from `Session.counts()`."""
+    from rich.text import Text
+
+    items = max(1, counts["items"])
+    done = round(width * (counts["items"] - counts["open"]) / items)
+    people = min(done, round(width * (counts["items"] - counts["open"] - counts["auto"]) / items))
+    return Text.assemble(("━" * people, "blue"), ("━" * (done - people), "green"), ("─" * (width - done), "dim"))
 
 
 def _matches(text: str, names: tuple[str, ...]) -> list[str]:

@@ -428,9 +428,11 @@ def test_finish_from_the_dialog_to_the_download(serve: Any, visit: Any, tmp_path
     rows = (tmp_path / "labels.csv").read_text().splitlines()
     assert len(rows) == 401
     assert sum(",model," in row for row in rows) == served.session.counts()["auto"] > 100
-    with page.expect_response("**/api/ask"):
+    with page.expect_response("**/api/ask") as dealt:
         page.click("dialog >> text=Take the model's labels back")
+    dealt.value.finished()
     page.wait_for_selector("text=Took back")
+    page.wait_for_timeout(300)  # the new questions are on the card
     assert served.session.counts()["auto"] == 0
     press(page, "1")
 

@@ -32,7 +32,8 @@ class SoftmaxRegression:
             sum to m. Full balance lets the first few rows of a rare class outshout the others, none forgets it.
         calibrate: Divide the logits by a temperature fitted on cross-validated logits (Guo et al., 2017); it is
             refitted when a class is new or the number of labels has changed by a tenth.
-        tol: Stop when no entry of the gradient exceeds `tol * C * m`, with m labeled rows.
+        tol: Stop after the Newton step that promises to lower the objective by less than this, in nats of loss: a
+            measure that does not depend on the scale of the features.
         max_iter: Newton steps at most.
 
     Attributes:
@@ -142,18 +143,16 @@ class SoftmaxRegression:
         value, P = forward(V)
         for step in range(self.max_iter):
             gradient = backward(weight * (P - hot), V)
-            worst = float(np.abs(gradient).max())
-            if worst <= self.tol * m:
-                return V, step
 
             def curvature(D: Array, P: Array = P) -> Array:
                 U = P * (X @ D[:-1] + D[-1])
                 U -= P * U.sum(1, keepdims=True)
                 return backward(weight * U, D)
 
-            # a loose solve far from the optimum, a tight one near it (Dembo & Steihaug, 1983)
-            direction = _conjugate_gradients(curvature, -gradient, precondition, min(0.2, (worst / m) ** 0.5))
-            slope, length = float((gradient * direction).sum()), 1.0
+            direction = _conjugate_gradients(curvature, -gradient, precondition, 0.1)
+            slope, length = float((gradient * direction).sum(dtype=np.float64)), 1.0
+            if -slope <= 2 * self.tol:
+                return V + direction, step + 1
             while True:
                 trial = V + np.float32(length) * direction
                 after, P_after = forward(trial)
@@ -222,9 +221,10 @@ class SoftmaxRegression:
 
     def _logits(self, X: Matrix, W: Array, b: Array) -> Array:
         """(classes, n): class-major, so that sums and maxima over classes run along contiguous memory."""
-        A = as_matrix(X)
-        Z = np.asarray(A @ W).T if is_sparse(A) else W.T @ A.T
-        return np.ascontiguousarray((Z + b[:, None]) / np.float32(self.temperature_))
+        A, W, b = as_matrix(X), W / np.float32(self.temperature_), b / np.float32(self.temperature_)
+        Z: Array = np.ascontiguousarray(np.asarray(A @ W).T) if is_sparse(A) else W.T @ A.T
+        Z += b[:, None]
+        return Z
 
     def predict_committee(self, X: Matrix, members: int = 10, seed: int = 0) -> Array:
         """(members, n, classes) probabilities of weights drawn from the Laplace posterior (MacKay, 1992).

@@ -1,0 +1,214 @@
+"""The loop of a simulated person over a real session."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from askwise import encoders, learners
+from askwise.core import Array, AutoLabels, BadInput, Label, Matrix, Oracle, Rows
+from askwise.pool import FeatureRows, Pool
+from askwise.session import Session
+
+
+def score(truth: Array, guessed: Array, n_classes: int) -> dict[str, float]:
+    """Accuracy, balanced accuracy, macro F1.
+
+    Args:
+        truth: (n,) class numbers.
+        guessed: (n,) class numbers.
+        n_classes: Numbers run from 0 to n_classes - 1.
+
+    Returns:
+        Metric → value, 0..1. Balanced accuracy is the mean recall over the classes that occur in `truth`; macro F1
+        is the mean over the classes that occur in either (both as in scikit-learn).
+    """
+    table = np.bincount(truth * n_classes + guessed, minlength=n_classes**2).reshape(n_classes, n_classes)
+    hits, actual, claimed = np.diag(table), table.sum(axis=1), table.sum(axis=0)
+    present, either = actual > 0, (actual + claimed) > 0
+    return {
+        "accuracy": float(hits.sum() / table.sum()),
+        "balanced_accuracy": float((hits[present] / actual[present]).mean()),
+        "macro_f1": float((2 * hits[either] / (actual + claimed)[either]).mean()),
+    }
+
+
+def schedule(budget: int, batch: int | Literal["auto"] = 1) -> list[int]:
+    """The numbers of labels at which the model is refreshed and measured; the same for every strategy.
+
+    `batch` labels apart; "auto" is every label up to 50, then every 2 up to 100, 5 up to 300, 10 beyond.
+    """
+    if batch != "auto":
+        grid = list(range(batch, budget + 1, batch))
+    else:
+        grid = [n for n in range(1, budget + 1) if n <= 50 or n % (2 if n <= 100 else 5 if n <= 300 else 10) == 0]
+    return grid if grid and grid[-1] == budget else [*grid, budget]
+
+
+@dataclass(frozen=True)
+class Split:
+    """One random division of labeled items into a pool to ask about and a part to measure on."""
+
+    pool: Pool
+    answers: tuple[Label, ...]
+    """Per row of the pool the label that the simulated person gives."""
+    X_test: Matrix
+    y_test: Array
+    """(n_test,) class numbers."""
+    classes: tuple[Label, ...]
+
+
+def split(
+    contents: Sequence[Any] | Matrix,
+    labels: Sequence[Label],
+    classes: Sequence[Label],
+    *,
+    seed: int,
+    test_share: float,
+    encoder: Any = None,
+) -> Split:
+    """Divide at random.
+
+    Args:
+        contents: (n,) texts, for an encoder that learns from the pool (it then sees the pool's part only), or (n, d)
+            features.
+        labels: (n,) true labels.
+        classes: The labels, in the order of their numbers.
+        seed: Decides the division.
+        test_share: Share held out, 0 < share < 1.
+        encoder: Has `fit` and `encode`; only for texts.
+    """
+    order = np.random.default_rng([seed, 17]).permutation(len(labels))
+    cut = max(1, round(test_share * len(labels)))
+    test, rows = np.sort(order[:cut]), np.sort(order[cut:])
+    if encoder is None:
+        X, X_test = contents[rows], contents[test]  # type: ignore[call-overload]
+    else:
+        own = copy.deepcopy(encoder)
+        texts = [contents[r] for r in rows]
+        own.fit(texts)
+        X, X_test = own.encode(texts), own.encode([contents[r] for r in test])
+    numbers = {name: i for i, name in enumerate(classes)}
+    return Split(
+        pool=_feature_pool(X, rows),
+        answers=tuple(labels[r] for r in rows),
+        X_test=X_test,
+        y_test=np.array([numbers[labels[r]] for r in test], np.intp),
+        classes=tuple(classes),
+    )
+
+
+def contents_of(pool: Pool, rows: Sequence[int], encoder: Any = None) -> tuple[Any, Any]:
+    """What `split` divides.
+
+    Returns:
+        (texts, encoder) where the encoder learns from texts, so that each split fits it on the pool's part alone;
+        else (features, None), computed once for all splits.
+
+    Raises:
+        BadInput: An encoder for a pool that holds features already.
+    """
+    if pool.kind == "array":
+        if encoder is not None:
+            raise BadInput("encoder is for texts; this pool holds features already. Leave it out.")
+        if pool.features is None:
+            raise BadInput("This pool holds neither texts nor features.")
+        return pool.features[np.asarray(rows, np.intp)], None
+    chosen = encoders.get(encoder)
+    texts = [str(pool.contents[row]) for row in rows]
+    return (texts, chosen) if hasattr(chosen, "fit") else (chosen.encode(texts), None)
+
+
+def _feature_pool(X: Matrix, rows: Rows) -> Pool:
+    """A pool of feature rows; ids are the rows of the source, so two equal texts stay two items only if they were."""
+    pool = Pool(
+        ids=[str(r) for r in rows],
+        contents=FeatureRows(X),
+        kind="array",
+        features=X,
+        sources=[[int(r)] for r in rows],
+    )
+    pool.address = {"kind": "array", "fingerprint": pool.fingerprint, "rows": len(rows)}
+    return pool
+
+
+@dataclass(frozen=True)
+class Point:
+    """What the model of a session could do after some labels."""
+
+    labels: int
+    scores: Mapping[str, float]
+    """Metric → value on the held-out part."""
+    seconds: float
+    """What the refresh took."""
+
+
+def replay(
+    split: Split,
+    strategy: str,
+    *,
+    seed: int,
+    grid: Sequence[int],
+    audit_share: float | None = None,
+    learner: Any = None,
+) -> Generator[Point, None, None]:
+    """Answer a session's questions from known labels; yields after each refresh.
+
+    The loop is the one people use: ask, tell, refresh of `Session`, with its log in memory.
+
+    Args:
+        split: From `split`.
+        strategy: Name of a query strategy.
+        seed: Of the session.
+        grid: Numbers of labels at which to refresh and measure, ascending.
+        audit_share: None = the session's default for "auto", 0 for any other strategy, so that baselines are pure.
+        learner: None = the default; else a scikit-learn classifier (cloned by deep copy).
+    """
+    model = learners.adapt(copy.deepcopy(learner))
+    share = audit_share if audit_share is not None else None if strategy == "auto" else 0.0
+    options: dict[str, Any] = {} if share is None else {"audit_share": share}
+    numbers = {name: i for i, name in enumerate(split.classes)}
+    with Session(split.pool, classes=split.classes, strategy=strategy, learner=model, seed=seed, **options) as session:
+        told: list[int] = []
+        for goal in grid:
+            while len(told) < goal and (queries := session.ask(goal - len(told))):
+                for query in queries:
+                    answer = split.answers[query.row]
+                    session.tell(query, answer)
+                    told.append(numbers[answer])
+            if len(told) < goal:
+                return  # the pool is used up
+            started = time.perf_counter()
+            session.refresh()
+            seconds = time.perf_counter() - started
+            if len(set(told)) < 2:  # no model yet: the one class seen is the only sensible guess
+                guessed = np.full(len(split.y_test), told[0], np.intp)
+            else:
+                proba = model.predict_proba(split.X_test)
+                guessed = np.asarray(model.classes_, np.intp)[np.argmax(proba, axis=1)]
+            yield Point(goal, score(split.y_test, guessed, len(split.classes)), seconds)
+
+
+def work(session: Session, oracle: Oracle, *, step: int = 10) -> Iterator[AutoLabels | None]:
+    """Do the whole job as the session advises: label, certify, let the model label, finish what is left by hand.
+
+    Args:
+        session: An open session; refreshed here, so its worker need not run.
+        oracle: The simulated person.
+        step: Labels between refreshes.
+
+    Yields:
+        After each step None; after each attempt to certify its outcome. Ends when nothing is left to ask.
+    """
+    while queries := session.ask(step):
+        for query, answer in zip(queries, oracle(queries), strict=True):
+            session.tell(query, answer)
+        session.refresh()
+        yield None
+        if session.verdict().ready and session.counts()["open"]:
+            yield session.autolabel(oracle=oracle)

@@ -1,0 +1,222 @@
+"""Strategies × seeds, each with its own held-out part, in parallel processes."""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from multiprocessing import get_context
+from typing import Any, Literal
+
+import numpy as np
+
+from askwise import encoders, learners, strategies
+from askwise.core import AskwiseError, BadInput, Label, Rows, unknown
+from askwise.pool import Pool
+from askwise.simulation.loop import contents_of, replay, schedule, split
+from askwise.simulation.results import METRICS, Run, Simulation, Target
+
+TARGETS: tuple[Target, ...] = (("balanced_accuracy", 0.9), ("accuracy", 0.9))
+
+
+def simulate(
+    pool: Pool,
+    truth: Mapping[int, Label] | Sequence[Label],
+    *,
+    strategies: Sequence[str] = ("auto", "margin", "random"),
+    seeds: int | Sequence[int] = 20,
+    budget: int = 300,
+    test_share: float = 0.3,
+    batch: int | Literal["auto"] = "auto",
+    targets: Sequence[Target] = TARGETS,
+    encoder: Any = None,
+    learner: Any = None,
+    audit_share: float | None = None,
+    hold: int = 1,
+    processes: int | None = None,
+    progress: bool | Callable[[Run], None] = False,
+) -> Simulation:
+    """Replay known labels: strategies × seeds, each on its own held-out part.
+
+    Every seed divides the items anew (the same division for each strategy), answers the questions of a real
+    `Session` from the known labels, and measures on the held-out part after each refresh. An encoder that learns
+    from texts (TF-IDF) is fitted on the pool's part alone; any other encodes everything once.
+
+    Args:
+        pool: The items; exact duplicates are one item, so none is in both parts.
+        truth: Row → label (rows without one are left out), or a label for each row.
+        strategies: Names of query strategies.
+        seeds: How many, or which.
+        budget: Labels in each run; at most the size of the pool's part.
+        test_share: Share held out, 0 < share < 1.
+        batch: Labels between refreshes, see `schedule`.
+        targets: What to count labels to: metric (accuracy, balanced_accuracy, macro_f1) and value in 0..1.
+        encoder: For texts; None = the default.
+        learner: None = the default; else a scikit-learn classifier.
+        audit_share: Share of random check items; None = the default for "auto", none for other strategies.
+        hold: Measurements in a row for which a target must be met to count as reached; 1 = the first crossing.
+        processes: Worker processes; None = one a core. With more than one, the calling script needs the usual
+            `if __name__ == "__main__":`. 1 runs here.
+        progress: True = a progress bar; a function = called with each `Run` as it ends.
+
+    Raises:
+        BadInput: Fewer than two classes, too few items, or an option out of range.
+        MissingExtra: The encoder needs something that is not installed.
+    """
+    names = _check(strategies, budget, batch, test_share, targets)
+    rows, labels, classes = _labeled(pool, truth)
+    which = list(range(seeds)) if isinstance(seeds, int) else list(seeds)
+    if hold < 1:
+        raise BadInput(f"hold must be at least 1 measurement, got {hold}.")
+    if not which:
+        raise BadInput("seeds must be at least 1, got 0.")
+    budget = min(budget, len(rows) - max(1, round(test_share * len(rows))))
+    contents, fitted = contents_of(pool, rows.tolist(), encoder)
+    tasks = [
+        _Task(name, seed, contents, labels, classes, test_share, fitted, schedule(budget, batch), audit_share, learner)
+        for seed in which
+        for name in names
+    ]
+    workers = min(processes or os.cpu_count() or 1, len(tasks))
+    runs = list(_observed(_run_all(tasks, workers), len(tasks), progress))
+    place = {name: i for i, name in enumerate(names)}
+    return Simulation(
+        runs=tuple(sorted(runs, key=lambda run: (run.seed, place[run.strategy]))),
+        targets=tuple(targets),
+        budget=budget,
+        hold=hold,
+        settings={
+            "items": len(rows),
+            "classes": len(classes),
+            "held_out": max(1, round(test_share * len(rows))),
+            "seeds": which,
+            "batch": batch,
+            "audit_share": "10 % for auto, none otherwise" if audit_share is None else audit_share,
+            "encoder": "given features" if pool.kind == "array" else encoders.get(encoder).name,
+            "encoded": "pool part only" if fitted is not None else "all items at once",
+            "learner": learners.describe(learners.adapt(copy.deepcopy(learner))),
+        },
+    )
+
+
+@dataclass(frozen=True)
+class _Task:
+    """All that one run needs; travels to a worker process."""
+
+    strategy: str
+    seed: int
+    contents: Any
+    labels: list[Label]
+    classes: list[Label]
+    test_share: float
+    encoder: Any
+    grid: list[int]
+    audit_share: float | None
+    learner: Any
+
+
+def _run(task: _Task) -> Run:
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped] # comes with scikit-learn
+
+    # Runs are parallel already; more threads in each would only fight for the cores.
+    with threadpool_limits(1):
+        parts = split(
+            task.contents,
+            task.labels,
+            task.classes,
+            seed=task.seed,
+            test_share=task.test_share,
+            encoder=task.encoder,
+        )
+        points = list(
+            replay(
+                parts,
+                task.strategy,
+                seed=task.seed,
+                grid=task.grid,
+                audit_share=task.audit_share,
+                learner=task.learner,
+            )
+        )
+    return Run(
+        strategy=task.strategy,
+        seed=task.seed,
+        labels=tuple(p.labels for p in points),
+        scores={metric: tuple(p.scores[metric] for p in points) for metric in METRICS},
+        seconds=sum(p.seconds for p in points),
+    )
+
+
+def _run_all(tasks: Sequence[_Task], workers: int) -> Iterator[Run]:
+    if workers <= 1:
+        yield from map(_run, tasks)
+        return
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        futures: list[Future[Run]] = [pool.submit(_run, task) for task in tasks]
+        try:
+            for future in as_completed(futures):
+                yield future.result()
+        except BrokenProcessPool as error:
+            raise AskwiseError(
+                "A worker process ended before its run did. In a script, call simulate() under "
+                'if __name__ == "__main__":, or pass processes=1.'
+            ) from error
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _observed(runs: Iterable[Run], total: int, progress: bool | Callable[[Run], None]) -> Iterator[Run]:
+    if callable(progress):
+        for run in runs:
+            progress(run)
+            yield run
+    elif progress:
+        from rich.progress import track
+
+        yield from track(runs, "Replaying", total=total, transient=True)
+    else:
+        yield from runs
+
+
+def _check(
+    names: Sequence[str],
+    budget: int,
+    batch: int | Literal["auto"],
+    test_share: float,
+    targets: Sequence[Target],
+) -> list[str]:
+    if not names:
+        raise BadInput("No strategy given. Name at least one, such as 'auto'.")
+    if budget < 2:
+        raise BadInput(f"budget must be at least 2 labels, got {budget}.")
+    if batch != "auto" and batch < 1:
+        raise BadInput(f"batch must be 'auto' or at least 1, got {batch}.")
+    if not 0 < test_share < 1:
+        raise BadInput(f"test_share must lie between 0 and 1, got {test_share}.")
+    for metric, value in targets:
+        if metric not in METRICS:
+            raise unknown("metric", metric, METRICS)
+        if not 0 < value <= 1:
+            raise BadInput(f"A target lies between 0 and 1, got {value} for {metric}.")
+    # An alias counts as its strategy, so that nothing runs twice under two names.
+    return list(dict.fromkeys(strategies.get(name).name for name in names))
+
+
+def _labeled(pool: Pool, truth: Mapping[int, Label] | Sequence[Label]) -> tuple[Rows, list[Label], list[Label]]:
+    """Rows that have a label, their labels, the classes."""
+    known = dict(truth) if isinstance(truth, Mapping) else dict(enumerate(truth))
+    strange = [row for row in known if not 0 <= row < len(pool)]
+    if strange:
+        raise BadInput(f"truth names row {strange[0]}, but the pool has {len(pool):,} items (0 to {len(pool) - 1:,}).")
+    rows = np.array(sorted(known), np.intp)
+    labels = [str(known[row]) for row in rows.tolist()]
+    classes = sorted(set(labels))
+    if len(classes) < 2:
+        found = f"only {classes[0]!r}" if classes else "no label at all"
+        raise BadInput(f"A simulation needs at least two classes; the labels hold {found}. Choose another column.")
+    if len(rows) < 10:
+        raise BadInput(f"A simulation needs at least 10 labeled items, got {len(rows)}.")
+    return rows, labels, classes

@@ -1,0 +1,202 @@
+"""A simulation as tables for a terminal, as JSON, as files."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from askwise import plots
+from askwise.core import BadInput
+from askwise.simulation.results import BASELINE, METRICS, Simulation, Target
+
+if TYPE_CHECKING:
+    from rich.console import Group
+
+
+def to_rich(result: Simulation) -> Group:
+    """Curve table, labels to each target, share saved: for a rich console."""
+    from rich.console import Group
+    from rich.text import Text
+
+    s = result.settings
+    parts: list[Any] = [
+        Text(
+            f"{s['items']:,} items, {s['classes']} classes, {s['held_out']:,} held out, "
+            f"{len(s['seeds'])} seed{'s' if len(s['seeds']) > 1 else ''}, "
+            f"encoder {s['encoder']}, learner {s['learner']}"
+        )
+    ]
+    for metric in dict.fromkeys(metric for metric, _ in result.targets):
+        title = f"{metric.replace('_', ' ')} by labels (mean ± 95 % interval)"
+        parts += [Text(f"\n{title}", style="bold"), _curve_table(result, metric)]
+    parts += [Text("\nLabels to target", style="bold"), _target_table(result)]
+    notes = ["Labels to a target: median over seeds with its 95 % interval; a run that never got there counts as more."]
+    if result.hold > 1:
+        notes.append(f"A target counts as reached when it is met at {result.hold} measurements in a row.")
+    if len(s["seeds"]) < 6:
+        notes.append("Fewer than 6 seeds give no 95 % interval of a median.")
+    if BASELINE in result.strategies:
+        notes.append(f"Saved: against {BASELINE}, seed by seed; ≥ where some {BASELINE} runs never got there.")
+    notes.append(f"Random check items: {_percent_or_text(s['audit_share'])}.")
+    parts.append(Text("\n".join(notes), style="dim"))
+    return Group(*parts)
+
+
+def _curve_table(result: Simulation, metric: str) -> Any:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(header_style="dim", box=None, pad_edge=False)
+    table.add_column("labels", justify="right")
+    for name in result.strategies:
+        table.add_column(Text(name), justify="right")
+    curves = [result.curve(name, metric) for name in result.strategies]
+    wanted = [10, 20, 30, 50, 75, 100, 150, 200, 300, 400, 500, 750, 1000, result.budget]
+    grid = sorted({n for labels, *_ in curves for n in labels.tolist()} & set(wanted))
+    for n in grid:
+        cells = []
+        for labels, mean, low, high in curves:
+            at = np.flatnonzero(labels == n)
+            cells.append("–" if len(at) == 0 else _with_half(mean[at[0]], (high[at[0]] - low[at[0]]) / 2))
+        table.add_row(f"{n:,}", *cells)
+    return table
+
+
+def _target_table(result: Simulation) -> Any:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(header_style="dim", box=None, pad_edge=False)
+    table.add_column("target")
+    table.add_column("strategy")
+    compared = ("saved", "95 %", "p") if BASELINE in result.strategies else ()
+    for column in ("labels", "95 %", "never", *compared):
+        table.add_column(column, justify="right")
+    for target in result.targets:
+        for i, name in enumerate(result.strategies):
+            cells = _target_cells(result, name, target)[: 3 + len(compared)]
+            table.add_row(_target_name(target) if i == 0 else "", Text(name), *cells)
+    return table
+
+
+def _target_cells(result: Simulation, name: str, target: Target) -> list[str]:
+    reach, saving = result.reach(name, target), result.saving(name, target)
+    cells = [
+        _count(reach.median, result.budget),
+        _span(_count(reach.low, result.budget), _count(reach.high, result.budget)),
+        f"{reach.never} of {reach.runs}" if reach.never else "",
+    ]
+    if saving is None:
+        return [*cells, "", "", ""]
+    sign = "≥ " if saving.at_least else ""
+    return [*cells, sign + _share(saving.median), _span(_share(saving.low), _share(saving.high)), f"{saving.p:.2g}"]
+
+
+def _target_name(target: Target) -> str:
+    return f"{target[1]:.0%} {target[0].replace('_', ' ')}"
+
+
+def _count(value: float, budget: int) -> str:
+    return "" if math.isnan(value) else f"> {budget:,}" if math.isinf(value) else f"{value:,.4g}"
+
+
+def _share(value: float) -> str:
+    return "" if math.isnan(value) else "none" if math.isinf(value) else f"{value:.0%}"
+
+
+def _span(low: str, high: str) -> str:
+    return f"{low} … {high}" if low and high else ""
+
+
+def _with_half(mean: float, half: float) -> str:
+    return f"{mean:.1%}" if math.isnan(half) else f"{mean:.1%} ± {100 * half:.1f}"
+
+
+def _percent_or_text(value: Any) -> str:
+    return value if isinstance(value, str) else f"{value:.0%} for every strategy"
+
+
+def to_dict(result: Simulation) -> dict[str, Any]:
+    """Strict JSON: settings, targets with labels and savings, curves. Never reached is null with its count beside."""
+    return {
+        "settings": dict(result.settings),
+        "budget": result.budget,
+        "hold": result.hold,
+        "targets": [
+            {
+                "metric": target[0],
+                "value": target[1],
+                "strategies": {
+                    name: {
+                        "labels": _finite(asdict(result.reach(name, target))),
+                        "saving": None if (s := result.saving(name, target)) is None else _finite(asdict(s)),
+                        "by_seed": {run.seed: _or_none(run.reaches(*target, result.hold)) for run in result.of(name)},
+                    }
+                    for name in result.strategies
+                },
+            }
+            for target in result.targets
+        ],
+        "curves": {
+            name: {
+                "labels": result.curve(name, METRICS[0])[0].tolist(),
+                **{
+                    metric: dict(
+                        zip(
+                            ("mean", "low", "high"),
+                            ([_or_none(v) for v in part.tolist()] for part in result.curve(name, metric)[1:]),
+                            strict=True,
+                        )
+                    )
+                    for metric in METRICS
+                },
+            }
+            for name in result.strategies
+        },
+    }
+
+
+def _finite(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: _or_none(value) if isinstance(value, float) else value for key, value in values.items()}
+
+
+def _or_none(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def write(result: Simulation, folder: Path | str) -> list[Path]:
+    """Write simulation.json, runs.csv, and for each metric with a target a plot as .svg and .png; returns the paths.
+
+    Raises:
+        BadInput: The folder cannot be made.
+    """
+    folder = Path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInput(f"Cannot make the folder {folder}: {error.strerror}. Choose another with --out.") from error
+    paths = [folder / "simulation.json", folder / "runs.csv"]
+    paths[0].write_text(json.dumps(to_dict(result), indent=1, allow_nan=False), encoding="utf-8")
+    with paths[1].open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["strategy", "seed", "labels", *METRICS])
+        for run in result.runs:
+            writer.writerows(
+                [run.strategy, run.seed, n, *(f"{run.scores[m][i]:.6f}" for m in METRICS)]
+                for i, n in enumerate(run.labels)
+            )
+    for metric in dict.fromkeys(metric for metric, _ in result.targets):
+        figure = plots.learning_curves(
+            {name: result.curve(name, metric) for name in result.strategies},
+            metric=metric,
+            targets=[value for name, value in result.targets if name == metric],
+        )
+        paths += [plots.save(figure, folder / f"{metric}{suffix}") for suffix in (".svg", ".png")]
+    return paths
