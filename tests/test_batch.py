@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from askwise import batch
+from askwise.batch import cover, distances
 
 SMALL = st.integers(0, 10_000)
 
@@ -43,7 +44,8 @@ def test_lazy_k_center_is_exact(block, seed, n, m, k):
     E, labeled = points(seed, n), points(seed + 1, m)
     k = min(k, n)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(batch, "BLOCK", block)
+        patch.setattr(cover, "BLOCK", block)
+        patch.setattr(distances, "BLOCK", block)
         assert batch.k_center(E, labeled, np.zeros(n), k).tolist() == greedy_k_center(E, labeled, k)
 
 
@@ -55,11 +57,12 @@ def test_k_center_leaves_twins_of_labeled_rows_for_last():
 
 def test_k_center_never_holds_all_pairs(monkeypatch):
     sizes = []
-    distances = batch._distances
-    monkeypatch.setattr(batch, "_distances", lambda A, B: sizes.append(len(A) * len(B)) or distances(A, B))
+    plain = distances.distances
+    for module in (cover, distances):
+        monkeypatch.setattr(module, "distances", lambda A, B: sizes.append(len(A) * len(B)) or plain(A, B))
     E = points(0, 20_000, 2)
     batch.k_center(E, E[:5], np.zeros(len(E)), 30)
-    assert max(sizes) < 50 * batch.BLOCK
+    assert max(sizes) < 50 * distances.BLOCK
 
 
 def test_typical_asks_in_every_group_and_the_largest_first():
@@ -78,7 +81,7 @@ def test_typical_asks_in_every_group_and_the_largest_first():
 
 def test_typical_row_is_the_one_with_the_nearest_neighbors():
     E = points(3, 60, 2)
-    i = batch._most_typical(E, np.arange(60), np.zeros(60), np.random.default_rng(0))
+    i = cover._most_typical(E, np.arange(60), np.zeros(60), np.random.default_rng(0))
     near = [np.sort(np.linalg.norm(E - row, axis=1))[1:21].mean() for row in E.astype(float)]
     assert i == int(np.argmin(near))
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import askwise.strategies.registry as registry_module
 from askwise import strategies, testing
 from askwise.core import BadInput, ContractError
 
@@ -18,7 +19,7 @@ PLUGIN = Path(__file__).parent / "plugin"
 @pytest.fixture
 def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator:
     """Lay out a package as an installer would: its modules and the metadata with entry points."""
-    registry, aliases = dict(strategies._registry), dict(strategies._aliases)
+    registry, aliases = dict(registry_module._registry), dict(registry_module._aliases)
 
     def do(points: dict[str, str], *sources: Path) -> None:
         info = tmp_path / "sample-1.0.dist-info"
@@ -32,10 +33,10 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator:
 
     yield do
     sys.modules.pop("askwise_ratio", None)
-    strategies._registry.clear()
-    strategies._registry.update(registry)
-    strategies._aliases.clear()
-    strategies._aliases.update(aliases)
+    registry_module._registry.clear()
+    registry_module._registry.update(registry)
+    registry_module._aliases.clear()
+    registry_module._aliases.update(aliases)
 
 
 @pytest.fixture

@@ -233,7 +233,7 @@ def test_unsure_is_not_asked_again_and_flag_keeps_the_question_open(session: Ses
 def test_bad_input_is_named_and_leaves_the_log_alone(session: Session) -> None:
     query = session.ask()[0]
     before = session._state.seq
-    with pytest.raises(BadInput, match="No label named 'spma'. Did you mean 'spam'"):
+    with pytest.raises(BadInput, match="No label named 'spma'\\. Did you mean 'spam'"):
         session.tell(query, "spma")
     with pytest.raises(BadInput, match="No item with the id"):
         session.tell("nonsense", "ham")

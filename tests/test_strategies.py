@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import askwise.strategies.registry as registry_module
 from askwise import batch, scores, strategies, testing
 from askwise.core import BadInput, ContractError
 from askwise.strategies import Strategy
@@ -12,8 +13,8 @@ from askwise.strategies import Strategy
 
 @pytest.fixture
 def registry(monkeypatch):
-    monkeypatch.setattr(strategies, "_registry", dict(strategies._registry))
-    monkeypatch.setattr(strategies, "_aliases", dict(strategies._aliases))
+    monkeypatch.setattr(registry_module, "_registry", dict(registry_module._registry))
+    monkeypatch.setattr(registry_module, "_aliases", dict(registry_module._aliases))
 
 
 @pytest.mark.parametrize("name", strategies.available())

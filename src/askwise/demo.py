@@ -197,8 +197,8 @@ def _live(console: Console) -> Iterator[Any]:
         return
     from rich.live import Live
 
-    with Live(console=console, refresh_per_second=10) as live:
-        yield live.update
+    with Live(console=console, auto_refresh=False) as live:
+        yield lambda shown: live.update(shown, refresh=True)
 
 
 def _race_table(lanes: Sequence[Lane]) -> RenderableType:

@@ -636,7 +636,7 @@ class Session:
         self._worker.start()
 
     def stop(self) -> None:
-        """Stop the background worker, after a refresh that is under way; raises what had stopped it, if something did."""
+        """Stop the background worker, after a refresh that is under way; raises what had stopped it before, if any."""
         self._worker.stop()
 
     @property
@@ -739,8 +739,8 @@ class Session:
             same = attempt.max_error == wanted_error and attempt.confidence == wanted_confidence
             if (max_error is not None or confidence is not None) and not (same and attempt.target == target):
                 raise BadInput(
-                    f"An attempt at an error of at most {attempt.max_error:.2%} with {attempt.confidence:.0%} confidence is "
-                    "under way. Answer its checks, or call cancel_autolabel() first."
+                    f"An attempt at an error of at most {attempt.max_error:.2%} with {attempt.confidence:.0%} "
+                    "confidence is under way. Answer its checks, or call cancel_autolabel() first."
                 )
         else:
             refusal = self._freeze(wanted_error, wanted_confidence, target)

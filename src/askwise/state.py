@@ -46,7 +46,8 @@ def pool_events(pool: Pool) -> Iterator[Event]:
                 ]
             kept = extras if any(extras) else None
             chunk.append([pool.ids[row], str(pool.contents[row]), pool.sources[row], kept])
-        yield Event("items", {"start": start, "packed": pack(json.dumps(chunk, ensure_ascii=False, default=str).encode())})
+        plain = json.dumps(chunk, ensure_ascii=False, default=str)
+        yield Event("items", {"start": start, "packed": pack(plain.encode())})
 
 
 def pool_from_log(opened: Mapping[str, Any], events: Sequence[Event]) -> Pool | None:

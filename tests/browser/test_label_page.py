@@ -400,11 +400,10 @@ def test_content_is_text_and_nothing_else(serve: Any, visit: Any) -> None:
 
 def test_finish_from_the_dialog_to_the_download(serve: Any, visit: Any, tmp_path: Path) -> None:
     served = serve(texts(400))
-    page = visit(served)
-    for _ in range(40):
-        press(page, key_for(text_of(page)))
-    saved(served.session, 40)
+    for question in served.session.ask(40):
+        served.session.tell(question, "fruit" if key_for(question.text) == "1" else "tool")
     served.session.refresh()
+    page = visit(served)
     page.click("#b-finish")
     page.wait_for_function("() => document.querySelectorAll('.option small')[3]?.textContent.startsWith('at least')")
     assert page.is_checked("input[value='0.1']"), "the session's own target is chosen"

@@ -18,7 +18,7 @@ EMBED_PACKAGES = ("onnxruntime", "tokenizers", "onnx", "safetensors")
 
 
 def default_name() -> str:
-    """The name that `get` takes by default: $ASKWISE_ENCODER, else "minilm" where [embed] is installed, else "tfidf"."""
+    """What `get` takes by default: $ASKWISE_ENCODER, else "minilm" where [embed] is installed, else "tfidf"."""
     if wanted := os.environ.get("ASKWISE_ENCODER"):
         return wanted
     return "minilm" if all(find_spec(package) for package in EMBED_PACKAGES) else "tfidf"

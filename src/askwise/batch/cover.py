@@ -1,0 +1,95 @@
+"""Batch rules that cover the pool."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from askwise.batch.cluster import k_means
+from askwise.batch.distances import BLOCK, assign, distances, mean_row, nearest
+from askwise.core import Array, Rows
+
+
+def k_center(embedding: Array, labeled: Array, noise: Array, k: int) -> Rows:
+    """Greedy k-center: again and again the row farthest from everything labeled or picked (Sener & Savarese, 2018).
+
+    Exact, yet lazy: distances to the nearest center only ever shrink, so an old one is an upper bound, and only the
+    block of rows with the largest bounds is brought up to date. Without labels the row nearest the mean comes first.
+    """
+    n = len(embedding)
+    k = min(k, n)
+    centers = [np.asarray(row, np.float32) for row in labeled]
+    picked: list[int] = []
+    if not centers and k:
+        picked.append(int(distances(embedding, mean_row(embedding)[None])[:, 0].argmin()))
+        centers.append(np.asarray(embedding[picked[0]], np.float32))
+    if len(picked) == k:
+        return np.asarray(picked, np.intp)
+    bound = nearest(embedding, np.stack(centers[:8]))
+    known = np.full(n, min(8, len(centers)))
+    bound[picked] = -1
+    while len(picked) < k:
+        size = min(BLOCK, n)
+        rows = np.sort(np.argpartition(-bound, size - 1)[:size])
+        block = np.asarray(embedding[rows], np.float32)
+        _catch_up(block, rows, bound, known, centers)
+        inside = bound[rows].copy()
+        bound[rows] = -1
+        outside = bound.max()
+        while len(picked) < k and inside.max() >= max(outside, 0):
+            best = np.flatnonzero(inside == inside.max())
+            i = best[noise[rows[best]].argmax()]
+            picked.append(int(rows[i]))
+            centers.append(block[i])
+            inside = np.minimum(inside, distances(block, block[i][None])[:, 0])
+            inside[np.isin(rows, picked)] = -1
+        bound[rows] = inside
+        known[rows] = len(centers)
+    return np.asarray(picked, np.intp)
+
+
+def _catch_up(block: Array, rows: Rows, bound: Array, known: Array, centers: list[Array]) -> None:
+    """Bring the bounds of a block's rows up to date with the centers they have not seen; picked rows (-1) stay out."""
+    stale = np.flatnonzero((known[rows] < len(centers)) & (bound[rows] >= 0))
+    if len(stale):
+        since = int(known[rows[stale]].min())
+        fresh = nearest(block[stale], np.stack(centers[since:]))
+        bound[rows[stale]] = np.minimum(bound[rows[stale]], fresh)
+        known[rows[stale]] = len(centers)
+
+
+def typical(embedding: Array, labeled: Array, noise: Array, k: int, rng: np.random.Generator) -> Rows:
+    """TypiClust: the most typical row of the largest clusters without a label (Hacohen, Dekel & Weinshall, 2022).
+
+    Pool and labeled rows are cut into min(labeled + k, 500) clusters; those with the fewest labeled rows, the largest
+    first, each give the row with the smallest mean distance to its 20 nearest neighbors in the cluster. Of clusters
+    above 1,000 rows a random 1,000 are compared; centers are learned from at most 64 rows a cluster.
+    """
+    n, m = len(embedding), len(labeled)
+    k = min(k, n)
+    clusters = min(m + k, 500, n + m)
+    centers = k_means(embedding, clusters, rng)
+    home = assign(embedding, centers)
+    taken = np.bincount(assign(labeled, centers), minlength=clusters) if m else np.zeros(clusters, np.intp)
+    free = np.ones(n, bool)
+    picked: list[int] = []
+    while len(picked) < k:
+        size = np.bincount(home[free], minlength=clusters)
+        usable = np.flatnonzero(size)
+        for c in usable[np.lexsort((-size[usable], taken[usable]))][: k - len(picked)]:
+            rows = np.flatnonzero(free & (home == c))
+            i = int(rows[_most_typical(embedding, rows, noise, rng)])
+            picked.append(i)
+            free[i] = False
+            taken[c] += 1
+    return np.asarray(picked, np.intp)
+
+
+def _most_typical(embedding: Array, rows: Rows, noise: Array, rng: np.random.Generator, neighbors: int = 20) -> int:
+    chosen = np.arange(len(rows)) if len(rows) <= 1000 else np.sort(rng.choice(len(rows), 1000, replace=False))
+    E = np.asarray(embedding[rows[chosen]], np.float32)
+    near = min(neighbors, len(chosen) - 1)
+    if near < 1:
+        return int(chosen[0])
+    apart = np.sqrt(np.partition(distances(E, E), near, axis=1)[:, : near + 1]).sum(1)
+    best = np.flatnonzero(apart <= apart.min() * (1 + 1e-5))
+    return int(chosen[best[noise[rows[chosen[best]]].argmax()]])

@@ -1,0 +1,21 @@
+"""Acquisition functions: signals in, one score for each row out.
+
+A score is a pure function whose parameter names are the signals it needs. It returns one finite number for each row;
+higher = ask sooner. Arrays may be NumPy's, PyTorch's, or of any library that follows the Python array API.
+"""
+
+from askwise.scores.arrays import array_namespace
+from askwise.scores.change import expected_gradient_length
+from askwise.scores.committee import consensus_kl, vote_entropy
+from askwise.scores.uncertainty import entropy, least_confidence, margin, random
+
+__all__ = [
+    "array_namespace",
+    "consensus_kl",
+    "entropy",
+    "expected_gradient_length",
+    "least_confidence",
+    "margin",
+    "random",
+    "vote_entropy",
+]
