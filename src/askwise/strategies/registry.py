@@ -27,6 +27,10 @@ class Strategy:
     """Rows of the shortlist for each row asked for; None = the batch rule sees every candidate."""
     family: str = ""
     """What it goes by: random, uncertainty, committee, change, diversity, coverage, hybrid."""
+    cost: str = "pointwise"
+    """How work grows: pointwise (one pass), passes (some passes for each row asked), shortlist, quadratic (n x n)."""
+    task: str = "classification"
+    """classification, regression or multilabel."""
     paper: str = ""
     aliases: tuple[str, ...] = ()
     """Published names that mean the same."""
