@@ -145,7 +145,7 @@ def span(low: float, high: float, limit: int) -> str:
 
 
 def share(value: float) -> str:
-    return "none" if math.isinf(value) else f"{value:.0%}"
+    return "–" if math.isinf(value) else f"{value:.0%}"
 
 
 def load(arguments: argparse.Namespace) -> tuple[Pool, list[str], str]:

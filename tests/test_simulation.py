@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -137,9 +139,9 @@ def test_savings_are_paired_by_seed_and_never_flattering():
     assert found.saving("auto", TARGET, against="nothing") is None
 
 
-def test_two_that_never_arrive_save_nothing():
+def test_of_two_that_never_arrive_nothing_is_claimed():
     saving = runs_of(auto=[None], random=[None]).saving("auto", TARGET)
-    assert (saving.median, saving.ties, saving.p) == (0.0, 1, 1.0)
+    assert (saving.median, saving.ties, saving.p) == (-math.inf, 1, 1.0)
 
 
 def test_the_curve_is_a_mean_with_a_t_interval():
@@ -347,3 +349,16 @@ def test_work_ends_with_every_item_labeled_mostly_by_the_model():
         rows = session.rows()
     wrong = sum(r["label"] != labels[i] for i, r in enumerate(rows))
     assert wrong <= 0.1 * 900
+
+
+def test_a_script_without_a_guard_is_told_what_to_do(tmp_path):
+    script = tmp_path / "unguarded.py"
+    script.write_text(
+        "from askwise import load_pool, simulate\n"
+        "texts = [f'{w} {i}' for i in range(20) for w in ('good', 'bad')]\n"
+        "simulate(load_pool(texts), [t.split()[0] for t in texts], seeds=2, budget=3, encoder='tfidf', processes=2)\n"
+    )
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    message = next(line for line in done.stderr.splitlines() if line.startswith("askwise.core.AskwiseError"))
+    assert 'if __name__ == "__main__"' in message

@@ -62,7 +62,7 @@ class Saving:
     """Share of labels saved against the baseline, seed by seed on the same split."""
 
     median: float
-    """1 - labels / the baseline's labels; -inf = more than half of the runs never reached the target."""
+    """1 - labels / the baseline's labels; -inf = more than half of the runs never reached the target: not known."""
     low: float
     high: float
     wins: int
@@ -162,5 +162,5 @@ class Simulation:
     def _saved(self, mine: float, other: float) -> float:
         """1 - mine / other, at its least where one of them is only known to exceed the budget."""
         if math.isinf(mine):
-            return 0.0 if math.isinf(other) else -math.inf
+            return -math.inf
         return 1.0 - mine / (self.budget + 1 if math.isinf(other) else other)

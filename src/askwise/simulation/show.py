@@ -108,7 +108,7 @@ def _count(value: float, budget: int) -> str:
 
 
 def _share(value: float) -> str:
-    return "" if math.isnan(value) else "none" if math.isinf(value) else f"{value:.0%}"
+    return "" if math.isnan(value) else "–" if math.isinf(value) else f"{value:.0%}"
 
 
 def _span(low: str, high: str) -> str:
