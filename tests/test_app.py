@@ -440,6 +440,23 @@ def test_a_wrong_address_is_a_sentence(page: TestClient, path: str, status: int)
     assert response.json()["error"]
 
 
+def test_what_stops_the_learning_is_shown(page: TestClient, session: Session) -> None:
+    assert page.get("/api/pulse").json()["trouble"] is None
+
+    class Broken:
+        def fit(self, X: Any, y: Any) -> None:
+            raise RuntimeError("out of cheese")
+
+    session._learner = Broken()
+    for query, label in zip(session.ask(2), session.classes, strict=False):
+        session.tell(query, label)
+    session.start()
+    session._worker.join(30)
+    assert page.get("/api/pulse").json()["trouble"] == "RuntimeError: out of cheese"
+    with pytest.raises(RuntimeError, match="cheese"):
+        session.stop()
+
+
 def test_a_bug_shows_no_traceback(page: TestClient, session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: Any, **__: Any) -> None:
         raise RuntimeError("secret inside")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -103,29 +104,40 @@ def certifiable(state: State) -> Array:
     return np.flatnonzero(mask)
 
 
-def next_region(
-    state: State, sure: Array | None, max_error: float, confidence: float, target: Target
-) -> audit.Region | None:
-    """The part of `certifiable` that is cheapest to certify; None without confidences or without an attempt left.
+@dataclass(frozen=True)
+class Planning:
+    """What the choice of a region looks at, taken out of the state so that choosing needs no lock."""
+
+    confidence: Array
+    """(k,) of the current guesses on the `certifiable` rows, in their order."""
+    checked: Array
+    """(a,) confidences of the guesses that the last check items checked."""
+    wrong: Array
+    """(a,) whether they were wrong."""
+    used: int
+    """Attempts so far."""
+
+    def region(self, max_error: float, confidence: float, target: Target = "auto") -> audit.Region | None:
+        """The part of the rest that is cheapest to certify; None when no attempt is left."""
+        if self.used >= len(audit.SPEND):
+            return None
+        alpha = (1 - confidence) * audit.SPEND[self.used]
+        return audit.choose_region(self.confidence, self.checked, self.wrong, max_error, alpha, target=target)
+
+
+def planning(state: State, sure: Array) -> Planning:
+    """What is known for planning.
 
     Args:
         state: Not changed.
         sure: (n,) calibrated confidences of the current guesses, 0..1.
-        max_error: As for `Session.autolabel`.
-        confidence: As for `Session.autolabel`.
-        target: As for `Session.autolabel`.
     """
-    used = len(state.attempts)
-    if used >= len(audit.SPEND) or sure is None:
-        return None
     draws, wrong = state.draw_outcomes()
     known = [(d.confidence, w) for d, w in zip(draws, wrong, strict=True) if w is not None and d.confidence is not None]
     known = known[-PLANNING_CHECKS:]
-    return audit.choose_region(
+    return Planning(
         np.clip(sure[certifiable(state)], 0, 1),
         np.array([c for c, _ in known], float),
         np.array([w for _, w in known], bool),
-        max_error,
-        (1 - confidence) * audit.SPEND[used],
-        target=target,
+        len(state.attempts),
     )

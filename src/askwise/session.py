@@ -198,6 +198,7 @@ class Session:
         self._Z: Array | None = None
         self._proba: Array | None = None
         self._sure: Array | None = None
+        self._region: audit.Region | None = None
         self._proba_round = -1
         self._lock = threading.RLock()  # guards state; held for moments
         self._refreshing = threading.Lock()  # one refresh at a time; held while training
@@ -553,8 +554,13 @@ class Session:
                 for start in range(0, len(self.pool), BLOCK):
                     proba[start : start + BLOCK][:, columns] = self._learner.predict_proba(X[start : start + BLOCK])
             queue, planned, strategy = self._rank(candidates, labeled, known, proba, batch)
+            region = None
+            if proba is not None:
+                with self._lock:
+                    planning = evidence.planning(self._state, proba.max(1))
+                region = planning.region(*self._terms)  # up to a second the first time, so not under the lock
             with self._lock:
-                self._publish(seen, queue, planned, strategy, proba, started)
+                self._publish(seen, queue, planned, strategy, proba, region, started)
             return True
 
     def _rank(
@@ -568,9 +574,7 @@ class Session:
         if proba is not None:
             given["proba"] = proba
         learner = self._learner if proba is not None else None  # without a model `select` covers the pool
-        found = engine.select(
-            X, candidates, learner, self._strategy, k=batch, seed=self.seed, given=given, spare=QUEUE
-        )
+        found = engine.select(X, candidates, learner, self._strategy, k=batch, seed=self.seed, given=given, spare=QUEUE)
         queue = list(zip(found.rows.tolist(), found.scores.tolist(), found.parts, strict=True))
         return queue, min(batch, len(queue)), found.strategy
 
@@ -581,11 +585,12 @@ class Session:
         planned: int,
         strategy: str,
         proba: Array | None,
+        region: audit.Region | None,
         started: float,
     ) -> None:
         """Write the new ranking to the log, with the numbers of the round."""
         if proba is not None:
-            self._proba, self._sure = proba, proba.max(1)
+            self._proba, self._sure, self._region = proba, proba.max(1), region
 
         def decide() -> list[Event]:
             s = self._state
@@ -616,7 +621,6 @@ class Session:
                     "at": time.time(),
                     "seconds": round(time.perf_counter() - started, 4),
                 }
-            region = self._region(self._sure) if proba is not None else None
             if region is not None:
                 data["cost"] = [s.human, round(region.cost, 2), int(s.rest().sum())]
             return [Event("ranked", data)]
@@ -682,7 +686,7 @@ class Session:
             )  # fmt: skip
         if s.predictions is None:
             return Verdict(False, "No model yet: it takes answers of at least two classes.")
-        region = self._region(self._confidences())
+        region = self._region if self._confidences() is not None else None
         if region is None and len(s.attempts) >= len(audit.SPEND):
             return Verdict(False, "All certification attempts are spent; the rest is for people.", left, (left, left))
         if region is None or not s.costs:
@@ -695,9 +699,9 @@ class Session:
             refusal="" if region.worth else region.reason,
         )
 
-    def _region(self, sure: Array | None) -> audit.Region | None:
-        s = self._state
-        return evidence.next_region(s, sure, float(s.opened["max_error"]), float(s.opened["confidence"]), "auto")
+    @property
+    def _terms(self) -> tuple[float, float]:
+        return float(self._state.opened["max_error"]), float(self._state.opened["confidence"])
 
     # ── taking over ─────────────────────────────────────────────────────────────────────────
 
@@ -774,7 +778,7 @@ class Session:
                     deferred=deferred,
                 )
             sure = self._confidences()
-            region = evidence.next_region(s, sure, max_error, confidence, target)
+            region = None if sure is None else evidence.planning(s, sure).region(max_error, confidence, target)
             if region is None or sure is None or s.ranking is None:
                 return AutoLabels("refused", "The model moved on meanwhile; try again.", deferred=deferred)
             if not region.worth or region.size == 0:

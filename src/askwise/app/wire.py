@@ -80,6 +80,7 @@ def pulse(session: Session) -> dict[str, Any]:
         "classes": list(session.classes),
         "counts": session.counts(),
         "training": session.training,
+        "trouble": f"{type(error).__name__}: {error}" if (error := session.worker_error) else None,
         "estimate": {
             "accuracy": estimate.accuracy,
             "low": estimate.low,

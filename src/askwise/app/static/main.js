@@ -299,6 +299,8 @@ function showBanner(q) {
     const total = autolabel.left === null ? "" : ` / ~${autolabel.done + autolabel.left}`;
     const number = autolabel.done + (q ? 1 : 0);
     side.banner(`Blind check ${number}${total} · guesses are hidden · unsure counts as wrong`, { kind: "check", button: "Give up…", act: finishing });
+  } else if (state.pulse?.trouble) {
+    side.banner(`The model no longer learns (${state.pulse.trouble}). Answers are still saved; restart askwise to go on learning.`, { kind: "bad" });
   } else side.banner(null);
 }
 
