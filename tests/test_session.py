@@ -602,6 +602,27 @@ def test_array_session_needs_its_pool_again(tmp_path: Path) -> None:
         assert again.counts()["labeled"] == 10
 
 
+def test_session_of_foreign_parts_opens_for_reading_and_says_what_learning_needs(tmp_path: Path) -> None:
+    from sklearn.naive_bayes import GaussianNB
+
+    found, labels = texts(60)
+
+    def lengths(items: list[str]) -> np.ndarray:
+        return np.array([[len(t), t.count("a")] for t in items], np.float32)
+
+    path = tmp_path / "s.askwise"
+    with Session(found, classes=["ham", "spam"], encoder=lengths, learner=GaussianNB(), store=path) as session:
+        answer_all(session, labels, 3)
+    with Session.open(path) as again:
+        assert again.report().human == 15
+        assert again.export(tmp_path / "out.csv") == 60
+        again.tell(again.ask()[0], "ham")
+        with pytest.raises(BadInput, match=r"encoder= \(it was .*lengths\), learner= \(it was GaussianNB"):
+            again.refresh()
+    with Session.open(path, encoder=lengths, learner=GaussianNB()) as again:
+        assert again.refresh()
+
+
 def test_two_sessions_on_one_file_see_each_other(tmp_path: Path) -> None:
     found, _ = texts(40)
     path = tmp_path / "s.askwise"

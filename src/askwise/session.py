@@ -126,7 +126,9 @@ class Session:
             "n": len(loaded),
             "rows": sum(len(s) for s in loaded.sources),
             "encoder": self._encoder_name,
+            "encoder_source": _encoder_source(encoder, self._encoder_name),
             "learner": self._learner_name,
+            "own_learner": learner is None,
         }
         self._store = open_store(store)
         try:
@@ -177,20 +179,38 @@ class Session:
                     f"{opened['n']:,} expected, or their content differs."
                 )
         self = cls.__new__(cls)
-        wanted = opened["encoder"] if encoder is None and found.kind == "text" else encoder
-        self._start_up(found, wanted, learner, strategy or strategies.get(opened["strategy"]))
+        missing = []
+        if encoder is None and found.kind == "text":
+            encoder = opened["encoder_source"]
+            if encoder is None:
+                missing.append(f"encoder= (it was {opened['encoder']})")
+        if learner is None and not opened["own_learner"]:
+            missing.append(f"learner= (it was {opened['learner']})")
+        if strategy is None and opened["strategy"] not in strategies.available():
+            missing.append(f"strategy= (it was {opened['strategy']})")
+        chosen = strategy or strategies.get("auto" if missing else opened["strategy"])
+        self._start_up(found, encoder, learner, chosen, reopened=True)
+        if missing:  # looking, reporting and exporting need none of it; learning on with something else would mislead
+            self._missing = (
+                f"This session learned with what its file cannot hold. To go on learning, open it from Python with "
+                f"{', '.join(missing)}."
+            )
         self._store = store
         self._read()
         self._judge()
-        if self._state.ranking is None:
+        if self._state.ranking is None and not missing:
             self.refresh()
         return self
 
-    def _start_up(self, pool: Pool, encoder: Any, learner: Any, strategy: strategies.Strategy) -> None:
+    def _start_up(
+        self, pool: Pool, encoder: Any, learner: Any, strategy: strategies.Strategy, *, reopened: bool = False
+    ) -> None:
         self.pool = pool
         self._rows = {item: row for row, item in enumerate(pool.ids)}
         self._strategy = strategy
-        self._encoder: Encoder | None = encoders.get(encoder) if pool.kind == "text" else None
+        self._missing = ""
+        known = pool.kind == "text" and (encoder is not None or not reopened)
+        self._encoder: Encoder | None = encoders.get(encoder) if known else None
         self._encoder_name = self._encoder.name if self._encoder is not None else "given features"
         self._learner: Learner = learners.adapt(learner)
         self._learner_name = learners.describe(self._learner)
@@ -530,7 +550,13 @@ class Session:
         return self._Z
 
     def refresh(self) -> bool:
-        """Fit, score, rank: the slow verb. Returns whether there is a new ranking (False: nothing new was told)."""
+        """Fit, score, rank: the slow verb. Returns whether there is a new ranking (False: nothing new was told).
+
+        Raises:
+            BadInput: The session was reopened without the encoder, learner or strategy that it was started with.
+        """
+        if self._missing:
+            raise BadInput(self._missing)
         with self._refreshing:
             started = time.perf_counter()
             with self._lock:
@@ -992,6 +1018,13 @@ def _check_share(name: str, value: float, *, low_open: bool = True, high_open: b
     high = value < 1 if high_open else value <= 1
     if not (low and high):
         raise BadInput(f"{name} must lie between 0 and 1, got {value!r}.")
+
+
+def _encoder_source(given: Any, name: str) -> str | None:
+    """What `encoders.get` finds the encoder by when the session is reopened; None for an object of the caller's."""
+    if given is None:
+        return name
+    return str(given) if isinstance(given, str | Path) else None
 
 
 def _norms(X: Matrix) -> Array:
