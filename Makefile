@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 SEEDS ?= 20
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types bench clean
+.PHONY: help demo test check lint types bench speed balance clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -39,5 +39,11 @@ bench: $(VENV)/dev ## Measure: labels to target on spam, latency in a real brows
 	$(BIN)/python benchmarks/spam.py --seeds $(SEEDS)
 	$(BIN)/python benchmarks/latency.py
 
+speed: $(VENV)/dev ## Measure: speed beside other libraries (QUICK=1: some minutes)
+	$(BIN)/python benchmarks/speed.py $(if $(QUICK),--quick)
+
+balance: $(VENV)/dev ## Measure: what strategies spend on outliers and coin flips (about 20 minutes)
+	$(BIN)/python benchmarks/balance.py --docs --processes 2
+
 clean: ## Remove what make built
-	rm -rf $(VENV) demo out build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-peers demo out build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

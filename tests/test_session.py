@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from askwise import Session
+from askwise import Session, strategies
 from askwise.core import BadInput, BadStore, Query
 from askwise.questions import SKIP_DISTANCE
 from askwise.state import State
@@ -149,6 +149,20 @@ def test_class_first_seen_late_works() -> None:
     assert "rare" in session.predictions()[0]
 
 
+ASKABLE = [n for n in strategies.available() if strategies.get(n).task == "classification"]
+
+
+@pytest.mark.parametrize("name", ASKABLE)
+def test_every_strategy_for_classification_runs_a_session(name: str) -> None:
+    X, y = blobs(120)
+    session = Session(X, classes=["a", "b"], strategy=name)
+    answer_all(session, y, 4, n=3)
+    queries = session.ask(3)
+    assert len({q.row for q in queries}) == 3
+    assert all(q.reason.endswith(".") for q in queries)
+    assert session.counts()["labeled"] == 12
+
+
 def test_learner_of_the_user_is_taken_as_it_is() -> None:
     from sklearn.ensemble import RandomForestClassifier
     from sklearn.pipeline import make_pipeline
@@ -256,6 +270,8 @@ def test_bad_input_is_named_and_leaves_the_log_alone(session: Session) -> None:
         ({"max_error": 0}, "between 0 and 1"),
         ({"confidence": 1}, "between 0 and 1"),
         ({"strategy": "margn"}, "Did you mean 'margin'"),
+        ({"strategy": "cvirs"}, "for multilabel"),
+        ({"strategy": "greedy_both"}, "for regression"),
         ({"encoder": "no_such"}, "encoder"),
     ],
 )

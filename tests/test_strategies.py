@@ -27,7 +27,8 @@ def test_every_strategy_says_what_it_is(name):
     strategy = strategies.get(name)
     assert strategy.name == name
     assert strategy.summary.endswith(".")
-    assert strategy.family in ("random", "uncertainty", "committee", "change", "diversity", "coverage", "hybrid")
+    families = ("random", "uncertainty", "committee", "change", "diversity", "coverage", "hybrid", "rare")
+    assert strategy.family in families
 
 
 def test_the_promised_strategies_are_there():

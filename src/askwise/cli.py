@@ -419,13 +419,19 @@ def _check_writable(path: Path) -> None:
 
 
 @app.command(name="strategies")
-def list_strategies() -> None:
+def list_strategies(
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print the page docs/strategies.md instead.")] = False,
+) -> None:
     """List the query strategies, with those of installed plug-ins."""
     from rich.table import Table
     from rich.text import Text
 
     from askwise import strategies
+    from askwise.strategies import guide
 
+    if markdown:
+        typer.echo(guide.markdown(), nl=False)
+        return
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("name", no_wrap=True)
     table.add_column("asks about")

@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from askwise import batch, signals
+from askwise import batch, scores, signals
 from askwise.core import Array, BadInput, ContractError, Executor, Learner, Matrix, Rows, Selection, unknown
 from askwise.scores import array_namespace
-from askwise.strategies import Mix, Strategy, Switch, get
+from askwise.strategies.registry import Combinator, Strategy, get
 
 CHUNK = 8192
 """Rows scored at a time: their signals stay in the cache."""
-BITS = 18
+BITS = 17
 """Bits of a score that count. Matrix products round the last bits differently in different shards, and scores that
 differ only there must tie, or the choice would depend on the shards."""
 COLD_START = "typiclust"
-GOLDEN = (5**0.5 - 1) / 2
-_CALLER = ("labeled", "labeled_rows", "n_labeled")
-"""Words that `given` may hold beside the signals."""
+SAMPLE = 1000
+"""Candidates in the sample behind the `sample_` inputs."""
+_CALLER = ("labeled_rows", "n_labeled", "sample")
+"""Words that `given` may hold beside the signals and shared inputs."""
 
 
 def select(
@@ -56,6 +57,9 @@ def select(
         given: What the caller knows already, over the whole pool: signals by name ("proba" (n, classes),
             "embedding" (n, d) dense, "cost" (n,), …, as arrays or functions without arguments), and "labeled" (m, d)
             embeddings or "labeled_rows" (m,) numbers of the rows that are labeled or pending, "n_labeled" labels given.
+            What the strategy asks for of the labeled rows may be given too, in their order: "labeled_y" (m,) answers
+            as class numbers or targets, "labeled_proba" (m, classes), …; else the learner says it. "sample" (t, d)
+            features stand for the inputs that the model is meant for, where that is not the pool.
         chunk: Rows scored at a time.
         spare: Up to this many further rows, best score first, behind the k of the batch rule.
 
@@ -69,8 +73,8 @@ def select(
     n = int(X.shape[0])
     if k < 0 or spare < 0 or chunk < 1:
         raise BadInput(f"k and spare must be 0 or more and chunk 1 or more, got k={k}, spare={spare}, chunk={chunk}.")
-    pool = _Pool(X, n, learner, _check_given(given, n), seed, chunk, executor)
     rows = _check_candidates(candidates, n)
+    pool = _Pool(X, n, learner, _check_given(given, n), seed, chunk, executor, rows)
     return _run(get(strategy), pool, rows, k, spare)
 
 
@@ -85,7 +89,7 @@ def blocks(n: int, size: int = CHUNK) -> Iterator[slice]:
 
 @dataclass(frozen=True)
 class _Pool:
-    """What stays the same during one call of `select`."""
+    """What stays the same during one call of `select`; to combinators, the engine (`strategies.registry.Engine`)."""
 
     X: Matrix
     n: int
@@ -94,6 +98,9 @@ class _Pool:
     seed: int
     chunk: int
     executor: Executor | None
+    candidates: Rows
+    memo: dict[str, Array] = field(default_factory=dict)
+    """Shared inputs that do not depend on what is labeled."""
 
     @property
     def n_labeled(self) -> int:
@@ -127,7 +134,7 @@ class _Pool:
         """A signal of some rows, computed by chunks."""
         whole = self.whole_embedding() if name == "embedding" else None
         if whole is not None:
-            if len(rows) < self.n:
+            if len(rows) < self.n or not np.array_equal(rows, np.arange(self.n)):
                 return whole[rows]
             view = whole.view()
             view.flags.writeable = False  # the caller's own features must survive a careless batch rule
@@ -137,9 +144,9 @@ class _Pool:
         if name in self.given:
             return np.take(np.asarray(self.value(name)), rows, axis=signals.axis(name))
         if not signals.from_learner(name):
-            raise BadInput(
-                f"The strategy needs {name!r}, which only the caller can give: select(..., given={{{name!r}: ...}})."
-            )
+            raise _only_the_caller(name)
+        if not len(rows):  # the shape is that of any other row
+            return np.take(self.signal(name, self.candidates[:1]), rows, axis=signals.axis(name))
         parts = [
             signals.compute(name, self.learner, _take(self.X, rows[part])) for part in blocks(len(rows), self.chunk)
         ]
@@ -147,28 +154,119 @@ class _Pool:
             _check_signal(name, value, rows[part])
         return np.concatenate([_numpy(part) for part in parts], axis=signals.axis(name))
 
-    def labeled(self) -> Array:
+    def shared(self, name: str) -> Array:
+        """An input that belongs to the whole call; see `signals.SHARED` and `SCOPES`."""
+        scope, base = signals.split(name)
+        if name == "labeled":
+            return self._labeled()
+        if name in self.given:
+            return np.asarray(self.given[name])
+        if name == "labeled_y" or (scope == "labeled_" and "labeled" in self.given):
+            raise _only_the_caller(name)
+        if scope == "labeled_":
+            return self.signal(base, self.given.get("labeled_rows", self.candidates[:0]))
+        if name not in self.memo:
+            self.memo[name] = self._pool_wide(name, base)
+        return self.memo[name]
+
+    def _pool_wide(self, name: str, base: str) -> Array:
+        if name == "classes":
+            classes = getattr(self.learner, "classes_", None)
+            if classes is None:
+                raise BadInput("The strategy needs 'classes': a learner with classes_, or select(..., given=...).")
+            return np.asarray(classes)
+        if name == "pool_mean":
+            total = np.zeros(self.signal("embedding", self.candidates[:1]).shape[1])
+            for part in blocks(len(self.candidates), CHUNK):
+                E = np.asarray(self.signal("embedding", self.candidates[part]), np.float32)
+                length = np.sqrt(np.einsum("ij,ij->i", E, E))
+                total += (E / np.where(length > 0, length, 1)[:, None]).sum(0, dtype=np.float64)
+            return total / len(self.candidates)
+        if "sample" in self.given:
+            value = signals.compute(base, self.learner, _widen(self.given["sample"]))
+            _check_signal(base, value, np.arange(self.given["sample"].shape[0]))
+            return _numpy(value)
+        # another seed than that of ties, or the sample would be what `random` asks about
+        best = batch.top_k(signals.noise(self.candidates, self.seed + 1), self.candidates, SAMPLE)
+        return self.signal(base, self.candidates[np.sort(best)])
+
+    def _labeled(self) -> Array:
         """(m, d) embeddings of labeled and pending rows."""
-        if "labeled" in self.given:
-            value = self.given["labeled"]
-            return signals.project(value) if hasattr(value, "tocsr") else np.asarray(value)
-        if "labeled_rows" in self.given and len(self.given["labeled_rows"]):
-            return self.signal("embedding", self.given["labeled_rows"])
-        return np.zeros((0, 1), np.float32)
+        if "labeled" not in self.given:
+            return self.signal("embedding", self.given.get("labeled_rows", self.candidates[:0]))
+        value = self.given["labeled"]
+        labeled = signals.project(value) if hasattr(value, "tocsr") else np.asarray(value)
+        width = self.signal("embedding", self.candidates[:1]).shape[1]
+        if len(labeled) and labeled.shape[1] != width:
+            raise BadInput(
+                f"The labeled embeddings have {labeled.shape[1]} columns, those of the pool {width}; give both alike."
+            )
+        return labeled if len(labeled) else np.zeros((0, width), np.float32)
+
+    def cold(self, strategy: Strategy) -> bool:
+        """Whether score or batch rule need a learner before there is one, for something the caller has not given."""
+        names = {*signals.needs(strategy.score), *signals.needs(strategy.pick)}
+        return self.learner is None and any(
+            signals.needs_learner(name) and not {name, signals.split(name)[1]} & self.given.keys() for name in names
+        )
+
+    def pending(self, rows: Rows) -> _Pool:
+        """The same pool with further rows counted as labeled, their answers unknown."""
+        if not len(rows):
+            return self
+        given: dict[str, Any] = {**self.given, "n_labeled": self.n_labeled}
+        for name, value in self.given.items():
+            if name == "labeled":
+                given[name] = np.concatenate([self._labeled(), self.signal("embedding", rows)])
+            elif name == "labeled_y":
+                shape = len(rows), *value.shape[1:]
+                given[name] = np.concatenate([value, np.full(shape, np.nan if value.dtype.kind == "f" else -1)])
+            elif signals.split(name)[0] == "labeled_":
+                more = self.signal(signals.split(name)[1], rows)
+                given[name] = np.concatenate([value, more], axis=signals.axis(name))
+        if "labeled" not in given:
+            given["labeled_rows"] = np.concatenate([given.get("labeled_rows", rows[:0]), rows])
+        return replace(self, given=given)
+
+    def run(self, strategy: Strategy, rows: Rows, k: int, spare: int = 0) -> Selection:
+        """What another strategy chooses of some rows."""
+        return _run(strategy, self, rows, k, spare)
+
+    def scores(self, strategy: Strategy, rows: Rows) -> Array:
+        """(n,) scores of all those rows, ascending row numbers."""
+        if isinstance(strategy, Combinator) and strategy.score is scores.random:
+            raise BadInput(f"{strategy.name!r} combines strategies and has no score of its own; ask for its parts'.")
+        return _shortlist(strategy, self, rows, len(rows))[1]
+
+    def finish(self, strategy: Strategy, rows: Rows, score: Array, k: int, spare: int = 0) -> Selection:
+        """The shortlist and batch rule of a strategy for scores that exist already, ascending row numbers."""
+        return _finish(strategy, self, rows, _settle(_check_score(strategy.name, score, rows)), k, spare)
+
+    def pick(self, strategy: Strategy, rows: Rows, score: Array, k: int) -> Rows:
+        """(k,) positions that the batch rule of a strategy picks from a shortlist in any order."""
+        return _pick(strategy, self, rows, score, k)
 
 
 def _run(strategy: Strategy, pool: _Pool, rows: Rows, k: int, spare: int) -> Selection:
-    if isinstance(strategy, Switch):
-        return _run(strategy.at(pool.n_labeled, pool.n_classes), pool, rows, k, spare)
-    if isinstance(strategy, Mix):
-        return _run_mix(strategy, pool, rows, k, spare)
-    if pool.learner is None and _missing(strategy, pool):
-        strategy = get(COLD_START)
     k = min(k, len(rows))
     spare = min(spare, len(rows) - k)
     if k + spare == 0:
         return Selection(np.zeros(0, np.intp), np.zeros(0), strategy.name)
-    kept, score = _shortlist(strategy, pool, rows, k, spare)
+    if isinstance(strategy, Combinator):
+        return strategy.choose(pool, rows, k, spare)
+    if pool.cold(strategy):
+        strategy = get(COLD_START)
+    if strategy.pick is batch.top_k:
+        most = k + spare
+    elif strategy.shortlist is None:
+        most = len(rows)
+    else:
+        most = max(1, strategy.shortlist) * k + spare
+    kept, score = _shortlist(strategy, pool, rows, most)
+    return _finish(strategy, pool, kept, score, k, spare)
+
+
+def _finish(strategy: Strategy, pool: _Pool, kept: Rows, score: Array, k: int, spare: int) -> Selection:
     seen, seen_score = kept, score
     if (
         strategy.shortlist is not None
@@ -176,8 +274,7 @@ def _run(strategy: Strategy, pool: _Pool, rows: Rows, k: int, spare: int) -> Sel
         and (m := max(1, strategy.shortlist) * k) < len(kept)
     ):
         # `spare` may have kept more than the batch rule is to see
-        best = np.sort(batch.top_k(score, signals.noise(kept, pool.seed), m))
-        seen, seen_score = kept[best], score[best]
+        seen, seen_score = _best(kept, score, pool.seed, m)
     found = _pick(strategy, pool, seen, seen_score, k)
     chosen = np.searchsorted(kept, seen[found])
     if spare:
@@ -187,87 +284,35 @@ def _run(strategy: Strategy, pool: _Pool, rows: Rows, k: int, spare: int) -> Sel
     return Selection(kept[chosen], score[chosen], strategy.name, (strategy.name,) * len(chosen))
 
 
-def _missing(strategy: Strategy, pool: _Pool) -> bool:
-    """Whether the strategy needs a learner for something that the caller has not given."""
-    names = {*signals.needs(strategy.score), *signals.needs(strategy.pick)}
-    return any(signals.needs_learner(name) and name not in pool.given for name in names)
-
-
-def _run_mix(mixture: Mix, pool: _Pool, rows: Rows, k: int, spare: int) -> Selection:
-    """Parts choose one after the other; what one chose counts as pending for the next."""
-    k = min(k, len(rows))
-    bounds = np.cumsum([share for _, share in mixture.shares])
-    # multiples of the golden ratio fill [0, 1) evenly, so every stretch holds the shares; counting on from the labels
-    # given makes the batches of a session one stretch
-    place = (_start(pool.seed) + GOLDEN * (pool.n_labeled + np.arange(k))) % 1
-    turn = np.searchsorted(bounds / bounds[-1], place, side="right")
-    turn = np.minimum(turn, len(bounds) - 1)
-    chosen, scores, parts = np.zeros(k, np.intp), np.zeros(k), [""] * k
-    taken = np.zeros(0, np.intp)
-    for number, (part, _) in enumerate(mixture.shares):
-        places = np.flatnonzero(turn == number)
-        if not len(places):
-            continue
-        left = np.setdiff1d(rows, taken, assume_unique=True)
-        got = _run(part, _with_pending(pool, taken), left, len(places), 0)
-        chosen[places], scores[places] = got.rows, got.scores
-        for at, name in zip(places, got.parts, strict=True):
-            parts[at] = name
-        taken = np.concatenate([taken, got.rows])
-    if spare:
-        main = int(np.argmax([share for _, share in mixture.shares]))
-        left = np.setdiff1d(rows, taken, assume_unique=True)
-        more = _run(mixture.shares[main][0], _with_pending(pool, taken), left, 0, spare)
-        chosen, scores, parts = np.append(chosen, more.rows), np.append(scores, more.scores), [*parts, *more.parts]
-    return Selection(chosen, scores, mixture.name, tuple(parts))
-
-
-def _start(seed: int) -> float:
-    return float(signals.noise(np.array([2**40]), seed)[0])
-
-
-def _with_pending(pool: _Pool, taken: Rows) -> _Pool:
-    if not len(taken):
-        return pool
-    given = {**pool.given, "n_labeled": pool.n_labeled}
-    if "labeled" in given:
-        given["labeled"] = np.concatenate([pool.labeled(), pool.signal("embedding", taken)])
-    else:
-        given["labeled_rows"] = np.concatenate([given.get("labeled_rows", taken[:0]), taken])
-    return replace(pool, given=given)
-
-
 # ── score and shortlist ─────────────────────────────────────────────────────────────────────
 
 
-def _shortlist(strategy: Strategy, pool: _Pool, rows: Rows, k: int, spare: int) -> tuple[Rows, Array]:
-    """(m,) rows in ascending order and their scores: the merge point of the shards."""
-    if strategy.pick is batch.top_k:
-        most = k + spare
-    elif strategy.shortlist is None:
-        most = len(rows)
-    else:
-        most = max(1, strategy.shortlist) * k + spare
+def _shortlist(strategy: Strategy, pool: _Pool, rows: Rows, most: int) -> tuple[Rows, Array]:
+    """The best `most` rows, ascending, and their scores: the merge point of the shards."""
     names = signals.needs(strategy.score)
     for name in names:
-        if name not in signals.known():
+        if signals.split(name)[1] not in signals.known():
             raise ContractError(
                 str(unknown(f"signal (asked for by the score of {strategy.name!r})", name, signals.known()))
             )
+    shared = {name: pool.shared(name) for name in names if signals.shared(name)}
     work = functools.partial(
-        _score_chunk, strategy=strategy, names=names, learner=pool.learner, seed=pool.seed, most=most,
-        labeled=pool.labeled() if "labeled" in names else None,
-    )  # fmt: skip
+        _score_chunk, strategy=strategy, names=names, learner=pool.learner, seed=pool.seed, most=most, shared=shared
+    )
     tasks = [_task(pool, rows[part], names) for part in blocks(len(rows), pool.chunk)]
     results: Iterable[tuple[Rows, Array]] = (
         map(work, tasks) if pool.executor is None else pool.executor.map(work, tasks)
     )
     found = list(results)
-    kept, score = np.concatenate([r for r, _ in found]), np.concatenate([s for _, s in found])
-    if len(kept) > most:
-        best = np.sort(batch.top_k(score, signals.noise(kept, pool.seed), most))
-        kept, score = kept[best], score[best]
-    return kept, score
+    return _best(np.concatenate([r for r, _ in found]), np.concatenate([s for _, s in found]), pool.seed, most)
+
+
+def _best(rows: Rows, score: Array, seed: int, most: int) -> tuple[Rows, Array]:
+    """The best `most` rows and their scores; ascending rows stay ascending."""
+    if most >= len(rows):
+        return rows, score
+    best = np.sort(batch.top_k(score, signals.noise(rows, seed), most))
+    return rows[best], score[best]
 
 
 def _task(pool: _Pool, rows: Rows, names: tuple[str, ...]) -> tuple[Rows, Matrix, dict[str, Array], int]:
@@ -279,7 +324,7 @@ def _task(pool: _Pool, rows: Rows, names: tuple[str, ...]) -> tuple[Rows, Matrix
     dense = end - first <= 1.25 * len(rows)
     given = {}
     for name in names:
-        if name in pool.given and name != "labeled":
+        if name in pool.given and not signals.shared(name):
             given[name] = np.take(np.asarray(pool.value(name)), rows, axis=signals.axis(name))
     wanted = any(signals.from_learner(name) and name not in given for name in names)
     block = None if not wanted else pool.X[first:end] if dense else pool.X[rows]
@@ -293,18 +338,17 @@ def _score_chunk(
     learner: Learner | None,
     seed: int,
     most: int,
-    labeled: Array | None,
+    shared: dict[str, Array],
 ) -> tuple[Rows, Array]:
     """The best `most` rows of one shard, ascending, with their scores."""
     rows, block, values, first = task
-    noise = signals.noise(rows, seed)
     features: Any = _widen(block) if block is not None else None
     inputs: dict[str, Any] = {}
     for name in names:
         if name == "noise":
-            inputs[name] = noise
-        elif name == "labeled":
-            inputs[name] = labeled
+            inputs[name] = signals.noise(rows, seed)
+        elif name in shared:
+            inputs[name] = shared[name]
         elif name in values:
             inputs[name] = values[name]
         elif signals.from_learner(name):
@@ -313,16 +357,11 @@ def _score_chunk(
                 value = value[:, rows - first] if signals.axis(name) else value[rows - first]
             inputs[name] = value
         else:
-            raise BadInput(
-                f"The score needs {name!r}, which only the caller can give: select(..., given={{{name!r}: ...}})."
-            )
-        if name != "labeled":
+            raise _only_the_caller(name)
+        if name not in shared:
             _check_signal(name, inputs[name], rows)
     score = _settle(_check_score(strategy.name, strategy.score(**inputs), rows))
-    if most < len(rows):
-        best = np.sort(batch.top_k(score, noise, most))
-        return rows[best], score[best]
-    return rows, score
+    return _best(rows, score, seed, most)
 
 
 def _settle(score: Array) -> Array:
@@ -341,28 +380,13 @@ def _pick(strategy: Strategy, pool: _Pool, rows: Rows, score: Array, k: int) -> 
             inputs[name] = k
         elif name == "rng":
             inputs[name] = np.random.default_rng([pool.seed & (2**64 - 1), len(rows)])
-        elif name != "labeled":
-            if name not in signals.known():
-                raise ContractError(
-                    str(
-                        unknown(
-                            f"input (asked for by the batch rule of {strategy.name!r})",
-                            name,
-                            (*signals.known(), "score", "k", "rng"),
-                        )
-                    )
-                )
-            inputs[name] = pool.signal(name, rows)
+        elif signals.split(name)[1] not in signals.known():
+            known = (*signals.known(), "score", "k", "rng")
+            raise ContractError(str(unknown(f"input (asked for by the batch rule of {strategy.name!r})", name, known)))
+        else:
+            inputs[name] = pool.shared(name) if signals.shared(name) else pool.signal(name, rows)
     if not k:
         return np.zeros(0, np.intp)
-    if "labeled" in signals.needs(strategy.pick):
-        labeled = pool.labeled()
-        width = inputs["embedding"].shape[1] if "embedding" in inputs else labeled.shape[1]
-        if len(labeled) and labeled.shape[1] != width:
-            raise BadInput(
-                f"The labeled embeddings have {labeled.shape[1]} columns, those of the pool {width}; give both alike."
-            )
-        inputs["labeled"] = labeled if len(labeled) else np.zeros((0, width), np.float32)
     found = np.asarray(strategy.pick(**inputs))
     good = found.ndim == 1 and found.dtype.kind in "iu" and len(found) == k == len(np.unique(found))
     if not good or (k and not 0 <= found.min() <= found.max() < len(rows)):
@@ -371,6 +395,12 @@ def _pick(strategy: Strategy, pool: _Pool, rows: Rows, score: Array, k: int) -> 
             f"got {found.dtype} of shape {found.shape}."
         )
     return found.astype(np.intp)
+
+
+def _only_the_caller(name: str) -> BadInput:
+    return BadInput(
+        f"The strategy needs {name!r}, which only the caller can give: select(..., given={{{name!r}: ...}})."
+    )
 
 
 # ── checks ──────────────────────────────────────────────────────────────────────────────────
@@ -388,7 +418,9 @@ def _check_candidates(candidates: Any, n: int, name: str = "candidates") -> Rows
             f"{name} must be row numbers (one dimension of integers), got {rows.dtype} of shape {rows.shape}. "
             "For a mask use np.flatnonzero(mask)."
         )
-    rows = np.unique(rows)
+    if not (rows[1:] > rows[:-1]).all():
+        rows = np.sort(rows)
+        rows = rows[np.append(True, rows[1:] > rows[:-1])]
     if rows[0] < 0 or rows[-1] >= n:
         raise BadInput(f"{name} must be rows 0 to {n - 1}, got {rows[0]} to {rows[-1]}.")
     return rows.astype(np.intp)
@@ -397,15 +429,38 @@ def _check_candidates(candidates: Any, n: int, name: str = "candidates") -> Rows
 def _check_given(given: Mapping[str, Any] | None, n: int) -> dict[str, Any]:
     checked = dict(given or {})
     for name, value in checked.items():
-        if name not in (*signals.known(), *_CALLER) or name == "noise":
-            raise unknown("signal", name, (*signals.known(), *_CALLER))
-        if name in _CALLER:
+        scope, base = signals.split(name)
+        if name in _CALLER or name in signals.SHARED or scope:
             checked[name] = value() if callable(value) else value
+            if name not in ("labeled", "labeled_rows", "n_labeled", "sample"):
+                checked[name] = np.asarray(checked[name])
+        elif base not in signals.known() or name == "noise":
+            raise unknown("signal", name, (*signals.known(), *_CALLER))
         elif not callable(value):
             checked[name] = _check_rows(name, value, n)
-    if "labeled_rows" in checked:
-        checked["labeled_rows"] = _check_candidates(checked["labeled_rows"], n, "labeled_rows")
+    _check_labeled(checked, n)
     return checked
+
+
+def _check_labeled(given: dict[str, Any], n: int) -> None:
+    """What is given of the labeled rows, each as long as they are; rows ascending, the rest in their order."""
+    first = None
+    if "labeled_rows" in given:
+        rows = np.asarray(given["labeled_rows"])
+        given["labeled_rows"] = _check_candidates(rows, n, "labeled_rows")
+        first = np.unique(rows, return_index=True)[1]
+    for name in [name for name in given if name == "labeled_y" or signals.split(name)[0] == "labeled_"]:
+        length, axis = given[name].shape[signals.axis(name)], signals.axis(name)
+        expected = None if first is None else len(rows)
+        if "labeled" in given:
+            expected = given["labeled"].shape[0]
+        if length != expected:
+            raise BadInput(
+                f"given[{name!r}] must have one entry for each labeled row, in the order of given['labeled_rows'] or "
+                f"given['labeled'], got {length} for {expected or 'no'} rows."
+            )
+        if first is not None and "labeled" not in given:
+            given[name] = np.take(given[name], first, axis=axis)
 
 
 def _check_rows(name: str, value: Any, n: int) -> Any:
@@ -421,13 +476,15 @@ def _check_signal(name: str, value: Any, rows: Rows) -> None:
         raise ContractError(
             f"The signal {name!r} must have one entry for each of {len(rows)} rows, got shape {tuple(value.shape)}."
         )
-    if name in ("proba", "committee"):
-        if value.ndim != axis + 2:
-            raise ContractError(f"The signal {name!r} must have {axis + 2} dimensions, got shape {tuple(value.shape)}.")
+    dims = {"proba": (2, 3), "committee": (3,)}.get(name, ())  # several labels: (n, labels, 2)
+    if dims and value.ndim not in dims:
+        raise ContractError(f"The signal {name!r} must have {dims[0]} dimensions, got shape {tuple(value.shape)}.")
+    if signals.needs_learner(name):
         xp = array_namespace(value)
-        total = _numpy(xp.sum(value, axis=-1))
-        total = total if total.ndim == 1 else total.sum(0)
-        bad = ~np.isfinite(total)
+        while value.ndim > axis + 1:
+            value = xp.sum(value, axis=-1)
+        finite = np.isfinite(_numpy(value))
+        bad = ~(finite.all(0) if axis else finite)
         if bad.any():
             raise ContractError(f"The learner's {name!r} of row {rows[bad.argmax()]} holds NaN or infinity.")
 

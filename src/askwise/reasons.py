@@ -48,6 +48,7 @@ def reason_for(
         "coverage": "Typical of a part of the pool that has no label yet.",
         "diversity": "Unlike anything labeled so far.",
         "random": "Picked at random.",
+        "rare": "Looks like the rare class, of which every example counts.",
         "uncertainty": "The model is least sure about items like this one.",
         "hybrid": "The model is least sure about items like this one.",
         "committee": "Models that fit your labels equally well disagree here.",

@@ -105,6 +105,11 @@ class Session:
             )
         names = declared if declared is not None else sorted(set(given.values()))
         chosen = strategies.get(strategy)
+        if chosen.task != "classification":
+            raise BadInput(
+                f"The strategy {chosen.name!r} is for {chosen.task}; a session asks for one label an item. Choose one "
+                "for classification (`askwise strategies`), or use askwise.select()."
+            )
         self._start_up(loaded, encoder, learner, chosen)
         opened = {
             "format": FORMAT,
@@ -579,7 +584,9 @@ class Session:
                 columns = np.asarray(self._learner.classes_, int)
                 for start in range(0, len(self.pool), BLOCK):
                     proba[start : start + BLOCK][:, columns] = self._learner.predict_proba(X[start : start + BLOCK])
-            queue, planned, strategy = self._rank(candidates, labeled, known, proba, batch)
+            known_y = np.full(len(known), -1)
+            known_y[np.searchsorted(known, labeled)] = y
+            queue, planned, strategy = self._rank(candidates, known, known_y, proba, batch)
             region = None
             if proba is not None:
                 with self._lock:
@@ -590,11 +597,15 @@ class Session:
             return True
 
     def _rank(
-        self, candidates: Array, labeled: Array, known: Array, proba: Array | None, batch: int
+        self, candidates: Array, known: Array, known_y: Array, proba: Array | None, batch: int
     ) -> tuple[list[tuple[int, float, str]], int, str]:
         """The queue: what the strategy picks together, then what follows by score."""
         X = self.features()
-        given: dict[str, Any] = {"labeled_rows": known, "n_labeled": len(labeled)}
+        given: dict[str, Any] = {
+            "labeled_rows": known,
+            "labeled_y": known_y,
+            "n_labeled": int((known_y >= 0).sum()),
+        }
         if hasattr(X, "tocsr"):
             given["embedding"] = self._dense
         if proba is not None:

@@ -15,6 +15,8 @@ Provider: TypeAlias = Callable[[Learner | None, Matrix], Array]
 
 SPARSE_DIMS = 256
 """Width of the dense view of sparse features."""
+FLIPS = 5
+"""Predictions from features with most of them dropped."""
 
 
 def proba(learner: Learner | None, X: Matrix) -> Array:
@@ -39,6 +41,71 @@ def std(learner: Learner | None, X: Matrix) -> Array:
     return np.asarray(_power("std", "predict_std", learner)(X))
 
 
+def members(learner: Learner | None, X: Matrix) -> Array:
+    """(n, members) predictions of several regressors that fit the labels about equally well."""
+    return np.asarray(_power("members", "predict_committee", learner)(X)).T
+
+
+def whitened(learner: Learner | None, X: Matrix) -> Array:
+    """(n, r) rows F with F_x · F_u = x' H⁻¹ u, where H is the curvature of the last linear layer on its labels.
+
+    How far one more label at x moves the output at u, and what is still unknown about x (F_x · F_x), follow from these.
+    """
+    return np.asarray(_power("whitened", "whiten", learner)(X))
+
+
+def temperature(learner: Learner | None, X: Matrix) -> Array:
+    """(n,) what the learner divides the logits of each row by to calibrate them; 1 where it does not say so."""
+    return np.full(X.shape[0], float(getattr(learner, "temperature_", 1.0)))
+
+
+def decision(learner: Learner | None, X: Matrix) -> Array:
+    """(n, classes) decision values, zero on each boundary: `decision_function`, else each class's log odds.
+
+    Of two classes the value of the second stands in the second column, its opposite in the first.
+    """
+    power = getattr(learner, "decision_function", None)
+    power = power or getattr(getattr(learner, "estimator", None), "decision_function", None)
+    if power is None:
+        P = np.clip(np.asarray(proba(learner, X), np.float64), 1e-12, 1 - 1e-12)
+        return np.asarray(np.log(P) - np.log1p(-P))
+    D = np.asarray(power(X))
+    return np.stack([-D, D], axis=1) if D.ndim == 1 else D
+
+
+def flips(learner: Learner | None, X: Matrix) -> Array:
+    """(n,) share of `FLIPS` predictions from features with three quarters dropped that change the label.
+
+    The features dropped together are the same for all rows and calls, so that a row's value is its own; those kept are
+    multiplied by four, as dropout does.
+    """
+    predict = _power("flips", "predict_proba", learner)
+    P = np.asarray(predict(X))
+    changed = np.zeros(len(P))
+    rng = np.random.default_rng(X.shape[1])
+    for _ in range(FLIPS):
+        mask = np.zeros(X.shape[1], np.float32)
+        mask[rng.permutation(len(mask))[: -(-len(mask) // 4)]] = 4
+        changed += np.asarray(predict(_scale(X, mask))).argmax(1) != P.argmax(1)
+    return np.where(np.isfinite(P).all(1), changed / FLIPS, np.nan)
+
+
+def _scale(X: Matrix, factor: Array) -> Matrix:
+    """Columns multiplied; sparse stays sparse, without what became zero."""
+    if not hasattr(X, "tocsr"):
+        return X * factor
+    from scipy import sparse
+
+    scaled = sparse.csr_matrix(X @ sparse.diags(factor))
+    scaled.eliminate_zeros()
+    return scaled
+
+
+def label_count(learner: Learner | None, X: Matrix) -> Array:
+    """(n,) how many labels a multi-label learner expects each row to have."""
+    return np.asarray(_power("label_count", "predict_count", learner)(X))
+
+
 def embedding(learner: Learner | None, X: Matrix) -> Array:
     """(n, d) dense rows for distances: the learner's `embed`, else the features, sparse ones projected."""
     if learner is not None and hasattr(learner, "embed"):
@@ -57,9 +124,36 @@ def norm(learner: Learner | None, X: Matrix) -> Array:
     return length
 
 
-_providers: dict[str, Provider] = {f.__name__: f for f in (proba, committee, mean, std, embedding, norm)}
-SUPPLIED = ("labeled", "cost", "noise")
+_providers: dict[str, Provider] = {
+    f.__name__: f
+    for f in (
+        proba,
+        committee,
+        decision,
+        flips,
+        mean,
+        std,
+        members,
+        whitened,
+        temperature,
+        label_count,
+        embedding,
+        norm,
+    )
+}
+SUPPLIED = ("cost", "noise")
 """Signals that come from the caller or the engine instead of a learner."""
+FROM_MODEL = {"proba", "committee", "decision", "flips", "mean", "std", "members", "whitened", "label_count", "classes"}
+"""What features alone cannot say."""
+SHARED = ("labeled", "labeled_y", "classes", "pool_mean")
+"""Inputs that belong to the whole call, not to a row: every shard gets them whole.
+
+labeled: (m, d) embeddings of labeled and pending rows. labeled_y: (m,) their answers as class numbers or targets, -1 or
+NaN for pending ones; only the caller can give it. classes: (classes,) what the columns of `proba` stand for. pool_mean:
+(d,) float64 mean of the candidates' embeddings, each scaled to length 1.
+"""
+SCOPES = ("labeled_", "sample_")
+"""Prefixes that make a shared input of a signal: of the labeled and pending rows, or of a sample of the candidates."""
 
 
 def register(name: str, provider: Provider) -> None:
@@ -70,14 +164,29 @@ def register(name: str, provider: Provider) -> None:
     """
     if not name.isidentifier():
         raise BadInput(f"A signal is asked for by a parameter name, so {name!r} must be a Python identifier.")
-    if name in (*_providers, *SUPPLIED, "score", "k", "rng") and _providers.get(name) is not provider:
+    taken = name in (*_providers, *SUPPLIED, *SHARED, "score", "k", "rng") or split(name)[0] != ""
+    if taken and _providers.get(name) is not provider:
         raise BadInput(f"There is a signal named {name!r} already; choose another name.")
     _providers[name] = provider
 
 
 def known() -> tuple[str, ...]:
-    """Every signal's name."""
-    return (*_providers, *SUPPLIED)
+    """Every signal's and shared input's name, without those that a prefix makes."""
+    return (*_providers, *SUPPLIED, *SHARED)
+
+
+def split(name: str) -> tuple[str, str]:
+    """("sample_", "proba") of "sample_proba"; ("", name) where there is no prefix."""
+    for scope in SCOPES:
+        base = name.removeprefix(scope)
+        if base != name and name not in SHARED and base in (*_providers, *SUPPLIED):
+            return scope, base
+    return "", name
+
+
+def shared(name: str) -> bool:
+    """Whether the input belongs to the whole call instead of a row."""
+    return name in SHARED or split(name)[0] != ""
 
 
 def from_learner(name: str) -> bool:
@@ -87,7 +196,7 @@ def from_learner(name: str) -> bool:
 
 def needs_learner(name: str) -> bool:
     """Whether the signal cannot be had from features alone."""
-    return name in ("proba", "committee", "mean", "std")
+    return split(name)[1] in FROM_MODEL
 
 
 def compute(name: str, learner: Learner | None, X: Matrix) -> Array:
@@ -99,7 +208,7 @@ def compute(name: str, learner: Learner | None, X: Matrix) -> Array:
 
 def axis(name: str) -> int:
     """The axis that counts rows: 1 for `committee`, else 0."""
-    return 1 if name == "committee" else 0
+    return 1 if split(name)[1] == "committee" else 0
 
 
 def needs(function: Callable[..., Any]) -> tuple[str, ...]:

@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from askwise.core import Array, Conflict, ContractError, Event, Selection, Store
+from askwise.core import Array, BadInput, Conflict, ContractError, Event, Matrix, Selection, Store
 from askwise.engine import select
-from askwise.learners import SoftmaxRegression
+from askwise.learners import MultiLabel, SoftmaxRegression
 from askwise.strategies import Strategy, get
 
 
@@ -33,7 +33,7 @@ def check_strategy(strategy: str | Strategy) -> None:
         ContractError: names the check.
     """
     strategy = get(strategy)
-    problem = _Problem()
+    problem = _Problem(strategy.task)
     problem.compare(strategy)
     problem.edges(strategy)
     problem.storage(strategy)
@@ -42,17 +42,19 @@ def check_strategy(strategy: str | Strategy) -> None:
 
 
 def check_learner(make: Callable[[], Any]) -> None:
-    """Run the learners that `make()` returns through fits, refits, one class, new classes and repeated calls.
+    """Run the learners that `make()` returns through fits, refits, one class, new classes, half floats, CSR.
 
     Raises:
         ContractError: names the check.
     """
+    from scipy import sparse
+
     problem = _Problem()
     X, y = problem.X[problem.labeled], problem.names[problem.labeled]
     before = X.copy()
     learner = make()
     learner.fit(X, y)
-    P = _check_proba("after a fit", learner, problem.X, np.unique(y))
+    P = P_full = _check_proba("after a fit", learner, problem.X, np.unique(y))
     _expect(np.array_equal(X, before), "fit must not change the features")
     _expect(np.array_equal(P, learner.predict_proba(problem.X)), "the same question twice must have the same answer")
     again = make()
@@ -72,6 +74,17 @@ def check_learner(make: Callable[[], Any]) -> None:
     P = _check_proba("with one class", one, problem.X, np.array(["a"]))
     _expect(bool(np.allclose(P, 1)), "with one class seen its probability must be 1")
     _expect(len(learner.predict_proba(problem.X[:0])) == 0, "no rows must give no probabilities")
+    narrow = make()
+    narrow.fit(X.astype(np.float16), y)
+    same = np.allclose(P_full, narrow.predict_proba(problem.X.astype(np.float16)), atol=1e-2)
+    _expect(same, "float16 features must be as good as float32, of which they are exact copies here")
+    thin = make()
+    try:
+        thin.fit(sparse.csr_matrix(X), y)
+    except BadInput:  # a refusal that says what to do is as good
+        pass
+    else:
+        _check_proba("from sparse features", thin, sparse.csr_matrix(problem.X), np.unique(y))
     if hasattr(learner, "predict_committee"):
         members = np.asarray(learner.predict_committee(problem.X))
         shape = (len(problem.X), len(learner.classes_))
@@ -154,7 +167,7 @@ def check_store(make: Callable[[], Store], reopen: Callable[[], Store] | None = 
 class _Problem:
     """Three groups of rows, some labeled; every number is exact in float16, so that all float types agree."""
 
-    def __init__(self, n: int = 90) -> None:
+    def __init__(self, task: str = "classification", n: int = 90) -> None:
         rng = np.random.default_rng(7)
         truth = np.arange(n) % 3
         points = 4 * np.eye(3, 6)[truth] + rng.normal(size=(n, 6))
@@ -162,10 +175,32 @@ class _Problem:
         self.names: Array = np.array(["a", "b", "c"])[truth]
         self.labeled: Array = np.arange(12)
         self.free: Array = np.arange(12, n)
-        self.learner = SoftmaxRegression().fit(self.X[self.labeled], self.names[self.labeled])
-        self.given = {
-            "labeled_rows": self.labeled, "cost": np.linspace(1, 2, n), "mean": self.X[:, 0], "std": abs(self.X[:, 1]),
-        }  # fmt: skip
+        self.task = task
+        self.costs: Array = np.linspace(1, 2, n)
+        # what a learner of the task learns, and what the caller tells a strategy of labeled rows
+        self.answers: Array
+        if task == "multilabel":
+            self.answers = np.stack([self.X[:, c] > 1.5 for c in range(4)], axis=1).astype(np.int64)
+            self.labeled_y = self.answers
+        elif task == "regression":
+            self.answers = self.labeled_y = (self.X[:, 0] - self.X[:, 1] + np.sin(self.X[:, 2])).astype(np.float64)
+        else:
+            self.answers, self.labeled_y = self.names, truth
+        self.learner = self.learn(self.X, self.labeled)
+        self.given = self.told(self.labeled)
+
+    def new_learner(self) -> Any:
+        kinds = {"multilabel": MultiLabel, "regression": _Line}
+        return kinds.get(self.task, SoftmaxRegression)()
+
+    def learn(self, X: Any, rows: Array, learner: Any = None) -> Any:
+        learner = learner or self.new_learner()
+        learner.fit(X[rows], self.answers[rows])
+        return learner
+
+    def told(self, rows: Array) -> dict[str, Any]:
+        """What the caller says when these rows are labeled."""
+        return {"labeled_rows": rows, "labeled_y": self.labeled_y[rows], "cost": self.costs}
 
     def ask(
         self, strategy: Strategy, X: Any = None, rows: Any = None, learner: Any = None, **changes: Any
@@ -201,19 +236,24 @@ class _Problem:
     def edges(self, strategy: Strategy) -> None:
         for k, rows in ((0, self.free), (5, self.free[:0]), (1, self.free[:1]), (5, self.free[:1]), (500, self.free)):
             self.ask(strategy, k=k, rows=rows)
-        self.ask(strategy, rows=np.arange(len(self.X)), given=self.given | {"labeled_rows": np.zeros(0, np.intp)})
+        self.ask(strategy, rows=np.arange(len(self.X)), given=self.told(np.zeros(0, np.intp)))
         everything = self.ask(strategy, k=500).rows
         _expect(
             set(everything.tolist()) == set(self.free.tolist()), f"{strategy.name!r} must give all rows for a large k"
         )
-        self.ask(strategy, given={k: v for k, v in self.given.items() if k != "labeled_rows"})
-        one = SoftmaxRegression().fit(self.X[:2], ["a", "a"])
-        self.ask(strategy, learner=one, given=self.given | {"labeled_rows": np.arange(2)})
+        try:
+            self.ask(strategy, given={"cost": self.costs})
+        except BadInput as error:  # answers can only come from the caller
+            _expect("labeled_y" in str(error), f"{strategy.name!r} must work before anything is labeled, got: {error}")
+        two = np.array([0, 3])  # of the same class
+        self.ask(strategy, learner=self.learn(self.X, two), given=self.told(two))
         pending = self.ask(strategy).rows[:2]
         rows = np.setdiff1d(self.free, pending)
-        self.ask(
-            strategy, rows=rows, given=self.given | {"labeled_rows": np.append(self.labeled, pending), "n_labeled": 12}
-        )
+        waiting = self.told(np.append(self.labeled, pending)) | {"n_labeled": 12}
+        unknown: Any = np.nan if self.task == "regression" else -1
+        waiting["labeled_y"] = waiting["labeled_y"].copy()
+        waiting["labeled_y"][12:] = unknown
+        self.ask(strategy, rows=rows, given=waiting)
 
     def storage(self, strategy: Strategy) -> None:
         from scipy import sparse
@@ -230,32 +270,65 @@ class _Problem:
             del mapped
         self.ask(strategy, sparse.csr_matrix(self.X))
         wide = sparse.hstack([sparse.csr_matrix(self.X), sparse.csr_matrix((len(self.X), 400))], format="csr")
-        self.ask(strategy, wide, learner=SoftmaxRegression().fit(wide[self.labeled], self.names[self.labeled]))
+        self.ask(strategy, wide, learner=self.learn(wide, self.labeled))
 
 
-class _Broken(SoftmaxRegression):
-    """A learner that says NaN of one row."""
+class _Line:
+    """Linear regression with a standard normal prior: the regressor of the kit."""
 
-    def __init__(self, row: Array) -> None:
-        super().__init__()
-        self.row, self.reached = row, False
+    def fit(self, X: Any, y: Any) -> _Line:
+        A = _with_one(X)
+        self._rows, self._y = A, np.asarray(y, np.float64)
+        self._covariance = np.linalg.inv(A.T @ A + np.eye(A.shape[1]))
+        self._mean = self._covariance @ (A.T @ self._y)
+        return self
 
-    def predict_proba(self, X: Any) -> Array:
-        return self._spoil(X, super().predict_proba(X).copy())
+    def predict(self, X: Any) -> Array:
+        return np.asarray(_with_one(X) @ self._mean)
+
+    def predict_std(self, X: Any) -> Array:
+        A = _with_one(X)
+        deviation: Array = np.sqrt(1 + np.einsum("ij,jk,ik->i", A, self._covariance, A))
+        return deviation
 
     def predict_committee(self, X: Any, members: int = 10, seed: int = 0) -> Array:
-        return self._spoil(X, super().predict_committee(X, members, seed).copy())
+        """(members, n)."""
+        draws = np.random.default_rng(seed).standard_normal((members, len(self._mean)))
+        weights = self._mean + draws @ np.linalg.cholesky(self._covariance).T
+        return np.asarray(weights @ _with_one(X).T)
 
-    def _spoil(self, X: Any, P: Array) -> Array:
-        at = np.flatnonzero((np.asarray(X) == self.row).all(1))
-        self.reached |= len(at) > 0
-        P[..., at, 0] = np.nan
-        return P
+    def whiten(self, X: Any) -> Array:
+        return (_with_one(X) @ np.linalg.cholesky(self._covariance)).astype(np.float32)
+
+
+def _with_one(X: Any) -> Array:
+    A = _dense(X).astype(np.float64)
+    return np.append(A, np.ones((len(A), 1)), axis=1)
+
+
+class _Broken:
+    """A learner that says NaN of one row, whatever it is asked."""
+
+    def __init__(self, learner: Any, row: Array) -> None:
+        self._learner, self._row, self.reached = learner, row, False
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._learner, name)
+        if name.startswith("_") or not callable(found):
+            return found
+
+        def spoiled(X: Any, *arguments: Any) -> Array:
+            value = np.array(found(X, *arguments), dtype=np.float64)
+            at = np.flatnonzero((_dense(X) == self._row).all(1))
+            self.reached |= len(at) > 0
+            value[(slice(None),) * (name == "predict_committee") + (at,)] = np.nan
+            return value
+
+        return spoiled
 
 
 def _check_nan(strategy: Strategy, problem: _Problem) -> None:
-    learner = _Broken(problem.X[40])
-    learner.fit(problem.X[problem.labeled], problem.names[problem.labeled])
+    learner = _Broken(problem.learner, problem.X[40])
     try:
         problem.ask(strategy, learner=learner)
     except ContractError as error:
@@ -277,10 +350,10 @@ def _check_same_rows(strategy: Strategy, problem: _Problem) -> None:
     problem.ask(strategy, twice, k=20)
 
 
-def _check_proba(when: str, learner: Any, X: Array, classes: Array) -> Array:
+def _check_proba(when: str, learner: Any, X: Matrix, classes: Array) -> Array:
     P = np.asarray(learner.predict_proba(X))
     _expect(np.array_equal(np.asarray(learner.classes_), classes), f"{when}, classes_ must be the sorted labels seen")
-    _expect(P.shape == (len(X), len(classes)), f"{when}, predict_proba must be (n, classes), got {P.shape}")
+    _expect(P.shape == (X.shape[0], len(classes)), f"{when}, predict_proba must be (n, classes), got {P.shape}")
     _expect(bool(np.isfinite(P).all() and (P >= 0).all()), f"{when}, probabilities must be finite and not negative")
     _expect(bool(np.allclose(P.sum(1), 1, atol=1e-4)), f"{when}, probabilities of a row must sum to one")
     return P

@@ -5,8 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from askwise.batch.best import top_k
-from askwise.batch.distances import assign
+from askwise.batch.distances import BLOCK, assign, distances
 from askwise.core import Array, Rows
+
+LINKED = 5000
+"""Rows at most that hierarchical clustering sees; its work grows with their square."""
 
 
 def diverse(score: Array, embedding: Array, noise: Array, k: int, rng: np.random.Generator) -> Rows:
@@ -28,6 +31,51 @@ def diverse(score: Array, embedding: Array, noise: Array, k: int, rng: np.random
     chosen[np.sort(first)] = True
     chosen[np.flatnonzero(~chosen)[: k - int(chosen.sum())]] = True
     return order[chosen][:k]
+
+
+def central(embedding: Array, noise: Array, k: int, rng: np.random.Generator) -> Rows:
+    """The row nearest to each of k k-means centers, of the largest cluster first; noise has no say but in ties."""
+    return _central(embedding, None, noise, k, rng)
+
+
+def weighted_central(score: Array, embedding: Array, noise: Array, k: int, rng: np.random.Generator) -> Rows:
+    """The row nearest to each of k centers of k-means weighted by the score (CLUE, Prabhu et al., 2021).
+
+    The centers are drawn toward doubtful rows; the rows beside them stand for many such. Negative scores weigh nothing.
+    """
+    weight = np.maximum(score, 0)
+    return _central(embedding, weight + 1e-6 * weight.max() if weight.any() else None, noise, k, rng)
+
+
+def unsteady_central(score: Array, embedding: Array, noise: Array, k: int, rng: np.random.Generator) -> Rows:
+    """`central` among the rows that score above one half, filled up to k with the next best (Gupte et al., 2024)."""
+    kept = np.sort(top_k(score, noise, max(k, int(np.count_nonzero(score > 0.5)))))
+    return kept[_central(embedding[kept], None, noise[kept], k, rng)]
+
+
+def cluster_margin(score: Array, embedding: Array, noise: Array, k: int) -> Rows:
+    """Best scores taken in turn from clusters, the smallest first (Citovsky et al., 2021).
+
+    The paper clusters the whole pool once, by average linkage; here the best `LINKED` rows of the shortlist are, into
+    clusters of ten rows on average. The best 10 k of them fall into their clusters; rounds take one row from each that
+    has any left, smallest clusters first. Within a cluster the best score goes first where the paper draws at random.
+    """
+    from scipy.cluster.hierarchy import fcluster, linkage
+    from scipy.spatial.distance import squareform
+
+    order = top_k(score, noise, max(k, min(len(score), LINKED)))
+    if len(order) <= max(k, 2):
+        return order[:k]
+    apart = np.sqrt(distances(embedding[order], embedding[order]))
+    np.fill_diagonal(apart, 0)
+    tree = linkage(squareform(apart, checks=False), "average")
+    home = fcluster(tree, max(1, len(order) // 10), "maxclust")[: max(k, min(len(order), 10 * k))]
+    size = np.bincount(home)
+    best = np.unique(home, return_index=True)[1]
+    age = np.empty(len(size), np.intp)
+    age[home[best]] = best
+    turn = _rank_within(home)
+    return order[np.lexsort((age[home], size[home], turn))[:k]]
 
 
 def k_means(
@@ -60,6 +108,30 @@ def k_means(
         sums = np.add.reduceat(E[order] * w[order, None], first, axis=0)
         centers[found] = sums / np.add.reduceat(w[order], first)[:, None]
     return centers
+
+
+def _central(embedding: Array, weight: Array | None, noise: Array, k: int, rng: np.random.Generator) -> Rows:
+    """Nearest row of each cluster, then second nearest, until there are k; larger clusters first."""
+    k = min(k, len(noise))
+    centers = k_means(embedding, k, rng, weight=weight)
+    home = assign(embedding, centers)
+    apart = np.empty(len(home), np.float32)
+    for start in range(0, len(home), BLOCK):
+        away = np.asarray(embedding[start : start + BLOCK], np.float32) - centers[home[start : start + BLOCK]]
+        apart[start : start + BLOCK] = np.einsum("ij,ij->i", away, away)
+    order = np.lexsort((-noise, apart))
+    size = np.bincount(home, minlength=k)
+    best = np.lexsort((home[order], -size[home[order]], _rank_within(home[order])))
+    return order[best[:k]]
+
+
+def _rank_within(home: Array) -> Array:
+    """(n,) how many rows of the same cluster come before each."""
+    order = np.argsort(home, kind="stable")
+    _, first, size = np.unique(home[order], return_index=True, return_counts=True)
+    rank = np.empty(len(home), np.intp)
+    rank[order] = np.arange(len(home)) - np.repeat(first, size)
+    return rank
 
 
 def _spread_out(E: Array, weight: Array, k: int, rng: np.random.Generator) -> Rows:

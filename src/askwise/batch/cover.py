@@ -57,6 +57,35 @@ def _catch_up(block: Array, rows: Rows, bound: Array, known: Array, centers: lis
         known[rows[stale]] = len(centers)
 
 
+def around(embedding: Array, labeled: Array, k: int, *, neighbors: int = 100) -> Rows:
+    """Ascending rows that are among the nearest neighbors of a labeled row (SEALS, Coleman et al., 2022).
+
+    Where fewer than k are found, more neighbors count. Only candidates come back, never a labeled row.
+
+    Args:
+        embedding: (n, d) candidates.
+        labeled: (m, d), m >= 1.
+        k: Rows needed at least (all, if there are fewer).
+        neighbors: Of each labeled row.
+    """
+    n, m = len(embedding), len(labeled)
+    near = max(neighbors, -(-k // m))
+    while near < n:
+        found, apart = np.zeros((m, 0), np.intp), np.zeros((m, 0), np.float32)
+        for start in range(0, n, BLOCK):
+            D = distances(labeled, embedding[start : start + BLOCK])
+            found = np.hstack([found, np.broadcast_to(np.arange(start, start + D.shape[1]), D.shape)])
+            apart = np.hstack([apart, D])
+            if apart.shape[1] > near:
+                best = np.argpartition(apart, near - 1, axis=1)[:, :near]
+                found, apart = np.take_along_axis(found, best, 1), np.take_along_axis(apart, best, 1)
+        rows = np.unique(found)
+        if len(rows) >= k:
+            return rows
+        near *= 2
+    return np.arange(n)
+
+
 def typical(embedding: Array, labeled: Array, noise: Array, k: int, rng: np.random.Generator) -> Rows:
     """TypiClust: the most typical row of the largest clusters without a label (Hacohen, Dekel & Weinshall, 2022).
 

@@ -46,3 +46,11 @@ def mean_row(embedding: Array) -> Array:
     for start in range(0, len(embedding), BLOCK):
         total += np.asarray(embedding[start : start + BLOCK], np.float32).sum(0)
     return (total / max(1, len(embedding))).astype(np.float32)
+
+
+def unit(embedding: Array) -> Array:
+    """(n, d) float32 rows scaled to length one; rows of zeros stay zero."""
+    E = np.array(embedding, np.float32)
+    length = np.sqrt(np.einsum("ij,ij->i", E, E))
+    E /= np.where(length > 0, length, 1)[:, None]
+    return E

@@ -40,9 +40,3 @@ def borda(proba: Array) -> Array:
         total += n - rankdata(np.round(margin, 5))
     share: Array = total / (labels * (n - 1))
     return share
-
-
-def adaptive(
-    proba: Array, score: Array, uncertainty: Array, whitened: Array, noise: Array, k: int, rng: np.random.Generator
-) -> Rows:
-    raise NotImplementedError

@@ -1,6 +1,17 @@
 """Models that relearn in milliseconds as labels arrive."""
 
 from askwise.learners.adapters import Adapted, adapt, describe
+from askwise.learners.multilabel import MultiLabel
+from askwise.learners.regression import AdaptedRegressor, RidgeRegression, adapt_regressor
 from askwise.learners.softmax import SoftmaxRegression
 
-__all__ = ["Adapted", "SoftmaxRegression", "adapt", "describe"]
+__all__ = [
+    "Adapted",
+    "AdaptedRegressor",
+    "MultiLabel",
+    "RidgeRegression",
+    "SoftmaxRegression",
+    "adapt",
+    "adapt_regressor",
+    "describe",
+]

@@ -2,90 +2,229 @@
 
 from __future__ import annotations
 
-import copy
+import warnings
 from typing import Any
 
 import numpy as np
 
 from askwise.core import Array, BadInput, Learner, Matrix
+from askwise.learners import committees
+from askwise.learners.calibration import Calibration, fit_calibration, held_out_logits
+from askwise.learners.multilabel import MultiLabel
 from askwise.learners.softmax import SoftmaxRegression
+from askwise.learners.whitening import Whitening, softmax_curvature
+
+OVERSURE = ("sklearn.tree", "sklearn.ensemble", "xgboost", "lightgbm", "catboost")
+"""Where trees and boosting live: what they call a probability is far from one (Niculescu-Mizil & Caruana, 2005)."""
 
 
 class Adapted:
-    """A classifier or pipeline with what it lacked: one-class fits, `predict_proba`, a committee.
+    """A classifier, pipeline or search with what it lacked: one-class fits, probabilities, a committee.
+
+    Whatever is added is named in `notes`, and by `describe` in every log and report:
+
+    - Without `predict_proba` (most SVMs), a softmax of `decision_function` is calibrated on cross-validated decisions:
+      Platt's slope and shift for two classes, a temperature for more. Trees and boosting get a temperature as well.
+      Below 10 held-out labels nothing is calibrated; later it is done again whenever the number of labels has changed
+      by a tenth.
+    - Without `predict_committee`, single trees of a forest, Laplace draws of a logistic regression, or bootstrap
+      refits of anything else. A search (`GridSearchCV`) is not repeated for them: what it found is refitted.
+    - While there are fewer labels than the classifier needs (neighbors, folds of a search), a softmax regression
+      stands in; `standing_in` says so.
 
     Attributes:
         estimator: The classifier as given; fitted by `fit`.
         notes: What was added, one sentence each, for the report.
         classes_: (classes,) sorted labels seen.
+        standing_in: Whether the last fit had too few labels for the estimator.
     """
 
     classes_: Array
 
-    def __init__(self, estimator: Any) -> None:
+    def __init__(self, estimator: Any, *, calibrate: bool | None = None) -> None:
         self.estimator = estimator
-        notes = []
-        if not hasattr(estimator, "predict_proba"):
-            notes.append("probabilities are a softmax of decision_function, not calibrated")
-        if not hasattr(estimator, "predict_committee"):
-            notes.append("a committee is made by bootstrap refits (Efron, 1979)")
-        self.notes = tuple(notes)
+        self.standing_in = False
+        last = committees.final(estimator)
+        self._decides = not hasattr(estimator, "predict_proba")
+        oversure = any(kind.__module__.startswith(OVERSURE) for kind in type(last).__mro__)
+        self._calibrates = (self._decides or oversure) if calibrate is None else calibrate
+        self._committee = committees.kind_of(estimator)
+        self.notes = tuple(note for note in self._notes() if note)
+        self._calibration, self._calibrated_at = Calibration(), 0
+        self._own: Any = None  # what answers: the estimator, or its stand-in
         self._data: tuple[Matrix, Array] | None = None
-        self._members: dict[tuple[int, int], list[Any]] = {}
+        self._members: Any = None  # of the committee, once asked for
+        self._whitening: Whitening | None = None
+
+    def _notes(self) -> list[str]:
+        probabilities = ""
+        if self._decides:
+            how = "calibrated by cross-validation from 10 labels on" if self._calibrates else "not calibrated"
+            probabilities = f"probabilities are a softmax of decision_function, {how}"
+        elif self._calibrates:
+            probabilities = "probabilities are calibrated by a cross-validated temperature from 10 labels on"
+        few = ""
+        labels, per_class = _least_labels(self.estimator)
+        if labels or per_class:
+            few = f"below {labels} labels" if labels else f"below {per_class} labels of a class"
+            few += " a softmax regression stands in"
+        return [probabilities, committees.NOTES[self._committee], few]
+
+    # ── fitting ─────────────────────────────────────────────────────────────────────────────
 
     def fit(self, X: Matrix, y: Any) -> Adapted:
-        """Learn from (m, d) features and (m,) labels; with one class, remember it."""
-        y = np.asarray(y)
-        self.classes_ = np.unique(y)
-        self._data, self._members = (_float(X), y), {}
-        if len(self.classes_) > 1:
-            self.estimator.fit(*self._data)
+        """Learn from (m, d) features and (m,) labels; with one class, remember it.
+
+        Raises:
+            BadInput: sparse features that the classifier does not take.
+        """
+        X, y = _float(X), np.asarray(y)
+        classes, codes = np.unique(y, return_inverse=True)
+        if not hasattr(self, "classes_") or not np.array_equal(classes, self.classes_):
+            self._calibrated_at = 0
+        self.classes_ = classes
+        self._data, self._members, self._whitening = (X, codes), None, None
+        self._own, self.standing_in = None, False
+        if len(classes) == 1:
+            return self
+        self.standing_in = _too_few(self.estimator, codes)
+        if self.standing_in:
+            self._own, self._calibrated_at = SoftmaxRegression().fit(X, codes), 0
+            return self
+        self._own = self._fit(self.estimator, X, codes)
+        m = len(codes)
+        if self._calibrates and not (self._calibrated_at and abs(m - self._calibrated_at) < 0.1 * self._calibrated_at):
+            Z, truth = held_out_logits(self._refit, self._logits, X, codes)
+            self._calibration, self._calibrated_at = fit_calibration(Z, truth, platt=self._decides), m
         return self
+
+    def _fit(self, estimator: Any, X: Matrix, codes: Array) -> Any:
+        named = self.classes_[codes] if self._wants_names() else codes
+        try:
+            with warnings.catch_warnings():
+                # a rare class with fewer labels than folds is nothing the caller could change
+                warnings.filterwarnings("ignore", "The least populated class", UserWarning)
+                estimator.fit(X, named)
+        except (TypeError, ValueError) as error:
+            if not hasattr(X, "tocsr") or "sparse" not in str(error).lower():
+                raise
+            raise BadInput(
+                f"{type(self.estimator).__name__} does not take sparse features ({error}). Put a TruncatedSVD before "
+                "it in a pipeline, or use an encoder that gives dense features."
+            ) from error
+        return estimator
+
+    def _refit(self, X: Matrix, codes: Array) -> Any:
+        return self._fit(committees.fresh(self.estimator), X, codes)
+
+    def _wants_names(self) -> bool:
+        """Whether the estimator must see the labels themselves: some boosting wants numbers 0, 1, … without a gap."""
+        gaps = not np.array_equal(self.classes_, np.arange(len(self.classes_)))
+        weighted = isinstance(getattr(committees.final(self.estimator), "class_weight", None), dict)
+        return weighted or not (gaps and self.classes_.dtype.kind in "iu")
+
+    # ── predicting ──────────────────────────────────────────────────────────────────────────
 
     def predict_proba(self, X: Matrix) -> Array:
         """(n, classes) probabilities, columns in the order of `classes_`."""
-        return self._proba(self.estimator, _float(X), fitted=len(self.classes_) > 1)
+        if self._own is None or X.shape[0] == 0:  # scikit-learn refuses to predict for no rows
+            return np.ones((X.shape[0], len(self.classes_)))
+        return self._proba(self._own, _float(X))
 
     def predict_committee(self, X: Matrix, members: int = 10, seed: int = 0) -> Array:
-        """(members, n, classes) probabilities of refits on bootstrap samples that keep every class."""
-        own = getattr(self.estimator, "predict_committee", None)
-        if own is not None and len(self.classes_) > 1:
-            return np.asarray(own(X))
+        """(members, n, classes) probabilities of several models; a forest with fewer trees gives fewer members."""
         if self._data is None:
             raise BadInput("predict_committee needs a fitted learner; call fit first.")
-        if len(self.classes_) == 1:
-            return np.ones((members, X.shape[0], 1))
-        if (members, seed) not in self._members:
-            rng = np.random.default_rng(seed)
-            self._members = {(members, seed): [self._refit(*self._data, rng) for _ in range(members)]}
-        return np.stack([self._proba(member, _float(X)) for member in self._members[members, seed]])
+        X = _float(X)
+        if self._own is None or X.shape[0] == 0:
+            return np.ones((members, X.shape[0], len(self.classes_)))
+        if self.standing_in:
+            return np.asarray(self._own.predict_committee(X, members, seed))
+        if self._committee == "own":
+            return self._ordered(self._own, np.asarray(self._own.predict_committee(X)))
+        if self._committee == "trees":
+            return self._ordered(self._own, committees.trees(self._own, X, members, seed))
+        if self._committee == "laplace":
+            if not isinstance(self._members, SoftmaxRegression):
+                self._members = committees.posterior(self._own, *self._data)
+            _, seen = committees.split_pipeline(self._own, X)
+            return self._ordered(self._own, self._members.predict_committee(seen, members, seed))
+        keep = max(1, _least_labels(committees.fresh(self._own))[1])
+        if not isinstance(self._members, dict) or (members, seed) not in self._members:
+            self._members = {(members, seed): committees.bootstrap(self._refit, *self._data, members, seed, keep)}
+        # disagreement is what a committee is for, and calibrating every tree would take most of it away
+        calibrated = self._decides
+        return np.stack([self._proba(member, X, calibrated) for member in self._members[members, seed]])
 
-    def _refit(self, X: Matrix, y: Array, rng: np.random.Generator) -> Any:
-        # one row of each class is kept, so that every member knows every class
-        kept = [rng.choice(np.flatnonzero(y == c)) for c in self.classes_]
-        rows = np.concatenate([kept, rng.integers(0, len(y), len(y) - len(kept))]).astype(np.intp)
-        return _fresh(self.estimator).fit(X[rows], y[rows])
-
-    def _proba(self, estimator: Any, X: Matrix, *, fitted: bool = True) -> Array:
-        if not fitted or X.shape[0] == 0:  # scikit-learn refuses to predict for no rows
-            return np.ones((X.shape[0], len(self.classes_)))
-        if hasattr(estimator, "predict_proba"):
-            P = np.asarray(estimator.predict_proba(X))
+    def decision_function(self, X: Matrix) -> Array:
+        """(n, classes) decisions, 0 on each boundary: the classifier's, else log odds. Of two classes (n,)."""
+        if self._own is not None and self._decides and not self.standing_in and X.shape[0]:
+            D = self._logits(self._own, _float(X))
         else:
-            D = np.asarray(estimator.decision_function(X), dtype=np.float64)
-            D = np.stack([-D / 2, D / 2], axis=1) if D.ndim == 1 else D
-            P = np.exp(D - D.max(1, keepdims=True))
-            P /= P.sum(1, keepdims=True)
-        order = np.searchsorted(self.classes_, estimator.classes_)
-        if np.array_equal(order, np.arange(len(self.classes_))):
+            P = np.clip(np.asarray(self.predict_proba(X), np.float64), 1e-12, 1 - 1e-12)
+            D = np.log(P) - np.log1p(-P)
+            D = D / 2 if D.shape[1] == 2 else D
+        return D[:, 1] - D[:, 0] if D.shape[1] == 2 else D
+
+    def whiten(self, X: Matrix) -> Array:
+        """(n, r) float32 rows F(x) whose products stand for how far a label at one row moves another.
+
+        A stand-in for what only linear models know: those of a linear model on the same features with penalty 1 and
+        with the curvature of this classifier's probabilities; see `SoftmaxRegression.whiten`.
+        """
+        if self._data is None:
+            raise BadInput("whiten needs a fitted learner; call fit first.")
+        if self._whitening is None:
+            A, _ = self._data
+            self._whitening = Whitening(A, softmax_curvature(self.predict_proba(A)), 1.0)
+        return self._whitening(_float(X))
+
+    def _proba(self, estimator: Any, X: Matrix, calibrated: bool = True) -> Array:
+        if self._calibrates and calibrated and not self.standing_in:
+            return self._calibration(self._logits(estimator, X))
+        if hasattr(estimator, "predict_proba"):
+            return self._ordered(estimator, np.asarray(estimator.predict_proba(X)))
+        return Calibration()(self._logits(estimator, X))
+
+    def _logits(self, estimator: Any, X: Matrix) -> Array:
+        """(n, classes) decisions, or logarithms of probabilities kept away from 0 as far as the labels tell."""
+        if not self._decides:
+            P = self._ordered(estimator, np.asarray(estimator.predict_proba(X), dtype=np.float64))
+            labels = 0 if self._data is None else len(self._data[1])
+            return np.asarray(np.log(np.maximum(P, 1 / (labels + P.shape[1]))))
+        D = np.asarray(estimator.decision_function(X), dtype=np.float64)
+        if D.ndim == 1:
+            D = np.stack([-D / 2, D / 2], axis=1)
+        if (
+            D.shape[1] != len(self.classes_)
+            or getattr(committees.final(estimator), "decision_function_shape", "") == "ovo"
+        ):
+            raise BadInput(
+                f"decision_function of {type(committees.final(estimator)).__name__} compares pairs of classes; "
+                "set decision_function_shape='ovr'."
+            )
+        return self._ordered(estimator, D)
+
+    def _ordered(self, estimator: Any, P: Array) -> Array:
+        """Columns (last axis) in the order of `classes_`; 0 for a class that the estimator does not know."""
+        if estimator is self._own and self.standing_in:
             return P
-        out = np.zeros((len(P), len(self.classes_)), P.dtype)
-        out[:, order] = P
+        known = self.classes_ if self._wants_names() else np.arange(len(self.classes_))
+        order = np.searchsorted(known, estimator.classes_)
+        if np.array_equal(order, np.arange(len(known))):
+            return P
+        out = np.zeros((*P.shape[:-1], len(known)), P.dtype)
+        out[..., order] = P
         return out
 
 
-def adapt(estimator: Any = None) -> Any:
+def adapt(estimator: Any = None, *, calibrate: bool | None = None) -> Any:
     """A learner from anything: None = `SoftmaxRegression()`, ours as it is, any classifier wrapped in `Adapted`.
+
+    Args:
+        estimator: A classifier, pipeline or search with `fit` and `predict_proba` or `decision_function`.
+        calibrate: Whether to calibrate its probabilities by cross-validation, which costs five more fits now and then;
+            None = trees, boosting, and whatever has only a `decision_function`.
 
     Raises:
         BadInput: a class instead of an instance, or something that can neither give probabilities nor decisions.
@@ -96,7 +235,7 @@ def adapt(estimator: Any = None) -> Any:
         raise BadInput(
             f"A learner must be an instance, got the class {estimator.__name__}; write {estimator.__name__}()."
         )
-    if isinstance(estimator, (SoftmaxRegression, Adapted)):
+    if isinstance(estimator, (SoftmaxRegression, Adapted, MultiLabel)):
         return estimator
     able = any(hasattr(estimator, power) for power in ("predict_proba", "decision_function"))
     if not hasattr(estimator, "fit") or not able:
@@ -105,24 +244,34 @@ def adapt(estimator: Any = None) -> Any:
             f"{type(estimator).__name__} does not have them. "
             "Any scikit-learn classifier or pipeline does; regressors do not."
         )
-    return Adapted(estimator)
+    return Adapted(estimator, calibrate=calibrate)
 
 
 def describe(learner: Learner) -> str:
     """One line for logs and reports: class, settings, and what an adapter added."""
-    if isinstance(learner, Adapted):
-        added = f" ({'; '.join(learner.notes)})" if learner.notes else ""
-        return f"{' '.join(repr(learner.estimator).split())}{added}"
-    return " ".join(repr(learner).split())
+    notes = getattr(learner, "notes", ())
+    shown = learner.estimator if isinstance(learner, Adapted) else learner
+    return " ".join(repr(shown).split()) + (f" ({'; '.join(notes)})" if notes else "")
 
 
-def _fresh(estimator: Any) -> Any:
-    """An unfitted copy."""
-    if hasattr(estimator, "get_params"):
-        from sklearn.base import clone
+def _least_labels(estimator: Any) -> tuple[int, int]:
+    """(labels, labels of a class) below which the classifier cannot be fitted or cannot predict; 0 = no such limit."""
+    neighbors = getattr(committees.final(estimator), "n_neighbors", 0)
+    folds = 0
+    for part in (estimator, committees.final(estimator)):
+        if hasattr(part, "cv"):
+            folds = max(folds, part.cv if isinstance(part.cv, int) else getattr(part.cv, "n_splits", 5))
+    return (neighbors if isinstance(neighbors, int) else 0), folds
 
-        return clone(estimator)
-    return copy.deepcopy(estimator)
+
+def _too_few(estimator: Any, codes: Array) -> bool:
+    labels, per_class = _least_labels(estimator)
+    # a search drops folds without a class, so its commonest class decides, and no class may be alone
+    count = np.bincount(codes)
+    lenient = committees.searches(estimator)
+    return bool(
+        len(codes) < labels or (lenient and count.min() < 2) or (count.max() if lenient else count.min()) < per_class
+    )
 
 
 def _float(X: Matrix) -> Matrix:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from askwise.core import Array, BadInput, Matrix
+from askwise.learners.whitening import Whitening, softmax_curvature
 
 CURVATURE = 0.2
 """Typical p (1 - p) of a fitted row; scales the preconditioner, so it changes the speed and never the answer."""
@@ -67,6 +68,7 @@ class SoftmaxRegression:
         self._half: tuple[int, Array] | None = None
         self._posterior: dict[tuple[int, int], tuple[Array, Array]] = {}
         self._seen: tuple[Matrix, Array] | None = None
+        self._whitening: Whitening | None = None
 
     def __repr__(self) -> str:
         return f"SoftmaxRegression(C={self.C:g}, class_weight={self.class_weight!r}, calibrate={self.calibrate})"
@@ -105,7 +107,7 @@ class SoftmaxRegression:
             V, self.n_iter_ = self._solve(B, codes, V)
             self.coef_, self.intercept_ = _spread(V[:-1], columns, A.shape[1]), V[-1]
             self._calibrate(B, codes, V)
-        self._seen, self._posterior = (A, codes), {}
+        self._seen, self._posterior, self._whitening = (A, codes), {}, None
         return self
 
     def _warm(self, d: int, classes: Array) -> tuple[Array, Array]:
@@ -239,6 +241,20 @@ class SoftmaxRegression:
         classes = len(self.classes_)
         Z = self._logits(X, W, b).reshape(members, classes, -1)
         return np.stack([_softmax(z) for z in Z])
+
+    def whiten(self, X: Matrix) -> Array:
+        """(n, r) float32 rows F with F_x · F_u = x' H⁻¹ u, H the curvature that the classes share on the labeled rows.
+
+        So one more label y at x moves the logits of u, before the temperature, by about (F_x · F_u) (e_y - p_x).
+        """
+        if self._seen is None:
+            raise BadInput("whiten needs a fitted learner; call fit first.")
+        if self._whitening is None:
+            A, codes = self._seen
+            P = _softmax(self._logits(A, self.coef_, self.intercept_) * np.float32(self.temperature_))
+            weight = self._weights(codes, len(self.classes_)) * softmax_curvature(P)
+            self._whitening = Whitening(A, weight, 1 / self.C)
+        return self._whitening(as_matrix(X))
 
     def _draw(self, members: int, seed: int) -> tuple[Array, Array]:
         """Weights (d, members * classes) and intercepts: mean plus a Gaussian draw, by perturbing the least squares."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from askwise.core import Array
+from askwise.core import Array, BadInput
 from askwise.scores.arrays import TINY
 
 BLOCK = 2048
@@ -103,9 +103,19 @@ def _surprise(count: Array, size: int) -> Array:
 
 def _decision(proba: Array) -> Array:
     """(n, labels) in [-1, 1], above 0 where the label is predicted."""
+    _check(proba)
     f: Array = np.asarray(proba[..., 1] - proba[..., 0], dtype=np.float64)
     return f
 
 
 def _on(proba: Array) -> Array:
+    _check(proba)
     return np.asarray(proba[..., 1] > proba[..., 0])
+
+
+def _check(proba: Array) -> None:
+    if proba.ndim != 3 or proba.shape[2] != 2:
+        raise BadInput(
+            "This strategy is for items with several labels and needs probabilities of shape (rows, labels, 2), got "
+            f"{tuple(proba.shape)}. Use the learner askwise.learners.MultiLabel, or a strategy for classes."
+        )

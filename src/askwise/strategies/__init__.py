@@ -1,6 +1,57 @@
 """Named query strategies."""
 
-from askwise.strategies import catalog
-from askwise.strategies.registry import GROUP, Mix, Strategy, Switch, available, get, mix, register, switch
+from askwise.strategies import catalog, change, coverage, hybrid, multilabel, regression, uncertainty
+from askwise.strategies.combine import (
+    blend,
+    class_quota,
+    must_include,
+    narrow,
+    no_duplicates,
+    per_cost,
+    stochastic,
+    subsample,
+    within_budget,
+)
+from askwise.strategies.registry import (
+    GROUP,
+    Combinator,
+    Engine,
+    Mix,
+    Strategy,
+    Switch,
+    available,
+    get,
+    mix,
+    register,
+    switch,
+)
 
-__all__ = ["GROUP", "Mix", "Strategy", "Switch", "available", "catalog", "get", "mix", "register", "switch"]
+__all__ = [
+    "GROUP",
+    "Combinator",
+    "Engine",
+    "Mix",
+    "Strategy",
+    "Switch",
+    "available",
+    "blend",
+    "catalog",
+    "change",
+    "class_quota",
+    "coverage",
+    "get",
+    "hybrid",
+    "mix",
+    "multilabel",
+    "must_include",
+    "narrow",
+    "no_duplicates",
+    "per_cost",
+    "register",
+    "regression",
+    "stochastic",
+    "subsample",
+    "switch",
+    "uncertainty",
+    "within_budget",
+]

@@ -45,16 +45,16 @@ register(Strategy(
 ))  # fmt: skip
 register(Strategy(
     "k_center", pick=batch.k_center, family="diversity", aliases=("coreset", "core_set", "farthest_first"),
-    paper="Sener & Savarese 2018", summary="Farthest from everything labeled.",
+    cost="passes", paper="Sener & Savarese 2018", summary="Farthest from everything labeled.",
 ))  # fmt: skip
 register(Strategy(
     "typiclust", pick=batch.typical, family="coverage", aliases=("coverage", "typical_clustering"),
-    paper="Hacohen, Dekel & Weinshall 2022", summary="Typical of the largest groups without a label.",
+    cost="passes", paper="Hacohen, Dekel & Weinshall 2022", summary="Typical of the largest groups without a label.",
 ))  # fmt: skip
 register(Strategy(
     "diverse_margin", scores.margin, batch.diverse, shortlist=10, family="hybrid",
     aliases=("weighted_kmeans", "diverse_mini_batch"),
-    paper="Zhdanov 2019", summary="Small margins, spread over different kinds of items.",
+    cost="shortlist", paper="Zhdanov 2019", summary="Small margins, spread over different kinds of items.",
 ))  # fmt: skip
 register(switch(
     "typiclust", "diverse_margin", enough_labels, name="auto", aliases=("default",),

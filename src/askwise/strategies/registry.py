@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import metadata
-from typing import Any
+from typing import Any, Protocol
 
-from askwise import batch, scores
-from askwise.core import Array, BadInput, ContractError, Rows, unknown
+import numpy as np
+
+from askwise import batch, scores, signals
+from askwise.core import Array, BadInput, ContractError, Rows, Selection, unknown
 
 GROUP = "askwise.strategies"
 """The entry point group in which a plug-in package names its strategies."""
+GOLDEN = (5**0.5 - 1) / 2
 
 
 @dataclass(frozen=True)
@@ -26,7 +30,7 @@ class Strategy:
     shortlist: int | None = None
     """Rows of the shortlist for each row asked for; None = the batch rule sees every candidate."""
     family: str = ""
-    """What it goes by: random, uncertainty, committee, change, diversity, coverage, hybrid."""
+    """What it goes by: random, uncertainty, committee, change, diversity, coverage, hybrid, rare."""
     cost: str = "pointwise"
     """How work grows: pointwise (one pass), passes (some passes for each row asked), shortlist, quadratic (n x n)."""
     task: str = "classification"
@@ -38,15 +42,91 @@ class Strategy:
     """One sentence for people who choose."""
 
 
+class Engine(Protocol):
+    """What a combinator may ask for while `select` runs. Rows are numbers of the pool, ascending unless said."""
+
+    @property
+    def seed(self) -> int:
+        """Decides ties and random draws."""
+
+    @property
+    def n_labeled(self) -> int:
+        """Labels given."""
+
+    @property
+    def n_classes(self) -> int:
+        """Classes the learner knows; 0 before the first model."""
+
+    def run(self, strategy: Strategy, rows: Rows, k: int, spare: int = 0) -> Selection:
+        """What another strategy chooses of some rows: min(k, n), then up to `spare` more."""
+
+    def scores(self, strategy: Strategy, rows: Rows) -> Array:
+        """(n,) scores of all those rows."""
+
+    def finish(self, strategy: Strategy, rows: Rows, score: Array, k: int, spare: int = 0) -> Selection:
+        """Shortlist and batch rule of a strategy, for (n,) scores that exist already."""
+
+    def pick(self, strategy: Strategy, rows: Rows, score: Array, k: int) -> Rows:
+        """(k,) positions that a strategy's batch rule picks from a shortlist, which may stand in any order."""
+
+    def signal(self, name: str, rows: Rows) -> Array:
+        """A signal of some rows, in any order."""
+
+    def shared(self, name: str) -> Array:
+        """An input that belongs to the whole call, such as `labeled`."""
+
+    def pending(self, rows: Rows) -> Engine:
+        """The same engine with further rows counted as labeled."""
+
+    def cold(self, strategy: Strategy) -> bool:
+        """Whether a strategy's own score or batch rule needs a model before there is one."""
+
+
 @dataclass(frozen=True)
-class Mix(Strategy):
+class Combinator(Strategy):
+    """A strategy made of others: it says in `choose` how their choices become one."""
+
+    @abstractmethod
+    def choose(self, engine: Engine, rows: Rows, k: int, spare: int) -> Selection:
+        """Choose k of the (n,) rows, most useful first, and up to `spare` to follow; 1 <= k + spare <= n."""
+
+
+@dataclass(frozen=True)
+class Mix(Combinator):
     """Several strategies that each choose a share of the batch; build it with `mix`."""
 
     shares: tuple[tuple[Strategy, float], ...] = ()
 
+    def choose(self, engine: Engine, rows: Rows, k: int, spare: int) -> Selection:
+        """Parts choose one after the other; what one chose counts as pending for the next."""
+        bounds = np.cumsum([share for _, share in self.shares])
+        # multiples of the golden ratio fill [0, 1) evenly, so every stretch holds the shares; counting on from the
+        # labels given makes the batches of a session one stretch
+        start = float(signals.noise(np.array([2**40]), engine.seed)[0])
+        place = (start + GOLDEN * (engine.n_labeled + np.arange(k))) % 1
+        turn = np.minimum(np.searchsorted(bounds / bounds[-1], place, side="right"), len(bounds) - 1)
+        chosen, scores, parts = np.zeros(k, np.intp), np.zeros(k), [""] * k
+        taken = np.zeros(0, np.intp)
+        for number, (part, _) in enumerate(self.shares):
+            places = np.flatnonzero(turn == number)
+            if not len(places):
+                continue
+            left = np.setdiff1d(rows, taken, assume_unique=True)
+            got = engine.pending(taken).run(part, left, len(places))
+            chosen[places], scores[places] = got.rows, got.scores
+            for at, name in zip(places, got.parts, strict=True):
+                parts[at] = name
+            taken = np.concatenate([taken, got.rows])
+        if spare:
+            main = int(np.argmax([share for _, share in self.shares]))
+            left = np.setdiff1d(rows, taken, assume_unique=True)
+            more = engine.pending(taken).run(self.shares[main][0], left, 0, spare)
+            chosen, scores, parts = np.append(chosen, more.rows), np.append(scores, more.scores), [*parts, *more.parts]
+        return Selection(chosen, scores, self.name, tuple(parts))
+
 
 @dataclass(frozen=True)
-class Switch(Strategy):
+class Switch(Combinator):
     """One strategy at first, another later; build it with `switch`."""
 
     first: Strategy | None = None
@@ -62,6 +142,10 @@ class Switch(Strategy):
                 f"The switch {self.name!r} misses one of its strategies; build it with switch(first, then, when)."
             )
         return chosen
+
+    def choose(self, engine: Engine, rows: Rows, k: int, spare: int) -> Selection:
+        """What the strategy in charge chooses."""
+        return engine.run(self.at(engine.n_labeled, engine.n_classes), rows, k, spare)
 
 
 def mix(*shares: tuple[str | Strategy, float], name: str = "", summary: str = "") -> Mix:

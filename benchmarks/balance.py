@@ -1,0 +1,279 @@
+"""What strategies spend on outliers, ambiguous items and near-duplicates, and what it costs them.
+
+    python benchmarks/balance.py                      # all data that is there, 20 seeds
+    python benchmarks/balance.py --data digits --seeds 3 --strategies entropy auto
+
+Plants each kind of trouble in a real pool, lets every strategy label the plain and the troubled pool with the same
+seed, and measures the model on held-out items without trouble. Writes out/balance.json and, with --docs,
+docs/balance.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import io
+import json
+import math
+import os
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from functools import cache
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from askwise import encoders
+from askwise.core import Array
+from askwise.engine import select
+from askwise.learners import SoftmaxRegression
+
+SHARED = Path(os.environ.get("ASKWISE_SHARED", Path(__file__).parents[2] / "shared")) / "data"
+STRATEGIES = (
+    "random", "entropy", "margin", "k_center", "typiclust", "information_density", "badge", "diverse_margin", "auto",
+)  # fmt: skip
+TROUBLES = {"outliers": 0.05, "ambiguous": 0.2, "duplicates": 0.2}
+"""Share of the troubled pool that is planted."""
+COPIES = 20
+"""Near-duplicates of one item."""
+
+
+# ── data ────────────────────────────────────────────────────────────────────────────────────
+
+
+def digits() -> tuple[Array, Array]:
+    """1,797 images of 8 x 8 pixels, ten digits."""
+    from sklearn.datasets import load_digits
+
+    X, y = load_digits(return_X_y=True)
+    return (X / 16).astype(np.float32), y.astype(str)
+
+
+def trec() -> tuple[Array, Array]:
+    """5,952 questions by what they ask for (six classes; Li & Roth, 2002), sentence embeddings."""
+    folder = SHARED / "text_trec6"
+    y = [row["label"] for row in _rows(folder / "trec6.csv.gz")]
+    return np.load(folder / "minilm.npy").astype(np.float32), np.array(y)
+
+
+def sms() -> tuple[Array, Array]:
+    """Text messages, spam or not (Almeida, Hidalgo & Yamakami, 2011), each once, latent semantic TF-IDF."""
+    found = {row["SMS"]: row["Label"] for row in _rows(SHARED / "spam_sms" / "sms_spam.csv.gz")}
+    texts = list(found)
+    return np.asarray(encoders.get("tfidf").fit(texts).encode(texts)), np.array([found[text] for text in texts])
+
+
+DATA: dict[str, Callable[[], tuple[Array, Array]]] = {"digits": digits, "trec": trec, "sms": sms}
+
+
+@cache
+def load(name: str) -> tuple[Array, Array]:
+    return DATA[name]()
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    import csv
+
+    with gzip.open(path) as stream:
+        return list(csv.DictReader(io.TextIOWrapper(stream, "utf-8-sig", newline="")))
+
+
+# ── trouble ─────────────────────────────────────────────────────────────────────────────────
+
+
+def plant(X: Array, y: Array, trouble: str, share: float, rng: np.random.Generator) -> tuple[Array, Array, Array]:
+    """A pool with `share` of trouble mixed in: features, labels that a person would give, which rows are planted.
+
+    outliers: three standard deviations from the mean in a random direction, far from all else; the label is any class.
+    ambiguous: halfway between two items of different classes; the label is one of theirs, by the toss of a coin.
+    duplicates: groups of `COPIES` copies of an item with its label, a thousandth of its length away.
+    """
+    n = len(X)
+    m = round(n * share / (1 - share))
+    if trouble == "outliers":
+        new = X.mean(0) + 3 * X.std(0) * rng.normal(size=(m, X.shape[1]))
+        labels = rng.choice(np.unique(y), m)
+    elif trouble == "ambiguous":
+        one = rng.integers(0, n, m)
+        other = np.array([rng.choice(np.flatnonzero(y != y[i])) for i in one])
+        new = 0.5 * (X[one] + X[other])
+        labels = np.where(rng.random(m) < 0.5, y[one], y[other])
+    elif trouble == "duplicates":
+        source = np.repeat(rng.choice(n, -(-m // COPIES), replace=False), COPIES)[:m]
+        noise = rng.normal(size=(m, X.shape[1])) / math.sqrt(X.shape[1])
+        new = X[source] + 1e-3 * np.linalg.norm(X[source], axis=1, keepdims=True) * noise
+        labels = y[source]
+    else:
+        raise ValueError(f"No trouble named {trouble!r}; there are {', '.join(TROUBLES)}.")
+    order = rng.permutation(n + m)
+    planted = (np.arange(n + m) >= n)[order]
+    return np.concatenate([X, new]).astype(np.float32)[order], np.concatenate([y, labels])[order], planted
+
+
+# ── one run ─────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class Run:
+    """One strategy on one pool with one seed."""
+
+    data: str
+    strategy: str
+    trouble: str
+    """"none" for the plain pool."""
+    seed: int
+    spent: float
+    """Share of the labels that went to planted items."""
+    accuracy: float
+    """On held-out items without trouble, when the budget is spent."""
+    mean_accuracy: float
+    """Mean of that over the batches: the curve as one number."""
+
+
+def run(data: str, strategy: str, trouble: str, seed: int, budget: int, batch: int, rows: int) -> Run:
+    X, y = load(data)
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(len(X))
+    test, train = order[: len(X) * 3 // 10], order[len(X) * 3 // 10 :][:rows]
+    pool, answers, planted = X[train], y[train], np.zeros(len(train), bool)
+    if trouble != "none":
+        pool, answers, planted = plant(pool, answers, trouble, TROUBLES[trouble], np.random.default_rng([seed, 1]))
+    labeled = np.zeros(0, np.intp)
+    model, curve = SoftmaxRegression(), []
+    while len(labeled) < budget:
+        free = np.setdiff1d(np.arange(len(pool)), labeled)
+        given = {"labeled_rows": np.sort(labeled), "n_labeled": len(labeled)}
+        learner = model if len(labeled) else None
+        found = select(pool, free, learner, strategy, k=min(batch, budget - len(labeled)), seed=seed, given=given)
+        labeled = np.concatenate([labeled, found.rows])
+        model.fit(pool[labeled], answers[labeled])
+        guess = np.asarray(model.classes_)[model.predict_proba(X[test]).argmax(1)]
+        curve.append(float(np.mean(guess == y[test])))
+    return Run(data, strategy, trouble, seed, float(planted[labeled].mean()), curve[-1], float(np.mean(curve)))
+
+
+# ── the table ───────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a trouble costs a strategy, over the seeds."""
+
+    spent: float
+    loss: float
+    """Points of accuracy below the same strategy and seed on the plain pool, mean over the seeds."""
+    error: float
+    """Standard error of the loss."""
+    accuracy: float
+    """On the plain pool, percent."""
+
+
+def cost(runs: Sequence[Run], data: str, strategy: str, trouble: str) -> Cost:
+    mine = {(r.trouble, r.seed): r for r in runs if r.data == data and r.strategy == strategy}
+    seeds = sorted(seed for kind, seed in mine if kind == "none")
+    plain = np.array([mine["none", seed].accuracy for seed in seeds])
+    troubled = np.array([mine[trouble, seed].accuracy for seed in seeds])
+    loss = 100 * (plain - troubled)
+    error = float(loss.std(ddof=1) / math.sqrt(len(loss))) if len(loss) > 1 else math.nan
+    spent = float(np.mean([mine[trouble, seed].spent for seed in seeds]))
+    return Cost(spent, float(loss.mean()), error, float(100 * plain.mean()))
+
+
+def table(runs: Sequence[Run], data: str) -> list[str]:
+    names = list(dict.fromkeys(r.strategy for r in runs))
+    kinds = [kind for kind in TROUBLES if any(r.trouble == kind for r in runs)]
+    heads = [f"{kind} ({TROUBLES[kind]:.0%} of the pool): labels spent, points lost" for kind in kinds]
+    lines = ["| strategy | accuracy, plain pool | " + " | ".join(heads) + " |", "|---|---|" + "---|" * len(kinds)]
+    for name in names:
+        costs = [cost(runs, data, name, kind) for kind in kinds]
+        cells = [f"{c.spent:.0%}, {c.loss:+.1f} ± {c.error:.1f}" for c in costs]
+        lines.append(f"| `{name}` | {costs[0].accuracy:.1f} % | " + " | ".join(cells) + " |")
+    return lines
+
+
+def verdicts(runs: Sequence[Run], default: str = "auto", plain: str = "entropy") -> list[str]:
+    """Where plain entropy loses more than a point: does the default lose at most one?
+
+    Labels tossed by a coin cost everybody: what `random` loses is told beside it.
+    """
+    names = {r.strategy for r in runs}
+    lines = []
+    for data in dict.fromkeys(r.data for r in runs) if {default, plain} <= names else ():
+        for kind in (kind for kind in TROUBLES if any(r.trouble == kind for r in runs)):
+            theirs, ours = cost(runs, data, plain, kind), cost(runs, data, default, kind)
+            verdict = "nothing to hold" if theirs.loss <= 1 else "held" if ours.loss <= 1 else "**not held**"
+            beside = f", `random` {cost(runs, data, 'random', kind).loss:.1f}" if "random" in names else ""
+            lines.append(
+                f"- {data}, {kind}: `{plain}` loses {theirs.loss:.1f} points, `{default}` {ours.loss:.1f} ± "
+                f"{ours.error:.1f}{beside}: {verdict}."
+            )
+    return lines
+
+
+def document(runs: Sequence[Run], budget: int, batch: int, rows: int) -> str:
+    seeds = len({r.seed for r in runs})
+    about = f"""# Balance: what trouble in the pool costs
+
+Written by `python benchmarks/balance.py --docs`. Each kind of trouble is planted in a real pool: *outliers* (three
+standard deviations from the mean in a random direction, labeled at random), *ambiguous* items (halfway between two
+items of different classes, labeled by the toss of a coin) and *near-duplicates* (groups of {COPIES} almost equal
+copies). Every strategy labels {budget} items in batches of {batch}, of at most {rows:,} plus those planted, {seeds}
+seeds, `select` with the default learner; accuracy is measured on the 30 % of the items held out, which hold no trouble.
+
+*Points lost* is the accuracy on the plain pool minus that on the troubled one with the same seed, mean ± its standard
+error; below zero the trouble helped. A strategy that does not notice the trouble spends the share of the pool that it
+makes up.
+"""
+    lines = [about]
+    for data in dict.fromkeys(r.data for r in runs):
+        lines += [f"## {data}", "", str(DATA[data].__doc__).strip(), "", *table(runs, data), ""]
+    lines += ["## The default", "", "At most one point lost where plain entropy loses more:", "", *verdicts(runs), ""]
+    return "\n".join(lines)
+
+
+def everything(
+    data: Sequence[str], strategies: Sequence[str], seeds: int, budget: int, batch: int, rows: int, processes: int = 1
+) -> list[Run]:
+    jobs = [
+        (name, strategy, trouble, seed, budget, batch, rows)
+        for name in data for strategy in strategies for trouble in ("none", *TROUBLES) for seed in range(seeds)
+    ]  # fmt: skip
+    if processes == 1:
+        return [run(*job) for job in jobs]
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as workers:
+        return list(workers.map(run, *zip(*jobs, strict=True), chunksize=8))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", nargs="+", choices=tuple(DATA), default=None)
+    parser.add_argument("--strategies", nargs="+", default=list(STRATEGIES))
+    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--budget", type=int, default=100)
+    parser.add_argument("--batch", type=int, default=10)
+    parser.add_argument("--rows", type=int, default=1500)
+    parser.add_argument("--processes", type=int, default=1)
+    parser.add_argument("--out", type=Path, default=Path("out"))
+    parser.add_argument("--docs", action="store_true", help="write docs/balance.md")
+    arguments = parser.parse_args()
+    here = {"digits": True, "trec": (SHARED / "text_trec6").exists(), "sms": (SHARED / "spam_sms").exists()}
+    data = arguments.data or [name for name in DATA if here[name]]
+    started = time.perf_counter()
+    sizes = arguments.budget, arguments.batch, arguments.rows
+    runs = everything(data, arguments.strategies, arguments.seeds, *sizes, arguments.processes)
+    text = document(runs, *sizes)
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    body: dict[str, Any] = {"runs": [asdict(r) for r in runs], "seconds": time.perf_counter() - started}
+    (arguments.out / "balance.json").write_text(json.dumps(body))
+    if arguments.docs:
+        (Path(__file__).parents[1] / "docs" / "balance.md").write_text(text, encoding="utf-8")
+    print(text)
+    print(f"{body['seconds']:.0f} seconds")
+
+
+if __name__ == "__main__":
+    main()

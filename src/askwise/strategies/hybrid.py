@@ -1,0 +1,92 @@
+"""Strategies that join doubt with density, diversity or coverage."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from askwise import scores
+from askwise.batch import cluster, contrast, cover, herding, ranked
+from askwise.core import BadInput, Rows, Selection
+from askwise.scores import density
+from askwise.strategies.registry import Combinator, Engine, Strategy, get, register
+
+register(Strategy(
+    "information_density", density.information_density, family="hybrid", aliases=("density_weighted",),
+    paper="Settles & Craven 2008", summary="Spread-out probabilities, where the pool is dense; never an outlier.",
+))  # fmt: skip
+register(Strategy(
+    "contrastive", density.contrastive, family="hybrid", aliases=("contrastive_active_learning",),
+    paper="Margatina et al. 2021", summary="Looks like labeled items, yet the model speaks differently of it.",
+))  # fmt: skip
+register(Strategy(
+    "mmr", scores.margin, ranked.mmr, shortlist=20, family="hybrid", cost="shortlist",
+    aliases=("maximal_marginal_relevance",), paper="Carbonell & Goldstein 1998",
+    summary="Small margins, unlike what is labeled and picked.",
+))  # fmt: skip
+register(Strategy(
+    "fass", scores.entropy, herding.facility_location, shortlist=10, family="hybrid", cost="shortlist",
+    aliases=("filtered_active_submodular",), paper="Wei, Iyer & Bilmes 2015",
+    summary="The most doubtful items, represented by a few of them.",
+))  # fmt: skip
+register(Strategy(
+    "cluster_margin", scores.margin, cluster.cluster_margin, shortlist=100, family="hybrid", cost="shortlist",
+    paper="Citovsky et al. 2021", summary="Small margins, taken in turn from different groups, small groups first.",
+))  # fmt: skip
+register(Strategy(
+    "clue", scores.entropy, cluster.weighted_central, family="hybrid", cost="passes",
+    paper="Prabhu, Chandrasekaran, Saenko & Hoffman 2021", summary="The middle of groups that form around doubt.",
+))  # fmt: skip
+register(Strategy(
+    "uncertainty_herding", scores.margin, herding.uncertainty_herding, family="hybrid", cost="passes",
+    aliases=("uherding",), paper="Bae, Oliveira & Sutherland 2025",
+    summary="Covers the doubtful part of the pool, ever more finely as labels come in.",
+))  # fmt: skip
+register(Strategy(
+    "drop_query", density.unsteady, cluster.unsteady_central, family="hybrid", cost="passes", aliases=("dropquery",),
+    paper="Gupte, Aklilu, Nirschl & Yeung-Levy 2024",
+    summary="The middle of groups of items whose label changes when features are missing.",
+))  # fmt: skip
+register(Strategy(
+    "falcun", scores.margin, contrast.falcun, family="hybrid", cost="passes",
+    paper="Gilhuber, Beer, Ma & Seidl 2024", summary="Small margins, with different classes in doubt.",
+))  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Nearby(Combinator):
+    """Another strategy on the neighbors of what is labeled; build it with `nearby`."""
+
+    then: Strategy | None = None
+    neighbors: int = 100
+
+    def choose(self, engine: Engine, rows: Rows, k: int, spare: int) -> Selection:
+        """What the strategy chooses of the neighbors; of all rows while nothing is labeled."""
+        if self.then is None:
+            raise BadInput(f"{self.name!r} misses its strategy; build it with nearby(strategy).")
+        labeled = engine.shared("labeled")
+        if len(labeled):
+            embedding = engine.signal("embedding", rows)
+            rows = rows[cover.around(embedding, labeled, k + spare, neighbors=self.neighbors)]
+        return engine.run(self.then, rows, k, spare)
+
+
+def nearby(strategy: str | Strategy, *, neighbors: int = 100, name: str = "") -> Nearby:
+    """`nearby("margin")`: score only the nearest neighbors of labeled rows (SEALS, Coleman et al., 2022).
+
+    It saves scoring where the model is slow, and finds more of a rare class that clusters; what is far from everything
+    labeled is never asked about.
+
+    Raises:
+        BadInput: neighbors below 1.
+    """
+    if neighbors < 1:
+        raise BadInput(f"neighbors must be 1 or more, got {neighbors}.")
+    then = get(strategy)
+    return Nearby(
+        name=name or f"{then.name} nearby", family=then.family, cost=then.cost, task=then.task,
+        paper="Coleman et al. 2022",
+        summary=f"{then.name} among the nearest neighbors of what is labeled.", then=then, neighbors=neighbors,
+    )  # fmt: skip
+
+
+register(nearby("margin", name="seals"))
