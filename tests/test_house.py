@@ -16,7 +16,7 @@ LAYERS = [
     {"core"},
     {"signals", "scores", "batch", "stopping", "agreement", "audit", "tables", "export", "plots", "notices", "worker"},
     {"strategies", "pool", "encoders", "learners", "store", "fetch"},
-    {"engine", "state", "reasons", "questions", "evidence", "results"},
+    {"engine", "state", "reasons", "questions", "evidence", "handover", "results"},
     {"session"},
     {"simulation", "report", "testing", "datasets"},
     {"cli", "app", "terminal", "demo", "__main__"},

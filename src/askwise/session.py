@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from askwise import audit, encoders, engine, evidence, learners, results, signals, stopping, strategies
+from askwise import audit, encoders, engine, evidence, handover, learners, results, signals, stopping, strategies
 from askwise.core import (
     Answer,
     Array,
@@ -784,6 +784,7 @@ class Session:
                     "confidence is under way. Answer its checks, or call cancel_autolabel() first."
                 )
         else:
+            self.refresh()  # certify the model that knows every answer
             refusal = self._freeze(wanted_error, wanted_confidence, target)
             if refusal is not None:
                 return refusal
@@ -796,50 +797,21 @@ class Session:
 
     def _freeze(self, max_error: float, confidence: float, target: Target) -> AutoLabels | None:
         """Start an attempt; an answer only where none can be started."""
-        self.refresh()  # certify the model that knows every answer
         with self._lock:
-            s = self._state
-            deferred = int(s.rest().sum())
-            if s.predictions is None:
-                return AutoLabels(
-                    "refused",
-                    "There is no model yet: answer questions of at least two classes first.",
-                    deferred=deferred,
-                )
-            used = len(s.attempts)
-            if used >= len(audit.SPEND):
-                return AutoLabels(
-                    "refused",
-                    f"All {used} attempts are spent: one more could not be counted against {confidence:.0%}. "
-                    f"The {deferred:,} open items are for people.",
-                    deferred=deferred,
-                )
-            sure = self._confidences()
-            region = None if sure is None else evidence.planning(s, sure).region(max_error, confidence, target)
-            if region is None or sure is None or s.ranking is None:
-                return AutoLabels("refused", "The model moved on meanwhile; try again.", deferred=deferred)
-            if not region.worth or region.size == 0:
-                return AutoLabels("refused", region.reason, deferred=deferred)
-            rows = evidence.certifiable(s)[region.rows]
-            rng = np.random.default_rng([self.seed, 3, used, s.seq])
-            order = rng.permutation(np.sort(rows)).astype(np.int64)
-            alpha = (1 - confidence) * audit.SPEND[used]
-            plan = audit.audit_plan(len(order), max_error, alpha, target)
-            data = {
-                "attempt": used + 1,
-                "alpha": alpha,
-                "max_error": max_error,
-                "confidence": confidence,
-                "target": target,
-                "round": s.ranking.round,
-                "order": pack(order.tobytes()),
-                "confidences": pack(sure[order].astype(np.float32).tobytes()),
-                "needed": list(plan.needed),
-                "risk": plan.risk,
-                "expected_error": region.error,
-            }
-            self._commit(lambda: [Event("frozen", data)] if s.open_attempt is None else [])
-        return None
+            refused: list[AutoLabels] = []
+
+            def decide() -> list[Event]:
+                refused.clear()
+                if self._state.open_attempt is not None:
+                    return []  # somebody else was first
+                found = handover.freeze(self._state, self._confidences(), max_error, confidence, target)
+                if isinstance(found, AutoLabels):
+                    refused.append(found)
+                    return []
+                return [found]
+
+            self._commit(decide)
+            return refused[0] if refused else None
 
     def _answer_checks(self, oracle: Oracle) -> None:
         while True:
@@ -863,53 +835,12 @@ class Session:
 
     def _judge(self) -> None:
         """Close the attempt under way when its answers decide it."""
-        attempt = self._state.open_attempt
-        if attempt is None:
-            return
-        found = evidence.judge(self._state, attempt)
-        if found.status == "checking":
-            return
-
-        def decide() -> list[Event]:
-            now = self._state.open_attempt
-            if now is None or now.number != attempt.number:
-                return []
-            closed = {
-                "attempt": attempt.number, "outcome": found.status, "checks": found.audits, "wrong": found.wrong,
-                "reason": found.reason,
-            }  # fmt: skip
-            events = [Event("closed", closed)]
-            if found.status == "certified":
-                events.append(Event("autolabeled", {"attempt": attempt.number}))
-            return events
-
-        self._commit(decide)
+        self._commit(lambda: handover.verdict(self._state))
 
     def autolabel_status(self) -> AutoLabels | None:
         """The attempt under way, or how the last one ended; None before the first. Changes nothing."""
         with self._lock:
-            s = self._state
-            if not s.attempts:
-                return None
-            attempt = s.attempts[-1]
-            deferred = int(s.rest().sum())
-            if attempt.outcome == "open":
-                found = evidence.judge(s, attempt)
-                return AutoLabels(
-                    "checking", found.reason, checks_done=found.audits, checks_left=found.left, deferred=deferred
-                )
-            if attempt.outcome == "certified" and not attempt.taken_back:
-                certificate = evidence.certificate(s, attempt)
-                labels = {
-                    self.pool.ids[int(r)]: s.classes[s.auto[int(r)][0]]
-                    for r in attempt.order[attempt.checks :]
-                    if int(r) in s.auto and s.label_of(int(r)) is None
-                }
-                return AutoLabels(
-                    "certified", certificate.sentence, labels, certificate, attempt.checks, deferred=deferred
-                )
-            reason = "The model's labels were taken back." if attempt.taken_back else attempt.reason
-            return AutoLabels("refused", reason, checks_done=attempt.checks, deferred=deferred)
+            return handover.status(self._state, self.pool.ids)
 
     def certificates(self) -> list[Certificate]:
         """Every certificate given and not taken back, recounted from the answers as they are now."""
@@ -926,12 +857,7 @@ class Session:
             attempt = self._state.open_attempt
             if attempt is None:
                 raise BadInput("No certification attempt is under way; start one with autolabel().")
-            found = evidence.judge(self._state, attempt)
-            data = {
-                "attempt": attempt.number, "outcome": "cancelled", "checks": found.audits, "wrong": found.wrong,
-                "reason": f"Cancelled after {found.audits} checks.",
-            }  # fmt: skip
-            self._commit(lambda: [Event("closed", data)])
+            self._commit(lambda: [handover.cancel(self._state, attempt)])
 
     def undo_autolabel(self) -> None:
         """Take the last batch of model labels back, as a whole.
