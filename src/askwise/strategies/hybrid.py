@@ -7,12 +7,17 @@ from dataclasses import dataclass
 from askwise import scores
 from askwise.batch import cluster, contrast, cover, herding, ranked
 from askwise.core import BadInput, Rows, Selection
-from askwise.scores import density
+from askwise.scores import density, probabilistic
 from askwise.strategies.registry import Combinator, Engine, Strategy, get, register
 
 register(Strategy(
     "information_density", density.information_density, family="hybrid", aliases=("density_weighted",),
     paper="Settles & Craven 2008", summary="Spread-out probabilities, where the pool is dense; never an outlier.",
+))  # fmt: skip
+register(Strategy(
+    "probabilistic_gain", probabilistic.probabilistic_gain, family="hybrid", aliases=("mcpal",),
+    paper="Kottke, Krempl, Lang, Teschner & Spiliopoulou 2016",
+    summary="Dense parts of the pool with few labels near, or labels that disagree; asks no model.",
 ))  # fmt: skip
 register(Strategy(
     "contrastive", density.contrastive, family="hybrid", aliases=("contrastive_active_learning",),
