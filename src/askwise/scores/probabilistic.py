@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from scipy.special import xlog1py, xlogy
 
 from askwise.core import Array
 
@@ -28,6 +29,47 @@ def probabilistic_gain(embedding: Array, labeled: Array, labeled_y: Array, sampl
     """
     gamma = kernel_scale(sample_embedding)
     density = _kernel(embedding, sample_embedding, gamma).mean(1)
+    value: Array = density * expected_gain(_label_counts(embedding, labeled, labeled_y, gamma))
+    return value
+
+
+def epistemic(embedding: Array, labeled: Array, labeled_y: Array, sample_embedding: Array) -> Array:
+    """What more labels here could settle, in [0, 1]: epistemic uncertainty (Nguyen, Destercke & Hüllermeier, 2019).
+
+    With p and n labels of two classes near x (kernel counts), a share t of the first has the relative likelihood
+    R(t) = t^p (1 - t)^n / max. The plausibility of the one class is sup_t min(R(t), 2 t - 1), of the other
+    sup_t min(R(t), 1 - 2 t); the score is the smaller: high where both are plausible because labels are few, low where
+    labels are many, also if they disagree (no label can settle that doubt). Of more than two classes the two with the
+    most labels near x count.
+
+    Args:
+        embedding: (n, d).
+        labeled: (m, d) embeddings of labeled and pending rows.
+        labeled_y: (m,) class numbers; pending rows (below 0) say nothing.
+        sample_embedding: (s, d) random candidates, for the width of the kernel.
+    """
+    counts = np.sort(_label_counts(embedding, labeled, labeled_y, kernel_scale(sample_embedding)), axis=1)
+    p, n = counts[:, -1], counts[:, -2]
+    value: Array = np.round(np.minimum(_plausible(p, n), _plausible(n, p)), 9)
+    return value
+
+
+def _plausible(p: Array, n: Array) -> Array:
+    """(n,) sup over t of min(R(t), 2 t - 1): beyond the likeliest share one falls, one rises, so they cross once."""
+    total = np.maximum(p + n, 1e-300)
+    likeliest = np.where(p + n > 0, p / total, 1.0)
+    low, high = np.maximum(likeliest, 0.5), np.ones(len(p))
+    peak = xlogy(p, p / total) + xlogy(n, n / total)
+    for _ in range(50):
+        middle = (low + high) / 2
+        above = np.exp(xlogy(p, middle) + xlog1py(n, -middle) - peak) > 2 * middle - 1
+        low, high = np.where(above, middle, low), np.where(above, high, middle)
+    found: Array = np.maximum(2 * low - 1, 0)
+    return found
+
+
+def _label_counts(embedding: Array, labeled: Array, labeled_y: Array, gamma: float) -> Array:
+    """(n, classes) kernel counts of the labels near each row; at least two classes."""
     y = np.asarray(labeled_y)
     known = np.flatnonzero(y >= 0)
     classes = max(2, int(y[known].max()) + 1) if len(known) else 2
@@ -36,8 +78,7 @@ def probabilistic_gain(embedding: Array, labeled: Array, labeled_y: Array, sampl
         near = _kernel(embedding, np.asarray(labeled)[known], gamma)
         for c in np.unique(y[known]):
             counts[:, c] = near[:, y[known] == c].sum(1)
-    value: Array = density * expected_gain(counts)
-    return value
+    return counts
 
 
 def expected_gain(counts: Array) -> Array:

@@ -20,6 +20,11 @@ register(Strategy(
     summary="Dense parts of the pool with few labels near, or labels that disagree; asks no model.",
 ))  # fmt: skip
 register(Strategy(
+    "epistemic", probabilistic.epistemic, family="uncertainty", aliases=("epistemic_uncertainty",),
+    paper="Nguyen, Destercke & Hüllermeier 2019",
+    summary="Either class is still plausible because few labels are near; not where labels simply disagree.",
+))  # fmt: skip
+register(Strategy(
     "contrastive", density.contrastive, family="hybrid", aliases=("contrastive_active_learning",),
     paper="Margatina et al. 2021", summary="Looks like labeled items, yet the model speaks differently of it.",
 ))  # fmt: skip
