@@ -244,6 +244,53 @@ def test_a_session_that_exists_is_never_changed_by_a_mistake(mail, labeled, askw
     assert labeled.read_bytes() == before
 
 
+def test_a_folder_is_no_data_and_no_report(labeled, tmp_path, askwise):
+    for args in (("label", ".", "--labels", "a,b"), ("label", "/", "--labels", "a,b"),
+                 ("report", labeled, "--out", tmp_path)):  # fmt: skip
+        code, _, err = askwise(*args)
+        assert code == 2
+        assert err.startswith("Error: ")
+
+
+def test_what_it_says_to_go_on_with_works_whatever_the_session_is_called(mail, tmp_path, askwise):
+    store = tmp_path / "odd.db"
+    code, out, _ = askwise("label", mail, *TERMINAL, "--session", store, keys="12q")
+    assert code == 0
+    assert f"askwise label {store}" in out
+    code, out, _ = askwise("label", store, "--terminal", keys="\x7f\x7f\x7fq")
+    assert code == 0
+    assert "0 answers recorded" in out
+
+
+def test_settings_that_would_be_passed_over_are_refused(mail, labeled, askwise):
+    before = labeled.read_bytes()
+    for more in (("--seed", "7"), ("--label", "kind")):
+        code, _, err = askwise("label", mail, "--text", "text", "--terminal", *more, keys="q")
+        assert code == 2
+        assert more[0] in err
+        assert labeled.read_bytes() == before
+    code, _, err = askwise("label", labeled, "--terminal", "--seed", "7", keys="q")
+    assert code == 2
+    assert "--seed" in err
+
+
+def test_a_port_that_cannot_be_leaves_no_session(mail, askwise):
+    code, _, _ = askwise("label", mail, "--text", "text", "--labels", "good,bad", "--port", "80000")
+    assert code == 2
+    assert not mail.with_suffix(".askwise").exists()
+
+
+def test_the_same_ids_with_other_texts_are_other_items(tmp_path, askwise):
+    data = tmp_path / "data.csv"
+    command = ("label", data, "--text", "text", "--id", "id", "--labels", "a,b", "--encoder", "tfidf", "--terminal")
+    data.write_text("id,text\n1,red\n2,green\n3,blue\n")
+    assert askwise(*command, keys="1q")[0] == 0
+    data.write_text("id,text\n1,one\n2,two\n3,three\n")
+    code, _, err = askwise(*command, keys="q")
+    assert code == 2
+    assert "other items" in err
+
+
 def test_a_session_of_a_newer_version(mail, labeled, askwise):
     database = sqlite3.connect(labeled)
     database.execute("PRAGMA user_version = 999")

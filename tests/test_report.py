@@ -208,6 +208,15 @@ def test_headline_says_only_what_is_proved():
     assert "nothing is proved" in void
     assert "a check was changed" in void
     assert "confidence" not in void
+    # Two certificates: for all labels together only the looser one holds.
+    looser = dataclasses.replace(CERTIFIED, max_error=0.05, attempt=2)
+    assert "at most 5.0% of those" in report.headline(a_report(certificates=(looser, CERTIFIED)))
+    half = report.headline(a_report(certificates=(dataclasses.replace(looser, void="a check was changed."), CERTIFIED)))
+    assert "not all of that is proved any more: a check was changed." in half
+    dataset = dataclasses.replace(CERTIFIED, target="dataset")
+    assert "at most 2.0% of the 4,000 items that were frozen" in report.headline(a_report(certificates=(dataset,)))
+    assert "at most 2.0% of the whole region of 4,000 items" in dataset.sentence
+    assert "at most 2.0% of them" in CERTIFIED.sentence
     done = report.headline(a_report(auto=0, human=4788, given=12, certificates=()))
     assert done == "People labeled all 4,800 items."
     open_ = report.headline(a_report(auto=0, certificates=()))
@@ -264,3 +273,21 @@ def test_a_saved_plot_is_the_same_every_time(tmp_path):
         figures = [plots.estimate_curve(a_report().curve) for _ in range(2)]
         one, two = (plots.save(f, tmp_path / f"{i}.{suffix}").read_bytes() for i, f in enumerate(figures))
         assert one == two
+
+
+def test_what_is_shown_never_claims_more_than_was_proved():
+    shown = Estimate(0.98, 0.876, 0.994, 0.995, 58, 1, 4312).sentence
+    assert "between 87% and 100%" in shown
+    assert "99.5% sure" in shown
+    assert "between 99% and 100%" in Estimate(0.998, 0.9951, 1.0, 0.95, 900, 0, 4312).sentence
+    exact = Estimate(0.97, 0.29, 0.57, 0.95, 58, 1, 4312).sentence
+    assert "between 29% and 57%" in exact, "a bound that is a whole percent stays what it is"
+    odd = dataclasses.replace(CERTIFIED, max_error=0.0125, confidence=0.999).sentence
+    assert "99.9% confidence at most 1.25%" in odd
+
+
+def test_a_void_certificate_shows_no_proof():
+    void = dataclasses.replace(CERTIFIED, void="a check was changed.")
+    text = Page(report.to_html(a_report(certificates=(void,), estimate=Estimate(None, 0, 1, 0.95, 0, 0, 0)))).text
+    assert "no longer holds: a check was changed." in text
+    assert "proved: at most" not in text

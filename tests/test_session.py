@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from askwise import Session, strategies
 from askwise.core import BadInput, BadStore, Query
+from askwise.pool import load_pool
 from askwise.questions import SKIP_DISTANCE
 from askwise.state import State
 
@@ -637,6 +638,67 @@ def test_session_of_foreign_parts_opens_for_reading_and_says_what_learning_needs
             again.refresh()
     with Session.open(path, encoder=lengths, learner=GaussianNB()) as again:
         assert again.refresh()
+
+
+def test_the_forecast_survives_answers_taken_back(tmp_path: Path) -> None:
+    found, labels = texts(300)
+    path = tmp_path / "s.askwise"
+    with Session(found, classes=["ham", "spam"], encoder="tfidf", store=path) as session:
+        answer_all(session, labels, 4)
+        assert session.verdict().labels_left is not None
+        for _ in range(3):
+            assert session.retract() is not None
+            session.refresh()
+            assert session.verdict().reason
+        answer_all(session, labels, 1)
+        assert session.report().verdict.reason
+    with Session.open(path) as again:
+        again.refresh()
+        assert again.verdict().reason
+
+
+def test_an_answer_taken_back_does_not_return_with_a_later_one() -> None:
+    session = Session(["a b", "c d", "e f"], classes=["ham", "spam"], encoder="tfidf")
+    query = session.ask()[0]
+    session.tell(query, "ham", annotator="ann")
+    session.tell(query, "spam", annotator="bob")
+    session.retract(query, annotator="ann")
+    assert session.answers()[query.row].label == "spam"
+    session.retract(query, annotator="bob")
+    assert session.answers() == {}
+
+
+def test_export_never_writes_over_the_data(tmp_path: Path) -> None:
+    data = tmp_path / "data.csv"
+    data.write_text("text,n\na b,1\n,2\nc d,3\n")
+    session = Session(data, text="text", classes=["ham", "spam"], encoder="tfidf")
+    before = data.read_bytes()
+    with pytest.raises(BadInput, match="is the data that was labeled"):
+        session.export(tmp_path / "." / "data.csv")
+    assert data.read_bytes() == before
+    assert session.export(tmp_path / "labeled.csv") == 2
+
+
+def test_another_array_with_the_same_ids_is_not_the_same_pool(tmp_path: Path) -> None:
+    X, _ = blobs(40)
+    names = [f"item {i}" for i in range(len(X))]
+    path = tmp_path / "s.askwise"
+    Session(X, id=names, classes=["a", "b"], store=path).close()
+    with pytest.raises(BadInput, match="not the pool"):
+        Session.open(path, pool=load_pool(X + 1, id=names))
+    Session.open(path, pool=load_pool(X, id=names)).close()
+
+
+def test_what_is_unsure_is_not_called_decided() -> None:
+    session = Session(["a b", "c d", "e f"], classes=["ham", "spam"], encoder="tfidf")
+    queries = session.ask(3)
+    session.tell(queries[0], "ham")
+    session.tell(queries[1], "spam")
+    session.unsure(queries[2])
+    assert session.verdict().reason == (
+        "Every item has an answer or a label by the model. 1 marked unsure without a label."
+    )
+    assert "decided" not in session.estimate().sentence
 
 
 def test_two_sessions_on_one_file_see_each_other(tmp_path: Path) -> None:

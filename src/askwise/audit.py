@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import gammaln
 
-from askwise.core import Array, BadInput, Estimate
+from askwise.core import Array, BadInput, Estimate, share
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 Target: TypeAlias = Literal["auto", "dataset"]
@@ -101,9 +101,9 @@ def mean_error_bounds(wrong: Sequence[bool], alpha_low: float = 0.04, alpha_high
         m, k = len(z) - start, int(z[start:].sum())
         if m < FEWEST:
             break
-        share = 1 / ((i + 1) * (i + 2))
-        upper = _mean_bound(m, k, alpha_low * share)
-        lower = 1 - _mean_bound(m, m - k, alpha_high * share)
+        weight = 1 / ((i + 1) * (i + 2))
+        upper = _mean_bound(m, k, alpha_low * weight)
+        lower = 1 - _mean_bound(m, m - k, alpha_high * weight)
         windows.append(Window(start, m, k, lower, upper))
     return windows
 
@@ -398,14 +398,14 @@ class Plan:
         return Certification("checking", m, wrong, left, reason)
 
     def _accepted(self, m: int, wrong: int) -> str:
-        share = f"at most {self.max_error:.1%} of the {self.n - m:,} others are wrong"
+        limit = f"at most {share(self.max_error, 1)} of the {self.n - m:,} others are wrong"
         if self.target == "dataset":
-            share = f"wrong model labels are at most {self.max_error:.1%} of all {self.n:,}"
-        return f"{m:,} blind checks with {wrong:,} wrong certify that {share}."
+            limit = f"wrong model labels are at most {share(self.max_error, 1)} of all {self.n:,}"
+        return f"{m:,} blind checks with {wrong:,} wrong certify that {limit}."
 
     def _hopeless(self, m: int, wrong: int) -> str:
         return (
-            f"{wrong:,} of {m:,} blind checks were wrong: proving at most {self.max_error:.1%} errors here would "
+            f"{wrong:,} of {m:,} blind checks were wrong: proving at most {share(self.max_error, 1)} errors here would "
             "probably take more checks than it saves. Label more, choose a smaller region or allow more errors."
         )
 
@@ -631,14 +631,14 @@ def _interpolated_cost(n: int, rate: float, max_error: float, alpha: float, targ
     """`expected_cost` from tables at neighboring sizes and rates; good to a few percent."""
     position = math.log(n) / math.log(SIZE_STEP)
     below = math.floor(position)
-    share = position - below
+    part = position - below
     result = []
     for size in (below, below + 1):
         audits, passes = _costs(max(1, round(SIZE_STEP**size)), max_error, alpha, target)
         x = min(rate / max_error, RATES[-1])
         result.append((float(np.interp(x, RATES, audits)), float(np.interp(x, RATES, passes))))
     (a, p), (b, q) = result
-    return min(n, (1 - share) * a + share * b), (1 - share) * p + share * q
+    return min(n, (1 - part) * a + part * b), (1 - part) * p + part * q
 
 
 @dataclass(frozen=True, eq=False)
@@ -710,7 +710,7 @@ def choose_region(
     order = np.argsort(-confidence, kind="stable")
     doubt = np.cumsum(1 - confidence[order])
     regions = []
-    for size in (round(share * n) for share in REGIONS):
+    for size in (round(part * n) for part in REGIONS):
         if size < SMALLEST:
             break
         inside = checked >= confidence[order[size - 1]]
@@ -737,5 +737,5 @@ def _explain(region: Region, n: int, max_error: float, alpha: float, target: Tar
         )
     return (
         f"The model is expected to be wrong on {region.error:.1%} of the {region.size:,} most confident of {n:,} "
-        f"items: too many to certify at most {max_error:.1%}. Label more, or allow more errors."
+        f"items: too many to certify at most {share(max_error, 1)}. Label more, or allow more errors."
     )

@@ -124,29 +124,33 @@ def label(
     ] = None,
     encoder: EncoderName = None,
     terminal: Annotated[bool, typer.Option("--terminal", help="Label here instead of in the browser.")] = False,
-    port: Annotated[int | None, typer.Option("--port", help="Port of the page; default a free one.")] = None,
+    port: Annotated[
+        int | None, typer.Option("--port", min=0, max=65535, help="Port of the page; default a free one.")
+    ] = None,
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Print the address, open nothing.")] = False,
     guidelines: Annotated[
         Path | None, typer.Option("--guidelines", metavar="FILE", help="Text or Markdown shown to the person.")
     ] = None,
-    seed: Seed = 0,
+    seed: Annotated[int | None, typer.Option("--seed", help="Every random draw derives from it; default 0.")] = None,
 ) -> None:
     """Label FILE: in the browser, or here with --terminal. Go on later with the same command."""
     advice = _read_text(guidelines) if guidelines else ""
-    if file.suffix == SESSION_SUFFIX:
+    from askwise.store import is_session_file
+
+    if file.suffix == SESSION_SUFFIX or is_session_file(file):
         given = {"--text": text, "--labels": labels, "--id": id_column, "--label": label_column,
-                 "--session": session_file, "--strategy": strategy}  # fmt: skip
+                 "--session": session_file, "--strategy": strategy, "--seed": seed}  # fmt: skip
         _refuse_options(file, [name for name, value in given.items() if value is not None])
         path = file
         session = _open(path, encoder=encoder)
     else:
-        path = session_file or _session_path(file)
         pool = _load(file, text=text, id_column=id_column, label_column=label_column)
+        path = session_file or _session_path(file)
         wanted = None if labels is None else _parse_labels(labels)
         if path.exists():
-            session = _go_on(path, pool, wanted, strategy=strategy, encoder=encoder)
+            session = _go_on(path, pool, wanted, strategy=strategy, encoder=encoder, seed=seed)
         else:
-            session = _begin(path, pool, wanted, strategy=strategy or "auto", encoder=encoder, seed=seed)
+            session = _begin(path, pool, wanted, strategy=strategy or "auto", encoder=encoder, seed=seed or 0)
     with session:
         if terminal:
             from askwise import terminal as door
@@ -184,7 +188,9 @@ def _begin(
         raise
 
 
-def _go_on(path: Path, pool: Pool, wanted: list[str] | None, *, strategy: str | None, encoder: str | None) -> Session:
+def _go_on(
+    path: Path, pool: Pool, wanted: list[str] | None, *, strategy: str | None, encoder: str | None, seed: int | None
+) -> Session:
     """The session that an earlier command left next to the file, if it is about the same items."""
     from askwise.core import BadInput
 
@@ -206,6 +212,14 @@ def _go_on(path: Path, pool: Pool, wanted: list[str] | None, *, strategy: str | 
             raise BadInput(
                 f"The session {path} asks by {session.settings['strategy']!r}; a strategy is chosen at the start. "
                 f"Leave --strategy out, or start a new session with --session OTHER{SESSION_SUFFIX}"
+            )
+        if seed is not None and seed != session.seed:
+            raise BadInput(f"The session {path} has the seed {session.seed}, which stays. Leave --seed out.")
+        if pool.given and pool.given != session.pool.given:
+            raise BadInput(
+                f"The session {path} was started with {len(session.pool.given):,} labels from the data; the column of "
+                f"--label holds {len(pool.given):,}, or others. Leave --label out, or start a new session with "
+                f"--session OTHER{SESSION_SUFFIX}"
             )
     except BadInput:
         session.close()
@@ -402,7 +416,7 @@ def export(
     session_file: SessionFile,
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Ends in .csv, .tsv, .jsonl or .parquet.")],
 ) -> None:
-    """Write every row with its label, who gave it, and how sure that is."""
+    """Write every row that loaded with its label, who gave it, and how sure that is."""
     with _open(session_file) as session:
         rows = session.export(out)
     _say(f"wrote {rows:,} rows to {out}")

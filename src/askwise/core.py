@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
@@ -184,6 +185,20 @@ Oracle: TypeAlias = Callable[[Sequence[Query]], Sequence[Label]]
 # ── honesty ─────────────────────────────────────────────────────────────────────────────────
 
 
+def share(value: float, digits: int = 0) -> str:
+    """A promised share in percent, with as many digits as it has: 0.0125 is 1.25%, which 1.2% would overstate."""
+    shown = f"{100 * value:.6f}".rstrip("0")
+    whole, _, fraction = shown.partition(".")
+    return f"{whole}.{fraction.ljust(digits, '0')}".rstrip(".") + "%"
+
+
+def between(low: float, high: float, digits: int = 0) -> str:
+    """Proved bounds in percent, rounded outwards: what is shown holds because what was computed does."""
+    scale = 10.0**digits
+    down, up = math.floor(100 * scale * low + 1e-6) / scale, math.ceil(100 * scale * high - 1e-6) / scale
+    return f"{down:.{digits}f}% and {up:.{digits}f}%"
+
+
 @dataclass(frozen=True)
 class Estimate:
     """How good the current model is on the rest of the pool. True at every look."""
@@ -206,13 +221,13 @@ class Estimate:
     def sentence(self) -> str:
         """One sentence for the person."""
         if self.rest == 0:
-            return "Every item is decided; nothing is left to estimate."
+            return "Every item has an answer or a label by the model; nothing is left to estimate."
         if self.accuracy is None:
             return f"No estimate yet for the remaining {self.rest:,}: too few random check items answered."
         return (
             f"Estimated {self.accuracy:.0%} right on the remaining {self.rest:,}; {self.audits} blind check items "
-            f"({self.wrong} wrong) prove between {self.low:.0%} and {self.high:.0%} "
-            f"({self.confidence:.0%} sure, however often you look)."
+            f"({self.wrong} wrong) prove between {between(self.low, self.high)} "
+            f"({share(self.confidence)} sure, however often you look)."
         )
 
 
@@ -259,9 +274,14 @@ class Certificate:
         """One sentence for the person."""
         if self.void:
             return f"This certificate no longer holds: {self.void}"
+        bound = f"at most {share(self.max_error, 1)} of them are wrong"
+        if self.target == "dataset":  # among the model's labels alone the share may be larger
+            bound = (
+                f"the wrong ones are at most {share(self.max_error, 1)} of the whole region of {self.region:,} items"
+            )
         return (
-            f"{self.certified:,} items are labeled by the model; with {self.confidence:.0%} confidence at most "
-            f"{self.max_error:.1%} of them are wrong ({self.audits} blind checks, {self.wrong} wrong)."
+            f"{self.certified:,} items are labeled by the model; with {share(self.confidence)} confidence {bound} "
+            f"({self.audits} blind checks, {self.wrong} wrong)."
         )
 
 

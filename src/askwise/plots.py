@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from askwise.core import Array, Certificate, CurvePoint
+from askwise.core import Array, Certificate, CurvePoint, share
 
 INK = "#1d2433"
 MUTED = "#667085"
@@ -173,7 +173,12 @@ def certificate(certified: Certificate) -> Any:
     scale.plot([certified.max_error] * 2, [0.0, 0.75], color=INK, linewidth=1.6)
     scale.plot([seen], [0.35], marker="D", color=WRONG if certified.wrong else MODEL, markersize=6, clip_on=False)
     scale.text(
-        certified.max_error, 0.82, f"proved: at most {certified.max_error:.1%}", color=INK, ha="center", va="bottom"
+        certified.max_error,
+        0.82,
+        f"proved: at most {share(certified.max_error, 1)}",
+        color=INK,
+        ha="center",
+        va="bottom",
     )
     scale.annotate(
         f"seen in the checks: {certified.wrong} of {certified.audits}",

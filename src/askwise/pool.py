@@ -52,14 +52,16 @@ class Pool:
     """The original rows with all columns, by source row; None for lists and matrices."""
     notes: list[str] = field(default_factory=list)
     """What was decided on the user's behalf: delimiter, text column, an encoding that looks wrong."""
+    digest: str = ""
+    """SHA-256 over the contents in order, hex: ids from a column say nothing about them."""
 
     def __len__(self) -> int:
         return len(self.ids)
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 over the ids in order, hex: the same pool gives the same on every run."""
-        return hashlib.sha256("\n".join(self.ids).encode()).hexdigest()
+        """SHA-256 over the ids and the contents in order, hex: the same pool gives the same on every run."""
+        return hashlib.sha256("\n".join([*self.ids, self.digest]).encode()).hexdigest()
 
 
 def load_pool(
@@ -347,9 +349,22 @@ class _Builder:
             given=self.given,
             problems=self.problems,
             notes=self.table.notes,
+            digest=_digest(self.by_content),
         )
         pool.address = address | {"fingerprint": pool.fingerprint, "rows": rows}
         return pool
+
+
+def text_digest(contents: Iterable[str]) -> str:
+    """`Pool.digest` of these texts."""
+    return _digest(hashlib.sha256(text.encode()).digest() for text in contents)
+
+
+def _digest(contents: Iterable[bytes]) -> str:
+    found = hashlib.sha256()
+    for content in contents:
+        found.update(content)
+    return found.hexdigest()
 
 
 def _nothing(problems: Sequence[Problem], notes: Sequence[str], rows: int) -> BadInput:

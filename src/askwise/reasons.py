@@ -27,6 +27,8 @@ def reason_for(
         number, needed = check
         more = "" if needed is None else f"; {needed} more if all go well"
         return f"Blind check {number} for the certificate: a random item from those the model would label{more}."
+    if ask.strategy == "check":
+        return "A blind check of an attempt that has ended: your answer counts for what it proved."
     if ask.audit:
         return "Random check item: keeps the accuracy estimate honest."
     if ask.strategy == "volunteered":

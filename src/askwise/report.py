@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from askwise import plots
-from askwise.core import Certificate, Report
+from askwise.core import BadInput, Certificate, Report, between, share
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -41,14 +41,25 @@ def _is_control(character: str) -> bool:
 def headline(report: Report) -> str:
     """The one sentence that a reader takes away: who labeled how much, and what is proved."""
     people = report.human + report.given
-    valid = [c for c in report.certificates if not c.void]
-    if report.auto and valid:
-        proof = f"with {valid[-1].confidence:.0%} confidence at most {valid[-1].max_error:.1%} of those are wrong"
+    void = [c for c in report.certificates if c.void]
+    if report.auto and report.certificates and not void:
+        # What holds for all of the model's labels together is what the loosest certificate says.
+        limit = share(max(c.max_error for c in report.certificates), 1)
+        bound = f"at most {limit} of those are wrong"
+        if any(c.target == "dataset" for c in report.certificates):
+            region = sum(c.region for c in report.certificates)
+            bound = f"the wrong ones are at most {limit} of the {region:,} items that were frozen for it"
+        proof = f"with {share(min(c.confidence for c in report.certificates))} confidence {bound}"
         rest = f"; {report.open:,} are left for people" if report.open else ""
         return f"People labeled {people:,} of {report.items:,} items, the model {report.auto:,}: {proof}{rest}."
     if report.auto:
-        why = next((c.void for c in reversed(report.certificates) if c.void), "there is no valid certificate")
-        return f"The model labeled {report.auto:,} items, but nothing is proved about them: {why.rstrip('.')}."
+        why = void[-1].void if void else "there is no valid certificate"
+        what = (
+            "not all of that is proved any more"
+            if len(void) < len(report.certificates)
+            else "nothing is proved about them"
+        )
+        return f"The model labeled {report.auto:,} items, but {what}: {why.rstrip('.')}."
     if report.items and people >= report.items:
         return f"People labeled all {report.items:,} items."
     return f"People labeled {people:,} of {report.items:,} items. {report.estimate.sentence}"
@@ -280,7 +291,7 @@ def _curve(report: Report) -> str:
         plots.estimate_curve(report.curve),
         "curve",
         f"Accuracy on the rest by labels from people; at {last.labels} labels {known}, "
-        f"proved between {last.low:.0%} and {last.high:.0%}.",
+        f"proved between {between(last.low, last.high)}.",
     )
     has_truth = any(p.truth is not None for p in report.curve)
     columns = ["labels", "estimate", "at least", "at most", "check items", "refresh"] + ["truth"] * has_truth
@@ -288,8 +299,7 @@ def _curve(report: Report) -> str:
         [
             f"{p.labels:,}",
             "–" if p.accuracy is None else f"{p.accuracy:.1%}",
-            f"{p.low:.1%}",
-            f"{p.high:.1%}",
+            *between(p.low, p.high, 1).split(" and "),
             f"{p.audits:,}",
             f"{p.seconds:.2f} s",
         ]
@@ -305,12 +315,14 @@ def _curve(report: Report) -> str:
 
 
 def _certificate(number: int, certificate: Certificate) -> str:
+    if certificate.void:  # a picture of what is no longer proved would say that it is
+        return f'<div class="certificate void"><p class="sentence">{_e(certificate.sentence)}</p></div>'
     picture = plots.inline_svg(
         plots.certificate(certificate),
         f"certificate{number}",
-        f"{certificate.audits} blind checks, {certificate.wrong} wrong; proved: at most {certificate.max_error:.1%}.",
+        f"{certificate.audits} blind checks, {certificate.wrong} wrong; "
+        f"proved: at most {share(certificate.max_error, 1)}.",
     )
-    css = "void" if certificate.void else "valid"
     what = (
         "Each square is an item that a person checked without seeing the model's answer, in a random order fixed "
         f"before the first check. The region held {certificate.region:,} items when it was frozen; this was attempt "
@@ -320,7 +332,7 @@ def _certificate(number: int, certificate: Certificate) -> str:
     if certificate.target == "dataset":
         what += " The bound counts the checked items, which people corrected, as part of the whole."
     return (
-        f'<div class="certificate {css}"><p class="sentence">{_e(certificate.sentence)}</p>'
+        f'<div class="certificate valid"><p class="sentence">{_e(certificate.sentence)}</p>'
         f'<figure>{picture}</figure><p class="note">{_e(what)}</p></div>'
     )
 
@@ -406,9 +418,16 @@ def to_html(report: Report) -> str:
 
 
 def write_html(report: Report, path: Path | str) -> Path:
-    """Write `to_html(report)` to `path`; returns the path."""
+    """Write `to_html(report)` to `path`; returns the path.
+
+    Raises:
+        BadInput: The file cannot be written.
+    """
     path = Path(path)
-    path.write_text(to_html(report), encoding="utf-8")
+    try:
+        path.write_text(to_html(report), encoding="utf-8")
+    except OSError as error:
+        raise BadInput(f"Cannot write {str(path)!r}: {error.strerror}. Choose another file.") from error
     return path
 
 
@@ -446,7 +465,7 @@ color:var(--muted)}
 .legend b{color:var(--ink);font-weight:600}
 .legend i{display:inline-block;width:.7rem;height:.7rem;border-radius:2px;margin-right:.4rem}
 .certificate{border-left:4px solid var(--model);padding-left:1rem;margin:0 0 1rem}
-.certificate.void{border-color:var(--wrong)}.certificate.void figure{opacity:.35}
+.certificate.void{border-color:var(--wrong)}
 .sentence{font-size:1.08rem;font-weight:600}
 summary{cursor:pointer;color:var(--muted);font-size:.9rem}
 @media print{body{background:#fff}section{break-inside:avoid}}

@@ -18,7 +18,7 @@ from askwise.state import State
 
 def counts(state: State) -> dict[str, int]:
     """How many items, answers of each kind, check items, open items and so on."""
-    kinds = Counter(a.kind for a in state.answers.values())
+    kinds = Counter(a.kind for row, a in state.answers.items() if a.label is not None or row not in state.auto)
     labeled = int(state.labeled_mask.sum())
     midnight = datetime.now().astimezone().replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
     auto = sum(not state.labeled_mask[row] for row in state.auto)

@@ -713,7 +713,9 @@ class Session:
         s = self._state
         left = int(s.rest().sum())
         if left == 0:
-            return Verdict(True, "Every item is decided.", 0, (0, 0))
+            unsure = results.counts(s)["unsure"]
+            without = f" {unsure:,} marked unsure without a label." if unsure else ""
+            return Verdict(True, f"Every item has an answer or a label by the model.{without}", 0, (0, 0))
         attempt = s.open_attempt
         if attempt is not None:
             needed = evidence.judge(s, attempt).left
@@ -887,9 +889,15 @@ class Session:
         """Write `rows()` as .csv, .tsv, .jsonl or .parquet, by suffix; returns how many.
 
         Raises:
-            BadInput: Unknown suffix, or the folder cannot be written.
+            BadInput: Unknown suffix, the folder cannot be written, or the path is the data that was labeled.
             MissingExtra: Parquet without pyarrow.
         """
+        source = self.pool.address.get("path")
+        if source is not None and Path(path).resolve() == Path(source).resolve():
+            raise BadInput(
+                f"{str(path)!r} is the data that was labeled; rows of it that could not be loaded would be lost. "
+                "Export to another file."
+            )
         written = write_table(self.rows(), path)
         with self._lock:
             self._commit(lambda: [Event("exported", {"file": Path(path).name, "rows": written})])

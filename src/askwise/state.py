@@ -13,7 +13,7 @@ import numpy as np
 
 from askwise.audit import UNKNOWN, UNSURE
 from askwise.core import Answer, Array, BadStore, CurvePoint, Event, Label, Rows
-from askwise.pool import Pool, Problem
+from askwise.pool import Pool, Problem, text_digest
 
 ITEMS_PER_EVENT = 5_000
 
@@ -82,6 +82,7 @@ def pool_from_log(opened: Mapping[str, Any], events: Sequence[Event]) -> Pool | 
         address=address,
         record=_ByRow(record) if address.get("text") else None,
         notes=list(opened["notes"]),
+        digest=text_digest(contents),
     )
     if pool.fingerprint != opened["fingerprint"]:
         raise BadStore("This session file is damaged: its items do not match the fingerprint written at the start.")
@@ -211,7 +212,7 @@ class State:
     """Round → predictions, for rounds that a draw or an attempt refers to."""
     points: list[CurvePoint] = field(default_factory=list)
     costs: list[tuple[int, float, int]] = field(default_factory=list)
-    """(human labels, projected labels to go, open items) at each ranking."""
+    """(human labels, projected labels to go, open items) at each ranking; labels never decrease."""
     attempts: list[Attempt] = field(default_factory=list)
     auto: dict[int, tuple[int, int, float]] = field(default_factory=dict)
     """Row → (class number, round, confidence) of labels given by the model."""
@@ -413,6 +414,9 @@ def _on_retracted(s: State, e: Event) -> None:
     if current is not None and current.seq == of:
         s._set_answer(row, s.before.get(of))
         s.skips.pop(row, None)
+    for seq, earlier in s.before.items():
+        if earlier is not None and earlier.seq == of:  # taking a later answer back must not bring this one back
+            s.before[seq] = s.before.get(of)
     s.last_answer = e.seq
 
 
@@ -430,6 +434,8 @@ def _on_ranked(s: State, e: Event) -> None:
     if "point" in d:
         s.points.append(CurvePoint(**d["point"]))
     if d.get("cost") is not None:
+        while s.costs and s.costs[-1][0] > int(d["cost"][0]):
+            s.costs.pop()  # projected from answers that were taken back since
         s.costs.append((int(d["cost"][0]), float(d["cost"][1]), int(d["cost"][2])))
 
 

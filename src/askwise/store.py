@@ -168,6 +168,16 @@ class SQLiteStore:
         )
 
 
+def is_session_file(path: Path) -> bool:
+    """Whether a session lies there, whatever the file's name."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(100)
+    except OSError:  # whoever uses the path says what is wrong with it
+        return False
+    return head[:16] == b"SQLite format 3\x00" and int.from_bytes(head[68:72], "big") == _APPLICATION_ID
+
+
 def open_store(store: Store | str | Path | None) -> Store:
     """None → memory; a path → a SQLite file; a store → itself."""
     if store is None:

@@ -97,7 +97,7 @@ def label(session: Session, *, guidelines: str = "", keys: Keys | None = None, c
         console: Where to draw; default standard output.
 
     Returns:
-        How many answers were recorded (an undone one counts as not given).
+        How many answers were recorded (an undone one counts as not given; one of an earlier day does not count).
     """
     from rich.console import Console
 
@@ -119,7 +119,7 @@ def label(session: Session, *, guidelines: str = "", keys: Keys | None = None, c
     finally:
         session.release()  # the question on the screen goes back, so that it comes first next time
         session.stop()
-    return desk.given
+    return max(0, desk.given)
 
 
 class _Desk:

@@ -97,7 +97,7 @@ export async function outcome({ pulse }) {
     title: certified ? (autolabel.void ? "The certificate no longer holds" : "The model took over") : "Not proved",
     body: [
       el("div", { class: certified && !autolabel.void ? "result good" : "result" }, el("p", { class: "lead" }, (certified && autolabel.certificate) || autolabel.reason)),
-      certified ? small(counts.open ? `${plural(counts.open, "item is", "items are")} left for people; go on labeling them, or export now.` : "Every item has a label now.") : small("Nothing was labeled by the model. Go on labeling: what you give now teaches it, and you can try again."),
+      certified ? small(counts.open ? `${plural(counts.open, "item is", "items are")} left for people${counts.unsure ? ` (${count(counts.unsure)} marked unsure)` : ""}; go on labeling, or export now.` : "Every item has a label now.") : small("Nothing was labeled by the model. Go on labeling: what you give now teaches it, and you can try again."),
       el("h3", {}, "Take the labels"),
       downloads(),
     ],

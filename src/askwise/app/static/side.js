@@ -69,11 +69,14 @@ function progress({ counts, verdict: { left, range }, autolabel }, ahead) {
 
 function estimate({ estimate: { accuracy, low, high, sentence } }) {
   const known = accuracy !== null;
+  // Outwards, so that what is shown is proved too.
+  const least = percent(Math.floor(100 * low + 1e-6) / 100);
+  const most = percent(Math.ceil(100 * high - 1e-6) / 100);
   $("accuracy").replaceChildren(
-    ...(known ? [el("b", {}, percent(accuracy)), el("span", {}, ` right on the rest, between ${percent(low)} and ${percent(high)}`)] : [el("span", {}, "Not known yet")]),
+    ...(known ? [el("b", {}, percent(accuracy)), el("span", {}, ` right on the rest, between ${least} and ${most}`)] : [el("span", {}, "Not known yet")]),
   );
   const box = $("interval");
-  box.setAttribute("aria-label", known ? `Estimate ${percent(accuracy)}, proved between ${percent(low)} and ${percent(high)}` : "No estimate yet");
+  box.setAttribute("aria-label", known ? `Estimate ${percent(accuracy)}, proved between ${least} and ${most}` : "No estimate yet");
   box.style.setProperty("--low", low);
   box.style.setProperty("--high", high);
   box.style.setProperty("--at", accuracy ?? 0);
@@ -84,7 +87,7 @@ function estimate({ estimate: { accuracy, low, high, sentence } }) {
 
 function verdict({ verdict: { ready, reason }, autolabel, counts }, finish) {
   const checking = autolabel?.status === "checking";
-  $("verdict-head").textContent = checking ? "Blind checks are running" : counts.auto ? "The model took over" : ready ? "Ready to finish" : "What next?";
+  $("verdict-head").textContent = checking ? "Blind checks are running" : counts.auto ? (autolabel?.void ? "The certificate no longer holds" : "The model took over") : ready ? "Ready to finish" : "What next?";
   $("verdict").textContent = checking ? autolabel.reason : counts.auto && autolabel?.certificate ? autolabel.certificate : reason;
   $("verdict").closest(".panel").classList.toggle("ready", ready && !checking);
   $("b-finish").classList.toggle("calls", ready && !checking);
