@@ -517,6 +517,14 @@ def test_the_price_is_known_before_the_checks_start(learned: tuple[Session, Tab]
     assert checks[0.01] > checks[0.02] > checks[0.05] > checks[0.1] > 10
 
 
+def test_a_second_attempt_costs_more_and_says_so(learned: tuple[Session, Tab]) -> None:
+    _, tab = learned
+    first = tab.page.get("/api/checks").json()["0.1"]
+    assert tab.post("/api/autolabel", max_error=0.1)["result"]["status"] == "checking"
+    tab.post("/api/autolabel/cancel")
+    assert tab.page.get("/api/checks").json()["0.1"] > first
+
+
 def test_blind_checks_from_start_to_certificate_and_back(learned: tuple[Session, Tab]) -> None:
     _, tab = learned
     assert tab.deck, "questions are at hand when the checks begin"

@@ -258,6 +258,9 @@ def test_bad_input_is_named_and_leaves_the_log_alone(session: Session) -> None:
         session.tell(Query("x", 10**9, "", ""), "ham")
     with pytest.raises(BadInput, match="n ≥ 1"):
         session.ask(0)
+    for odd in (-1, float("nan"), float("inf")):
+        with pytest.raises(BadInput, match="0 or more"):
+            session.tell(query, "ham", seconds=odd)
     assert session._state.seq == before
 
 
@@ -303,6 +306,11 @@ def test_labels_that_came_with_the_data_teach_at_once(tmp_path: Path) -> None:
     assert rows[0]["label"] == labels[0]
     assert rows[0]["source"] == "given"
     assert rows[100]["author"] == "a100"
+
+
+def test_an_encoder_for_an_array_is_refused() -> None:
+    with pytest.raises(BadInput, match="goes with texts"):
+        Session(np.eye(3, dtype=np.float32), encoder="tfidf")
 
 
 def test_given_label_outside_the_list_is_refused() -> None:
@@ -699,6 +707,33 @@ def test_what_is_unsure_is_not_called_decided() -> None:
         "Every item has an answer or a label by the model. 1 marked unsure without a label."
     )
     assert "decided" not in session.estimate().sentence
+
+
+def test_a_missing_label_makes_no_class_and_spaces_make_no_second_one() -> None:
+    session = Session(["a b", "c d", "e f", "g h"], encoder="tfidf")
+    queries = session.ask(4)
+    for nothing in (None, float("nan"), "", "  "):
+        with pytest.raises(BadInput, match="empty or no name"):
+            session.tell(queries[0], nothing)  # type: ignore[arg-type]
+    session.tell(queries[0], "ham")
+    session.tell(queries[1], " ham ")
+    session.tell(queries[2], 1.0)  # type: ignore[arg-type]
+    session.tell(queries[3], 1)  # type: ignore[arg-type]
+    assert session.classes == ("ham", "1")
+
+
+def test_reopening_with_another_encoder_or_learner_is_refused(tmp_path: Path) -> None:
+    from sklearn.naive_bayes import GaussianNB
+
+    path = tmp_path / "s.askwise"
+    Session(["a b", "c d", "e f"], encoder="tfidf", store=path).close()
+    before = path.read_bytes()
+    with pytest.raises(BadInput, match="started with the encoder tfidf"):
+        Session.open(path, encoder=lambda texts: np.zeros((len(texts), 2)))
+    with pytest.raises(BadInput, match="started with the learner Softmax"):
+        Session.open(path, learner=GaussianNB())
+    assert path.read_bytes() == before
+    Session.open(path, encoder="tfidf").close()
 
 
 def test_two_sessions_on_one_file_see_each_other(tmp_path: Path) -> None:

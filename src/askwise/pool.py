@@ -253,7 +253,7 @@ def _values(table: Table, option: str, given: str | Sequence[Any] | None, rows: 
     return values
 
 
-def _name(value: object) -> str | None:
+def label_name(value: object) -> str | None:
     """An id or a label as text, "" where it is missing, None where it is neither text nor a number."""
     if _missing(value):
         return ""
@@ -290,7 +290,7 @@ class _Builder:
 
     def add(self, row: int, digest: bytes) -> bool:
         """Take over a source row whose content has this SHA-256; True where it is a new item."""
-        name = digest.hex()[:16] if self.raw_ids is None else _name(self.raw_ids[row])
+        name = digest.hex()[:16] if self.raw_ids is None else label_name(self.raw_ids[row])
         if not name:
             self.refuse(row, "has an empty id" if name == "" else f"has an id that is {_shown(self._raw_id(row))}")
             return False
@@ -316,7 +316,7 @@ class _Builder:
         return None if self.raw_ids is None else self.raw_ids[row]
 
     def _label(self, row: int, item: int, value: object) -> None:
-        label = _name(value)
+        label = label_name(value)
         if label is None:
             self.refuse(row, f"has a label that is {_shown(value)}; the item is left open")
         if not label or item in self.conflicting:

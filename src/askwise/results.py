@@ -34,6 +34,7 @@ def counts(state: State) -> dict[str, int]:
         "round": state.ranking.round if state.ranking else 0,
         "model_labels": state.points[-1].labels if state.points else 0,
         "audits": len(state.draws),
+        "attempts": len(state.attempts),
         "rest": int(state.rest().sum()),
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -35,7 +36,7 @@ from askwise.core import (
 )
 from askwise.evidence import Target
 from askwise.export import write_table
-from askwise.pool import Pool, load_pool
+from askwise.pool import Pool, label_name, load_pool
 from askwise.questions import CHECKS_AHEAD, next_checks, next_questions
 from askwise.reasons import reason_for
 from askwise.state import State, pack, pool_events, pool_from_log
@@ -104,6 +105,8 @@ class Session:
                 "Add it to the list, or mend the label column."
             )
         names = declared if declared is not None else sorted(set(given.values()))
+        if encoder is not None and loaded.kind == "array":
+            raise BadInput("encoder= goes with texts; an array pool brings its own features. Leave it out.")
         chosen = strategies.get(strategy)
         if chosen.task != "classification":
             raise BadInput(
@@ -163,7 +166,10 @@ class Session:
         store = path if not isinstance(path, str | Path) else SQLiteStore(path, must_exist=True)
         events = store.read()
         if not events or events[0].kind != "opened":
-            raise BadStore(f"{str(path)!r} holds no session: its log does not begin with `opened`.")
+            raise BadStore(
+                f"{str(path)!r} holds no session: its log does not begin with `opened`. "
+                "If this is a copy, copy it again when nothing has the session open."
+            )
         opened = events[0].data
         if int(opened["format"]) > FORMAT:
             raise BadStore(
@@ -200,6 +206,13 @@ class Session:
                 f"This session learned with what its file cannot hold. To go on learning, open it from Python with "
                 f"{', '.join(missing)}."
             )
+        for what, given, name in (("encoder", encoder, self._encoder_name), ("learner", learner, self._learner_name)):
+            same = _without_address(name) == _without_address(str(opened[what]))
+            if given is not None and not same:  # every figure of the report would be put down to another
+                raise BadInput(
+                    f"This session was started with the {what} {opened[what]}, and {name} is given. Leave {what} out, "
+                    "give the same, or start a new session."
+                )
         self._store = store
         self._read()
         self._judge()
@@ -416,9 +429,9 @@ class Session:
             BadInput: The item or the label is not known.
         """
         row = self._row(query)
-        name = str(label)
-        if not name.strip():
-            raise BadInput("The label is empty. Give a class, or use skip or unsure.")
+        name = label_name(label) or ""  # as labels that come with the data are read
+        if not name:
+            raise BadInput(f"The label {label!r} is empty or no name of a class. Give a class, or use skip or unsure.")
         with self._lock:
 
             def decide() -> list[Event]:
@@ -512,6 +525,8 @@ class Session:
             self._commit(lambda: [Event("class_added", {"name": name})])
 
     def _answered(self, row: int, annotator: str, seconds: float | None) -> dict[str, Any]:
+        if seconds is not None and not 0 <= seconds < float("inf"):
+            raise BadInput(f"seconds is the time an answer took, 0 or more; got {seconds!r}. Leave it out if unknown.")
         ask = self._state.asks.get(row)
         return {"row": row, "annotator": annotator, "seconds": seconds, "asked": ask.seq if ask else None}
 
@@ -945,6 +960,11 @@ class Session:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _without_address(name: str) -> str:
+    """A name without the place in memory that Python's own repr puts there."""
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", name)
 
 
 def _declared(classes: Sequence[Label] | None) -> list[Label] | None:

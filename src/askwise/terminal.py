@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
 
-from askwise.core import BadInput, Query
+from askwise.core import BadInput, Query, share
 from askwise.report import printable
 
 if TYPE_CHECKING:
@@ -252,7 +252,11 @@ class _Desk:
         if self._is_checking():
             self.message = "The blind checks are under way: answer them, the outcome follows by itself."
             return False
-        self.message = "Freeze the model's answers now? One attempt is spent; blind checks follow. y / n"
+        limit = share(self.session.settings["max_error"], 1)
+        self.message = (
+            f"Prove that at most {limit} of the model's labels are wrong? Its answers are frozen, one attempt is "
+            "spent, blind checks follow. y / n"
+        )
         self._draw(query)
         if keys() != "y":
             self.message = "Nothing was frozen."

@@ -181,8 +181,12 @@ def create_app(session: Session, *, token: str, guidelines: str = "") -> FastAPI
     @app.get("/api/checks")
     def checks() -> dict[str, int]:
         """For each offered share of errors the fewest blind checks that could prove it."""
-        region = session.verdict().region or session.counts()["rest"]
-        alpha = (1 - session.settings["confidence"]) * audit.SPEND[0]
+        counts = session.counts()
+        used = counts["attempts"]
+        region = session.verdict().region or counts["rest"]
+        if used >= len(audit.SPEND):
+            return {}  # no attempt is left
+        alpha = (1 - session.settings["confidence"]) * audit.SPEND[used]
         shares = {*TARGETS, session.settings["max_error"]}
         return {str(share): audit.audit_plan(region, share, alpha).first for share in shares} if region else {}
 

@@ -298,7 +298,8 @@ function showBanner(q) {
   } else if (autolabel?.status === "checking") {
     const total = autolabel.left === null ? "" : ` / ~${autolabel.done + autolabel.left}`;
     const number = autolabel.done + (q ? 1 : 0);
-    side.banner(`Blind check ${number}${total} · guesses are hidden · unsure counts as wrong`, { kind: "check", button: "Give up…", act: finishing });
+    const text = q && !q.audit ? "Blind checks are running · this item is not one of them" : `Blind check ${number}${total} · guesses are hidden · unsure counts as wrong`;
+    side.banner(text, { kind: "check", button: "Give up…", act: finishing });
   } else if (state.pulse?.trouble) {
     side.banner(`The model no longer learns (${state.pulse.trouble}). Answers are still saved; restart askwise to go on learning.`, { kind: "bad" });
   } else side.banner(null);
