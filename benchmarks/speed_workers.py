@@ -96,6 +96,28 @@ class Askwise(Library):
 
         self.model = SoftmaxRegression().fit(self.X_l, self.y_l)
 
+    def scale(self, strategy: str, k: int) -> dict[str, list[float]]:
+        """Seconds to read the matrix once, and to select; a second and third time where it is quick."""
+        self.X = np.load(Path(self.folder) / "X.npy")  # in memory, and not as pages of a map beside it
+        column, out = np.ones(self.X.shape[1], np.float32), np.empty(8192, np.float32)
+        small = type(self)()
+        small.load(self.folder, LABELED + 300, LABELED)
+        small.ask(strategy, 5)
+        read: list[float] = []
+        cpu: list[float] = []
+        wall: list[float] = []
+        while len(read) < 3:
+            start = time.process_time()
+            for first in range(0, len(self.X) - 8191, 8192):  # a product with a vector is bound by memory alone
+                np.matmul(self.X[first : first + 8192], column, out=out)
+            read.append(time.process_time() - start)
+        while len(cpu) < 3 and sum(cpu) < 2:
+            c, w = time.process_time(), time.perf_counter()
+            self.ask(strategy, k)
+            cpu.append(time.process_time() - c)
+            wall.append(time.perf_counter() - w)
+        return {"read": read, "cpu": cpu, "wall": wall}
+
     def same_model(self) -> None:
         """The peers' model, for comparing picks."""
         from sklearn.linear_model import LogisticRegression
@@ -205,12 +227,13 @@ class Askwise(Library):
         from askwise.learners import SoftmaxRegression
 
         learner, labeled = SoftmaxRegression(), start
+        free = np.setdiff1d(np.arange(len(y)), start)
         for _ in range(queries):
             learner.fit(X[labeled], y[labeled])
             yield learner.predict(T)
-            free = np.setdiff1d(np.arange(len(y)), labeled)
             given = {"labeled_rows": labeled, "labeled_y": y[labeled]}
-            labeled = np.append(labeled, select(X, free, learner, strategy, k=1, seed=seed, given=given).rows)
+            row = select(X, free, learner, strategy, k=1, seed=seed, given=given).rows
+            labeled, free = np.append(labeled, row), free[free != row]
 
 
 class ScikitActiveML(Library):

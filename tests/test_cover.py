@@ -300,8 +300,22 @@ def slow_discriminator(L, U, ridge=1e-3):
 @given(SEEDS)
 def test_discriminator_is_the_balanced_logistic_regression(seed):
     L, U = points(seed, 8) * 2, points(seed + 1, 40) * 2 + 1
-    found, slow = contrast.discriminator(L, U), slow_discriminator(L, U)
+    rows, side = np.concatenate([L, U]), np.repeat([-1, 1], [len(L), len(U)])
+    found, slow = contrast.Discriminator(rows, side).fit(side), slow_discriminator(L, U)
     assert U @ found[:-1] == pytest.approx(U @ slow[:-1], abs=0.02 * np.ptp(U @ slow[:-1]))
+
+
+@settings(max_examples=10, deadline=None)
+@given(SEEDS)
+def test_discriminator_learns_on_to_where_it_would_learn_anew(seed):
+    L, U = points(seed, 8) * 2, points(seed + 1, 40) * 2 + 1
+    rows, side = np.concatenate([L, np.zeros((1, 3), np.float32), U]), np.repeat([-1, 0, 1], [8, 1, 40])
+    learner = contrast.Discriminator(rows, side)
+    learner.fit(side)
+    learner.put(slice(8, 9), U[[4]])
+    side[[8, 9 + 4]] = -1, 0
+    slow = slow_discriminator(np.concatenate([L, U[[4]]]), np.delete(U, 4, axis=0))
+    assert U @ learner.fit(side)[:-1] == pytest.approx(U @ slow[:-1], abs=0.02 * np.ptp(U @ slow[:-1]))
 
 
 def test_discriminative_learns_between_parts():

@@ -95,6 +95,14 @@ def test_contrastive_is_the_mean_divergence_from_the_neighbors(seed, m, neighbor
     assert found == pytest.approx(slow_contrast(X, P, L, Q, neighbors), abs=2e-5)
 
 
+@pytest.mark.parametrize(("m", "neighbors"), [(4, 1), (29, 2), (100, 10), (400, 10)])
+def test_contrastive_looks_at_fewer_neighbors_while_there_are_few_labels(m, neighbors):
+    X, P = problem(3)
+    L, Q = problem(4, m)
+    found = scores.contrastive(P, X, L, Q)
+    assert found == pytest.approx(slow_contrast(X, P, L, Q, neighbors), abs=2e-5)
+
+
 def test_contrastive_survives_certainty_and_no_labels():
     P = np.array([[1.0, 0.0], [0.0, 1.0]])
     X = np.zeros((2, 2), np.float32)

@@ -18,7 +18,7 @@ from sklearn.tree import DecisionTreeClassifier
 from askwise import learners, testing
 from askwise.core import BadInput
 from askwise.learners import Adapted, SoftmaxRegression, adapt, describe
-from askwise.learners.softmax import _temperature
+from askwise.learners.softmax import _folds, _temperature
 
 
 def groups(seed, m, d, classes, spread=1.0):
@@ -169,6 +169,36 @@ def test_the_temperature_is_kept_until_the_labels_have_grown_by_a_tenth():
     first = learner.temperature_
     assert learner.fit(X[:215], y[:215]).temperature_ == first
     assert learner.fit(X[:230], y[:230]).temperature_ != first
+
+
+@pytest.mark.parametrize("is_sparse", [False, True])
+@pytest.mark.parametrize("class_weight", ["sqrt", None])
+def test_the_temperature_is_that_of_folds_fitted_one_by_one(class_weight, is_sparse):
+    X, y = groups(4, 90, 12, 4, spread=0.4)
+    y[:2] = 4, 5  # lone rows are never held out
+    F = sparse.csr_matrix(X) if is_sparse else X
+    found = SoftmaxRegression(30, class_weight=class_weight).fit(F, y).temperature_
+    fold, Z, truth = _folds(y, 5), [], []
+    for f in range(5):
+        fitted = SoftmaxRegression(30, class_weight=class_weight, calibrate=False, tol=1e-6).fit(
+            X[fold != f], y[fold != f]
+        )
+        assert fitted.classes_.tolist() == list(range(6))
+        Z.append(X[fold == f] @ fitted.coef_ + fitted.intercept_)
+        truth.append(y[fold == f])
+    assert found == pytest.approx(_temperature(np.concatenate(Z), np.concatenate(truth)), rel=0.01)
+    assert abs(found - 1) > 0.05
+
+
+def test_a_chain_of_refits_stays_at_the_optimum():
+    """The tolerance of a step is not added up over the steps."""
+    X, y = groups(7, 260, 40, 6, spread=0.4)
+    learner = SoftmaxRegression(calibrate=False)
+    for m in range(30, 261):
+        learner.fit(X[:m], y[:m])
+        if m % 23 == 0:
+            exact = SoftmaxRegression(calibrate=False, tol=1e-7).fit(X[:m], y[:m])
+            assert learner.predict_proba(X) == pytest.approx(exact.predict_proba(X), abs=1e-3)
 
 
 @pytest.mark.parametrize("is_sparse", [False, True])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable
 from typing import Any, TypeAlias
@@ -211,6 +212,7 @@ def axis(name: str) -> int:
     return 1 if split(name)[1] == "committee" else 0
 
 
+@functools.cache
 def needs(function: Callable[..., Any]) -> tuple[str, ...]:
     """What a score or batch rule asks for: its parameter names, those with a default excepted."""
     parameters = inspect.signature(function).parameters.values()

@@ -37,7 +37,9 @@ def similarity_to_pool(embedding: Array, pool_mean: Array) -> Array:
     return value
 
 
-def contrastive(proba: Array, embedding: Array, labeled: Array, labeled_proba: Array, *, neighbors: int = 10) -> Array:
+def contrastive(
+    proba: Array, embedding: Array, labeled: Array, labeled_proba: Array, *, neighbors: int | None = None
+) -> Array:
     """Mean KL(p(n) ; p(x)) over the nearest labeled rows n: where alike rows are told apart (Margatina et al., 2021).
 
     With the neighbors' means of p and of Σ_c p_c log p_c it is mean(Σ p log p) - Σ_c mean(p)_c log p_c(x): no matrix of
@@ -48,12 +50,14 @@ def contrastive(proba: Array, embedding: Array, labeled: Array, labeled_proba: A
         embedding: (n, d).
         labeled: (m, d) embeddings of the labeled rows.
         labeled_proba: (m, classes) what the model says of them.
-        neighbors: Nearest labeled rows that count, all if there are fewer.
+        neighbors: Nearest labeled rows that count, all if there are fewer. None = the paper's 10, but at most a tenth
+            of the labeled rows: ten neighbors among a few dozen labels belong to all classes, and what differs from
+            their mean is what the model is sure of (on digits with 10 to 110 labels: 71 % accuracy; with one, 86 %).
     """
     m = len(labeled)
     if not m:
         return np.zeros(len(proba))
-    near = min(neighbors, m)
+    near = min(neighbors or min(10, max(1, m // 10)), m)
     L = np.asarray(labeled, np.float32)
     P = np.maximum(np.asarray(labeled_proba, np.float64), TINY)
     P /= P.sum(1, keepdims=True)
@@ -61,8 +65,9 @@ def contrastive(proba: Array, embedding: Array, labeled: Array, labeled_proba: A
     half = 0.5 * np.einsum("ij,ij->i", L, L)
     closeness = np.asarray(embedding, np.float32) @ L.T - half
     if near < m:
-        chosen = np.argpartition(-closeness, near - 1, axis=1)[:, :near]
-        mean = told[chosen].mean(1)
+        # labeled rows as near as the last of the nearest count too: which of them came first must not matter
+        chosen = closeness >= np.partition(closeness, m - near, axis=1)[:, m - near, None]
+        mean = (chosen @ told) / chosen.sum(1, keepdims=True)
     else:
         mean = np.broadcast_to(told.mean(0), (len(proba), told.shape[1]))
     doubt = np.maximum(np.asarray(proba, np.float64), TINY)
