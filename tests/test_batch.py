@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from askwise import batch
-from askwise.batch import cover, distances
+from askwise.batch import cluster, cover, distances
 
 SMALL = st.integers(0, 10_000)
 
@@ -92,13 +92,49 @@ def test_typical_gives_every_row_of_a_pool_of_twins():
 
 
 @given(SMALL, st.integers(1, 40))
-def test_diverse_starts_with_the_best_row(seed, k):
+def test_diverse_gives_k_rows_by_score(seed, k):
     rng = np.random.default_rng(seed)
     E, score, noise = points(seed, 40), rng.random(40), rng.random(40)
     picked = batch.diverse(score, E, noise, k, rng)
     assert len(set(picked.tolist())) == k
-    assert picked[0] == score.argmax()
-    assert (np.diff(score[picked]) <= 0).all() or k >= 40
+    assert (np.diff(score[picked]) <= 0).all()
+    if k in (1, 40):
+        assert picked.tolist() == batch.top_k(score, noise, k).tolist()
+
+
+@given(SMALL, st.integers(2, 8))
+def test_diverse_leaves_out_rows_far_from_all_others_but_no_group(seed, k):
+    rng = np.random.default_rng(seed)
+    # 80 rows together, a group of six elsewhere, eight outliers in directions of their own
+    E = rng.normal(size=(94, 20)).astype(np.float32)
+    E[80:86] = 30 + 0.5 * E[80:86]
+    E[86:] = 100 * np.eye(8, 20)
+    score, noise = rng.random(94), rng.random(94)
+    score[86:] += 2
+    score[80] += 0.9
+    picked = batch.diverse(score, E, noise, k, rng)
+    assert picked.max() < 86
+    # the best of what is left comes first
+    assert picked[0] == score[:86].argmax()
+    assert batch.diverse(score, E, noise, 1, rng)[0] >= 86
+
+
+def test_diverse_fills_up_where_copies_are_most_of_the_rows():
+    rng = np.random.default_rng(0)
+    E = rng.normal(size=(100, 5)).astype(np.float32)
+    E[:60] = E[0] + 1e-4 * rng.normal(size=(60, 5))
+    picked = batch.diverse(np.ones(100), E, rng.random(100), 7, rng)
+    assert len(set(picked.tolist())) == 7
+    assert np.count_nonzero(picked < 60) <= 3
+
+
+def test_diverse_compares_large_shortlists_with_a_sample():
+    rng = np.random.default_rng(0)
+    E = rng.normal(size=(3000, 20)).astype(np.float32)
+    E[::100] *= 30
+    picked = batch.diverse(rng.random(3000) + (np.arange(3000) % 100 == 0), E, rng.random(3000), 300, rng)
+    assert len(set(picked.tolist())) == 300
+    assert (picked % 100 != 0).all()
 
 
 def test_diverse_takes_one_row_of_each_group():
@@ -110,6 +146,36 @@ def test_diverse_takes_one_row_of_each_group():
     ]
     assert np.mean(hits) > 2
     assert len({group[i] for i in batch.top_k(score, np.zeros(90), 3)}) == 1
+
+
+def test_k_means_starts_no_center_at_an_outlier():
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        E = rng.normal(size=(400, 10)).astype(np.float32)
+        E[::20] = 50 * rng.normal(size=(20, 10))
+        centers = batch.k_means(E, 5, rng)
+        apart = np.linalg.norm(centers[:, None] - E[::20][None], axis=2)
+        # only the first row is drawn blindly
+        assert np.count_nonzero(apart.min(1) < 1) <= 1
+
+
+def test_k_means_of_single_rows_has_them_all():
+    E = 100 * np.eye(8, dtype=np.float32)
+    for k in (2, 7, 8, 10):
+        centers = batch.k_means(E, k, np.random.default_rng(k))
+        assert len(np.unique(centers, axis=0)) == min(k, 8)
+
+
+def test_k_means_starts_anywhere_where_all_rows_are_alone(monkeypatch):
+    asked = []
+    E = np.eye(400, dtype=np.float32)
+    monkeypatch.setattr(cluster, "PATIENCE", 3)
+    real = np.count_nonzero
+    monkeypatch.setattr(cluster.np, "count_nonzero", lambda a: asked.append(real(a)) or asked[-1])
+    rows = cluster._spread_out(E, np.ones(400, np.float32), 5, np.random.default_rng(0))
+    assert len(set(rows.tolist())) == 5
+    # eight passed over, four taken
+    assert asked == [1] * 12
 
 
 def test_k_means_finds_separate_groups_and_heeds_weights():

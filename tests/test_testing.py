@@ -7,7 +7,7 @@ import pytest
 from scipy import sparse
 
 from askwise import testing
-from askwise.core import Conflict, ContractError
+from askwise.core import BadInput, Conflict, ContractError
 from askwise.encoders.tfidf import TfidfEncoder
 from askwise.learners import SoftmaxRegression
 from askwise.store import MemoryStore, SQLiteStore
@@ -115,3 +115,72 @@ def test_broken_encoders_fail(culprit):
         culprit.name = ""
     with pytest.raises(ContractError, match="check failed"):
         testing.check_encoder(culprit)
+
+
+# ── planted trouble ─────────────────────────────────────────────────────────────────────────
+
+PLANTS = [testing.plant_outliers, testing.plant_coin_flips, testing.plant_near_duplicates]
+
+
+def groups(n=200, d=6):
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 3, n)
+    return (5 * np.eye(3, d)[y] + rng.normal(size=(n, d))).astype(np.float32), np.array(list("abc"))[y]
+
+
+@pytest.mark.parametrize("plant", PLANTS)
+def test_planting_keeps_the_pool_and_adds_the_share(plant):
+    X, y = groups()
+    pool, answers, planted = plant(X, y, 0.2, np.random.default_rng(1))
+    assert planted.mean() == pytest.approx(0.2, abs=0.005)
+    assert len(pool) == len(answers) == len(planted)
+    kept = {(*row, label) for row, label in zip(pool[~planted].tolist(), answers[~planted], strict=True)}
+    assert kept == {(*row, label) for row, label in zip(X.tolist(), y, strict=True)}
+    assert set(answers) <= {"a", "b", "c"}
+    assert pool.dtype == np.float32
+    assert not plant(X, y, 0, np.random.default_rng(1))[2].any()
+    assert planted[:100].any()
+    assert planted[-100:].any()
+
+
+def test_outliers_are_far_from_all_else_and_of_any_class():
+    X, y = groups()
+    pool, answers, planted = testing.plant_outliers(X, y, 0.2, np.random.default_rng(1))
+    apart = np.linalg.norm(pool[:, None] - pool[None], axis=2) + 1e9 * np.eye(len(pool))
+    assert np.median(apart.min(1)[planted]) > 2 * np.median(apart.min(1)[~planted])
+    assert set(answers[planted]) == {"a", "b", "c"}
+
+
+def test_coin_flips_are_halfway_between_two_classes():
+    X, y = groups()
+    pool, answers, planted = testing.plant_coin_flips(X, y, 0.2, np.random.default_rng(1))
+    middles = {
+        tuple(np.round(0.5 * (X[i] + X[j]), 4)): {y[i], y[j]} for i in range(200) for j in range(200) if y[i] != y[j]
+    }
+    for row, label in zip(np.round(pool[planted], 4), answers[planted], strict=True):
+        assert label in middles[tuple(row)]
+
+
+def test_near_duplicates_are_copies_with_the_label():
+    X, y = groups()
+    pool, answers, planted = testing.plant_near_duplicates(X, y, 0.2, np.random.default_rng(1), copies=10)
+    sources = []
+    for row, label in zip(pool[planted], answers[planted], strict=True):
+        apart = np.linalg.norm(X - row, axis=1)
+        assert 0 < apart.min() < 0.01 * np.linalg.norm(row)
+        assert y[apart.argmin()] == label
+        sources.append(int(apart.argmin()))
+    assert set(np.bincount(sources)) == {0, 10}
+
+
+@pytest.mark.parametrize("plant", PLANTS)
+def test_planting_refuses_what_cannot_be(plant):
+    X, y = groups()
+    rng = np.random.default_rng(1)
+    for bad in ((X, y, 1.0), (X, y, -0.1), (X[:0], y[:0], 0.1), (X, y[1:], 0.1)):
+        with pytest.raises(BadInput, match="share"):
+            plant(*bad, rng)
+    with pytest.raises(BadInput, match="copies"):
+        testing.plant_near_duplicates(X, y, 0.1, rng, copies=0)
+    with pytest.raises(BadInput, match="two classes"):
+        testing.plant_coin_flips(X, np.full(200, "a"), 0.1, rng)

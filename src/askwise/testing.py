@@ -4,10 +4,13 @@ Each kit raises `ContractError` with the name of the check that failed, and retu
 
     >>> from askwise import strategies, testing
     >>> testing.check_strategy(strategies.get("margin"))
+
+`plant_outliers`, `plant_coin_flips` and `plant_near_duplicates` make the trouble that a strategy is to withstand.
 """
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -159,6 +162,83 @@ def check_store(make: Callable[[], Store], reopen: Callable[[], Store] | None = 
         _expect([e.seq for e in again.read()] == list(range(1, 24)), "a reopened store must hold what was appended")
         _expect(again.append([Event("told", {})], after=23) == 24, "a reopened store must count on")
         again.close()
+
+
+# ── planted trouble ─────────────────────────────────────────────────────────────────────────
+
+
+def plant_outliers(X: Array, y: Array, share: float, rng: np.random.Generator) -> tuple[Array, Array, Array]:
+    """Mix in items far from all else, of any class.
+
+    Each feature of an outlier is normal around the mean of the pool with three times its standard deviation.
+
+    Args:
+        X: (n, d) features.
+        y: (n,) labels.
+        share: Of the result that is planted, 0 <= share < 1.
+        rng: Draws the outliers, their labels and the order.
+
+    Returns:
+        (n + m, d) float32 features, (n + m,) labels that a person would give, (n + m,) whether each row is planted.
+
+    Raises:
+        BadInput: a share out of range, no rows, or not as many labels.
+    """
+    m = _planted(X, y, share)
+    new = X.mean(0) + 3 * X.std(0) * rng.normal(size=(m, X.shape[1]))
+    return _mixed(X, y, new, rng.choice(np.unique(y), m), rng)
+
+
+def plant_coin_flips(X: Array, y: Array, share: float, rng: np.random.Generator) -> tuple[Array, Array, Array]:
+    """Mix in items halfway between two of different classes, labeled as one of them by the toss of a coin.
+
+    Arguments and results are those of `plant_outliers`.
+
+    Raises:
+        BadInput: as `plant_outliers`; or a single class.
+    """
+    m = _planted(X, y, share)
+    if len(np.unique(y)) < 2:
+        raise BadInput("Coin flips need labels of two classes or more, got one; plant something else.")
+    one = rng.integers(0, len(X), m)
+    other = np.array([rng.choice(np.flatnonzero(y != y[i])) for i in one], np.intp)
+    labels = np.where(rng.random(m) < 0.5, y[one], y[other])
+    return _mixed(X, y, 0.5 * (X[one] + X[other]), labels, rng)
+
+
+def plant_near_duplicates(
+    X: Array, y: Array, share: float, rng: np.random.Generator, *, copies: int = 20
+) -> tuple[Array, Array, Array]:
+    """Mix in groups of copies of single items, each a thousandth of the item's length away, with its label.
+
+    Arguments and results are those of `plant_outliers`; `copies` are the planted rows of one item.
+
+    Raises:
+        BadInput: as `plant_outliers`; or copies below 1.
+    """
+    m = _planted(X, y, share)
+    if copies < 1:
+        raise BadInput(f"copies must be 1 or more, got {copies}.")
+    source = np.repeat(rng.choice(len(X), -(-m // copies)), copies)[:m]
+    noise = rng.normal(size=(m, X.shape[1])) / math.sqrt(X.shape[1])
+    new = X[source] + 1e-3 * np.linalg.norm(X[source], axis=1, keepdims=True) * noise
+    return _mixed(X, y, new, y[source], rng)
+
+
+def _planted(X: Array, y: Array, share: float) -> int:
+    """How many rows make up the share."""
+    if not 0 <= share < 1 or not len(X) or len(X) != len(y):
+        raise BadInput(
+            f"Planting needs rows, a label for each and 0 <= share < 1; got {len(X)} rows, {len(y)} labels, "
+            f"share {share}."
+        )
+    return round(len(X) * share / (1 - share))
+
+
+def _mixed(X: Array, y: Array, new: Array, labels: Array, rng: np.random.Generator) -> tuple[Array, Array, Array]:
+    order = rng.permutation(len(X) + len(new))
+    planted = (np.arange(len(order)) >= len(X))[order]
+    return np.concatenate([X, new]).astype(np.float32)[order], np.concatenate([y, labels])[order], planted
 
 
 # ── the strategy kit's parts ────────────────────────────────────────────────────────────────

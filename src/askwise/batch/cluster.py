@@ -10,17 +10,34 @@ from askwise.core import Array, Rows
 
 LINKED = 5000
 """Rows at most that hierarchical clustering sees; its work grows with their square."""
+COMPANY = 5
+"""Nearest rows whose mean distance says whether a row has company: six alike are a group, fewer may be outliers."""
+FAR = 1.5
+"""Times the median of these mean distances beyond which a row is an outlier; items of digits, SMS and TREC are not."""
+PATIENCE = 64
+"""Rows, and one for each center, that the start of k-means passes over at most: where all are alone, none is odd."""
+COMPARED = 1000
+"""Rows at most that each row of a shortlist is compared with for that."""
 
 
 def diverse(score: Array, embedding: Array, noise: Array, k: int, rng: np.random.Generator) -> Rows:
     """The best row of each of k clusters of the shortlist, clustered by score-weighted k-means (after Zhdanov, 2019).
 
-    Zhdanov asks about the row nearest to each center; the best score in the cluster keeps the overall best row in
-    every batch, so that k = 1 is `top_k`. Ordered by score.
+    Zhdanov asks about the row nearest to each center. The best score in the cluster instead keeps the best row of all
+    in the batch, so that k = 1 is `top_k`. Rows far from all others of the shortlist stay out (see `_with_company`): an
+    outlier is a cluster of its own, so on digits with 5 % planted outliers these took a fifth of all labels.
+    Ordered by score.
     """
     n = len(score)
     if k == 1 or k >= n:
         return top_k(score, noise, k)
+    kept = _with_company(embedding, max(k, -(-2 * n // 3)), rng)
+    return kept[_best_of_clusters(score[kept], embedding[kept], noise[kept], k, rng)]
+
+
+def _best_of_clusters(score: Array, embedding: Array, noise: Array, k: int, rng: np.random.Generator) -> Rows:
+    """The best row of each of k score-weighted clusters, by score; k <= n."""
+    n = len(score)
     low, high = float(score.min()), float(score.max())
     weight = (score - low) / (high - low) + 1e-3 if high > low else np.ones(n)
     home = assign(embedding, k_means(embedding, k, rng, weight=weight))
@@ -84,7 +101,9 @@ def k_means(
     """(k, d) float32 centers by Lloyd's algorithm (1982) on at most 64 * k rows, started as k-means++.
 
     The first center is a random row, each further one a row drawn with probability proportional to its squared
-    distance from the centers so far (Arthur & Vassilvitskii, 2007).
+    distance from the centers so far (Arthur & Vassilvitskii, 2007). An outlier would be drawn first and keep a center
+    to itself, so a row starts a center only if `COMPANY` rows are closer to it than to the centers so far (fewer where
+    clusters are small), as TypiClust asks of its clusters (Hacohen, Dekel & Weinshall, 2022).
 
     Args:
         embedding: (n, d), n >= 1; where n < k, some centers coincide.
@@ -125,6 +144,29 @@ def _central(embedding: Array, weight: Array | None, noise: Array, k: int, rng: 
     return order[best[:k]]
 
 
+def _with_company(embedding: Array, least: int, rng: np.random.Generator) -> Rows:
+    """Ascending rows that are no outliers among these, the `least` closest to others in any case.
+
+    An outlier's mean distance to its `COMPANY` nearest rows is more than `FAR` times the median of these. `least`
+    matters where copies make up half of the rows, so that everything else looks far.
+
+    Args:
+        embedding: (n, d), n >= 2.
+        least: Rows to keep at least, at most n.
+        rng: Draws `COMPARED` rows to compare with where there are more.
+    """
+    n = len(embedding)
+    others = np.arange(n) if n <= COMPARED else np.sort(rng.choice(n, COMPARED, replace=False))
+    near = min(COMPANY, len(others) - 1)
+    apart = np.empty(n)
+    for start in range(0, n, BLOCK):
+        D = distances(embedding[start : start + BLOCK], embedding[others])
+        D[np.arange(start, start + len(D))[:, None] == others] = np.inf  # nobody is their own company
+        apart[start : start + BLOCK] = np.sqrt(np.partition(D, near - 1, axis=1)[:, :near]).mean(1)
+    limit = max(FAR * float(np.median(apart)), np.partition(apart, least - 1)[least - 1])
+    return np.flatnonzero(apart <= limit)
+
+
 def _rank_within(home: Array) -> Array:
     """(n,) how many rows of the same cluster come before each."""
     order = np.argsort(home, kind="stable")
@@ -135,14 +177,31 @@ def _rank_within(home: Array) -> Array:
 
 
 def _spread_out(E: Array, weight: Array, k: int, rng: np.random.Generator) -> Rows:
-    """(k,) rows by D² sampling; where fewer than k differ, rows repeat."""
-    rows = [int(rng.choice(len(E), p=weight / weight.sum(dtype=np.float64)))]
+    """(k,) rows by D² sampling that passes over outliers; where fewer than k differ, rows repeat."""
     squares = np.einsum("ij,ij->i", E, E)
-    nearest = np.full(len(E), np.inf, np.float32)
-    for _ in range(k - 1):
-        last = rows[-1]
-        nearest = np.minimum(nearest, np.maximum(squares - 2 * (E @ E[last]) + squares[last], 0))
-        nearest[last] = 0
-        chance = np.cumsum(nearest * weight, dtype=np.float64)
-        rows.append(min(int(np.searchsorted(chance, rng.random() * chance[-1], side="right")), len(E) - 1))
+
+    def apart(i: int) -> Array:
+        return np.asarray(np.maximum(squares - 2 * (E @ E[i]) + squares[i], 0))
+
+    rows = [int(rng.choice(len(E), p=weight / weight.sum(dtype=np.float64)))]
+    nearest = apart(rows[0])
+    nearest[rows[0]] = 0
+    allowed = weight
+    needed = min(COMPANY, len(E) // (4 * k))
+    patience = PATIENCE + k
+    while len(rows) < k:
+        chance = np.cumsum(nearest * allowed, dtype=np.float64)
+        if needed and not chance[-1] > 0:
+            allowed, needed = weight, 0
+            continue
+        i = min(int(np.searchsorted(chance, rng.random() * chance[-1], side="right")), len(E) - 1)
+        closer = apart(i)
+        if np.count_nonzero(closer < nearest) < needed:
+            allowed = np.where(np.arange(len(E)) == i, 0, allowed)
+            patience -= 1
+            needed = needed if patience else 0
+            continue
+        rows.append(i)
+        nearest = np.minimum(nearest, closer)
+        nearest[i] = 0
     return np.asarray(rows, np.intp)
