@@ -42,7 +42,7 @@ bench: $(VENV)/dev ## Measure: labels to target on spam, latency in a real brows
 speed: $(VENV)/dev ## Measure: speed beside other libraries (QUICK=1: some minutes)
 	$(BIN)/python benchmarks/speed.py $(if $(QUICK),--quick)
 
-balance: $(VENV)/dev ## Measure: what strategies spend on outliers and coin flips (about 20 minutes)
+balance: $(VENV)/dev ## Measure: what strategies spend on outliers and coin flips (minutes)
 	$(BIN)/python benchmarks/balance.py --docs --processes 2
 
 clean: ## Remove what make built
