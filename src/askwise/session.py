@@ -49,8 +49,6 @@ LEASE_SECONDS = 600.0
 """A question not answered in this time goes back to the pool."""
 QUEUE = 100
 """Rows ranked ahead, so that questions never wait for the model."""
-BLOCK = 8192
-"""Rows scored at a time."""
 
 
 class Session:
@@ -341,7 +339,7 @@ class Session:
         them, me = X[labeled], X[[row]]
         product = them @ me.T
         dots = np.asarray(product.todense() if hasattr(product, "todense") else product, float).ravel()
-        norms = _norms(them) * _norms(me)[0]
+        norms = signals.norm(None, them) * signals.norm(None, me)[0]
         similar = np.divide(dots, norms, out=np.zeros_like(dots), where=norms > 0)
         best = np.argsort(-similar, kind="stable")[:k]
         return [(int(labeled[i]), names[int(labeled[i])], float(similar[i])) for i in best]
@@ -394,7 +392,7 @@ class Session:
             content=self.pool.contents[row],
             reason=reason_for(
                 ask,
-                guesses=self._guesses(row) if s.model and not (ask.audit or ask.check) else (),
+                guesses=guesses,
                 trained_on=s.points[-1].labels if s.points else 0,
                 check=(attempt.position[row] + 1, evidence.judge(s, attempt).left) if ask.check and attempt else None,
             ),
@@ -597,8 +595,8 @@ class Session:
                 self._learner.fit(X[labeled], y)
                 proba = np.zeros((len(self.pool), n_classes), np.float32)
                 columns = np.asarray(self._learner.classes_, int)
-                for start in range(0, len(self.pool), BLOCK):
-                    proba[start : start + BLOCK][:, columns] = self._learner.predict_proba(X[start : start + BLOCK])
+                for rows in engine.blocks(len(self.pool)):
+                    proba[rows][:, columns] = self._learner.predict_proba(X[rows])
             known_y = np.full(len(known), -1)
             known_y[np.searchsorted(known, labeled)] = y
             queue, planned, strategy = self._rank(candidates, known, known_y, proba, batch)
@@ -990,12 +988,6 @@ def _encoder_source(given: Any, name: str) -> str | None:
     if given is None:
         return name
     return str(given) if isinstance(given, str | Path) else None
-
-
-def _norms(X: Matrix) -> Array:
-    squares = X.multiply(X).sum(1) if hasattr(X, "multiply") else np.square(X, dtype=np.float64).sum(1)
-    found: Array = np.sqrt(np.asarray(squares, float).ravel())
-    return found
 
 
 def _version() -> str:
