@@ -450,6 +450,17 @@ def test_oracle_certifies_and_the_rest_stays_with_people() -> None:
     assert session.certificates()[0].void == ""
 
 
+def test_the_forecast_after_a_handover_speaks_of_what_is_left() -> None:
+    session, y = ready_session()
+    result = session.autolabel(max_error=0.05, oracle=lambda qs: [str(y[q.row]) for q in qs])
+    assert result
+    assert session.verdict().reason == "No forecast until the model has been refreshed."
+    session.refresh()
+    assert f"{result.deferred} items are left" in session.verdict().reason
+    session.undo_autolabel()
+    assert session.verdict().labels_left is not None
+
+
 def test_checks_come_blind_in_the_frozen_order_and_decide() -> None:
     session, y = ready_session()
     assert session.autolabel(max_error=0.05).status == "checking"

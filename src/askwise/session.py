@@ -235,6 +235,7 @@ class Session:
         self._proba: Array | None = None
         self._sure: Array | None = None
         self._region: audit.Region | None = None
+        self._region_auto = 0  # items handed over when the region was planned
         self._proba_round = -1
         self._lock = threading.RLock()  # guards state; held for moments
         self._refreshing = threading.Lock()  # one refresh at a time; held while training
@@ -641,6 +642,7 @@ class Session:
         """Write the new ranking to the log, with the numbers of the round."""
         if proba is not None:
             self._proba, self._sure, self._region = proba, proba.max(1), region
+            self._region_auto = len(self._state.auto)
 
         def decide() -> list[Event]:
             s = self._state
@@ -738,7 +740,9 @@ class Session:
             )  # fmt: skip
         if s.predictions is None:
             return Verdict(False, "No model yet: it takes answers of at least two classes.")
-        region = self._region if self._confidences() is not None else None
+        # A plan from before items were handed over still counts them.
+        fresh = self._confidences() is not None and len(s.auto) <= self._region_auto
+        region = self._region if fresh else None
         if region is None and len(s.attempts) >= len(audit.SPEND):
             return Verdict(False, "All certification attempts are spent; the rest is for people.", left, (left, left))
         if region is None or not s.costs:
