@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from scipy.stats import binom, hypergeom
 
 from askwise import audit
+from askwise.audit import bounds, region
 from askwise.core import BadInput
 
 # ── slow references, written from the definitions and not from the code ─────────────────────
@@ -91,7 +92,7 @@ def test_evidence_at_the_true_rates_has_mean_exactly_one_at_every_length(bets):
         for z in itertools.product((0, 1), repeat=m):
             probability = math.prod(p if one else 1 - p for one, p in zip(z, rates, strict=False))
             if probability > 0:
-                mean += probability * audit._evidence(bets, np.array(z, float), rates[:m])
+                mean += probability * bounds._evidence(bets, np.array(z, float), rates[:m])
         assert mean == pytest.approx(1, abs=1e-9)
 
 
@@ -99,7 +100,7 @@ def test_evidence_at_the_true_rates_has_mean_exactly_one_at_every_length(bets):
 def test_evidence_equals_the_slow_product(pairs):
     z, rates = (np.array(column, float) for column in zip(*pairs, strict=True))
     for bets in (audit.BETS, 1 / audit.BETS):
-        assert audit._evidence(bets, z, rates) == pytest.approx(slow_evidence(bets, z, rates), rel=1e-9)
+        assert bounds._evidence(bets, z, rates) == pytest.approx(slow_evidence(bets, z, rates), rel=1e-9)
 
 
 @given(st.integers(1, 400), st.data())
@@ -109,8 +110,8 @@ def test_wrong_on_average_only_adds_evidence_that_the_mean_understates(m, data):
     rates = np.array(data.draw(st.lists(st.floats(0, 1), min_size=m, max_size=m)))
     z = np.array(data.draw(st.lists(st.booleans(), min_size=m, max_size=m)), float)
     for bets in (audit.BETS, 1 / audit.BETS):
-        true = audit._evidence(bets, z[:10], rates[:10])
-        mean = audit._evidence(bets, z[:10], np.full(len(rates[:10]), rates[:10].mean()))
+        true = bounds._evidence(bets, z[:10], rates[:10])
+        mean = bounds._evidence(bets, z[:10], np.full(len(rates[:10]), rates[:10].mean()))
         assert mean <= true * (1 + 1e-9)
 
 
@@ -227,7 +228,7 @@ def test_the_true_error_count_implies_only_true_statements_on_every_check(histor
     counts, _ = counted(history)
     if count_everywhere:  # differences on all of the rest are allowed, too
         counts[4] = [int(np.sum(rest & (predicted != current))) for _, predicted, _ in checks]
-    first, second, third = audit._implied_rates(errors, *(np.array(c, float) for c in counts))
+    first, second, third = bounds._implied_rates(errors, *(np.array(c, float) for c in counts))
     for i, (members, predicted, _) in enumerate(checks):
         rate = np.mean(predicted[members] != hidden[members])
         assert first[i] <= rate + 1e-12
@@ -484,7 +485,7 @@ def test_no_plan_beats_one_look_at_all_right_checks(plan):
 )
 def test_a_flat_level_gives_the_published_first_certificates(monkeypatch, n, max_error, first):
     """Figures measured on an independent prototype without the tilt."""
-    monkeypatch.setattr(audit, "TILT", 0.0)
+    monkeypatch.setattr("askwise.audit.plan.TILT", 0.0)
     flat = audit.audit_plan.__wrapped__(n, max_error, 0.05)
     assert abs(flat.first - first) <= 2
     monkeypatch.undo()
@@ -663,7 +664,7 @@ def test_expected_cost_against_simulated_attempts(share):
 
 def test_interpolated_costs_are_close_to_exact_ones():
     for n, rate in [(333, 0.004), (1900, 0.013), (5200, 0.0071)]:
-        audits, passes = audit._interpolated_cost(n, rate, 0.05, 0.03, "auto")
+        audits, passes = region._interpolated_cost(n, rate, 0.05, 0.03, "auto")
         exact_audits, exact_passes = audit.expected_cost(audit.audit_plan(n, 0.05, 0.03), rate)
         assert audits == pytest.approx(exact_audits, rel=0.05)
         assert passes == pytest.approx(exact_passes, abs=0.05)
