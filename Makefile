@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 SEEDS ?= 20
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types bench speed balance clean
+.PHONY: help demo test peers check lint types bench speed balance clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -25,6 +25,12 @@ demo: $(BIN)/askwise ## The spam filter challenge on real messages (about a minu
 
 test: $(VENV)/dev ## Run the tests, docs included
 	$(BIN)/python -m pytest -q
+
+.venv-peers/installed.json: benchmarks/peers.txt | $(VENV)/dev
+	rm -rf $(@D)
+	cd benchmarks && ../$(BIN)/python -c 'from speed import install_peers; print(install_peers())'
+
+peers: .venv-peers/installed.json ## Install the libraries that tests/test_peers.py compares with
 
 lint: $(VENV)/dev ## Style
 	$(BIN)/ruff check .

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 # The sentence encoder would be fetched; tests that want it ask for it by name.
 os.environ["ASKWISE_ENCODER"] = "tfidf"
@@ -25,3 +26,7 @@ def shared() -> Callable[[str], Path]:
         return path
 
     return find
+
+
+settings.register_profile("askwise", deadline=None)  # a busy machine is no failure
+settings.load_profile("askwise")

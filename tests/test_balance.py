@@ -33,7 +33,7 @@ def test_a_small_run_gives_the_whole_document(balance, monkeypatch):
     balance.load.cache_clear()
     runs = balance.everything(["digits"], ["entropy", "auto"], seeds=range(2), budget=20, batch=10, rows=100)
     balance.load.cache_clear()
-    assert len(runs) == 2 * 2 * 4
+    assert len(runs) == 2 * 2 * 5
     assert all(0 <= r.spent <= 1 and 0.3 < r.accuracy <= 1 for r in runs)
     assert {r.spent for r in runs if r.trouble == "none"} == {0.0}
     assert runs == sorted(
@@ -52,4 +52,41 @@ def test_a_small_run_gives_the_whole_document(balance, monkeypatch):
     balance.DATA["digits"].__doc__ = "Groups."
     text = balance.document(runs, 20, 10, 100)
     assert "| `auto` |" in text
-    assert text.count("digits,") == 3
+    assert text.count("digits,") == 4
+    assert text.count("| strategy |") == 2
+
+
+def test_the_cost_of_coin_flips_is_taken_apart(balance):
+    plain = balance.Run("d", "s", "none", 0, 0.0, 0.9, 0.9, (0.5, 0.7, 0.8, 0.9))
+    flips = balance.Run("d", "s", "ambiguous", 0, 0.375, 0.75, 0.6, (0.4, 0.5, 0.7, 0.75))
+    found = balance.split([plain, flips], "d", "s", budget=40, batch=10)
+    assert found.lost == pytest.approx(15)
+    assert found.fewer == pytest.approx(15)  # 25 labels on the plain pool: between 0.7 and 0.8
+    assert found.flips == pytest.approx(0)
+    assert found.without == pytest.approx(30)
+
+
+def test_a_run_without_trouble_has_nothing_to_leave_out(balance, monkeypatch):
+    monkeypatch.setitem(balance.DATA, "digits", lambda: groups())
+    balance.load.cache_clear()
+    one = balance.run("digits", "margin", "none", 0, budget=25, batch=10, rows=100)
+    balance.load.cache_clear()
+    assert len(one.curve) == 3
+    assert one.curve[-1] == one.accuracy
+    assert one.without == pytest.approx(one.accuracy, abs=0.02)  # fitted from scratch: the same up to the tolerance
+
+
+def test_coin_flips_that_are_moved_out_are_as_far_from_the_mean_as_the_real_items():
+    from askwise import testing
+
+    X, y = groups()
+    length = np.linalg.norm(X - X.mean(0), axis=1)
+    for shrink in (True, False):
+        pool, _, planted = testing.plant_coin_flips(X, y, 0.2, np.random.default_rng(1), shrink=shrink)
+        far = np.linalg.norm(pool[planted] - X.mean(0), axis=1)
+        assert shrink == (far.mean() < 0.8 * length.mean())
+        assert far.min() >= (0 if shrink else 0.99 * length.min())
+    at = testing.plant_coin_flips(X, y, 0.2, np.random.default_rng(1))[0] - X.mean(0)
+    out = testing.plant_coin_flips(X, y, 0.2, np.random.default_rng(1), shrink=False)[0] - X.mean(0)
+    cosine = (at * out).sum(1) / np.linalg.norm(at, axis=1) / np.linalg.norm(out, axis=1)
+    np.testing.assert_allclose(cosine, 1, atol=1e-4)

@@ -184,3 +184,27 @@ def test_k_means_finds_separate_groups_and_heeds_weights():
     assert (0.5, 100.5) in found
     heavy = batch.k_means(E, 1, np.random.default_rng(0), weight=np.array([3.0, 1, 1e-9, 1e-9]))
     assert heavy[0, 0] == pytest.approx(0.25, abs=1e-5)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(2, 40), st.booleans())
+def test_k_means_that_keeps_distances_is_the_plain_one(seed, k, weighted):
+    rng = np.random.default_rng(seed)
+    E = rng.normal(size=(300, 6)).astype(np.float32)
+    weight = rng.random(300) + 0.1 if weighted else None
+    found = cluster.k_means(E, k, np.random.default_rng(seed), weight=weight)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cluster, "KEPT", 0)
+        plain = cluster.k_means(E, k, np.random.default_rng(seed), weight=weight)
+    assert found == pytest.approx(plain, abs=1e-4)
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_kept_distances_follow_centers_wherever_they_go(seed):
+    rng = np.random.default_rng(seed)
+    E = rng.normal(size=(100, 4)).astype(np.float32)
+    centers = rng.normal(size=(9, 4)).astype(np.float32)
+    homes = cluster._Homes(E)
+    for moving in (9, 1, 4, 0, 9, 2):
+        centers[rng.permutation(9)[:moving]] = rng.normal(size=(moving, 4))
+        expected = ((E[:, None] - centers) ** 2).sum(2).argmin(1)
+        assert np.array_equal(homes(centers), expected)

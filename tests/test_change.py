@@ -14,8 +14,9 @@ from scipy.optimize import root
 from scipy.stats import spearmanr
 from sklearn.linear_model import LogisticRegression
 
-from askwise import engine, signals, strategies
+from askwise import engine, signals, strategies, testing
 from askwise.batch import gradient
+from askwise.core import BadInput
 from askwise.learners import SoftmaxRegression, adapt
 from askwise.learners.whitening import Whitening, softmax_curvature
 from askwise.scores import change, fisher, kernel
@@ -161,11 +162,67 @@ def test_only_the_likeliest_answers_are_imagined():
     assert change.look_ahead(P, F, Q, G, Q[:5], G[:5], ONES, change._change, labels=4) == pytest.approx(whole, rel=1e-4)
 
 
-def test_a_cost_is_taken_off():
-    P, F, Q, G = problem(3)
-    cost = np.linspace(0, 1, len(P))
-    free = change.value_of_information(P, F, Q, G, Q[:5], G[:5], ONES)
-    assert change.value_of_information(P, F, Q, G, Q[:5], G[:5], ONES, cost) == pytest.approx(free - cost)
+@settings(deadline=None, max_examples=30)
+@given(SEEDS, st.integers(2, 4), st.floats(0.5, 2), st.floats(1, 1000))
+def test_priced_information_is_the_loop_over_rows_and_answers(seed, classes, T, items):
+    """Kapoor, Horvitz & Basu (2007), equation by equation: risk before, risk after each answer, price of the answer."""
+    rng = np.random.default_rng(seed)
+    P, F, Q, G = problem(seed, n=2, m=4, classes=classes)
+    L, A, _, _ = problem(seed + 1, n=5, classes=classes)
+    Q = np.maximum(Q, 1e-4)
+    Q /= Q.sum(1, keepdims=True)
+    C, prices, cost = rng.random((classes, classes)), rng.random(classes), rng.random(2)
+
+    def risk(R):
+        pairs = [(y, guess) for y in range(classes) for guess in range(classes)]
+        return np.mean([sum(r[y] * r[guess] * C[y, guess] for y, guess in pairs) for r in R])
+
+    saved = np.array([
+        sum(
+            p[y] * (items * (risk(Q) - risk(refit_in_two_steps(p, f, y, Q, G, L, A, T)))) for y in range(classes)
+        )
+        for p, f in zip(P, F, strict=True)
+    ])  # fmt: skip
+    names = [f"c{y}" for y in range(classes)]
+    # costs come in the order of the names, columns in that of the classes
+    turned = rng.permutation(classes)
+    C2, prices2 = C[np.ix_(turned, turned)], prices[turned]
+    fixed = {"names": [names[y] for y in turned], "costs": C2.tolist(), "items": items}
+    inputs = P, F, Q, G, L, A, np.full(2, T), np.array(names)
+    close = {"rel": 1e-2, "abs": 3e-4 * items}
+    found = change.priced_information(*inputs, **fixed, prices=prices2.tolist())
+    assert found == pytest.approx(saved - P @ prices, **close)
+    assert change.information_at_cost(*inputs, cost, **fixed) == pytest.approx(saved - cost, **close)
+
+
+def test_with_unit_costs_priced_information_is_the_value_of_information():
+    P, F, Q, G = problem(3, classes=3)
+    inputs = P, F, Q, G, Q[:5], G[:5], ONES
+    names, unit = ["a", "b", "c"], 1 - np.eye(3)
+    priced = change.priced_information(
+        *inputs, np.array(names), names=names, costs=unit.tolist(), prices=[0, 0, 0], items=1.0
+    )
+    assert priced == pytest.approx(change.value_of_information(*inputs), abs=1e-6)
+
+
+def test_value_of_information_takes_costs_of_classes_and_of_items():
+    voi = strategies.change.value_of_information
+    testing.check_strategy(voi(["c", "b", "a"], 90, costs=[[0, 9, 1], [2, 0, 1], [1, 1, 0]], prices=[1, 2, 3]))
+    testing.check_strategy(voi(["a", "b", "c"], 90))  # the kit gives costs of the items
+    with pytest.raises(BadInput, match="also knows"):
+        testing.check_strategy(voi(["a", "b"], 90, prices=[1, 1]))
+
+
+@pytest.mark.parametrize(
+    ("items", "more"),
+    [
+        (0, {}), (float("nan"), {}), (9, {"costs": [[0, 1]]}), (9, {"costs": [[0, -1], [1, 0]]}),
+        (9, {"prices": [1]}), (9, {"prices": [1, float("inf")]}), (9, {"prices": [1, -1]}),
+    ],
+)  # fmt: skip
+def test_value_of_information_refuses_costs_that_are_none(items, more):
+    with pytest.raises(BadInput, match="number"):
+        strategies.change.value_of_information(["a", "b"], items, **more)
 
 
 @pytest.mark.parametrize("name", OUTCOMES)

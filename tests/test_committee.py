@@ -54,6 +54,13 @@ def test_variation_ratio_and_mean_std(P):
     assert committee.mean_std(P) == pytest.approx(np.mean(spread, axis=1), abs=1e-12)
 
 
+def test_a_member_in_two_minds_votes_once_for_the_first():
+    P = np.array([[[0.4, 0.4, 0.2]], [[0.1, 0.45, 0.45]], [[1, 0, 0]]])
+    assert committee.variation_ratio(P) == pytest.approx([1 / 3])
+    P = np.swapaxes(np.ascontiguousarray(np.swapaxes(P, 1, 2)), 1, 2)
+    assert committee.vote_entropy(P) == pytest.approx([math.log(3) - 2 / 3 * math.log(2)])
+
+
 def test_certain_members_give_finite_numbers():
     """Elsewhere an unclipped logarithm makes such rows NaN."""
     P = np.array([[[1.0, 0], [1, 0]], [[0, 1.0], [1, 0]]], np.float32)

@@ -10,6 +10,7 @@ from scipy import sparse
 
 from askwise import batch, scores, signals
 from askwise.batch import cluster
+from askwise.batch import density as by_density
 from askwise.engine import select
 from askwise.learners import SoftmaxRegression
 from askwise.scores.density import similarity_to_pool
@@ -176,3 +177,48 @@ def test_drop_query_stays_among_unsteady_rows_and_fills_up_with_the_next(seed, k
         assert set(picked) <= set(unsteady)
     else:
         assert set(picked) == set(batch.top_k(score, noise, k))
+
+
+# ── Gaussian density ────────────────────────────────────────────────────────────────────────
+
+
+def slow_expansion(X):
+    """The second-order expansion of the mean kernel with mean and variance of all squared distances of a row."""
+    E = X.astype(float)
+    D = np.array([[((x - u) ** 2).sum() for u in E] for x in E])
+    gamma = 1 / (2 * D.mean()) if D.any() else 0.0
+    return np.exp(-gamma * D.mean(1)) * (1 + gamma**2 * D.var(axis=1) / 2), np.exp(-gamma * D).mean(1)
+
+
+@settings(deadline=None)
+@given(SEEDS, st.integers(1, 40), st.integers(1, 6), st.sampled_from([0.0, 1.0, 30.0]))
+def test_gaussian_density_is_the_expansion_over_all_pairs(seed, n, d, offset):
+    X = (np.random.default_rng(seed).normal(size=(n, d)) + offset).astype(np.float32)
+    assert by_density.gaussian_density(X) == pytest.approx(slow_expansion(X)[0], rel=1e-4)
+
+
+def test_gaussian_density_ranks_digits_as_the_mean_over_all_pairs_does():
+    from scipy.stats import spearmanr
+    from sklearn.datasets import load_digits
+
+    X = load_digits().data.astype(np.float32)
+    squares = (X**2).sum(1)
+    D = np.maximum(squares[:, None] + squares - 2 * X @ X.T, 0).astype(float)
+    exact = np.exp(-D / (2 * D.mean())).mean(1)
+    found = by_density.gaussian_density(X)
+    assert spearmanr(found, exact)[0] > 0.9999
+    assert len(set(np.argsort(-found)[:100]) & set(np.argsort(-exact)[:100])) >= 98
+    assert found == pytest.approx(exact, rel=0.02)
+
+
+@settings(deadline=None)
+@given(SEEDS, st.integers(1, 30), st.floats(0.5, 2))
+def test_dense_rows_in_doubt_come_first(seed, k, power):
+    X, P = problem(seed)
+    doubt, noise = (1 - P.max(1)), np.zeros(30)
+    found = by_density.dense(doubt, X, noise, k, power=power)
+    value = doubt * slow_expansion(X)[0] ** power
+    assert value[found] == pytest.approx(np.sort(value)[::-1][:k], rel=1e-3)
+    flat = by_density.dense(doubt, np.ones_like(X), noise, k)
+    # the 17 bits that count may make equals of neighbors
+    assert doubt[flat] == pytest.approx(np.sort(doubt)[::-1][:k], rel=2.0**-16)

@@ -8,9 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from askwise import strategies
-from askwise.batch import cluster, contrast, hierarchy, lazy, ranked
+from askwise.batch import cluster, contrast, frankwolfe, hierarchy, lazy, ranked, targeted
 from askwise.batch.distances import unit
+from askwise.core import BadInput
 from askwise.engine import select
+from askwise.scores import interpolation
 
 SEEDS = st.integers(0, 10_000)
 
@@ -222,3 +224,175 @@ def test_published_names_of_hybrids_resolve():
         "probcover": "prob_cover", "dropquery": "drop_query", "maxherding": "max_herding", "dal": "discriminative",
     }.items():  # fmt: skip
         assert strategies.get(alias).name == name
+
+
+# ── ALFA-Mix ────────────────────────────────────────────────────────────────────────────────
+
+
+def linear_problem(seed, n=25, m=8, d=3, classes=3):
+    """Rows, labeled rows with answers, and a softmax model that is linear in the rows."""
+    rng = np.random.default_rng(seed)
+    E, L, y = points(seed, n, d), points(seed + 1, m, d), rng.integers(-1, classes, m)
+    W, b = rng.normal(size=(classes, d)), rng.normal(size=classes)
+    return E, L, y, W, b, np.random.default_rng(seed + 2).normal(size=(40, d))
+
+
+def slow_alfa(z, anchors, W, b, epsilons):
+    """Parvaneh et al. (2022), equation 5: the first of some ε whose mixture with any anchor changes the label."""
+
+    def p(x):
+        e = np.exp(W @ x + b - (W @ x + b).max())
+        return e / e.sum()
+
+    guess = p(z).argmax()
+    gradient = W.T @ (p(z) - np.eye(len(b))[guess])  # of the cross-entropy of the guess
+    for epsilon in epsilons:
+        for anchor in anchors:
+            away = anchor - z
+            alpha = epsilon * np.linalg.norm(away) * gradient / np.linalg.norm(gradient) / away
+            if p((1 - alpha) * z + alpha * anchor).argmax() != guess:
+                return epsilon
+    return np.inf
+
+
+@settings(deadline=None, max_examples=60)
+@given(SEEDS, st.integers(2, 4), st.integers(1, 10))
+def test_alfa_mix_finds_the_smallest_mixture_that_changes_the_label(seed, classes, m):
+    E, L, y, W, b, S = linear_problem(seed, m=m, classes=classes)
+    y[0] = 0
+
+    def proba(X):
+        Z = X @ W.T + b
+        P = np.exp(Z - Z.max(1, keepdims=True))
+        return P / P.sum(1, keepdims=True)
+
+    found = -interpolation.flip_distance(proba(E), E, L, y, proba(S), S)
+    anchors = [L[y == c].mean(0).astype(float) for c in np.unique(y[y >= 0])]
+    for z, epsilon in zip(E.astype(float), found, strict=True):
+        tried = [epsilon * 0.999 - 1e-4, epsilon * 1.001 + 1e-4]  # just before and just beyond
+        assert slow_alfa(z, anchors, W, b, tried) == (tried[1] if epsilon < interpolation.NEVER else np.inf)
+
+
+def test_alfa_mix_without_labels_and_with_one_class():
+    E, L, *_, S = linear_problem(0)
+    P = np.full((25, 2), 0.5)
+    assert interpolation.flip_distance(P, E, L[:0], np.zeros(0, int), P, E).tolist() == [0] * 25
+    sure = np.tile([0.9, 0.1], (25, 1))  # the same for every row: nothing leads anywhere
+    never = interpolation.flip_distance(sure, E, L[:0], np.zeros(0, int), sure, E)
+    assert never.tolist() == [-interpolation.NEVER] * 25
+    ones = np.ones((25, 1))
+    never = interpolation.flip_distance(ones, E, L, np.zeros(8, int), np.ones((40, 1)), S)
+    assert never.tolist() == [-interpolation.NEVER] * 25
+
+
+@settings(deadline=None, max_examples=50)
+@given(SEEDS, st.integers(1, 40), st.integers(1, 12))
+def test_alfa_mix_asks_one_row_of_each_cluster_of_those_that_flip(seed, n, k):
+    rng = np.random.default_rng(seed)
+    E, needed, noise = points(seed, n), rng.exponential(0.4, n), rng.random(n)
+    found = cluster.flipping_central(-needed, E, noise, k, np.random.default_rng(1))
+    k = min(k, n)
+    grown = next((g for g in np.arange(1, 33) / 32 if (needed <= g).sum() >= k), None)
+    if grown is None:
+        assert found.tolist() == np.argsort(needed)[:k].tolist()
+        return
+    flipped = np.flatnonzero(needed <= grown)
+    expected = cluster.central(unit(E[flipped]), noise[flipped], k, np.random.default_rng(1))
+    assert found.tolist() == flipped[expected].tolist()
+
+
+# ── more of what some rows are examples of ──────────────────────────────────────────────────
+
+
+def slow_targeted(E, Q, k, relevance):
+    """Kothawade et al. (2021): the whole objective again for every row that might come next."""
+    S = (1 + unit(E).astype(float) @ unit(Q).astype(float).T) / 2
+
+    def worth(rows):
+        return S[rows].max(0).sum() + relevance * S[rows].max(1).sum()
+
+    picked = []
+    while len(picked) < k:
+        value = {i: worth([*picked, i]) for i in range(len(E)) if i not in picked}
+        picked.append(max(value, key=value.get))
+    return picked
+
+
+@settings(deadline=None, max_examples=60)
+@given(SEEDS, st.integers(1, 25), st.integers(1, 12), st.integers(1, 25), st.sampled_from([0.0, 1.0, 5.0]))
+def test_targeted_is_the_greedy_maximum_of_its_objective(seed, n, m, k, relevance):
+    E, L, y = points(seed, n), points(seed + 1, m), np.random.default_rng(seed).integers(-1, 3, m)
+    y[0] = 2
+    found = targeted.targeted(np.zeros(n), E, L, y, np.zeros(n), k, relevance=relevance, column=2)
+    # rows of equal worth may come in any order; worths are rounded
+    with_ties = slow_targeted(E, L[y == 2], min(k, n), relevance)
+    S = (1 + unit(E).astype(float) @ unit(L[y == 2]).astype(float).T) / 2
+    for upto in range(1, len(found) + 1):
+        worth = [S[r[:upto]].max(0).sum() + relevance * S[r[:upto]].max(1).sum() for r in (found.tolist(), with_ties)]
+        assert worth[0] == pytest.approx(worth[1], abs=1e-4 * upto)
+
+
+def test_targeted_follows_the_rarest_class():
+    E, L = points(0, 30), points(1, 6)
+    y = np.array([0, 0, 1, 1, 2, -1])
+    found = targeted.targeted(np.zeros(30), E, L, y, np.zeros(30), 5)
+    assert found.tolist() == slow_targeted(E, L[4:5], 5, 1.0)
+    score = np.random.default_rng(0).random(30)
+    for none in (y[:0], np.full(6, -1)):
+        found = targeted.targeted(score, E, L[: len(none)], none, np.zeros(30), 5)
+        assert found.tolist() == np.argsort(-score)[:5].tolist()
+    found = select(E, None, None, strategies.hybrid.targeted(1), k=3, given={
+        "proba": np.full((30, 3), 1 / 3), "labeled": L, "labeled_y": y,
+    })  # fmt: skip
+    assert found.rows.tolist() == slow_targeted(E, L[2:4], 3, 1.0)
+    with pytest.raises(BadInput, match="0 or more"):
+        strategies.hybrid.targeted(-1)
+
+
+# ── a batch for the pool ────────────────────────────────────────────────────────────────────
+
+
+def slow_frank_wolfe(L, k, steps):
+    """Pinsler et al. (2019), algorithm 1 with weights, one row of the pool after the other."""
+    n = len(L)
+    lengths = [np.linalg.norm(row) for row in L]
+    budget, w, order = sum(lengths), np.zeros(n), []
+    for _ in range(steps):
+        if len(order) == k:
+            break
+        residual = L.sum(0) - w @ L
+        fit = [L[i] @ residual / lengths[i] for i in range(n)]
+        if max(np.abs(fit)) <= frankwolfe.NEGLIGIBLE * budget:
+            break
+        f = int(np.argmax(fit))
+        toward = budget / lengths[f] * L[f] - w @ L
+        gamma = toward @ residual / (toward @ toward)
+        w = (1 - gamma) * w
+        w[f] += gamma * budget / lengths[f]
+        order += [f] * (f not in order)
+    return order
+
+
+@settings(deadline=None, max_examples=60)
+@given(SEEDS, st.integers(2, 30), st.integers(4, 10), st.integers(2, 4), st.integers(1, 10))
+def test_acs_fw_is_the_algorithm_of_its_paper(seed, n, members, classes, k):
+    rng = np.random.default_rng(seed)
+    committee = rng.dirichlet(np.ones(classes), (members, n))
+    k = min(k, n)
+    mean = committee.mean(0)
+    L = np.array([
+        [(mean[i] * np.log(committee[m, i])).sum() - (mean[i] * np.log(mean[i])).sum() for m in range(members)]
+        for i in range(n)
+    ]) / np.sqrt(members)  # fmt: skip
+    found = frankwolfe.sparse_posterior(committee, rng.random(n), k)
+    expected = slow_frank_wolfe(L, k, frankwolfe.PATIENCE * k)
+    assert found[: len(expected)].tolist() == expected
+    rest = np.setdiff1d(np.arange(n), expected)
+    longest = rest[np.argsort(-np.linalg.norm(L[rest], axis=1))]
+    assert found[len(expected) :].tolist() == longest[: k - len(expected)].tolist()
+
+
+def test_acs_fw_of_one_opinion_goes_by_noise():
+    committee = np.full((4, 10, 2), 0.5)
+    noise = np.random.default_rng(0).random(10)
+    assert frankwolfe.sparse_posterior(committee, noise, 3).tolist() == np.argsort(-noise)[:3].tolist()

@@ -18,7 +18,7 @@ from sklearn.tree import DecisionTreeClassifier
 from askwise import learners, testing
 from askwise.core import BadInput
 from askwise.learners import Adapted, SoftmaxRegression, adapt, describe
-from askwise.learners.softmax import _folds, _temperature
+from askwise.learners.softmax import COLD, _folds, _temperature
 
 
 def groups(seed, m, d, classes, spread=1.0):
@@ -202,20 +202,26 @@ def test_a_chain_of_refits_stays_at_the_optimum():
 
 
 @pytest.mark.parametrize("is_sparse", [False, True])
+@pytest.mark.parametrize("temperature", [1.0, 0.4])
 @pytest.mark.parametrize("d", [5, 90])
-def test_committee_draws_have_the_laplace_covariance(d, is_sparse):
-    X, y = groups(0, 40, d, 2, spread=0.3)
+def test_committee_draws_have_the_laplace_covariance(d, temperature, is_sparse):
+    """Of the calibrated model: weights V = W / T, whose penalty is T² / C and whose deviations are cold."""
+    X, y = groups(0, 40, d, 3, spread=0.3)
+    y[:15] = 0  # so that rows weigh differently
     F = sparse.csr_matrix(X.astype(np.float32)) if is_sparse else X.astype(np.float32)
     learner = SoftmaxRegression(2.0, calibrate=False).fit(F, y)
-    W, _ = learner._draw(4000, 0)
-    noise = (W - np.tile(learner.coef_, 4000)).astype(float)
+    learner.temperature_ = temperature
+    W, _ = learner._draw(3000, 0)
+    noise = (W - np.tile(learner.coef_, 3000)).astype(float) / temperature / COLD
     P = learner.predict_proba(F).astype(float)
-    curvature = (P * (1 - P)).mean(1)
-    H = (X * (np.sqrt(curvature) + 1e-4)[:, None] ** 2).T @ X + np.eye(d) / 2.0
+    weight = 1 / np.sqrt(np.bincount(y)[y])
+    weight *= 40 / weight.sum()
+    curvature = weight * [np.linalg.eigvalsh(np.diag(p) - np.outer(p, p))[1:].mean() for p in P]
+    H = (X * (np.sqrt(curvature) + 1e-4)[:, None] ** 2).T @ X + temperature**2 * np.eye(d) / 2.0
     along = np.linalg.eigh(np.linalg.inv(H))
     for at in (0, -1):
         assert (along.eigenvectors[:, at] @ noise).var() == pytest.approx(along.eigenvalues[at], rel=0.1)
-    assert abs(noise.mean()) < 0.05
+    assert abs(noise.mean()) < 0.05 / temperature
 
 
 def test_committee_is_seeded_and_in_doubt_where_nothing_is_labeled():

@@ -23,6 +23,7 @@ from askwise.core import BadInput, ContractError
 from askwise.engine import select
 from askwise.learners import MultiLabel, SoftmaxRegression, adapt, describe
 from askwise.learners.whitening import Whitening
+from askwise.scores.multilabel import label_consensus_kl, label_vote_entropy
 from askwise.strategies import Strategy
 from askwise.strategies.multilabel import errors_after
 
@@ -304,3 +305,74 @@ def accuracy_after_asking(X, Y, name: str) -> float:
         labeled += rows.tolist()
     P = MultiLabel().fit(X[labeled], Y[labeled]).predict_proba(X[300:])
     return float(np.mean((P[..., 1] > 0.5) == Y[300:]))
+
+
+# ── committees ──────────────────────────────────────────────────────────────────────────────
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10**6), st.integers(1, 6), st.integers(1, 5), st.integers(1, 5))
+def test_label_disagreement_is_the_mean_over_the_labels(seed, members, n, labels):
+    rng = np.random.default_rng(seed)
+    committee = both(rng.integers(0, 11, (members, n, labels)) / 10)
+    votes, divergence = label_vote_entropy(committee), label_consensus_kl(committee)
+    for i in range(n):
+        split, kl = [], []
+        for label in range(labels):
+            on = [float(member[i, label, 1]) for member in committee]
+            share = sum(p > 0.5 for p in on) / members
+            split.append(entropy([share, 1 - share]))
+            mean = sum(on) / members
+            pairs = [(p, mean) for p in on] + [(1 - p, 1 - mean) for p in on]
+            kl.append(sum(p * log(p / q) for p, q in pairs if p > 0) / members)
+        assert votes[i] == pytest.approx(sum(split) / labels)
+        assert divergence[i] == pytest.approx(sum(kl) / labels, abs=1e-9)
+
+
+def test_label_disagreement_needs_labels():
+    with pytest.raises(BadInput, match="rows, labels, 2"):
+        label_vote_entropy(np.ones((3, 4, 5)))
+    with pytest.raises(BadInput, match="rows, labels, 2"):
+        label_consensus_kl(np.ones((3, 4, 5)))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        MultiLabel,
+        lambda: MultiLabel(LogisticRegression(), each=True),
+        lambda: MultiLabel(RandomForestClassifier(4, random_state=0), each=True),
+        lambda: MultiLabel(KNeighborsClassifier(3)),
+    ],
+    ids=["ours", "each", "each forest", "matrix"],
+)
+def test_a_committee_of_several_labels(make):
+    rng = np.random.default_rng(3)
+    X = rng.normal(size=(60, 5)).astype(np.float32)
+    Y = (X[:, :4] + 0.5 * rng.normal(size=(60, 4)) > 0).astype(int)
+    Y[:, 3] = 1
+    learner = make().fit(X[:40], Y[:40])
+    with pytest.raises(BadInput, match="call fit first"):
+        make().predict_committee(X)
+    committee = learner.predict_committee(X, members=6, seed=1)
+    assert committee.shape == (6, 60, 4, 2)
+    assert committee.sum(-1) == pytest.approx(np.ones((6, 60, 4)))
+    assert (committee[:, :, 3, 1] == 1).all()
+    assert np.array_equal(committee, learner.predict_committee(X, members=6, seed=1))
+    few = [learner.predict_committee(X, members=2, seed=seed) for seed in (1, 2)]
+    assert not np.array_equal(*few)
+    assert (committee[:, :, :3].std(0).mean((0, 2)) > 0).all()
+    assert ((committee.mean(0)[..., 1] > 0.5) == Y).mean() > 0.75
+    assert learner.predict_committee(X[:0], members=6).shape == (6, 0, 4, 2)
+    found = select(X, np.arange(40, 60), learner, "label_consensus_kl", k=20)
+    expected = label_consensus_kl(learner.predict_committee(X[found.rows]))
+    assert found.scores == pytest.approx(expected, abs=1e-5)
+    assert found.scores[0] > found.scores[-1]
+
+
+def test_the_labels_of_a_committee_are_drawn_apart():
+    X = np.random.default_rng(0).normal(size=(40, 3)).astype(np.float32)
+    Y = np.repeat((X[:, :1] > 0).astype(int), 2, axis=1)
+    committee = MultiLabel().fit(X, Y).predict_committee(X, members=40)
+    off = committee[..., 1] - committee[..., 1].mean(0)
+    assert abs(np.corrcoef(off[:, 0, 0], off[:, 0, 1])[0, 1]) < 0.5

@@ -330,3 +330,95 @@ def test_asking_beats_chance():
     chance = np.mean([error("random", seed) for seed in range(10)])
     for strategy in ("predictive_std", "bait_regression", "mean_variance_reduction", "lcmd", "gsx", "emcm"):
         assert np.mean([error(strategy, seed) for seed in range(2)]) < chance
+
+
+# ── the largest number ──────────────────────────────────────────────────────────────────────
+
+
+@settings(deadline=None, max_examples=60)
+@given(SEEDS, st.integers(1, 6), st.floats(0, 1), st.sampled_from([0.0, 2000.0]))
+def test_improvement_is_the_integral_over_what_the_answer_may_be(seed, m, margin, offset):
+    rng = np.random.default_rng(seed)
+    mean, std = rng.normal(size=5) + offset, rng.exponential(size=5) + 0.1
+    y = rng.normal(size=m) + offset
+    best = max(y)
+    y = np.append(y, np.nan)  # a pending row
+    x = np.linspace(-12, 12, 100_001)
+    density = np.exp(-(x**2) / 2) / np.sqrt(2 * np.pi)
+    beyond = (mean[:, None] + std[:, None] * x) - best - margin
+    expected = (np.maximum(beyond, 0) * density).sum(1) * (x[1] - x[0])
+    chance = ((beyond > 0) * density).sum(1) * (x[1] - x[0])
+    assert regression.expected_improvement(mean, std, y, margin=margin) == pytest.approx(expected, abs=1e-6)
+    assert regression.probability_of_improvement(mean, std, y, margin=margin) == pytest.approx(chance, abs=1e-3)
+
+
+def test_improvement_without_doubt_and_without_a_measured_number():
+    mean, std, y = np.array([1.0, 3.0, 2.0]), np.zeros(3), np.array([2.0, np.nan])
+    assert regression.expected_improvement(mean, std, y).tolist() == [0, 1, 0]
+    assert regression.probability_of_improvement(mean, std, y).tolist() == [0, 1, 0]
+    for score in (regression.expected_improvement, regression.probability_of_improvement):
+        assert score(mean, np.array([3.0, 1.0, 2.0]), y[1:]).tolist() == [3, 1, 2]
+
+
+@given(SEEDS, st.floats(0, 5), st.sampled_from([0.0, 1e6]))
+def test_the_upper_bound_is_measured_from_the_average(seed, deviations, offset):
+    rng = np.random.default_rng(seed)
+    mean, std, sample = rng.normal(size=6) + offset, rng.random(6), rng.normal(size=4) + offset
+    found = regression.upper_confidence_bound(mean, std, sample, deviations=deviations)
+    assert found == pytest.approx(mean - sum(sample) / 4 + deviations * std, abs=1e-6)
+    assert regression.predicted(mean, sample) == pytest.approx(mean - sum(sample) / 4, abs=1e-6)
+
+
+@settings(deadline=None)
+@given(SEEDS, st.integers(1, 20), st.integers(1, 5), st.integers(1, 25), st.sampled_from([0.0, 1e5]))
+def test_thompson_takes_the_best_free_row_of_each_member_in_turn(seed, n, count, k, offset):
+    ranks = np.tile(np.arange(n, dtype=float)[:, None], count)  # no two so close that they may tie
+    members = np.random.default_rng(seed).permuted(ranks, axis=0) + offset
+    found = greedy.thompson(members, np.zeros(n), k, np.random.default_rng(seed))
+    rng, left, expected = np.random.default_rng(seed), list(range(n)), []
+    while left and len(expected) < k:
+        for member in rng.permutation(count):
+            if left and len(expected) < k:
+                expected.append(left.pop(int(np.argmax(members[left, member]))))
+    assert found.tolist() == expected
+
+
+def test_strategies_for_the_largest_number_find_it():
+    """On a smooth function they reach the top with a third of the measurements that random ones take, on the whole."""
+    names = ("expected_improvement", "probability_of_improvement", "upper_confidence_bound", "thompson")
+    rng = np.random.default_rng(0)
+    X = rng.uniform(-2, 2, (300, 2))
+    y = np.exp(-((X - 0.8) ** 2).sum(1)) + 0.1 * np.sin(5 * X[:, 0])
+    for name in names:
+        reached = []
+        for seed in range(4):
+            measured = np.random.default_rng(seed).choice(300, 5, replace=False).tolist()
+            while measured[-1] != y.argmax() and len(measured) < 60:
+                kernel = ConstantKernel(1.0, "fixed") * RBF(0.7, "fixed")
+                model = adapt_regressor(GaussianProcessRegressor(kernel, alpha=1e-4, optimizer=None))
+                model.fit(X[measured], y[measured])
+                free = np.setdiff1d(np.arange(300), measured)
+                known = {"labeled_rows": np.array(measured), "labeled_y": y[measured]}
+                measured += engine.select(X, free, model, name, k=1, seed=seed, given=known).rows.tolist()
+            reached.append(len(measured))
+        assert np.mean(reached) < 50, (name, reached)  # a random search takes 150 on average
+
+
+def test_parameters_of_the_search_for_the_largest_number():
+    from askwise import testing
+
+    for strategy in (
+        strategies.regression.expected_improvement(0.5),
+        strategies.regression.probability_of_improvement(0.5),
+        strategies.regression.upper_confidence_bound(3),
+    ):
+        testing.check_strategy(strategy)
+    assert strategies.regression.probability_of_improvement(0.5).name == "probability of improvement by 0.5"
+    for make in (
+        strategies.regression.expected_improvement,
+        strategies.regression.probability_of_improvement,
+        strategies.regression.upper_confidence_bound,
+    ):
+        for wrong in (-1, float("nan"), float("inf")):
+            with pytest.raises(BadInput, match="number"):
+                make(wrong)

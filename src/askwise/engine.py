@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import pickle
+import weakref
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from askwise import batch, scores, signals
+from askwise import batch, learners, scores, signals
 from askwise.core import Array, BadInput, ContractError, Executor, Learner, Matrix, Rows, Selection, unknown
 from askwise.scores import array_namespace
 from askwise.strategies.registry import Combinator, Strategy, get
@@ -19,6 +21,10 @@ CHUNK = 8192
 BITS = 17
 """Bits of a score that count. Matrix products round the last bits differently in different shards, and scores that
 differ only there must tie, or the choice would depend on the shards."""
+SLACK = 2.0**-14
+"""What may lie between scores that are to tie, as a share of the largest: `BITS` part some at an edge of their grid."""
+PROBE = 8
+"""Columns that tell most rows apart; side by side they are read at once."""
 COLD_START = "typiclust"
 SAMPLE = 1000
 """Candidates in the sample behind the `sample_` inputs."""
@@ -58,7 +64,9 @@ def select(
             "embedding" (n, d) dense, "cost" (n,), …, as arrays or functions without arguments), and "labeled" (m, d)
             embeddings or "labeled_rows" (m,) numbers of the rows that are labeled or pending, "n_labeled" labels given.
             What the strategy asks for of the labeled rows may be given too, in their order: "labeled_y" (m,) answers
-            as class numbers or targets, "labeled_proba" (m, classes), …; else the learner says it. "sample" (t, d)
+            as class numbers or targets, "labeled_proba" (m, classes), …; else the learner says it. "labeled_order" (m,)
+            numbers say what was labeled when, equal for rows asked together, where "labeled_rows" is not in the order
+            of time. "sample" (t, d)
             features stand for the inputs that the model is meant for, where that is not the pool.
         chunk: Rows scored at a time.
         spare: Up to this many further rows, best score first, behind the k of the batch rule.
@@ -161,7 +169,7 @@ class _Pool:
             return self._labeled()
         if name in self.given:
             return np.asarray(self.given[name])
-        if name == "labeled_y" or (scope == "labeled_" and "labeled" in self.given):
+        if name in ("labeled_y", "labeled_order") or (scope == "labeled_" and "labeled" in self.given):
             raise _only_the_caller(name)
         if scope == "labeled_":
             return self.signal(base, self.given.get("labeled_rows", self.candidates[:0]))
@@ -221,12 +229,40 @@ class _Pool:
             elif name == "labeled_y":
                 shape = len(rows), *value.shape[1:]
                 given[name] = np.concatenate([value, np.full(shape, np.nan if value.dtype.kind == "f" else -1)])
+            elif name == "labeled_order":
+                given[name] = np.concatenate([value, np.full(len(rows), value.max(initial=-1) + 1)])
             elif signals.split(name)[0] == "labeled_":
                 more = self.signal(signals.split(name)[1], rows)
                 given[name] = np.concatenate([value, more], axis=signals.axis(name))
         if "labeled" not in given:
             given["labeled_rows"] = np.concatenate([given.get("labeled_rows", rows[:0]), rows])
         return replace(self, given=given)
+
+    def history(self) -> tuple[Rows, Array, Array]:
+        """Labeled rows, ascending, their answers as class numbers and their places in time; none pending."""
+        if not self.n_labeled:
+            return np.zeros(0, np.intp), np.zeros(0, np.intp), np.zeros(0, np.intp)
+        if "labeled_rows" not in self.given:
+            raise _only_the_caller("labeled_rows")
+        rows, y, order = self.given["labeled_rows"], self.shared("labeled_y"), self.shared("labeled_order")
+        at = np.flatnonzero(y >= 0)
+        at = at[np.argsort(rows[at])]
+        return rows[at], y[at], order[at]
+
+    def past(self, rows: Rows, y: Array, candidates: Rows) -> _Pool:
+        """The same pool when only these rows were labeled, with a learner of the same kind that learned them anew."""
+        if self.learner is None:
+            raise BadInput("The strategy needs a learner that it can train on fewer labels, but there is none.")
+        learner = learners.unfitted(self.learner)
+        learner.fit(_take(self.X, rows), y)
+        given = {name: self.value(name) for name in self.given if _lasting(name)}
+        given |= {"labeled_rows": rows, "labeled_y": y, "labeled_order": np.zeros(len(rows)), "n_labeled": len(rows)}
+        return replace(self, learner=learner, given=given, candidates=candidates, memo={})
+
+    def identity(self) -> Hashable:
+        """Equal for calls about the same arrays with the same seed and a learner with the same settings."""
+        given = tuple((name, _Same(self.value(name))) for name in sorted(self.given) if _lasting(name))
+        return _Same(self.X), given, self.seed, _settings(self.learner)
 
     def run(self, strategy: Strategy, rows: Rows, k: int, spare: int = 0) -> Selection:
         """What another strategy chooses of some rows."""
@@ -245,6 +281,35 @@ class _Pool:
     def pick(self, strategy: Strategy, rows: Rows, score: Array, k: int) -> Rows:
         """(k,) positions that the batch rule of a strategy picks from a shortlist in any order."""
         return _pick(strategy, self, rows, score, k)
+
+
+def _lasting(name: str) -> bool:
+    """Whether what the caller gave holds for an earlier model as well."""
+    scope, base = signals.split(name)
+    of_model = signals.needs_learner(name) or base == "temperature"
+    return not of_model and scope != "labeled_" and name not in (*signals.SHARED, "labeled_rows", "n_labeled")
+
+
+class _Same:
+    """Equal for the very same object, as long as that exists."""
+
+    def __init__(self, value: Any) -> None:
+        self.at = weakref.ref(value)
+        self.number = id(value)
+
+    def __hash__(self) -> int:
+        return self.number
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and self.at() is not None and self.at() is other.at()
+
+
+def _settings(learner: Learner | None) -> Hashable:
+    """What an unfitted learner is, or the learner itself where it cannot be written down."""
+    try:
+        return pickle.dumps(learners.unfitted(learner))
+    except (pickle.PicklingError, AttributeError, TypeError):
+        return _Same(learner)
 
 
 def _run(strategy: Strategy, pool: _Pool, rows: Rows, k: int, spare: int) -> Selection:
@@ -304,7 +369,55 @@ def _shortlist(strategy: Strategy, pool: _Pool, rows: Rows, most: int) -> tuple[
         map(work, tasks) if pool.executor is None else pool.executor.map(work, tasks)
     )
     found = list(results)
-    return _best(np.concatenate([r for r, _ in found]), np.concatenate([s for _, s in found]), pool.seed, most)
+    kept, score = _near_best(np.concatenate([r for r, _ in found]), np.concatenate([s for _, s in found]), most)
+    told = any(not signals.shared(name) and (name in pool.given or not signals.from_learner(name)) for name in names)
+    return _best(kept, _settle(score) if told else _settle(_level(pool.X, kept, score)), pool.seed, most)
+
+
+def _near_best(rows: Rows, score: Array, most: int) -> tuple[Rows, Array]:
+    """The best `most` rows and whatever may yet tie with the last of them, in the order given."""
+    if most >= len(rows):
+        return rows, score
+    near = score >= np.partition(score, -most)[-most] - SLACK * np.abs(score).max()
+    return rows[near], score[near]
+
+
+def _level(X: Matrix, rows: Rows, score: Array) -> Array:
+    """The scores, of rows with the same features the least: what only features decide is the same for them."""
+    if len(rows) < 2:
+        return score
+    middle = slice(max(0, (X.shape[1] - PROBE) // 2), (X.shape[1] + PROBE + 1) // 2)
+    probe = np.concatenate([_hash(X[rows[part], middle]) for part in blocks(len(rows))])
+    ranked = np.sort(probe)
+    twice = ranked[1:][ranked[1:] == ranked[:-1]]
+    if not len(twice):
+        return score
+    alike = np.flatnonzero(np.isin(probe, twice))
+    keys = np.concatenate([_hash(X[rows[alike[part]]]) for part in blocks(len(alike))])
+    _, group = np.unique(keys, return_inverse=True)
+    least = np.full(len(alike), np.inf)
+    np.minimum.at(least, group, score[alike])
+    level = score.copy()
+    level[alike] = least[group]
+    return level
+
+
+def _hash(X: Matrix) -> Array:
+    """(n,) 64-bit numbers: the same for equal rows, all but surely different for others."""
+    weight = _odd(X.shape[1])
+    if not hasattr(X, "tocsr"):
+        return np.asarray(np.ascontiguousarray(X, np.float64).view(np.uint64) @ weight)
+    from scipy import sparse
+
+    A = X.tocsr()
+    bits = A.data.astype(np.float64).view(np.uint64)
+    return np.asarray(sparse.csr_matrix((bits, A.indices, A.indptr), shape=A.shape) @ weight)
+
+
+@functools.lru_cache
+def _odd(n: int) -> Array:
+    """(n,) random odd 64-bit numbers, always the same."""
+    return np.random.default_rng(0).integers(0, 2**64, n, np.uint64, endpoint=False) | np.uint64(1)
 
 
 def _best(rows: Rows, score: Array, seed: int, most: int) -> tuple[Rows, Array]:
@@ -340,7 +453,7 @@ def _score_chunk(
     most: int,
     shared: dict[str, Array],
 ) -> tuple[Rows, Array]:
-    """The best `most` rows of one shard, ascending, with their scores."""
+    """The best `most` rows of one shard and those close behind, ascending, with their scores."""
     rows, block, values, first = task
     features: Any = _widen(block) if block is not None else None
     inputs: dict[str, Any] = {}
@@ -354,14 +467,21 @@ def _score_chunk(
         elif signals.from_learner(name):
             value = signals.compute(name, learner, features)
             if first >= 0 and features.shape[0] != len(rows):
-                value = value[:, rows - first] if signals.axis(name) else value[rows - first]
+                value = _at(value, rows - first, signals.axis(name))
             inputs[name] = value
         else:
             raise _only_the_caller(name)
         if name not in shared:
             _check_signal(name, inputs[name], rows)
-    score = _settle(_check_score(strategy.name, strategy.score(**inputs), rows))
-    return _best(rows, score, seed, most)
+    return _near_best(rows, _check_score(strategy.name, strategy.score(**inputs), rows), most)
+
+
+def _at(value: Any, rows: Rows, axis: int) -> Any:
+    """Some rows of a signal."""
+    if axis == 0 or not isinstance(value, np.ndarray):
+        return value[:, rows] if axis else value[rows]
+    # a committee's rows stay side by side in memory: sums and maxima over the classes are many times as fast so
+    return np.moveaxis(np.take(np.moveaxis(value, axis, -1), rows, axis=-1), -1, axis)
 
 
 def _settle(score: Array) -> Array:
@@ -449,7 +569,10 @@ def _check_labeled(given: dict[str, Any], n: int) -> None:
         rows = np.asarray(given["labeled_rows"])
         given["labeled_rows"] = _check_candidates(rows, n, "labeled_rows")
         first = np.unique(rows, return_index=True)[1]
-    for name in [name for name in given if name == "labeled_y" or signals.split(name)[0] == "labeled_"]:
+        if "labeled" not in given:
+            given.setdefault("labeled_order", np.arange(len(rows)))
+    told = ("labeled_y", "labeled_order")
+    for name in [name for name in given if name in told or signals.split(name)[0] == "labeled_"]:
         length, axis = given[name].shape[signals.axis(name)], signals.axis(name)
         expected = None if first is None else len(rows)
         if "labeled" in given:
@@ -476,7 +599,7 @@ def _check_signal(name: str, value: Any, rows: Rows) -> None:
         raise ContractError(
             f"The signal {name!r} must have one entry for each of {len(rows)} rows, got shape {tuple(value.shape)}."
         )
-    dims = {"proba": (2, 3), "committee": (3,)}.get(name, ())  # several labels: (n, labels, 2)
+    dims = {"proba": (2, 3), "committee": (3, 4)}.get(name, ())  # several labels: (n, labels, 2)
     if dims and value.ndim not in dims:
         raise ContractError(f"The signal {name!r} must have {dims[0]} dimensions, got shape {tuple(value.shape)}.")
     if signals.needs_learner(name):

@@ -27,7 +27,10 @@ def proba(learner: Learner | None, X: Matrix) -> Array:
 
 
 def committee(learner: Learner | None, X: Matrix) -> Array:
-    """(members, n, classes) probabilities of several models that fit the labels about equally well."""
+    """(members, n, classes) probabilities of several models that fit the labels about equally well.
+
+    Of a multi-label learner (members, n, labels, 2).
+    """
     members: Array = _power("committee", "predict_committee", learner)(X)
     return members
 
@@ -142,16 +145,20 @@ _providers: dict[str, Provider] = {
         norm,
     )
 }
-SUPPLIED = ("cost", "noise")
-"""Signals that come from the caller or the engine instead of a learner."""
+SUPPLIED = ("cost", "doubt", "noise")
+"""Signals that come from the caller or the engine instead of a learner.
+
+cost: (n,) of an answer. doubt: (n,) a score of the caller's own, say from `scores.sequence`. noise: see there.
+"""
 FROM_MODEL = {"proba", "committee", "decision", "flips", "mean", "std", "members", "whitened", "label_count", "classes"}
 """What features alone cannot say."""
-SHARED = ("labeled", "labeled_y", "classes", "pool_mean")
+SHARED = ("labeled", "labeled_y", "labeled_order", "classes", "pool_mean")
 """Inputs that belong to the whole call, not to a row: every shard gets them whole.
 
 labeled: (m, d) embeddings of labeled and pending rows. labeled_y: (m,) their answers as class numbers or targets, -1 or
-NaN for pending ones; only the caller can give it. classes: (classes,) what the columns of `proba` stand for. pool_mean:
-(d,) float64 mean of the candidates' embeddings, each scaled to length 1.
+NaN for pending ones; only the caller can give it. labeled_order: (m,) their places in time, equal for rows asked
+together; unless given, one after the other as `labeled_rows` has them. classes: (classes,) what the columns of `proba`
+stand for. pool_mean: (d,) float64 mean of the candidates' embeddings, each scaled to length 1.
 """
 SCOPES = ("labeled_", "sample_")
 """Prefixes that make a shared input of a signal: of the labeled and pending rows, or of a sample of the candidates."""
@@ -224,16 +231,25 @@ def noise(rows: Rows, seed: int) -> Array:
 
     The mixing function is SplitMix64 (Steele, Lea & Flood, 2014).
     """
-    with np.errstate(over="ignore"):
-        z = _mix(np.asarray(rows).astype(np.uint64) + _mix(np.array([seed & (2**64 - 1)], np.uint64)))
-    return (z >> np.uint64(11)).astype(np.float64) / 2**53
+    z = _mix(np.asarray(rows).astype(np.uint64) + _mixed(seed))
+    z >>= np.uint64(11)
+    return z.astype(np.float64) / 2**53
+
+
+@functools.lru_cache
+def _mixed(seed: int) -> Array:
+    """(1,) the seed, mixed."""
+    return _mix(np.array([seed & (2**64 - 1)], np.uint64))
 
 
 def _mix(z: Array) -> Array:
     z = z + np.uint64(0x9E3779B97F4A7C15)
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return np.asarray(z ^ (z >> np.uint64(31)))
+    z ^= z >> np.uint64(30)
+    z *= np.uint64(0xBF58476D1CE4E5B9)
+    z ^= z >> np.uint64(27)
+    z *= np.uint64(0x94D049BB133111EB)
+    z ^= z >> np.uint64(31)
+    return z
 
 
 def project(X: Matrix, dims: int = SPARSE_DIMS) -> Array:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 
 from askwise.batch.best import top_k
-from askwise.batch.distances import BLOCK, assign, distances
+from askwise.batch.distances import BLOCK, assign, distances, unit
 from askwise.core import Array, Rows
 
 LINKED = 5000
@@ -14,10 +16,14 @@ COMPANY = 5
 """Nearest rows whose mean distance says whether a row has company: six alike are a group, fewer may be outliers."""
 FAR = 1.5
 """Times the median of these mean distances beyond which a row is an outlier; items of digits, SMS and TREC are not."""
+STRIDE = 1 / 32
+"""By how much the interpolation of ALFA-Mix grows at a time."""
 PATIENCE = 64
 """Rows, and one for each center, that the start of k-means passes over at most: where all are alone, none is odd."""
 COMPARED = 1000
 """Rows at most that each row of a shortlist is compared with for that."""
+KEPT = 2**22
+"""Distances at most that k-means keeps from one round to the next: 16 MiB."""
 
 
 def diverse(score: Array, embedding: Array, noise: Array, k: int, rng: np.random.Generator) -> Rows:
@@ -70,6 +76,21 @@ def unsteady_central(score: Array, embedding: Array, noise: Array, k: int, rng: 
     return kept[_central(embedding[kept], None, noise[kept], k, rng)]
 
 
+def flipping_central(score: Array, embedding: Array, noise: Array, k: int, rng: np.random.Generator) -> Rows:
+    """`central`, by direction, among the rows whose label the least interpolation changes (Parvaneh et al., 2022).
+
+    The interpolation (minus the score) may grow in steps of `STRIDE` until k rows change their label, but not above 1;
+    where fewer do, those that come nearest to it fill up. Clusters are those of rows scaled to length one.
+    """
+    needed = -score
+    k = min(k, len(score))
+    enough = STRIDE * np.ceil(np.partition(needed, k - 1)[k - 1] / STRIDE) if k else 0.0
+    kept = np.flatnonzero(needed <= min(enough, 1))
+    if len(kept) < k:
+        return top_k(score, noise, k)
+    return kept[_central(unit(embedding[kept]), None, noise[kept], k, rng)]
+
+
 def cluster_margin(score: Array, embedding: Array, noise: Array, k: int) -> Rows:
     """Best scores taken in turn from clusters, the smallest first (Citovsky et al., 2021).
 
@@ -117,16 +138,56 @@ def k_means(
     E = np.asarray(embedding[rows], np.float32)
     w = np.ones(len(rows), np.float32) if weight is None else weight[rows].astype(np.float32)
     centers = E[_spread_out(E, w, k, rng)]
+    find = _Homes(E) if len(E) * k <= KEPT else functools.partial(assign, E)
     home = np.full(len(E), -1)
     for _ in range(rounds):
-        before, home = home, assign(E, centers)
-        if np.array_equal(before, home):
+        before, home = home, find(centers)
+        changed = np.flatnonzero(before != home)
+        if not len(changed):
             break
-        order = np.argsort(home, kind="stable")
-        found, first = np.unique(home[order], return_index=True)
-        sums = np.add.reduceat(E[order] * w[order, None], first, axis=0)
-        centers[found] = sums / np.add.reduceat(w[order], first)[:, None]
+        touched = np.zeros(k + 1, bool)  # the last stands for -1
+        touched[before[changed]] = touched[home[changed]] = True
+        order = np.flatnonzero(touched[home])
+        order = order[np.argsort(home[order].astype(np.min_scalar_type(k)), kind="stable")]
+        size = np.bincount(home[order], minlength=k)
+        found = np.flatnonzero(size)
+        first = (np.cumsum(size) - size)[found]
+        members = E[order] if weight is None else E[order] * w[order, None]
+        centers[found] = np.add.reduceat(members, first, axis=0) / np.add.reduceat(w[order], first)[:, None]
     return centers
+
+
+class _Homes:
+    """Nearest centers of the same (n, d) rows time and again: `assign`, at the cost of the centers that moved."""
+
+    def __init__(self, E: Array) -> None:
+        self.E, self.rows = E, np.arange(len(E))
+        self.centers = np.zeros((0, E.shape[1]), np.float32)
+        self.home, self.best = self.rows, np.zeros(0, np.float32)
+
+    def __call__(self, centers: Array) -> Array:
+        """(n,) number of the nearest of the (k, d) centers, as many as last time."""
+        home: Array
+        if len(centers) != len(self.centers):
+            self.near = self._near(centers)
+            home = self.near.argmax(0)
+        else:
+            moved = (centers != self.centers).any(1)
+            fresh = self._near(centers[moved])
+            self.near[moved] = fresh
+            # a row looks at all centers again where another came nearer than its own, or its own went away
+            own = self.near[self.home, self.rows]
+            again = np.flatnonzero((fresh.max(0, initial=-np.inf) > own) | (own < self.best))
+            home = self.home.copy()
+            home[again] = self.near[:, again].argmax(0)
+        self.centers, self.home, self.best = centers.copy(), home, self.near[home, self.rows]
+        return home
+
+    def _near(self, centers: Array) -> Array:
+        """(k, n) half the squared length of each row less half its squared distance to each center."""
+        near: Array = centers @ self.E.T
+        near -= 0.5 * np.einsum("ij,ij->i", centers, centers)[:, None]
+        return near
 
 
 def _central(embedding: Array, weight: Array | None, noise: Array, k: int, rng: np.random.Generator) -> Rows:
@@ -181,7 +242,11 @@ def _spread_out(E: Array, weight: Array, k: int, rng: np.random.Generator) -> Ro
     squares = np.einsum("ij,ij->i", E, E)
 
     def apart(i: int) -> Array:
-        return np.asarray(np.maximum(squares - 2 * (E @ E[i]) + squares[i], 0))
+        away: Array = E.dot(E[i])
+        away *= -2
+        away += squares
+        away += squares[i]
+        return np.maximum(away, 0, out=away)
 
     rows = [int(rng.choice(len(E), p=weight / weight.sum(dtype=np.float64)))]
     nearest = apart(rows[0])
@@ -202,6 +267,6 @@ def _spread_out(E: Array, weight: Array, k: int, rng: np.random.Generator) -> Ro
             needed = needed if patience else 0
             continue
         rows.append(i)
-        nearest = np.minimum(nearest, closer)
+        np.minimum(nearest, closer, out=nearest)
         nearest[i] = 0
     return np.asarray(rows, np.intp)

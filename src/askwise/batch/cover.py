@@ -24,8 +24,10 @@ def k_center(embedding: Array, labeled: Array, noise: Array, k: int) -> Rows:
         centers.append(np.asarray(embedding[picked[0]], np.float32))
     if len(picked) == k:
         return np.asarray(picked, np.intp)
-    bound = nearest(embedding, np.stack(centers[:8]))
-    known = np.full(n, min(8, len(centers)))
+    # of a pool that is one block no row could stay behind
+    first = len(centers) if n <= BLOCK else min(8, len(centers))
+    bound = nearest(embedding, np.stack(centers[:first]))
+    known = np.full(n, first)
     bound[picked] = -1
     while len(picked) < k:
         size = min(BLOCK, n)
@@ -39,6 +41,8 @@ def k_center(embedding: Array, labeled: Array, noise: Array, k: int) -> Rows:
             best = np.flatnonzero(inside == inside.max())
             i = best[noise[rows[best]].argmax()]
             picked.append(int(rows[i]))
+            if len(picked) == k:
+                return np.asarray(picked, np.intp)
             centers.append(block[i])
             inside = np.minimum(inside, distances(block, block[i][None])[:, 0])
             inside[np.isin(rows, picked)] = -1
@@ -119,6 +123,8 @@ def _most_typical(embedding: Array, rows: Rows, noise: Array, rng: np.random.Gen
     near = min(neighbors, len(chosen) - 1)
     if near < 1:
         return int(chosen[0])
-    apart = np.sqrt(np.partition(distances(E, E), near, axis=1)[:, : near + 1]).sum(1)
+    D = distances(E, E)
+    np.fill_diagonal(D, 0)  # what rounding leaves there differs from row to row
+    apart = np.sqrt(np.partition(D, near, axis=1)[:, : near + 1]).sum(1)
     best = np.flatnonzero(apart <= apart.min() * (1 + 1e-5))
     return int(chosen[best[noise[rows[chosen[best]]].argmax()]])

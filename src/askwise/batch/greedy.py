@@ -8,6 +8,9 @@ from askwise.batch.distances import BLOCK, distances, mean_row
 from askwise.batch.gradient import ROUNDING, fill, first
 from askwise.core import Array, Rows
 
+OFFSET = 4e-7
+"""Differences below this part of the largest prediction are float32's rounding."""
+
 
 def largest_cluster(embedding: Array, labeled: Array, noise: Array, k: int) -> Rows:
     """LCMD: the farthest row of the largest cluster (Holzmüller, Zaverkin, Kästner & Steinwart, 2023).
@@ -140,3 +143,29 @@ def _apart(X: Array, centers: Array) -> Array:
 def _zeroed(D: Array, scale: Array) -> Array:
     D[scale * ROUNDING >= D] = 0
     return D
+
+
+def thompson(members: Array, noise: Array, k: int, rng: np.random.Generator) -> Rows:
+    """Thompson sampling: each row is the best by a regressor drawn from the committee (Thompson, 1933).
+
+    Members are drawn without repeating one before all had their turn; a row that is picked already gives way to the
+    member's next best.
+
+    Args:
+        members: (n, members) predictions of regressors that are draws from a posterior, or stand for such.
+        noise: (n,) decides ties.
+        k: Rows wanted.
+        rng: Draws the members.
+    """
+    k = min(k, len(members))
+    picked: list[int] = []
+    free = np.ones(len(members), bool)
+    while len(picked) < k:
+        for member in rng.permutation(members.shape[1])[: k - len(picked)]:
+            rows = np.flatnonzero(free)
+            value = np.asarray(members[rows, member], np.float64)
+            # what an offset of the target leaves to float32 decides nothing
+            tied = np.flatnonzero(value >= value.max() - OFFSET * np.abs(value).max())
+            picked.append(int(rows[tied[noise[rows[tied]].argmax()]]))
+            free[picked[-1]] = False
+    return np.asarray(picked, np.intp)

@@ -1,6 +1,6 @@
 """Models that relearn in milliseconds as labels arrive."""
 
-from askwise.learners.adapters import Adapted, adapt, describe
+from askwise.learners.adapters import Adapted, adapt, describe, unfitted
 from askwise.learners.multilabel import MultiLabel
 from askwise.learners.regression import AdaptedRegressor, RidgeRegression, adapt_regressor
 from askwise.learners.softmax import SoftmaxRegression
@@ -14,4 +14,5 @@ __all__ = [
     "adapt",
     "adapt_regressor",
     "describe",
+    "unfitted",
 ]

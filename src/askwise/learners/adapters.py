@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from typing import Any
 
@@ -69,6 +70,10 @@ class Adapted:
             few = f"below {labels} labels" if labels else f"below {per_class} labels of a class"
             few += " a softmax regression stands in"
         return [probabilities, committees.NOTES[self._committee], few]
+
+    def fresh(self) -> Adapted:
+        """An unfitted adapter of an unfitted estimator with the same settings."""
+        return Adapted(unfitted(self.estimator), calibrate=self._calibrates)
 
     # ── fitting ─────────────────────────────────────────────────────────────────────────────
 
@@ -245,6 +250,21 @@ def adapt(estimator: Any = None, *, calibrate: bool | None = None) -> Any:
             "Any scikit-learn classifier or pipeline does; regressors do not."
         )
     return Adapted(estimator, calibrate=calibrate)
+
+
+def unfitted(learner: Any) -> Any:
+    """A learner of the same kind and settings that has learned nothing.
+
+    From its `fresh()`, else as scikit-learn clones; of a learner with neither a copy, which may remember what it
+    learned.
+    """
+    if hasattr(learner, "fresh"):
+        return learner.fresh()
+    if hasattr(learner, "get_params"):
+        from sklearn.base import clone
+
+        return clone(learner)
+    return copy.deepcopy(learner)
 
 
 def describe(learner: Learner) -> str:

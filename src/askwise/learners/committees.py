@@ -15,7 +15,7 @@ Kind: TypeAlias = Literal["own", "trees", "laplace", "bootstrap"]
 NOTES: dict[Kind, str] = {
     "own": "",
     "trees": "the committee are single trees of the forest",
-    "laplace": "a committee is drawn from the Laplace approximation around the weights (MacKay, 1992)",
+    "laplace": "a committee is drawn from a cold Laplace approximation around the weights (MacKay, 1992)",
     "bootstrap": "a committee is made by bootstrap refits (Efron, 1979)",
 }
 WEAKEST_PENALTY = 1e4

@@ -15,6 +15,8 @@ from askwise.learners.whitening import Whitening
 class MultiLabel:
     """Says for each label on its own how likely it is: `predict_proba` is (n, labels, 2).
 
+    `predict_committee` is (members, n, labels, 2).
+
     Args:
         estimator: None = one `SoftmaxRegression` for each label. A scikit-learn classifier that takes a matrix of
             labels (`MultiOutputClassifier`, `OneVsRestClassifier`, `ClassifierChain`, forests, neighbors, networks) is
@@ -35,6 +37,8 @@ class MultiLabel:
         self._constant: Array = np.zeros(0)
         self._count = SoftmaxRegression()
         self._seen: Matrix | None = None
+        self._told: Array = np.zeros((0, 0), np.int64)
+        self._refits: dict[tuple[int, int], list[MultiLabel]] = {}
         self._whitening: Whitening | None = None
 
     def __repr__(self) -> str:
@@ -66,7 +70,7 @@ class MultiLabel:
         elif len(varied):
             # a single column twice, since many classifiers read one column as ordinary classes
             self.estimator.fit(X, Y[:, varied if len(varied) > 1 else np.repeat(varied, 2)])
-        self._seen, self._whitening = X, None
+        self._seen, self._told, self._whitening, self._refits = X, Y, None, {}
         self._count.fit(_count_features(self.predict_proba(X)), Y.sum(1))
         return self
 
@@ -87,6 +91,33 @@ class MultiLabel:
                 on[:, varied] = np.stack([self._models[label].predict_proba(X)[:, 1] for label in varied], axis=1)
             else:
                 on[:, varied] = _matrix(self.estimator.predict_proba(X))[:, : len(varied)]
+        return np.stack([1 - on, on], axis=-1)
+
+    def predict_committee(self, X: Matrix, members: int = 10, seed: int = 0) -> Array:
+        """(members, n, labels, 2) probabilities of several models.
+
+        Those of the committees of each label's model where each label has one, drawn apart; else of bootstrap refits
+        (Efron, 1979), which predict a label that never varied in their sample as seen there.
+
+        Raises:
+            BadInput: not fitted.
+        """
+        if self._seen is None:
+            raise BadInput("predict_committee needs a fitted learner; call fit first.")
+        n, labels = X.shape[0], len(self.classes_)
+        if self.estimator is not None and not self.each:
+            if (members, seed) not in self._refits:
+                rng, m = np.random.default_rng(seed), len(self._told)
+                draws = [rng.integers(0, m, m) for _ in range(members)]
+                refits = [MultiLabel(fresh(self.estimator)).fit(self._seen[r], self._told[r]) for r in draws]
+                self._refits = {(members, seed): refits}
+            return np.stack([refit.predict_proba(X) for refit in self._refits[members, seed]])
+        on = np.tile(np.maximum(self._constant, 0).astype(np.float64), (members, n, 1))
+        for label in np.flatnonzero(self._constant < 0) if n else ():
+            # a seed of its own, or all labels would be drawn in the same direction
+            P = self._models[label].predict_committee(X, members, seed * labels + int(label))
+            on[: len(P), :, label] = P[..., 1]
+            on[len(P) :, :, label] = P[..., 1].mean(0)
         return np.stack([1 - on, on], axis=-1)
 
     def predict_count(self, X: Matrix) -> Array:

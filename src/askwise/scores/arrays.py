@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from askwise.core import Array
+from askwise.core import Array, BadInput
 
 TINY = 1e-12
 """Probabilities are clipped here before a logarithm; below what float32 resolves around any entropy."""
@@ -35,3 +36,17 @@ def largest(p: Any) -> Array:
     xp = array_namespace(p)
     value: Array = (xp.amax if hasattr(xp, "amax") else xp.max)(p, axis=-1)
     return value
+
+
+def places(names: Sequence[str], classes: Array) -> list[int]:
+    """Where each class stands among the names that costs are given for.
+
+    Raises:
+        BadInput: a class that is not among them.
+    """
+    place = {name: i for i, name in enumerate(names)}
+    known = np.asarray(classes).tolist()
+    missing = [name for name in known if name not in place]
+    if missing:
+        raise BadInput(f"The costs name {list(names)}, but the model also knows {missing}; give costs for those too.")
+    return [place[name] for name in known]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 import numpy as np
 
 from askwise.core import Array
-from askwise.scores.arrays import TINY, array_namespace
+from askwise.scores.arrays import TINY, array_namespace, places
 
 BLOCK = 1 << 17
 """Numbers in one block of imagined predictions; a few of these fit the cache."""
@@ -100,19 +100,95 @@ def value_of_information(
     labeled_proba: Array,
     labeled_whitened: Array,
     temperature: Array,
-    cost: Array | float = 0.0,
 ) -> Array:
-    """Expected fall of the risk on the pool, a row, minus the cost of the answer (Kapoor, Horvitz & Basu, 2007).
+    """Expected fall of the risk on the pool, a row, with mistakes of cost one (Kapoor, Horvitz & Basu, 2007).
 
-    The risk of a row is the chance that a label drawn from its probabilities is wrong, 1 - Σ p²: for two classes with
-    mistakes of cost one, the paper's. `cost` counts in the same unit, mistakes a row of the pool; it is zero, that is
-    the same for all rows, unless a strategy of your own passes it on. See `look_ahead`.
+    The risk of a row is the chance that a label drawn from its probabilities is wrong, 1 - Σ p². Answers all cost the
+    same; see `priced_information` for other costs and `look_ahead` for the refit.
     """
     sample = np.asarray(sample_proba, np.float64)
     ahead = look_ahead(
         proba, whitened, sample_proba, sample_whitened, labeled_proba, labeled_whitened, temperature, _gibbs_risk
     )
-    value: Array = float(np.mean(1 - (sample * sample).sum(1))) - ahead - cost
+    value: Array = float(np.mean(1 - (sample * sample).sum(1))) - ahead
+    return value
+
+
+def priced_information(
+    proba: Array,
+    whitened: Array,
+    sample_proba: Array,
+    sample_whitened: Array,
+    labeled_proba: Array,
+    labeled_whitened: Array,
+    temperature: Array,
+    classes: Array,
+    *,
+    names: Sequence[str],
+    costs: Sequence[Sequence[float]],
+    prices: Sequence[float],
+    items: float,
+) -> Array:
+    """Expected fall of the pool's risk minus the expected price of the answer (Kapoor, Horvitz & Basu, 2007).
+
+    The risk of a row is Σ_y Σ_y' p_y p_y' C[y, y'], that of a label drawn from its probabilities; an answer y costs
+    prices[y]. Both are in one unit: the fall counts for `items` rows. See `look_ahead` for the refit.
+
+    Args:
+        proba: (n, classes).
+        whitened: (n, r) rows F.
+        sample_proba: (t, classes).
+        sample_whitened: (t, r).
+        labeled_proba: (m, classes).
+        labeled_whitened: (m, r).
+        temperature: (n,) all alike.
+        classes: (classes,) what the columns of `proba` stand for.
+        names: Labels of the rows and columns of `costs` and of `prices`.
+        costs: Costs C[y][y'] of answering y' where y is true.
+        prices: What a person takes for finding out that the class is y.
+        items: Rows that the model is to label.
+
+    Raises:
+        BadInput: a class without costs.
+    """
+    order = places(names, classes)
+    C = np.asarray(costs, np.float64)[np.ix_(order, order)]
+    C32 = C.astype(np.float32)
+
+    def risk(P: Array, _log_p: Array, _before: Array) -> Array:
+        value: Array = (P * np.einsum("yc,y...->c...", C32, P)).sum(0)
+        return value
+
+    sample = np.asarray(sample_proba, np.float64)
+    ahead = look_ahead(
+        proba, whitened, sample_proba, sample_whitened, labeled_proba, labeled_whitened, temperature, risk
+    )
+    now = float(np.einsum("iy,yc,ic->i", sample, C, sample).mean())
+    price = np.asarray(proba, np.float64) @ np.asarray(prices, np.float64)[order]
+    value: Array = items * (now - ahead) - price
+    return value
+
+
+def information_at_cost(
+    proba: Array,
+    whitened: Array,
+    sample_proba: Array,
+    sample_whitened: Array,
+    labeled_proba: Array,
+    labeled_whitened: Array,
+    temperature: Array,
+    classes: Array,
+    cost: Array,
+    *,
+    names: Sequence[str],
+    costs: Sequence[Sequence[float]],
+    items: float,
+) -> Array:
+    """`priced_information` where the price belongs to the row instead of its class: cost (n,), in the same unit."""
+    value: Array = priced_information(
+        proba, whitened, sample_proba, sample_whitened, labeled_proba, labeled_whitened, temperature, classes,
+        names=names, costs=costs, prices=(0.0,) * len(names), items=items,
+    ) - cost  # fmt: skip
     return value
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from askwise.core import Array, BadInput
 from askwise.scores.arrays import TINY
+from askwise.scores.committee import consensus_kl, vote_entropy
 
 BLOCK = 2048
 """Rows compared with all labeled rows at a time."""
@@ -78,6 +79,30 @@ def category_vector_inconsistency(proba: Array, labeled_proba: Array) -> Array:
         guess = _on(proba[start : start + BLOCK]).astype(np.float32)
         out[start : start + BLOCK] = _set_distance(guess, known) @ (times / times.sum())
     return out
+
+
+def label_vote_entropy(committee: Array) -> Array:
+    """Entropy of the members' votes on each label, mean over the labels, in [0, ln 2] (Dagan & Engelson, 1995).
+
+    Args:
+        committee: (members, n, labels, 2).
+    """
+    _check(committee[0])
+    doubt: Array = vote_entropy(committee).mean(-1)
+    return doubt
+
+
+def label_consensus_kl(committee: Array) -> Array:
+    """Mean over members and labels of the divergence from their consensus, in nats (McCallum & Nigam, 1998).
+
+    Of labels that are independent given the model, BALD (Houlsby et al., 2011) of the label set is at most the sum.
+
+    Args:
+        committee: (members, n, labels, 2).
+    """
+    _check(committee[0])
+    doubt: Array = consensus_kl(committee).mean(-1)
+    return doubt
 
 
 def _set_distance(A: Array, B: Array) -> Array:

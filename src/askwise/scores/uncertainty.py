@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from askwise.core import Array, BadInput
-from askwise.scores.arrays import array_namespace, largest, shannon
+from askwise.core import Array
+from askwise.scores.arrays import array_namespace, largest, places, shannon
 
 
 def random(noise: Array) -> Array:
@@ -70,11 +70,7 @@ def expected_cost(
     """
     if costs is None or names is None:
         return least_confidence(proba)
-    place = {name: i for i, name in enumerate(names)}
-    missing = [name for name in np.asarray(classes).tolist() if name not in place]
-    if missing:
-        raise BadInput(f"The costs name {list(names)}, but the model also knows {missing}; give costs for those too.")
-    order = [place[name] for name in np.asarray(classes).tolist()]
+    order = places(names, classes)
     xp = array_namespace(proba)
     C = xp.asarray(np.asarray(costs, np.float64)[np.ix_(order, order)], dtype=proba.dtype)
     expected: Array = -largest(-(proba @ C))

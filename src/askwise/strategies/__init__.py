@@ -1,6 +1,6 @@
 """Named query strategies."""
 
-from askwise.strategies import catalog, change, coverage, hybrid, multilabel, regression, uncertainty
+from askwise.strategies import catalog, change, coverage, hybrid, learning, multilabel, regression, uncertainty
 from askwise.strategies.combine import (
     blend,
     class_quota,
@@ -12,6 +12,7 @@ from askwise.strategies.combine import (
     subsample,
     within_budget,
 )
+from askwise.strategies.learning import albl
 from askwise.strategies.registry import (
     GROUP,
     Combinator,
@@ -33,6 +34,7 @@ __all__ = [
     "Mix",
     "Strategy",
     "Switch",
+    "albl",
     "available",
     "blend",
     "catalog",
@@ -41,6 +43,7 @@ __all__ = [
     "coverage",
     "get",
     "hybrid",
+    "learning",
     "mix",
     "multilabel",
     "must_include",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from askwise import batch, scores
+from askwise.batch import direction
 from askwise.strategies.registry import Strategy, register, switch
 
 
@@ -56,7 +57,17 @@ register(Strategy(
     aliases=("weighted_kmeans", "diverse_mini_batch"),
     cost="shortlist", paper="Zhdanov 2019", summary="Small margins, spread over different kinds of items.",
 ))  # fmt: skip
+register(Strategy(
+    "typical_direction", pick=direction.typical_direction, family="coverage", cost="passes",
+    paper="after Hacohen, Dekel & Weinshall 2022",
+    summary="Typical of the largest groups without a label, whatever the length of the features.",
+))  # fmt: skip
+register(Strategy(
+    "telling_margin", scores.margin, direction.diverse_telling, shortlist=10, family="hybrid",
+    cost="shortlist", paper="after Zhdanov 2019; Settles, Craven & Ray 2007",
+    summary="Small margins of items with large features, spread over different kinds of items.",
+))  # fmt: skip
 register(switch(
-    "typiclust", "diverse_margin", enough_labels, name="auto", aliases=("default",),
+    "typical_direction", "telling_margin", enough_labels, name="auto", aliases=("default",),
     summary="Typical items until every class seen has some labels, then small margins spread over the pool.",
 ))  # fmt: skip

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import functools
+from dataclasses import dataclass, replace
 
 from askwise import scores
-from askwise.batch import cluster, contrast, cover, herding, ranked
+from askwise.batch import bisect, cluster, contrast, cover, frankwolfe, herding, ranked
+from askwise.batch import density as by_density
+from askwise.batch import targeted as like_labeled
 from askwise.core import BadInput, Rows, Selection
-from askwise.scores import density, probabilistic
+from askwise.scores import density, interpolation, probabilistic
 from askwise.strategies.registry import Combinator, Engine, Strategy, get, register
 
 register(Strategy(
     "information_density", density.information_density, family="hybrid", aliases=("density_weighted",),
     paper="Settles & Craven 2008", summary="Spread-out probabilities, where the pool is dense; never an outlier.",
+))  # fmt: skip
+register(Strategy(
+    "information_density_gaussian", scores.entropy, by_density.dense, family="hybrid", cost="passes",
+    paper="Settles & Craven 2008",
+    summary="Spread-out probabilities, where the pool is dense by distance; never an outlier.",
 ))  # fmt: skip
 register(Strategy(
     "probabilistic_gain", probabilistic.probabilistic_gain, family="hybrid", aliases=("mcpal",),
@@ -57,9 +65,46 @@ register(Strategy(
     summary="The middle of groups of items whose label changes when features are missing.",
 ))  # fmt: skip
 register(Strategy(
+    "alfa_mix", interpolation.flip_distance, cluster.flipping_central, family="hybrid", cost="passes",
+    aliases=("alfamix",), paper="Parvaneh et al. 2022",
+    summary="The middle of groups of items whose label changes when they are moved a little toward labeled ones.",
+))  # fmt: skip
+register(Strategy(
+    "galaxy", scores.margin, bisect.galaxy, family="rare", cost="passes", paper="Zhang, Katz-Samuels & Nowak 2022",
+    summary="Halfway between differing labels, in order of each class's margin: finds rare classes, then their edges.",
+))  # fmt: skip
+register(Strategy(
+    "targeted", scores.margin, like_labeled.targeted, family="rare", cost="passes",
+    aliases=("facility_location_mutual_information", "flqmi"), paper="Kothawade et al. 2021",
+    summary="Like the labeled items of the class that has fewest, each of these in turn.",
+))  # fmt: skip
+register(Strategy(
+    "acs_fw", pick=frankwolfe.sparse_posterior, family="committee", cost="passes", paper="Pinsler et al. 2019",
+    summary="A batch that says of the members of a committee what the whole pool would say.",
+))  # fmt: skip
+register(Strategy(
     "falcun", scores.margin, contrast.falcun, family="hybrid", cost="passes",
     paper="Gilhuber, Beer, Ma & Seidl 2024", summary="Small margins, with different classes in doubt.",
 ))  # fmt: skip
+
+
+def targeted(column: int, relevance: float = 1.0) -> Strategy:
+    """`targeted(3)`: like the labeled items of class number 3, as `labeled_y` counts them.
+
+    Args:
+        column: Number of the class.
+        relevance: 0 = a picked item for every labeled one of the class, large = items that resemble any of them most.
+
+    Raises:
+        BadInput: a column or relevance below 0.
+    """
+    if column < 0 or not 0 <= relevance < float("inf"):
+        raise BadInput(f"column and relevance must be 0 or more, got {column!r} and {relevance!r}.")
+    pick = functools.partial(like_labeled.targeted, column=column, relevance=float(relevance))
+    return replace(
+        get("targeted"), name=f"targeted at {column}", aliases=(), pick=pick,
+        summary=f"Like the labeled items of class {column}, each of these in turn.",
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)

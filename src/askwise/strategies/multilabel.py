@@ -8,6 +8,7 @@ import numpy as np
 
 from askwise import batch, scores, signals
 from askwise.core import Array, Rows, Selection
+from askwise.scores import multilabel
 from askwise.strategies.registry import Combinator, Engine, Strategy, get, register
 
 BETAS = np.linspace(0, 1, 11)
@@ -92,4 +93,13 @@ register(Strategy(
     task="multilabel", aliases=("category_vector_inconsistency_and_ranking",),
     paper="Reyes, Morell & Ventura 2018",
     summary="Label sets unlike any known one, and small margins on many labels at once.",
+))  # fmt: skip
+register(Strategy(
+    "label_vote_entropy", multilabel.label_vote_entropy, family="committee", task="multilabel",
+    paper="Dagan & Engelson 1995", summary="A committee of models splits its votes on the labels most evenly.",
+))  # fmt: skip
+register(Strategy(
+    "label_consensus_kl", multilabel.label_consensus_kl, family="committee", task="multilabel",
+    aliases=("label_bald",), paper="McCallum & Nigam 1998; Houlsby et al. 2011",
+    summary="Committee members contradict their consensus on the labels most.",
 ))  # fmt: skip

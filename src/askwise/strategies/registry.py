@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from importlib import metadata
 from typing import Any, Protocol
@@ -77,6 +77,15 @@ class Engine(Protocol):
 
     def pending(self, rows: Rows) -> Engine:
         """The same engine with further rows counted as labeled."""
+
+    def history(self) -> tuple[Rows, Array, Array]:
+        """(m,) labeled rows, ascending, their answers as class numbers, their places in time; none pending."""
+
+    def past(self, rows: Rows, y: Array, candidates: Rows) -> Engine:
+        """The engine when only these rows were labeled; a learner of the same kind learns them anew."""
+
+    def identity(self) -> Hashable:
+        """Equal for calls about the same arrays with the same seed and a learner with the same settings."""
 
     def cold(self, strategy: Strategy) -> bool:
         """Whether a strategy's own score or batch rule needs a model before there is one."""

@@ -28,7 +28,7 @@ register(Strategy(
     paper="Tong & Koller 2001; Schohn & Cohn 2000", summary="Nearest to a decision boundary.",
 ))  # fmt: skip
 register(Strategy(
-    "expected_cost", uncertainty.expected_cost, family="uncertainty", aliases=("cost_embedding", "expected_risk"),
+    "expected_cost", uncertainty.expected_cost, family="uncertainty", aliases=("expected_risk",),
     paper="Margineantu 2005; Chen & Lin 2013",
     summary="Even the cheapest answer is expected to cost much; every mistake costs 1 unless a matrix says otherwise.",
 ))  # fmt: skip
