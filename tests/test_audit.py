@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom, hypergeom
+from scipy.stats import t as stats_t
 
 from askwise import audit
 from askwise.audit import bounds, region
@@ -84,7 +85,7 @@ def walk_risks(plan):
 # ── the martingale ──────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("bets", [audit.BETS, 1 / audit.BETS], ids=["upper", "lower"])
+@pytest.mark.parametrize("bets", [audit.BETS, audit.SURE_BETS, 1 / audit.BETS], ids=["upper", "sure", "lower"])
 def test_evidence_at_the_true_rates_has_mean_exactly_one_at_every_length(bets):
     rates = np.random.default_rng(1).choice([0.0, 0.02, 0.3, 0.7, 1.0], size=13)
     for m in (1, 5, 10, 11, 13):  # 11 and more: two windows are open
@@ -99,7 +100,7 @@ def test_evidence_at_the_true_rates_has_mean_exactly_one_at_every_length(bets):
 @given(st.lists(st.tuples(st.booleans(), st.floats(0, 1)), min_size=1, max_size=45))
 def test_evidence_equals_the_slow_product(pairs):
     z, rates = (np.array(column, float) for column in zip(*pairs, strict=True))
-    for bets in (audit.BETS, 1 / audit.BETS):
+    for bets in (audit.BETS, audit.SURE_BETS, 1 / audit.BETS):
         assert bounds._evidence(bets, z, rates) == pytest.approx(slow_evidence(bets, z, rates), rel=1e-9)
 
 
@@ -250,7 +251,7 @@ def test_the_interval_misses_only_if_a_true_martingale_has_crossed_its_limit(his
     )
     rates = [np.mean(predicted[members] != hidden[members]) for members, predicted, _ in checks]
     # an open check may turn out either way: the martingale must be below its limit for both, worst case
-    low = slow_evidence(audit.BETS, [w is not False for w in wrong], rates)
+    low = slow_evidence(audit.SURE_BETS, [w is not False for w in wrong], rates)
     high = slow_evidence(1 / audit.BETS, [w is True for w in wrong], rates)
     truth = 1 - sum(current[rest] != hidden[rest]) / rest.sum()
     if low < 1 / (0.8 * alpha) and high < 1 / (0.2 * alpha):
@@ -266,7 +267,7 @@ def unchanged(wrong, n, **kwargs):
 def test_the_interval_is_the_inversion_of_the_evidence():
     n = 500
     wrong = [i % 9 == 4 for i in range(60)]
-    left_low = [k for k in range(n + 1) if slow_evidence(audit.BETS, wrong, [k / n] * 60) < 1 / 0.04]
+    left_low = [k for k in range(n + 1) if slow_evidence(audit.SURE_BETS, wrong, [k / n] * 60) < 1 / 0.04]
     left_high = [k for k in range(n + 1) if slow_evidence(1 / audit.BETS, wrong, [k / n] * 60) < 1 / 0.01]
     result = unchanged(wrong, n)
     assert result.low == 1 - max(left_low) / n
@@ -664,58 +665,152 @@ def test_expected_cost_against_simulated_attempts(share):
 
 def test_interpolated_costs_are_close_to_exact_ones():
     for n, rate in [(333, 0.004), (1900, 0.013), (5200, 0.0071)]:
-        audits, passes = region._interpolated_cost(n, rate, 0.05, 0.03, "auto")
+        tabulated = region._interpolated_cost(n, np.array([rate]), 0.05, 0.03, "auto")
+        (audits,), (passes,) = tabulated
         exact_audits, exact_passes = audit.expected_cost(audit.audit_plan(n, 0.05, 0.03), rate)
         assert audits == pytest.approx(exact_audits, rel=0.05)
         assert passes == pytest.approx(exact_passes, abs=0.05)
 
 
-def test_a_good_model_gets_all_or_most_of_the_rest():
-    region = audit.choose_region(np.full(3000, 0.999), np.full(40, 0.999), np.zeros(40, bool), 0.02, 0.03)
+def slow_region(confidence, doubted, wrong, max_error, alpha, changed, retry):
+    """(cost, size, error, chance) of the best region, by loops over sizes and scales."""
+    n = len(confidence)
+    doubt = sorted(max(1 - c, 1e-6) for c in confidence)
+    overall = sum(doubt) / n
+    doubt = [(1 - region.FLOOR) * d + region.FLOOR * overall for d in doubt]
+    center = region.USUAL
+    if changed is not None:
+        center = min(0.0, max(region.LOWEST, region.CHANGED * math.log((changed + 0.2 / n) / (sum(doubt) / n))))
+    scales = [math.exp(-5 + i / 6) for i in range(67)]
+    belief = [
+        math.prod(s * d + since for d, since in wrong)
+        * math.exp(-doubted * s)
+        * stats_t.pdf((math.log(s) - center) / region.SPREAD, region.TAILS)
+        for s in scales
+    ]
+    sizes = [round(part * n) for part in region.REGIONS if round(part * n) >= region.SMALLEST]
+
+    def cost(size, scale, level, otherwise):
+        rate = scale * sum(doubt[:size]) / size
+        (audits,), (passes,) = region._interpolated_cost(size, np.array([rate]), max_error, level, "auto")
+        return min(n, audits + passes * (n - size) + (1 - passes) * otherwise), rate, passes
+
+    found = []
+    for size in sizes:
+        total = rates = chance = 0.0
+        for scale, weight in zip(scales, belief, strict=True):
+            later = n
+            if retry is not None:
+                later = min(cost(other, scale, retry, n)[0] for other in sizes) + region.FAILURE * n
+            its_cost, rate, passes = cost(size, scale, alpha, later)
+            total, rates, chance = total + weight * its_cost, rates + weight * rate, chance + weight * passes
+        found.append((total / sum(belief), size, rates / sum(belief), chance / sum(belief)))
+    return min(found)
+
+
+@pytest.mark.parametrize("retry", [None, 0.01])
+@pytest.mark.parametrize(
+    ("doubted", "wrong", "changed"),
+    [(0, [], None), (2.5, [(0.02, 0.05)], 0.001), (0.7, [(0.04, 0), (0.03, 0.2)], 0.3), (4, [], 0)],
+)
+def test_the_chosen_region_is_the_cheapest_of_a_plain_sum_over_beliefs(doubted, wrong, changed, retry):
+    confidence = 1 - np.random.default_rng(8).beta(0.2, 4, 700)
+    found = audit.choose_region(confidence, doubted, wrong, 0.05, 0.03, changed=changed, retry=retry)
+    cost, size, error, chance = slow_region(confidence.tolist(), doubted, wrong, 0.05, 0.03, changed, retry)
+    assert found.cost == pytest.approx(cost)
+    assert (found.size, found.error, found.passes) == (size, pytest.approx(min(error, 1)), pytest.approx(chance))
+    assert found.worth == (cost < region.WORTH * 700)
+    assert np.array_equal(np.sort(confidence[found.rows]), np.sort(confidence)[-size:])
+
+
+def test_a_sure_model_hands_everything_over():
+    region = audit.choose_region(np.full(3000, 0.999), 0.04, [], 0.02, 0.03)
     assert region.size == 3000
     assert region.worth
-    assert region.error == pytest.approx(0.001 * 30 / 70)
-    assert region.cost < 500
+    assert region.floor <= region.cost < 500
     assert "3,000" in region.reason
 
 
 def test_an_unsure_tail_is_left_to_people():
     rng = np.random.default_rng(2)
-    confidence = rng.permutation(np.r_[np.full(2000, 0.999), np.full(1000, 0.6)])
-    checked = np.r_[np.full(60, 0.999), np.full(30, 0.6)]
-    region = audit.choose_region(confidence, checked, np.r_[np.zeros(60), np.tile([1, 0, 0], 10)] == 1, 0.02, 0.03)
+    confidence = rng.permutation(np.r_[np.full(2000, 0.9999), np.full(1000, 0.6)])
+    region = audit.choose_region(confidence, 12.0, [(0.13, 0.0)] * 10, 0.02, 0.03, changed=0.13)
     assert 1500 <= region.size <= 2000
-    assert np.all(confidence[region.rows] == 0.999)
+    assert np.all(confidence[region.rows] == 0.9999)
     assert len(set(region.rows.tolist())) == region.size
     assert region.worth
 
 
-def test_wrong_checks_in_the_confident_part_count():
-    confidence, checked = np.full(3000, 0.999), np.full(60, 0.999)
-    wrong = np.arange(60) < 8
-    region = audit.choose_region(confidence, checked, wrong, 0.02, 0.03)
-    assert region.error == pytest.approx((8 + 0.03) / 90)
+def test_wrong_checks_count():
+    confidence = np.full(3000, 0.999)
+    region = audit.choose_region(confidence, 0.06, [(0.001, 0.0)] * 8, 0.02, 0.03)
+    assert region.error > 0.02
     assert not region.worth
     assert region.cost > 0.9 * 3000
     assert "wrong on" in region.reason
 
 
+def test_mistakes_that_have_been_mended_count_less():
+    confidence = np.full(3000, 0.95)
+    errors = [
+        audit.choose_region(confidence, 1.0, [(0.05, since)] * 4, 0.05, 0.03).error for since in (0, 0.01, 0.1, 1, 100)
+    ]
+    assert errors == sorted(errors, reverse=True)
+    assert errors[-1] == pytest.approx(audit.choose_region(confidence, 1.0, [], 0.05, 0.03).error, rel=0.01)
+
+
+def test_right_checks_count():
+    confidence = np.full(3000, 0.95)
+    errors = [audit.choose_region(confidence, doubted, [], 0.05, 0.03).error for doubted in (0, 1, 4, 16)]
+    assert errors == sorted(errors, reverse=True)
+    assert errors[0] > 0.02
+    assert errors[-1] < 0.008
+
+
+def test_guesses_that_have_settled_are_believed_more():
+    confidence = np.full(3000, 0.95)
+    errors = [
+        audit.choose_region(confidence, 0, [], 0.05, 0.03, changed=share).error for share in (0, 0.001, 0.02, 0.5)
+    ]
+    assert errors == sorted(errors)
+    assert errors[0] < 0.5 * errors[-1]
+
+
+def test_a_second_chance_makes_trying_cheaper():
+    confidence = np.full(3000, 0.99)
+    alone = audit.choose_region(confidence, 0.5, [(0.01, 0.0)], 0.02, 0.03)
+    again = audit.choose_region(confidence, 0.5, [(0.01, 0.0)], 0.02, 0.03, retry=0.01)
+    assert again.cost < alone.cost
+
+
 def test_a_pool_too_small_for_a_certificate_is_named_with_its_numbers():
-    region = audit.choose_region(np.full(200, 0.999), np.full(40, 0.999), np.zeros(40, bool), 0.02, 0.03)
+    region = audit.choose_region(np.full(200, 0.999), 0.04, [], 0.02, 0.03)
     assert not region.worth
     assert f"takes {audit.audit_plan(region.size, 0.02, 0.03).first} checks or more" in region.reason
-    tiny = audit.choose_region(np.full(80, 0.999), [], [], 0.02, 0.03)
-    assert (tiny.size, tiny.worth, tiny.cost) == (0, False, 80.0)
+    tiny = audit.choose_region(np.full(80, 0.999), 0, [], 0.02, 0.03)
+    assert (tiny.size, tiny.worth, tiny.cost, tiny.floor) == (0, False, 80.0, 80.0)
     assert "80" in tiny.reason
 
 
-def test_regions_take_confidences_only():
+def test_certain_and_hopeless_models_stay_finite():
+    for confidence in (np.ones(300), np.zeros(300)):
+        for changed in (None, 0.0, 1.0):
+            found = audit.choose_region(confidence, 0.0, [], 0.05, 0.03, changed=changed)
+            assert 0 <= found.error <= 1
+            assert 0 < found.cost <= 300
+
+
+def test_regions_take_confidences_and_counts_only():
     good = np.full(200, 0.9)
-    for confidence, checked, wrong in [
-        (np.full(200, 1.2), [], []),
-        (np.full(200, np.nan), [], []),
-        (good, [0.5, 0.5], [True]),
-        (good, [-0.1], [True]),
+    for confidence, doubted, wrong, changed in [
+        (np.full(200, 1.2), 0, [], None),
+        (np.full(200, np.nan), 0, [], None),
+        (good.reshape(2, 100), 0, [], None),
+        (good, -1, [], None),
+        (good, 0, [(0.0, 0.1)], None),
+        (good, 0, [(0.1, -0.1)], None),
+        (good, 0, [], 1.1),
+        (good, math.nan, [], None),
     ]:
         with pytest.raises(BadInput):
-            audit.choose_region(confidence, checked, wrong, 0.02, 0.03)
+            audit.choose_region(confidence, doubted, wrong, 0.02, 0.03, changed=changed)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.metrics import f1_score
 
 from askwise import stopping
 from askwise.core import BadInput
@@ -15,48 +16,33 @@ def series(costs, step=10):
     return [step * (i + 1) for i in range(len(costs))], costs
 
 
-def test_a_falling_projection_goes_on():
-    labels, costs = series([2000 - 60 * i for i in range(12)])
-    verdict = stopping.bargain(labels, costs, 3000, region=2500)
+def test_while_learning_could_save_much_it_goes_on():
+    labels, costs = series([1520.0 - 10 * (i + 1) for i in range(12)])
+    verdict = stopping.bargain(labels, costs, 3000, region=2500, floor=200)
     assert not verdict.ready
-    assert "saved about" in verdict.reason
+    assert "save about 10.0 others" in verdict.reason  # (1,400 - 200) / 120
     assert verdict.region == 2500
 
 
-def test_the_savings_per_label_are_those_of_the_projection():
-    labels = list(range(10, 210, 10))
-    costs = [3000 - 4 * x for x in labels]  # total = 3000 - 3 * labels
-    assert "about 3.0 others" in stopping.bargain(labels, costs, 3000, region=100).reason
-
-
-def test_a_flat_projection_stops():
+def test_it_stops_when_a_label_saves_less_than_one():
     labels = [10 * (i + 1) for i in range(20)]
-    costs = [900 - x for x in labels]  # the total stays where it is
-    verdict = stopping.bargain(labels, costs, 3000, region=2500)
-    assert verdict.ready
-    assert verdict.labels_left == 700
+
+    def advice(cost):
+        return stopping.bargain(labels, [cost + 200 - x for x in labels], 3000, region=2500, floor=300)
+
+    assert advice(499.0).ready
+    assert not advice(501.0).ready  # (501 - 300) / 200 labels
+    verdict = advice(450.0)
+    assert verdict.labels_left <= 450  # what finishing costs now, or a little less by learning on
+    assert verdict.labels_left > 400
     assert "2,500 items" in verdict.reason
-    assert verdict.labels_left_range == (700, 700)
+    assert "650 human labels in all" in verdict.reason
 
 
-def test_a_gain_of_one_percent_is_the_limit():
-    labels = [10 * (i + 1) for i in range(20)]
-
-    def falls_by(share):
-        total = [1000.0] * 17 + [1000 * (1 - share)] * 3
-        return stopping.bargain(labels, [t - x for t, x in zip(total, labels, strict=True)], 3000, region=9).ready
-
-    assert falls_by(0.009)
-    assert not falls_by(0.012)
-
-
-def test_the_patience_grows_with_the_labels():
-    labels = list(range(10, 1010, 10))
-    drop = np.where(np.array(labels) > 900, 800.0, 1000.0)  # improved 100 labels ago; 15 % of 1,000 is 150
-    costs = list(drop + 1000 - labels)
-    assert not stopping.bargain(labels, costs, 5000, region=9).ready
-    drop = np.where(np.array(labels) > 700, 800.0, 1000.0)
-    assert stopping.bargain(labels, list(drop + 1000 - labels), 5000, region=9).ready
+def test_labels_that_came_with_the_data_count_as_learned():
+    labels, costs = series([900.0] * 10)
+    assert not stopping.bargain(labels, costs, 3000, region=9).ready
+    assert stopping.bargain(labels, costs, 3000, region=9, known=1000).ready
 
 
 def test_one_lucky_projection_changes_nothing():
@@ -64,14 +50,15 @@ def test_one_lucky_projection_changes_nothing():
     costs = [900.0 - x for x in labels]
     costs[-1] = 100.0
     verdict = stopping.bargain(labels, costs, 3000, region=2500)
-    assert verdict.ready  # the outlier is smoothed away: no improvement is seen
-    assert verdict.labels_left == 710 - 10
+    assert not verdict.ready  # the outlier is smoothed away
+    steady = stopping.bargain(labels, [900.0 - x for x in labels[:-1]] + [700.0], 3000, region=2500)
+    assert verdict.labels_left == pytest.approx(steady.labels_left, abs=10)
 
 
 def test_a_young_projection_waits():
-    verdict = stopping.bargain([20, 30, 40], [100, 100, 100], 1000, region=700)
+    verdict = stopping.bargain([20, 30, 40], [100, 100, 100], 1000, region=700, floor=90)
     assert not verdict.ready
-    assert "20 labels old" in verdict.reason
+    assert "knows 40 labels" in verdict.reason
 
 
 @pytest.mark.parametrize("region", [0, 600])
@@ -107,12 +94,23 @@ def test_forecasts_are_inside_their_range_and_the_rest(steps, rest):
     assert verdict.reason.endswith(".")
 
 
-def test_the_range_widens_with_the_swing_of_the_projection():
-    labels = [10 * (i + 1) for i in range(10)]
-    calm = stopping.forecast(labels, [500.0 - x for x in labels], 900)
-    wild = stopping.forecast(labels, [500.0 - x + (80 if i % 6 < 3 else 0) for i, x in enumerate(labels)], 900)
-    assert calm == (400, (400, 400))
-    assert wild == (480, (320, 560))
+def test_the_forecast_is_the_least_sum_of_labels_and_what_remains():
+    labels, costs, floor = [100, 110, 120], [2020.0, 2010.0, 2000.0], 200.0
+    m = np.linspace(120, 3000, 400_000)
+    least = {p: float(np.min(m - 120 + floor + 1800 * (120 / m) ** p)) for p in (1, 2, 4)}
+    left, (low, high) = stopping.forecast(labels, costs, 5000, floor=floor)
+    assert left == pytest.approx(least[2], abs=1)
+    assert low == pytest.approx(least[4] / 2.5, abs=1)
+    assert high == pytest.approx(least[1] * 1.4, abs=1)
+
+
+def test_where_learning_no_longer_pays_the_forecast_is_what_finishing_costs():
+    left, _ = stopping.forecast([980, 990, 1000], [320.0, 310.0, 300.0], 5000, floor=200)
+    assert left == 300
+
+
+def test_the_forecast_of_a_young_model_is_that_of_one_that_is_old_enough():
+    assert stopping.forecast([10], [900.0], 1000) == stopping.forecast([stopping.YOUNG], [900.0], 1000)
 
 
 def test_series_must_fit():
@@ -155,3 +153,92 @@ def test_stable_needs_three_good_rounds():
     assert stopping.stable([0.2, 0.99, 0.995, 0.99]).ready
     assert not stopping.stable([1.0, 1.0, 0.96]).ready
     assert "hardly change" in stopping.stable([1.0] * 3).reason
+
+
+# ── other criteria ──────────────────────────────────────────────────────────────────────────
+
+
+def test_a_budget_of_any_unit():
+    assert stopping.budget(30, 30).ready
+    assert stopping.budget(29, 30).labels_left == 1
+    minutes = stopping.budget(12.5, 60, unit="minutes", each=0.25)
+    assert not minutes.ready
+    assert minutes.labels_left == 190
+    assert minutes.reason == "47.5 of 60 minutes of the budget are left."
+    assert "60 minutes" in stopping.budget(61, 60, unit="minutes").reason
+    with pytest.raises(BadInput, match="more than nothing"):
+        stopping.budget(1, 2, each=0)
+
+
+def test_labels_pay_as_long_as_they_spare_dearer_errors():
+    labels = list(range(0, 400, 10))
+    errors = [max(50.0, 250 - x) for x in labels]  # one error less a label, until 200 are given
+    early, late = labels.index(150), len(labels)
+    prices = {"price_of_label": 0.2, "price_of_error": 0.5}
+    assert not stopping.pays(labels[:early], errors[:early], **prices).ready
+    assert stopping.pays(labels[:late], errors[:late], **prices).ready
+    assert stopping.pays(labels[:early], errors[:early], price_of_label=0.6, price_of_error=0.5).ready
+    assert "about 1.00 errors, worth 0.5" in stopping.pays(labels[:early], errors[:early], **prices).reason
+    assert not stopping.pays([10, 20], [5, 4], **prices).ready  # too early to say
+    assert not stopping.pays([], [], **prices).ready
+
+
+@given(st.integers(0, 1000))
+def test_what_a_label_is_worth_is_the_slope_of_a_least_squares_line(seed):
+    rng = np.random.default_rng(seed)
+    labels = np.cumsum(rng.integers(1, 9, 40)).tolist()
+    errors = rng.uniform(0, 300, 40).tolist()
+    window = max(30, round(0.15 * labels[-1]))
+    recent = [i for i, x in enumerate(labels) if x >= labels[-1] - window]
+    slope = np.polyfit([labels[i] for i in recent], [errors[i] for i in recent], 1)[0]
+    if abs(-slope - 0.7) > 1e-6:
+        verdict = stopping.pays(labels, errors, price_of_label=0.7, price_of_error=1.0)
+        assert verdict.ready == (-slope < 0.7)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: stopping.pays([1], [1, 2], price_of_label=1, price_of_error=1),
+        lambda: stopping.pays([2, 1], [1, 2], price_of_label=1, price_of_error=1),
+        lambda: stopping.pays([1], [1], price_of_label=0, price_of_error=1),
+        lambda: stopping.pays([1], [1], price_of_label=1, price_of_error=-1),
+        lambda: stopping.change_in_f(np.array([1]), np.array([1, 0]), 1),
+        lambda: stopping.any_of(),
+        lambda: stopping.all_of(),
+    ],
+)
+def test_what_cannot_be_judged_is_refused(call):
+    with pytest.raises(BadInput):
+        call()
+
+
+def test_predictions_that_no_longer_change():
+    assert not stopping.unchanged([0, 0]).ready
+    assert stopping.unchanged([4, 0, 0, 0]).ready
+    assert not stopping.unchanged([0, 0, 2]).ready
+    assert "2 predictions" in stopping.unchanged([0, 0, 2]).reason
+
+
+def test_a_model_that_is_sure_or_past_its_peak():
+    assert not stopping.confident([]).ready
+    assert stopping.confident([0.2, 0.009]).ready
+    assert not stopping.confident([0.009, 0.2]).ready
+    assert not stopping.peaked([0.9, 0.8, 0.7]).ready  # two falls
+    assert stopping.peaked([0.8, 0.9, 0.8, 0.7, 0.6]).ready
+    assert not stopping.peaked([0.9, 0.8, 0.7, 0.7]).ready
+
+
+@given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=30))
+def test_change_in_f_is_one_minus_f_of_one_against_the_other(pairs):
+    before, after = np.array(pairs).T
+    expected = 1 - f1_score(before, after, zero_division=1.0)
+    assert stopping.change_in_f(before, after, True) == pytest.approx(expected)
+
+
+def test_verdicts_combine():
+    yes, no = stopping.budget(5, 5), stopping.budget(4, 5)
+    assert stopping.any_of(no, yes) == yes
+    assert stopping.all_of(yes, no) == no
+    assert not stopping.any_of(no, no).ready
+    assert stopping.all_of(yes, stopping.unchanged([0, 0, 0])).reason.count(".") == 2

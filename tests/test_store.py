@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import multiprocessing
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from askwise.core import BadStore, Conflict, Event
-from askwise.store import FORMAT, MemoryStore, SQLiteStore, open_store
+from askwise.store import (
+    FORMAT,
+    MemoryStore,
+    SQLiteStore,
+    canonical,
+    chain,
+    digest,
+    open_store,
+    read_log,
+)
 
 
 def test_path_opens_a_file_and_none_opens_memory(tmp_path: Path) -> None:
@@ -63,6 +77,116 @@ def test_events_cannot_be_altered(tmp_path: Path) -> None:
         with pytest.raises(sqlite3.IntegrityError, match="append-only"):
             db.execute(statement)
     db.close()
+
+
+# ── the chain ───────────────────────────────────────────────────────────────────────────────
+
+
+def reference(previous: str, event: Event) -> str:
+    whole = {"kind": event.kind, "data": event.data, "at": float(event.at), "seq": event.seq}
+    text = json.dumps(whole, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256((previous + "\n" + text).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(st.lists(st.tuples(st.text(), st.dictionaries(st.text(), JSON, max_size=4), st.floats(1, 2e9)), max_size=4))
+def test_digests_are_those_of_the_definition_and_survive_json(lines: list[tuple[str, dict[str, Any], float]]) -> None:
+    previous, events = "", []
+    for seq, (kind, data, at) in enumerate(lines, 1):
+        event = Event(kind, data, at, seq)
+        assert digest(previous, event) == reference(previous, event)
+        again = Event(kind, json.loads(canonical(data)), at, seq)
+        assert digest(previous, again) == digest(previous, event)
+        previous = digest(previous, event)
+        events.append(event)
+    assert [*chain(events)][-1:] == [previous][: len(events)]
+    store = MemoryStore()
+    store.append(events)
+    assert [e.digest for e in store.read()] == list(chain(events))
+
+
+def test_the_digest_is_written_down() -> None:
+    # A later version that computed another one would call every older session altered.
+    event = Event("told", {"row": 3, "label": "gr\u00fcn", "seconds": 1.5, "asked": None}, 1700000000.25, 7)
+    line = '{"at":1700000000.25,"data":{"asked":null,"label":"gr\u00fcn","row":3,"seconds":1.5},"kind":"told","seq":7}'
+    assert digest("ab" * 32, event) == hashlib.sha256(("ab" * 32 + "\n" + line).encode()).hexdigest()
+
+
+def old_file(path: Path, events: list[tuple[str, str]]) -> sqlite3.Connection:
+    """A file as format 1 had it, and a connection that has it open."""
+    db = sqlite3.connect(path, isolation_level=None)
+    db.executescript(
+        """
+        PRAGMA application_id=1098083159;
+        PRAGMA user_version=1;
+        CREATE TABLE events (seq INTEGER PRIMARY KEY, at REAL NOT NULL, kind TEXT NOT NULL, data TEXT NOT NULL);
+        CREATE TRIGGER append_only_update BEFORE UPDATE ON events BEGIN SELECT raise(ABORT, 'the log is append-only'); END;
+        PRAGMA journal_mode=WAL;
+        """  # noqa: E501
+    )
+    lines = [(i, 100.0 + i, kind, data) for i, (kind, data) in enumerate(events, 1)]
+    db.executemany("INSERT INTO events (seq, at, kind, data) VALUES (?, ?, ?, ?)", lines)
+    return db
+
+
+def test_a_file_without_digests_is_read_as_it_is_and_goes_on_with_them(tmp_path: Path) -> None:
+    path = tmp_path / "old.askwise"
+    old_file(path, [("opened", '{"n": 1}'), ("told", '{"b": 1, "a": 2}')]).close()
+    before = path.read_bytes()
+    assert [(e.kind, e.digest) for e in read_log(path)] == [("opened", ""), ("told", "")]
+    assert path.read_bytes() == before, "reading migrates nothing"
+    for more in (1, 2):
+        store = SQLiteStore(path)
+        store.append([Event("told", {"i": more}), Event("told", {"i": -more})])
+        events = list(store.read())
+        store.close()
+        assert [e.digest for e in events[:2]] == ["", ""], "what was written without stays without"
+        assert [e.digest for e in events[2:]] == list(chain(events))[2:], "the first one stands for all before it"
+    assert list(read_log(path)) == events
+    assert int.from_bytes(path.read_bytes()[60:64], "big") == FORMAT
+
+
+def test_an_older_version_cannot_write_without_digests(tmp_path: Path) -> None:
+    path = tmp_path / "old.askwise"
+    older = old_file(path, [("opened", "{}")])
+    store = SQLiteStore(path)
+    store.append([Event("told", {})])
+    with pytest.raises(sqlite3.IntegrityError, match="newer Askwise"):
+        older.execute("INSERT INTO events (seq, at, kind, data) VALUES (3, 1.0, 'told', '{}')")
+    older.close()
+    assert len(store.read()) == 2
+    store.close()
+
+
+def test_reading_a_log_leaves_nothing_behind_and_sees_what_is_being_written(tmp_path: Path) -> None:
+    path = tmp_path / "a.askwise"
+    store = SQLiteStore(path)
+    store.append([Event("a", {})])
+    assert [e.kind for e in read_log(path)] == ["a"]
+    store.append([Event("b", {})])
+    assert list(read_log(path)) == list(store.read())
+    store.close()
+    assert [p.name for p in tmp_path.iterdir()] == ["a.askwise"]
+    assert [e.kind for e in read_log(path)] == ["a", "b"]
+    assert [p.name for p in tmp_path.iterdir()] == ["a.askwise"]
+    with pytest.raises(BadStore, match="No session file"):
+        read_log(tmp_path / "none")
+    odd = tmp_path / "a #1?mode=rw.askwise"
+    path.rename(odd)
+    assert len(read_log(odd)) == 2, "a name is not read as an address"
+
+
+def test_an_event_that_is_not_json_is_named_damaged(tmp_path: Path) -> None:
+    path = tmp_path / "old.askwise"
+    old_file(path, [("opened", "{not json")]).close()
+    with pytest.raises(BadStore, match="damaged"):
+        read_log(path)
 
 
 def test_newer_foreign_and_broken_files_are_refused_untouched(tmp_path: Path) -> None:

@@ -35,6 +35,10 @@ class BadStore(AskwiseError):
     """A session file cannot be opened: not ours, damaged, or from a newer version."""
 
 
+class Unreachable(BadStore):
+    """The store does not answer now; what was saved is safe, and trying again later may help."""
+
+
 class Conflict(AskwiseError):
     """Somebody else appended to the log first; read again and retry."""
 
@@ -61,16 +65,25 @@ def unknown(kind: str, name: object, known: Iterable[str]) -> BadInput:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One line of the log. `data` is JSON-able; `at` is Unix seconds; `seq` (1, 2, …) is set by the store."""
+    """One line of the log.
+
+    `data` is JSON-able, its keys are strings; `at` is Unix seconds. The store sets `seq` (1, 2, …) and `digest`, which
+    stands for the log up to here (`store.digest`; "" in events written before digests existed).
+    """
 
     kind: str
     data: Mapping[str, Any]
     at: float = 0.0
     seq: int = 0
+    digest: str = ""
 
 
 class Store(Protocol):
-    """An append-only log of events."""
+    """An append-only log of events.
+
+    Optional powers are looked up by name, for a log that several processes share: `lead()` → bool, whether this one's
+    worker refreshes, and `step_down()`; `turn()`, a context in which nobody else appends.
+    """
 
     def read(self, after: int = 0) -> Sequence[Event]:
         """Events with `seq > after`, oldest first."""
@@ -232,6 +245,51 @@ class Estimate:
 
 
 @dataclass(frozen=True)
+class Interval:
+    """A quantity between 0 and 1: a plain estimate, and bounds that hold at every look."""
+
+    estimate: float | None
+    """Covered by no guarantee; None where nothing was seen."""
+    low: float
+    high: float
+
+    @classmethod
+    def around(cls, estimate: float | None, low: float, high: float) -> Interval:
+        """With the estimate moved into the bounds where it lies outside."""
+        return cls(None if estimate is None else min(max(estimate, low), high), low, high)
+
+
+@dataclass(frozen=True)
+class ClassMetrics:
+    """How good the current model is at one class, on the rest."""
+
+    label: Label
+    guessed: int
+    """Items of the rest that the model takes for this class."""
+    precision: Interval
+    """Share of these that are of the class."""
+    recall: Interval
+    """Share of the class's items that the model takes for it."""
+    f1: Interval
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """How good the current model is at each class, on the rest. True at every look; see `audit.metrics_on_rest`."""
+
+    classes: tuple[ClassMetrics, ...]
+    """The bounds of one class hold together with `confidence`."""
+    balanced_accuracy: Interval
+    """Mean recall of the classes that occur on the rest; bounds hold for all classes together."""
+    auroc: Interval | None
+    """Area under the ROC curve, with two classes; bounds that hold for any ranking with these guesses."""
+    confidence: float
+    audits: int
+    """Random check items answered."""
+    rest: int
+
+
+@dataclass(frozen=True)
 class Verdict:
     """Advice on whether to go on; never a lock."""
 
@@ -245,6 +303,53 @@ class Verdict:
     """A plausible range for the forecast."""
     region: int = 0
     """Items that could be handed to the model now, by projection."""
+    minutes_left: float | None = None
+    """The forecast in minutes of people, from the time recent answers took; None where none was measured."""
+    minutes_left_range: tuple[float, float] | None = None
+    """A plausible range."""
+    money_left: float | None = None
+    """The same at a price per hour; None where none was given."""
+    money_left_range: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
+class Control:
+    """What asking cleverly was worth: a forecast from the check items and from fits on random samples, no proof."""
+
+    labels: int
+    """Given so far."""
+    needed: int | None
+    """Labels in random order that would leave as few labels wrong, were the model to label the rest; None = cannot
+    tell yet."""
+    low: int | None
+    """Between this …"""
+    high: int | None
+    """… and this with about 90 % (no guarantee; measured in docs/control.md)."""
+    checks: int
+    """Random check items answered."""
+
+    @property
+    def told_apart(self) -> bool:
+        """Whether it is clear that random sampling would have needed more, or fewer."""
+        return self.low is not None and self.high is not None and not self.low <= self.labels <= self.high
+
+    @property
+    def sentence(self) -> str:
+        """One sentence for the person."""
+        if self.needed is None or self.low is None or self.high is None:
+            return "Whether asking cleverly was worth it cannot be told yet: too few labels or check items so far."
+        what = f"about {self.needed:,} labels ({self.low:,} to {self.high:,})"
+        if not self.told_apart:
+            return (
+                f"Whether asking cleverly was worth it cannot be told yet: with random sampling {what} would leave as "
+                f"few wrong as these {self.labels:,}."
+            )
+        verb = "would have taken" if self.low > self.labels else "would have taken only"
+        return f"Random sampling {verb} {what} to leave as few wrong as these {self.labels:,}."
+
+
+FINGERPRINT_DIGITS = 16
+"""Of a fingerprint, so many hex digits are shown."""
 
 
 @dataclass(frozen=True)
@@ -265,9 +370,23 @@ class Certificate:
     """… of which the model had wrong."""
     certified: int
     """Items labeled by the model under this certificate: region - audits."""
-    target: Literal["auto", "dataset"] = "auto"
+    target: Literal["auto", "dataset", "recall"] = "auto"
+    """For "recall", `max_error` is the share of relevant items that may be missed."""
+    found: int = 0
+    """Relevant items found before its checks, for "recall"; with the `wrong` ones of the checks all that are found."""
+    label: Label | None = None
+    """Not None: it is about the items that the model labels so, and only these."""
+    people: int = 0
+    """Not 0: checked items were labeled by several of so many people, and their consensus counts as the truth."""
     void: str = ""
     """Not empty: the evidence was changed afterwards, and how; the certificate no longer holds."""
+    fingerprint: str = ""
+    """Digest of the log at the decision (64 hex digits), which `askwise verify` computes anew; "" in old logs."""
+
+    @property
+    def short_fingerprint(self) -> str:
+        """The part of the fingerprint that is shown and compared; "" in old logs."""
+        return self.fingerprint[:FINGERPRINT_DIGITS]
 
     @property
     def sentence(self) -> str:
@@ -279,10 +398,63 @@ class Certificate:
             bound = (
                 f"the wrong ones are at most {share(self.max_error, 1)} of the whole region of {self.region:,} items"
             )
+        mark = f"; fingerprint {self.short_fingerprint}" if self.fingerprint else ""
+        if self.target == "recall":
+            return (
+                f"{self.found + self.wrong:,} relevant items are found; with {share(self.confidence)} confidence these "
+                f"are at least {share(round(1 - self.max_error, 9))} of all ({self.audits:,} checks in random order, "
+                f"{self.wrong:,} of them relevant{mark}). {self.certified:,} unread items are left as irrelevant."
+            )
+        what = "by the model" if self.label is None else f"{self.label!r} by the model"
         return (
-            f"{self.certified:,} items are labeled by the model; with {share(self.confidence)} confidence {bound} "
-            f"({self.audits} blind checks, {self.wrong} wrong)."
+            f"{self.certified:,} items are labeled {what}; with {share(self.confidence)} confidence {bound} "
+            f"({self.audits} blind checks, {self.wrong} wrong{mark})."
+            + (f" Right is what {self.people} annotators agree on (Dawid & Skene)." if self.people else "")
         )
+
+
+@dataclass(frozen=True)
+class Recall:
+    """Where a search for rare items stands: what is found, and what is proved about what is not."""
+
+    target: float
+    """Share of the relevant items to find."""
+    confidence: float
+    found: int
+    """Relevant items known, those that came with the data included."""
+    read: int
+    """Items with an answer, those that came with the data included."""
+    unread: int
+    low: float
+    """With `confidence`, at least this share is found, however often one looks; from random checks alone."""
+    checks: int
+    """Random checks that count for `low`."""
+    low_if_ranked: float
+    """The same, if the ranking is no worse than a random order; from all answers. Nothing checks that."""
+    reached: bool
+    """The target is proved: a certificate, or nothing is unread."""
+    reached_if_ranked: bool
+    """The target is reached if the ranking is no worse than a random order."""
+    left_if_ranked: int | None
+    """Answers until then if nothing more turns up; None where it cannot be told yet."""
+    dry: int
+    """Answers since the last relevant item."""
+
+    @property
+    def sentence(self) -> str:
+        """One sentence for the person."""
+        if not self.found:
+            return f"No relevant item among {self.read:,} read; {self.unread:,} are unread."
+        what = f"{self.found:,} relevant items among {self.read:,} read"
+        if self.unread == 0:
+            return f"{what}: everything is read."
+        low, ranked = (math.floor(100 * x + 1e-9) for x in (self.low, self.low_if_ranked))
+        says = [f"{self.checks:,} random checks prove at least {low}% of all"] if low else []
+        if ranked > low:
+            says.append(f"at least {ranked}% if the ranking is no worse than random order")
+        if not says:
+            return f"{what}; too few to say how many are missed."
+        return f"{what}; {', '.join(says)} ({share(self.confidence)} sure each, however often you look)."
 
 
 @dataclass(frozen=True)
@@ -296,6 +468,9 @@ class AutoLabels:
     labels: Mapping[str, Label] = field(default_factory=dict)
     """Item id → label, for what the model labeled (only when certified)."""
     certificate: Certificate | None = None
+    """The first of `certificates`."""
+    certificates: tuple[Certificate, ...] = ()
+    """One, or with limits for each class one for each class that passed."""
     checks_done: int = 0
     checks_left: int | None = None
     """Checks still needed if all go well; None when nothing is pending."""
@@ -326,6 +501,37 @@ class Answer:
 
 
 @dataclass(frozen=True)
+class Annotator:
+    """What one person has done."""
+
+    name: str
+    labels: int
+    unsure: int
+    skipped: int
+    seconds: float
+    """Time spent on these answers, as far as it was measured."""
+    shared: int
+    """Items that others labeled, too."""
+    quality: float | None
+    """Expected share of right labels, from the shared items (Dawid & Skene, 1979); None without any."""
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How well people agree on the items that several of them labeled."""
+
+    items: int
+    same: int
+    """… on which all gave the same label."""
+    alpha: float | None
+    """Krippendorff's; None where it is not defined."""
+    fleiss: float | None
+    """Fleiss' kappa, of the items with the most common number of labels."""
+    cohen: Mapping[tuple[str, str], float]
+    """Cohen's kappa of each two people with items in common."""
+
+
+@dataclass(frozen=True)
 class CurvePoint:
     """The state of knowledge after some number of human labels."""
 
@@ -339,6 +545,16 @@ class CurvePoint:
     """What the refresh took."""
     truth: float | None = None
     """Accuracy against hidden truth, in simulations only."""
+    rest: int | None = None
+    """Items still to be decided; this and what follows is None in logs written before it was recorded."""
+    doubt: float | None = None
+    """Mean of 1 - confidence on the rest."""
+    doubt_most: float | None = None
+    """The largest."""
+    changed: int | None = None
+    """Items whose guess differs from that of the model before; None for the first."""
+    kappa: float | None = None
+    """Cohen's kappa of these guesses with those of the model before; None for the first."""
 
 
 @dataclass(frozen=True)
@@ -376,5 +592,11 @@ class Report:
     """Strategy, encoder, learner, seed, audit share, version …"""
     problems: tuple[str, ...] = ()
     """Rows of the input that could not be loaded."""
+    recall: Recall | None = None
+    """Where a search for rare items stands; None where the session is none."""
+    control: Control | None = None
+    """What asking cleverly was worth; None where the model is not at hand, and in a search."""
+    advice: tuple[tuple[str, Verdict], ...] = ()
+    """(criterion, what it says) of each criterion for stopping."""
     truth: Mapping[str, Any] | None = None
     """Comparison with hidden truth, in simulations and the demo only."""

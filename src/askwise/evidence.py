@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 import numpy as np
 
 from askwise import audit
-from askwise.core import Array, Certificate, Estimate
-from askwise.state import Attempt, State
+from askwise.core import Array, Certificate, Estimate, Label, Metrics
+from askwise.state import Attempt, Draw, State
 
 Target: TypeAlias = Literal["auto", "dataset"]
 
 PLANNING_CHECKS = 150
-"""Check items that the choice of a region looks back on."""
+"""Check items that the choice of a region looks back on, at most."""
 
 
 def estimate(state: State, guesses: Array | None) -> Estimate:
@@ -30,16 +31,10 @@ def estimate(state: State, guesses: Array | None) -> Estimate:
         return Estimate(None, 0.0, 1.0, confidence, 0, 0, int(rest.sum()))
     draws, wrong = state.draw_outcomes()
     truth = state.truth()
-    slack = [
-        audit.slack(
-            np.unpackbits(draw.eligible, count=state.n).view(bool),
-            state.predictions_of(draw.round),
-            truth,
-            guesses,
-            rest,
-        )
-        for draw in draws
-    ]
+    slack = []
+    for round_, checks in itertools.groupby(draws, lambda draw: draw.round):
+        change = audit.Change(state.predictions_of(round_), truth, guesses, rest)
+        slack += [change.slack(np.unpackbits(check.eligible, count=state.n).view(bool)) for check in checks]
     return audit.accuracy_on_rest(
         wrong,
         [k.size for k in slack],
@@ -52,8 +47,33 @@ def estimate(state: State, guesses: Array | None) -> Estimate:
     )
 
 
-def plan_of(attempt: Attempt) -> audit.Plan:
+def metrics(state: State, guesses: Array | None) -> Metrics | None:
+    """How good a model with these guesses is at each class, on the items still to be decided; None before the first.
+
+    Args:
+        state: Not changed.
+        guesses: (n,) class numbers.
+    """
+    if guesses is None:
+        return None
+    draws, _ = state.draw_outcomes()
+    truth, rest, classes = state.truth(), state.rest(), len(state.classes)
+    answered = [None if truth[draw.row] == audit.UNKNOWN else int(truth[draw.row]) for draw in draws]
+    then = [state.predictions_of(draw.round) for draw in draws]
+    moved = [
+        audit.moves(np.unpackbits(d.eligible, count=state.n).view(bool), old, truth, guesses, rest, classes)
+        for d, old in zip(draws, then, strict=True)
+    ]
+    said = [int(old[d.row]) for d, old in zip(draws, then, strict=True)]
+    confidence = float(state.opened["confidence"])
+    return audit.metrics_on_rest(said, answered, moved, guesses, rest, state.classes, confidence=confidence)
+
+
+def plan_of(attempt: Attempt) -> audit.Plan | audit.RecallPlan:
     """The plan as frozen in the log, so that a later version judges as the one that made the promise."""
+    if attempt.target == "recall":
+        recall = round(1 - attempt.max_error, 9)
+        return audit.RecallPlan(len(attempt.order), attempt.found, recall, attempt.alpha, attempt.needed, attempt.risk)
     target: Target = "dataset" if attempt.target == "dataset" else "auto"
     return audit.Plan(len(attempt.order), attempt.max_error, attempt.alpha, target, attempt.needed, attempt.risk)
 
@@ -78,6 +98,11 @@ def certificate(state: State, attempt: Attempt) -> Certificate:
     void = ""
     if found.status != "certified" or found.audits != attempt.checks:
         void = "answers to its checks were changed afterwards, and with these it would not have been given."
+    known = 0
+    if attempt.target == "recall":
+        known = state.found_before(attempt)
+        if known < attempt.found:
+            void = "items that counted as found were changed afterwards, and with fewer it would not have been given."
     return Certificate(
         max_error=attempt.max_error,
         confidence=attempt.confidence,
@@ -87,9 +112,23 @@ def certificate(state: State, attempt: Attempt) -> Certificate:
         audits=attempt.checks,
         wrong=attempt.wrong,
         certified=len(attempt.order) - attempt.checks,
-        target="dataset" if attempt.target == "dataset" else "auto",
+        target=_target(attempt),
+        found=known,
         void=void,
+        fingerprint=attempt.fingerprint,
+        label=attempt.label,
+        people=_people(state, attempt),
     )
+
+
+def _target(attempt: Attempt) -> Literal["auto", "dataset", "recall"]:
+    return "recall" if attempt.target == "recall" else "dataset" if attempt.target == "dataset" else "auto"
+
+
+def _people(state: State, attempt: Attempt) -> int:
+    """How many people labeled the checked items that several labeled; 0 where no check has several labels."""
+    shared = [row for row in attempt.order[: attempt.checks].tolist() if row in state.several]
+    return len({name for row in shared for name, answer in state.votes[row].items() if answer.kind == "label"})
 
 
 def certificates(state: State) -> list[Certificate]:
@@ -109,35 +148,115 @@ class Planning:
     """What the choice of a region looks at, taken out of the state so that choosing needs no lock."""
 
     confidence: Array
-    """(k,) of the current guesses on the `certifiable` rows, in their order."""
-    checked: Array
-    """(a,) confidences of the guesses that the last check items checked."""
-    wrong: Array
-    """(a,) whether they were wrong."""
+    """(k,) of the current guesses on `rows`."""
+    rows: Array
+    """(k,) the rows that a region may hold."""
+    doubted: float
+    """How many of the checks answered would have been wrong if today's confidences were true."""
+    wrong: list[tuple[float, float]]
+    """For each that was: the mean doubt of the items left of its draw; the share there of errors mended since."""
+    changed: float | None
+    """Share of the guesses on `rows` that differ from those of a model that knew half the labels; None: too early."""
     used: int
-    """Attempts so far."""
+    """Times that something was frozen so far."""
 
-    def region(self, max_error: float, confidence: float, target: Target = "auto") -> audit.Region | None:
-        """The part of the rest that is cheapest to certify; None when no attempt is left."""
-        if self.used >= len(audit.SPEND):
+    def alpha(self, confidence: float) -> float:
+        """What the next group of attempts may spend of 1 - confidence; 0 when none is left."""
+        return (1 - confidence) * audit.SPEND[self.used] if self.used < len(audit.SPEND) else 0.0
+
+    def region(
+        self, max_error: float, confidence: float, target: Target = "auto", parts: int = 1
+    ) -> audit.Region | None:
+        """The part of the rest that is cheapest to certify; None when no attempt is left.
+
+        Args:
+            max_error: Largest share of wrong labels, in (0, 1).
+            confidence: Of the certificate, in (0, 1).
+            target: Share of what.
+            parts: How many attempts share what may be spent.
+        """
+        alpha = self.alpha(confidence) / parts
+        if not alpha:
             return None
-        alpha = (1 - confidence) * audit.SPEND[self.used]
-        return audit.choose_region(self.confidence, self.checked, self.wrong, max_error, alpha, target=target)
+        later = audit.SPEND[self.used + 1 : self.used + 2]
+        retry = (1 - confidence) * later[0] / parts if later else None
+        return audit.choose_region(
+            self.confidence,
+            self.doubted,
+            self.wrong,
+            max_error,
+            alpha,
+            changed=self.changed,
+            retry=retry,
+            target=target,
+        )
 
 
-def planning(state: State, sure: Array) -> Planning:
+def planning(state: State, sure: Array, label: Label | None = None) -> Planning:
     """What is known for planning.
 
     Args:
         state: Not changed.
         sure: (n,) calibrated confidences of the current guesses, 0..1.
+        label: Only items that the model takes for this class; None = all.
     """
-    draws, wrong = state.draw_outcomes()
-    known = [(d.confidence, w) for d, w in zip(draws, wrong, strict=True) if w is not None and d.confidence is not None]
-    known = known[-PLANNING_CHECKS:]
-    return Planning(
-        np.clip(sure[certifiable(state)], 0, 1),
-        np.array([c for c, _ in known], float),
-        np.array([w for _, w in known], bool),
-        len(state.attempts),
-    )
+    rows, code = certifiable(state), None
+    guesses = state.predictions
+    if label is not None and guesses is not None:
+        code = state.class_number(label)
+        rows = rows[guesses[rows] == code]
+    confidence = np.clip(sure[rows], 0, 1)
+    if guesses is None or not len(rows):
+        return Planning(confidence, rows, 0.0, [], None, state.groups)
+    doubt = np.zeros(state.n)
+    doubt[rows] = audit.doubts(confidence)
+    truth = state.truth()
+
+    def mistake(members: Array, round_: int) -> tuple[float, float]:
+        """What a wrong check of that model, drawn from those items, says; see `Planning.wrong`."""
+        old, left = state.predictions_of(round_), members & (doubt > 0)
+        answered = members & (truth != audit.UNKNOWN) & (True if code is None else old == code)
+        mended = np.count_nonzero(answered & (old != truth)) / int(np.count_nonzero(answered | left))
+        # A changed guess that is right with probability c mends c errors, and makes 1 - c at most.
+        gained = np.maximum(2 * sure[left] - 1, 0) * (old[left] != guesses[left])
+        return float(doubt[left].mean()), mended + float(gained.mean())
+
+    draws = _draws(state, code)
+    doubted, mistakes = len(draws) * float(doubt[rows].mean()), []
+    for draw in [draw for draw, wrong in draws if wrong]:
+        members = np.unpackbits(draw.eligible, count=state.n).view(bool)
+        if np.any(doubt[members]):
+            mistakes.append(mistake(members, draw.round))
+    for attempt in state.attempts:
+        left = doubt[attempt.order][doubt[attempt.order] > 0]
+        if attempt.outcome != "certified" and attempt.target != "recall" and len(left):
+            members = np.zeros(state.n, bool)
+            members[attempt.order] = True
+            doubted += attempt.checks * float(left.mean())
+            mistakes += [mistake(members, attempt.round)] * attempt.wrong
+    answers = np.sort([a.seq for a in state.answers.values() if a.label is not None])
+    half = [draw.round for draw, _ in draws if np.searchsorted(answers, draw.seq) <= len(answers) / 2]
+    changed = None
+    if half:
+        changed = float(np.mean(state.predictions_of(half[-1])[rows] != guesses[rows]))
+    elif _handed_over(state):  # what a certificate left is what the model doubted most: there its doubts hold
+        changed = float(doubt[rows].mean())
+    return Planning(confidence, rows, doubted, mistakes, changed, state.groups)
+
+
+def _draws(state: State, code: int | None) -> list[tuple[Draw, bool]]:
+    """The last check items answered, with whether the model was wrong; with a code, of guesses of that class only."""
+    handed = _handed_over(state)  # checks of items that have been handed over say nothing about those left
+    known = [
+        (draw, wrong)
+        for draw, wrong in zip(*state.draw_outcomes(), strict=True)
+        if wrong is not None
+        and draw.seq > handed
+        and (code is None or state.predictions_of(draw.round)[draw.row] == code)
+    ]
+    return known[-PLANNING_CHECKS:]
+
+
+def _handed_over(state: State) -> int:
+    """`seq` of the freeze behind the last certificate; 0 when there is none."""
+    return max((a.seq for a in state.attempts if a.outcome == "certified" and not a.taken_back), default=0)

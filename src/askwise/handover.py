@@ -2,24 +2,87 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from askwise import audit, evidence
-from askwise.core import Array, AutoLabels, Event
+from askwise.core import Array, AutoLabels, BadInput, Event, Label, unknown
 from askwise.evidence import Target
 from askwise.state import Attempt, State, pack
 
+Limits: TypeAlias = Mapping[Label | None, float]
+"""Class → largest share of errors among the items that the model labels so; under None, among all that it labels."""
 
-def freeze(state: State, sure: Array | None, max_error: float, confidence: float, target: Target) -> Event | AutoLabels:
-    """The event that starts an attempt, or the refusal that says why none can be started.
+
+def limits(max_error: float | Mapping[Label, float], classes: Sequence[Label]) -> Limits:
+    """The limits asked for, checked.
+
+    Raises:
+        BadInput: a share outside (0, 1), an unknown class, or no class at all.
+    """
+    if not isinstance(max_error, Mapping):
+        return {None: _share(max_error, "max_error")}
+    for name in max_error:
+        if name not in classes:
+            raise unknown("class", name, classes)
+    if not max_error:
+        raise BadInput("max_error names no class. Give one share for all, or a share for each class to hand over.")
+    return {name: _share(value, f"max_error of {name!r}") for name, value in max_error.items()}
+
+
+def limits_from_costs(costs: Any, max_cost: float, classes: Sequence[Label]) -> dict[Label, float]:
+    """For each class the share of errors that keeps the mean cost of the labels given so at or below `max_cost`.
+
+    An error on an item labeled c costs at most the largest entry of column c, whatever its true class. With a share of
+    errors of `max_cost` / that entry, the mean cost of the items labeled c, and of all, is at most `max_cost`. Exact
+    with two classes, careful with more.
+
+    Args:
+        costs: (c, c), costs[true][given] >= 0, zero on the diagonal, in the order of `classes`.
+        max_cost: Largest mean cost of a label given by the model, > 0.
+        classes: The labels.
+
+    Raises:
+        BadInput: another shape, negative or infinite costs, costs of right labels, or no cost at all.
+    """
+    C = np.asarray(costs, dtype=float)
+    if C.shape != (len(classes),) * 2 or not np.all(np.isfinite(C)) or np.any(C < 0) or np.any(np.diag(C)):
+        raise BadInput(
+            f"costs is a square of {len(classes)} x {len(classes)} numbers >= 0, costs[true][given] in the order "
+            f"{', '.join(map(str, classes))}, with zeros where both are the same; got shape {C.shape}."
+        )
+    if not (np.isfinite(max_cost) and max_cost > 0):
+        raise BadInput(f"max_cost is the largest mean cost of a label, above 0; got {max_cost!r}.")
+    worst = C.max(axis=0)
+    if not np.any(worst > max_cost):
+        raise BadInput(
+            f"No single error costs more than {max_cost:g}, so any labels keep to it. Lower max_cost, or export the "
+            "model's guesses as they are."
+        )
+    # A share of one half or more is no promise about a label; where errors are that cheap, still keep the better half.
+    return {name: min(0.5, max_cost / cost) if cost else 0.5 for name, cost in zip(classes, worst, strict=True)}
+
+
+def _share(value: Any, name: str) -> float:
+    if not (isinstance(value, int | float | np.number) and 0 < value < 1):
+        raise BadInput(f"{name} must lie between 0 and 1, got {value!r}.")
+    return float(value)
+
+
+def freeze(
+    state: State, sure: Array | None, wanted: Limits, confidence: float, target: Target
+) -> list[Event] | AutoLabels:
+    """The events that start an attempt for each limit, or the refusal that says why none can be started.
+
+    Attempts that start together share what one may spend of 1 - confidence, in equal parts.
 
     Args:
         state: Not changed; no attempt is under way.
         sure: (n,) calibrated confidences of the current guesses; None when this process has no model.
-        max_error: Largest share of wrong labels, in (0, 1).
-        confidence: Of the certificate, in (0, 1).
+        wanted: From `limits`.
+        confidence: Of the certificates, together, in (0, 1).
         target: Share of what.
     """
     open_items = int(state.rest().sum())
@@ -29,27 +92,36 @@ def freeze(state: State, sure: Array | None, max_error: float, confidence: float
 
     if state.predictions is None:
         return refuse("There is no model yet: answer questions of at least two classes first.")
-    used = len(state.attempts)
+    used = state.groups
     if used >= len(audit.SPEND):
         return refuse(
             f"All {used} attempts are spent: one more could not be counted against {confidence:.0%}. "
             f"The {open_items:,} open items are for people."
         )
-    region = None if sure is None else evidence.planning(state, sure).region(max_error, confidence, target)
-    if region is None or sure is None or state.ranking is None:
+    if sure is None or state.ranking is None:
         return refuse("The model moved on meanwhile; try again.")
-    if not region.worth or region.size == 0:
-        return refuse(region.reason)
-    rows = evidence.certifiable(state)[region.rows]
-    rng = np.random.default_rng([int(state.opened["seed"]), 3, used, state.seq])
-    order = rng.permutation(np.sort(rows)).astype(np.int64)
-    alpha = (1 - confidence) * audit.SPEND[used]
-    plan = audit.audit_plan(len(order), max_error, alpha, target)
-    return Event(
-        "frozen",
-        {
-            "attempt": used + 1,
-            "alpha": alpha,
+    found, reasons = [], []
+    for label, max_error in wanted.items():
+        known = evidence.planning(state, sure, label)
+        region = known.region(max_error, confidence, target, parts=len(wanted))
+        if region is None or not region.worth or region.size == 0:
+            why = "no attempt is left" if region is None else region.reason
+            reasons.append(why if label is None else f"{label}: {why}")
+        else:
+            found.append((label, max_error, known, region))
+    if not found:
+        return refuse(" ".join(reasons))
+    events: list[Event] = []
+    for label, max_error, known, region in found:
+        number = len(state.attempts) + len(events)
+        rng = np.random.default_rng([int(state.opened["seed"]), 3, number, state.seq])
+        order = rng.permutation(np.sort(known.rows[region.rows])).astype(np.int64)
+        plan = audit.audit_plan(len(order), max_error, known.alpha(confidence) / len(wanted), target)
+        data = {
+            "attempt": number + 1,
+            "group": used + 1,
+            "label": label,
+            "alpha": plan.alpha,
             "max_error": max_error,
             "confidence": confidence,
             "target": target,
@@ -59,28 +131,34 @@ def freeze(state: State, sure: Array | None, max_error: float, confidence: float
             "needed": list(plan.needed),
             "risk": plan.risk,
             "expected_error": region.error,
-        },
-    )
-
-
-def verdict(state: State) -> list[Event]:
-    """The events that close the attempt under way, when its answers decide it; else none."""
-    attempt = state.open_attempt
-    if attempt is None:
-        return []
-    found = evidence.judge(state, attempt)
-    if found.status == "checking":
-        return []
-    events = [_closed(attempt, found.status, found.audits, found.wrong, found.reason)]
-    if found.status == "certified":
-        events.append(Event("autolabeled", {"attempt": attempt.number}))
+        }
+        events.append(Event("frozen", data))
     return events
 
 
-def cancel(state: State, attempt: Attempt) -> Event:
-    """The event that gives an attempt up."""
-    checks, wrong = evidence.progress(state, attempt)
-    return _closed(attempt, "cancelled", checks, wrong, f"Cancelled after {checks} checks.")
+def verdict(state: State) -> list[Event]:
+    """The events that close the attempts under way which their answers decide."""
+    events = []
+    for attempt in state.attempts:
+        if attempt.outcome != "open":
+            continue
+        found = evidence.judge(state, attempt)
+        if found.status == "checking":
+            continue
+        events.append(_closed(attempt, found.status, found.audits, found.wrong, found.reason))
+        if found.status == "certified":
+            events.append(Event("autolabeled", {"attempt": attempt.number}))
+    return events
+
+
+def cancel(state: State) -> list[Event]:
+    """The events that give up every attempt under way."""
+    events = []
+    for attempt in state.attempts:
+        if attempt.outcome == "open":
+            checks, wrong = evidence.progress(state, attempt)
+            events.append(_closed(attempt, "cancelled", checks, wrong, f"Cancelled after {checks} checks."))
+    return events
 
 
 def _closed(attempt: Attempt, outcome: str, checks: int, wrong: int, reason: str) -> Event:
@@ -89,28 +167,40 @@ def _closed(attempt: Attempt, outcome: str, checks: int, wrong: int, reason: str
 
 
 def status(state: State, ids: Sequence[str]) -> AutoLabels | None:
-    """The attempt under way, or how the last one ended; None before the first.
+    """The attempts under way, or how those frozen last have ended; None before the first.
 
     Args:
         state: Not changed.
         ids: (n,) item ids.
     """
-    if not state.attempts:
+    group = state.last_group
+    if not group:
         return None
-    attempt = state.attempts[-1]
     open_items = int(state.rest().sum())
-    if attempt.outcome == "open":
-        found = evidence.judge(state, attempt)
-        return AutoLabels(
-            "checking", found.reason, checks_done=found.audits, checks_left=found.left, deferred=open_items
-        )
-    if attempt.outcome == "certified" and not attempt.taken_back:
-        certificate = evidence.certificate(state, attempt)
-        labels = {
-            ids[row]: state.classes[state.auto[row][0]]
-            for row in attempt.order[attempt.checks :].tolist()
-            if row in state.auto and state.label_of(row) is None
-        }
-        return AutoLabels("certified", certificate.sentence, labels, certificate, attempt.checks, deferred=open_items)
-    reason = "The model's labels were taken back." if attempt.taken_back else attempt.reason
-    return AutoLabels("refused", reason, checks_done=attempt.checks, deferred=open_items)
+    checks = sum(evidence.progress(state, a)[0] for a in group)
+    under_way = [(a, evidence.judge(state, a)) for a in group if a.outcome == "open"]
+    if under_way:
+        left = sum(found.left or 0 for _, found in under_way)
+        reason = _joined([(a, found.reason) for a, found in under_way[:1]])
+        if len(under_way) > 1:
+            reason += f" After that, {len(under_way) - 1} more of the classes."
+        return AutoLabels("checking", reason, checks_done=checks, checks_left=left, deferred=open_items)
+    given = [a for a in group if a.outcome == "certified" and not a.taken_back]
+    if not given:
+        taken = any(a.taken_back for a in group)
+        reason = "The model's labels were taken back." if taken else _joined([(a, a.reason) for a in group])
+        return AutoLabels("refused", reason, checks_done=checks, deferred=open_items)
+    certificates = tuple(evidence.certificate(state, a) for a in given)
+    labels = {
+        ids[row]: state.classes[state.auto[row][0]]
+        for attempt in given
+        for row in attempt.order[attempt.checks :].tolist()
+        if row in state.auto and state.label_of(row) is None
+    }
+    refused = [(a, a.reason) for a in group if a not in given]
+    sentence = " ".join([*(c.sentence for c in certificates), *([_joined(refused)] if refused else [])])
+    return AutoLabels("certified", sentence, labels, certificates[0], certificates, checks, deferred=open_items)
+
+
+def _joined(reasons: Sequence[tuple[Attempt, str]]) -> str:
+    return " ".join(reason if a.label is None else f"{a.label}: {reason}" for a, reason in reasons)

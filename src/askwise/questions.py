@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import zlib
 from collections.abc import Callable
 from typing import Any
 
@@ -20,7 +21,7 @@ def next_checks(state: State, attempt: Attempt, n: int) -> list[dict[str, Any]]:
     """The next n blind checks of a frozen region, as items of an `asked` event, in the order fixed at the freeze."""
     first = next((i for i, wrong in enumerate(state.outcomes(attempt)) if wrong is None), len(attempt.order))
     window = [int(r) for r in attempt.order[first : first + CHECKS_AHEAD + n] if int(r) not in state.leases]
-    fresh = [r for r in window if r not in state.answers]
+    fresh = [r for r in window if r not in state.answers or state.seen(r)]
     # A check may be put off but not left out: the order of the checks is what makes them random.
     put_off = [r for r in window if r in state.answers and state.answers[r].kind == "skip"]
     size = len(attempt.order)
@@ -30,13 +31,22 @@ def next_checks(state: State, attempt: Attempt, n: int) -> list[dict[str, Any]]:
     ]
 
 
-def next_questions(state: State, n: int, sure: Callable[[int], float | None]) -> list[dict[str, Any]]:
+OVERLAP = "overlap"
+"""Strategy of a question that somebody else has answered already."""
+
+
+def next_questions(
+    state: State, n: int, sure: Callable[[int], float | None], annotator: str = "me"
+) -> list[dict[str, Any]]:
     """The next n questions while learning, as items of an `asked` event: check items among the ranking's best.
+
+    A share of the questions, if the session wants that, are items that others have labeled and this annotator has not.
 
     Args:
         state: Not changed.
         n: How many; fewer where nothing is left.
         sure: Row → confidence of the current guess, recorded with a check item for planning.
+        annotator: Who asks.
     """
     taken: set[int] = set()
     found: list[dict[str, Any]] = []
@@ -64,9 +74,21 @@ def next_questions(state: State, n: int, sure: Callable[[int], float | None]) ->
         if len(found) < n and free(drawn.row) and state.label_of(drawn.row) is None:
             probability = state.asks[drawn.row].probability
             add(drawn.row, audit=True, drawn=False, strategy="audit", probability=probability)
+    overlap, people = float(state.opened.get("overlap", 0)), int(state.opened.get("people_per_item", 2))
     ranking = state.ranking
     queue = iter(zip(ranking.queue, ranking.scores, ranking.parts, strict=True) if ranking else ())
     while len(found) < n:
+        mine = state.handed[annotator] + len(found)
+        if overlap and is_audit_slot(mine, zlib.crc32(annotator.encode(), _seed(state)), overlap):
+            row = _shared(state, annotator, people, taken, mine)
+            if row is not None:
+                before = state.asks.get(row)
+                # Blind for this annotator as well; a check stays a check, whoever answers it last.
+                kept = (
+                    {"audit": before.audit, "check": before.check, "probability": before.probability} if before else {}
+                )
+                add(row, drawn=False, strategy=OVERLAP, **kept)
+                continue
         slot = state.slots + sum(q.get("drawn", True) for q in found)
         if state.model and is_audit_slot(slot, _seed(state), float(state.opened["audit_share"])):
             drawn_now = draw(slot)
@@ -84,6 +106,22 @@ def next_questions(state: State, n: int, sure: Callable[[int], float | None]) ->
             break
         add(spare[0], strategy="random", probability=spare[1], score=None)
     return found
+
+
+def _shared(state: State, annotator: str, people: int, taken: set[int], mine: int) -> int | None:
+    """An item for this annotator's opinion, at random among those that fewer than `people` others have labeled."""
+    rows = sorted(
+        row
+        for row, votes in state.votes.items()
+        if annotator not in votes
+        and 0 < sum(a.kind == "label" for a in votes.values()) < people
+        and row not in state.leases
+        and row not in taken
+    )
+    if not rows:
+        return None
+    rng = np.random.default_rng([_seed(state), 4, zlib.crc32(annotator.encode()), mine])
+    return rows[int(rng.integers(len(rows)))]
 
 
 def is_audit_slot(slot: int, seed: int, share: float) -> bool:

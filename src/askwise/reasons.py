@@ -29,6 +29,8 @@ def reason_for(
         return f"Blind check {number} for the certificate: a random item from those the model would label{more}."
     if ask.strategy == "check":
         return "A blind check of an attempt that has ended: your answer counts for what it proved."
+    if ask.strategy == "overlap":
+        return "Somebody else has labeled this one: a second opinion shows how well you agree."
     if ask.audit:
         return "Random check item: keeps the accuracy estimate honest."
     if ask.strategy == "volunteered":

@@ -5,15 +5,16 @@ from __future__ import annotations
 import base64
 import json
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
 
 from askwise.audit import UNKNOWN, UNSURE
-from askwise.core import Answer, Array, BadStore, CurvePoint, Event, Label, Rows
-from askwise.pool import Pool, Problem, text_digest
+from askwise.core import Answer, Array, BadStore, Control, CurvePoint, Event, Label, Rows
+from askwise.pool import Pool, Problem, columns_of, packed, pool_digest, source_of, unpacked
 
 ITEMS_PER_EVENT = 5_000
 
@@ -32,10 +33,12 @@ def unpack(text: str) -> bytes:
 
 
 def pool_events(pool: Pool) -> Iterator[Event]:
-    """The items of a text pool as `items` events; an array pool travels as its fingerprint alone."""
-    if pool.kind != "text":
+    """The items as `items` events: texts and cells as they are, of a file its name and SHA-256; an array pool travels
+    as its fingerprint alone.
+    """
+    if pool.kind == "array":
         return
-    known = {pool.address.get(key) for key in ("text", "id")}
+    known = {*columns_of(pool.contents[0], pool.address.get("text")), pool.address.get("id")}
     for start in range(0, len(pool), ITEMS_PER_EVENT):
         chunk = []
         for row in range(start, min(start + ITEMS_PER_EVENT, len(pool))):
@@ -45,36 +48,39 @@ def pool_events(pool: Pool) -> Iterator[Event]:
                     {k: v for k, v in pool.record[source].items() if k not in known} for source in pool.sources[row]
                 ]
             kept = extras if any(extras) else None
-            chunk.append([pool.ids[row], str(pool.contents[row]), pool.sources[row], kept])
+            chunk.append([pool.ids[row], packed(pool.contents[row]), pool.sources[row], kept])
         plain = json.dumps(chunk, ensure_ascii=False, default=str)
         yield Event("items", {"start": start, "packed": pack(plain.encode())})
 
 
 def pool_from_log(opened: Mapping[str, Any], events: Sequence[Event]) -> Pool | None:
-    """The text pool that `pool_events` wrote, or None for an array pool."""
-    if opened["kind"] != "text":
+    """The pool that `pool_events` wrote, or None for an array pool."""
+    kind = opened["kind"]
+    if kind == "array":
         return None
     address = dict(opened["pool"])
+    files = source_of(address)
     ids: list[str] = []
-    contents: list[str] = []
+    contents: list[Any] = []
     sources: list[list[int]] = []
     record: dict[int, dict[str, Any]] = {}
     for event in events:
         if event.kind != "items":
             continue
-        for item, content, rows, extras in json.loads(unpack(event.data["packed"])):
+        for item, kept, rows, extras in json.loads(unpack(event.data["packed"])):
+            content = unpacked(kind, kept, files)
             ids.append(item)
             contents.append(content)
             sources.append(rows)
             for source, extra in zip(rows, extras or [{}] * len(rows), strict=True):
-                columns = {address["text"]: content} if address.get("text") else {}
+                columns = columns_of(content, address.get("text"))
                 if address.get("id"):
                     columns[address["id"]] = item
                 record[source] = columns | extra
     pool = Pool(
         ids=ids,
         contents=contents,
-        kind="text",
+        kind=kind,
         features=None,
         sources=sources,
         given={int(row): label for row, label in opened["given"].items()},
@@ -82,7 +88,7 @@ def pool_from_log(opened: Mapping[str, Any], events: Sequence[Event]) -> Pool | 
         address=address,
         record=_ByRow(record) if address.get("text") else None,
         notes=list(opened["notes"]),
-        digest=text_digest(contents),
+        digest=pool_digest(contents),
     )
     if pool.fingerprint != opened["fingerprint"]:
         raise BadStore("This session file is damaged: its items do not match the fingerprint written at the start.")
@@ -178,12 +184,20 @@ class Attempt:
     expected_error: float
     confidences: Array
     """(region,) confidence of each guess, in the order of the checks."""
+    group: int
+    """Attempts frozen together, one for each class, are one group; it has one part of the error budget."""
+    label: Label | None = None
+    """The region holds only items that the model takes for this class; None = whatever it takes them for."""
     outcome: str = "open"
     """open, certified, refused or cancelled."""
     checks: int = 0
     wrong: int = 0
     reason: str = ""
     taken_back: bool = False
+    fingerprint: str = ""
+    """Digest of the log at the decision; "" before it, and where it was written before digests existed."""
+    found: int = 0
+    """Relevant items known at the freeze, where the target is a recall."""
 
 
 @dataclass
@@ -195,15 +209,36 @@ class State:
     n: int = 0
     classes: list[Label] = field(default_factory=list)
     answers: dict[int, Answer] = field(default_factory=dict)
+    """Row → what holds of it: the answer of the one who gave one, or the consensus of several."""
+    votes: dict[int, dict[str, Answer]] = field(default_factory=dict)
+    """Row → annotator → what they answered."""
+    given: dict[int, Answer] = field(default_factory=dict)
+    """Row → the label that came with the data."""
+    consensus: dict[int, Label] = field(default_factory=dict)
+    """Row → the label that the last `consensus` found for the answers as they still are."""
+    several: set[int] = field(default_factory=set)
+    """Rows with labels by several people."""
+    unsettled: bool = False
+    """Whether some of these have answers that the last `consensus` did not know."""
     flags: dict[int, str] = field(default_factory=dict)
+    rulings: dict[int, Answer] = field(default_factory=dict)
+    """Row → the label that a reviewer decided on; it stands whatever the votes say."""
+    batches: dict[int, list[tuple[int, int, str]]] = field(default_factory=dict)
+    """Number of a bulk labeling → (seq, row, annotator) of its answers."""
+    story: dict[int, list[tuple[int, float, str, str, str]]] = field(default_factory=dict)
+    """Row → (seq, time, kind of event, person, label or note) of all that people did to it, oldest first."""
     trail: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
     """Annotator → (seq, row) of the answers that can be taken back, oldest first."""
     before: dict[int, Answer | None] = field(default_factory=dict)
-    """`seq` of an answer → the answer it replaced."""
+    """`seq` of an answer → the same annotator's answer that it replaced."""
+    after: dict[int, int] = field(default_factory=dict)
+    """`seq` of an answer → `seq` of the last answer that replaced it."""
     asks: dict[int, Ask] = field(default_factory=dict)
     leases: dict[int, Lease] = field(default_factory=dict)
     slots: int = 0
     """Questions handed out while learning; decides which are check items."""
+    handed: Counter[str] = field(default_factory=Counter)
+    """Annotator → questions handed to them while learning; decides which are asked of several people."""
     draws: list[Draw] = field(default_factory=list)
     ranking: Ranking | None = None
     predictions: Array | None = None
@@ -211,6 +246,8 @@ class State:
     past: dict[int, Array] = field(default_factory=dict)
     """Round → predictions, for rounds that a draw or an attempt refers to."""
     points: list[CurvePoint] = field(default_factory=list)
+    control: Control | None = None
+    """The last comparison with random sampling that was made before a ranking."""
     costs: list[tuple[int, float, int]] = field(default_factory=list)
     """(human labels, projected labels to go, open items) at each ranking; labels never decrease."""
     attempts: list[Attempt] = field(default_factory=list)
@@ -233,8 +270,18 @@ class State:
 
     @property
     def open_attempt(self) -> Attempt | None:
-        """The attempt whose checks are being answered."""
-        return self.attempts[-1] if self.attempts and self.attempts[-1].outcome == "open" else None
+        """The attempt whose checks are being answered: of those frozen together, one after the other."""
+        return next((a for a in self.attempts if a.outcome == "open"), None)
+
+    @property
+    def groups(self) -> int:
+        """Times that something was frozen; each has spent its part of the error budget."""
+        return self.attempts[-1].group if self.attempts else 0
+
+    @property
+    def last_group(self) -> list[Attempt]:
+        """The attempts that were frozen last, together."""
+        return [a for a in self.attempts if a.group == self.groups]
 
     @property
     def model(self) -> bool:
@@ -256,12 +303,28 @@ class State:
             return self.predictions
         return self.past[round_]
 
+    def guesses_of(self, attempt: Attempt) -> Array:
+        """(n,) class numbers that an attempt would hand over: all irrelevant where the target is a recall."""
+        if attempt.target == "recall":
+            return np.full(self.n, self.class_number(self.opened["goal"]["irrelevant"]), np.int32)
+        return self.predictions_of(attempt.round)
+
+    def found_before(self, attempt: Attempt) -> int:
+        """Items outside the region of an attempt at a recall that are labeled relevant now."""
+        relevant = self.opened["goal"]["relevant"]
+        return sum(a.label == relevant and row not in attempt.position for row, a in self.answers.items())
+
+    def seen(self, row: int) -> bool:
+        """Whether the answer was volunteered, or given to a question that may have shown the guess: no blind check."""
+        answer = self.answers.get(row)
+        return answer is not None and answer.kind in ("label", "unsure") and not answer.audit
+
     def outcomes(self, attempt: Attempt) -> list[bool | None]:
         """Wrong (True), right (False) or unanswered (None), in the order of the checks, up to the first gap."""
-        guesses = self.predictions_of(attempt.round)
+        guesses = self.guesses_of(attempt)
         found: list[bool | None] = []
         for row in attempt.order.tolist():
-            wrong = self._wrong(row, guesses)
+            wrong = None if self.seen(row) else self._wrong(row, guesses)
             found.append(wrong)
             if wrong is None:
                 break
@@ -308,6 +371,11 @@ class State:
                 f"This session holds an event {event.kind!r} that this version does not know. Upgrade Askwise."
             )
         handler(self, event)
+        if event.kind in _BY_PEOPLE:
+            d = event.data
+            what = str(d.get("label") or d.get("note") or "")
+            told = (event.seq, event.at, event.kind, str(d.get("annotator", "")), what)
+            self.story.setdefault(int(d["row"]), []).append(told)
         self.seq = event.seq
 
     def _refresh_eligible(self, row: int) -> None:
@@ -315,18 +383,45 @@ class State:
         blocked = answer is not None and answer.kind != "skip"
         self.eligible_mask[row] = not blocked and row not in self.leases and row not in self.auto
 
+    def _vote(self, row: int, annotator: str, answer: Answer | None) -> None:
+        """Put an annotator's answer in the place of their last one, or take it back."""
+        votes = self.votes.setdefault(row, {})
+        old = votes.pop(annotator, None)
+        self.seconds += ((answer and answer.seconds) or 0.0) - ((old and old.seconds) or 0.0)
+        if answer is not None:
+            votes[annotator] = answer
+        self.consensus.pop(row, None)
+        self._settle(row)
+
+    def _settle(self, row: int) -> None:
+        """What holds of a row: a label before unsure before what the data said before skipped; of several labels the
+        consensus, till one is computed the most frequent, of equally frequent ones the newest.
+        """
+        votes = sorted(self.votes.get(row, {}).values(), key=lambda answer: answer.seq)
+        labels = [answer for answer in votes if answer.kind == "label"]
+        others = [*(a for a in votes if a.kind == "skip"), *filter(None, [self.given.get(row)])]
+        others += [a for a in votes if a.kind == "unsure"]
+        (self.several.add if len(labels) > 1 else self.several.discard)(row)
+        if len(labels) > 1:
+            self.unsettled |= row not in self.consensus
+            count = Counter(answer.label for answer in labels)
+            label = self.consensus.get(row, max(labels, key=lambda answer: (count[answer.label], answer.seq)).label)
+            labels = [answer for answer in labels if answer.label == label]
+        standing = labels or others
+        ruling = self.rulings.get(row)
+        if ruling is not None and standing and standing[-1].label is not None:
+            standing = [ruling]
+        self._set_answer(row, standing[-1] if standing else None)
+
     def _set_answer(self, row: int, answer: Answer | None) -> None:
         old = self.answers.get(row)
         if old is not None and old.kind == "label":
             self.human -= 1
-        if old is not None and old.seconds:
-            self.seconds -= old.seconds
         if answer is None:
             self.answers.pop(row, None)
         else:
             self.answers[row] = answer
             self.human += answer.kind == "label"
-            self.seconds += answer.seconds or 0.0
         self.labeled_mask[row] = answer is not None and answer.kind in ("label", "given")
         self._refresh_eligible(row)
 
@@ -338,7 +433,8 @@ def _on_opened(s: State, e: Event) -> None:
     s.labeled_mask = np.zeros(s.n, bool)
     s.eligible_mask = np.ones(s.n, bool)
     for row, label in e.data["given"].items():
-        s._set_answer(int(row), Answer(int(row), "given", label, "", e.seq, e.at))
+        s.given[int(row)] = Answer(int(row), "given", label, "", e.seq, e.at)
+        s._settle(int(row))
     s.last_answer = e.seq
 
 
@@ -355,6 +451,7 @@ def _on_asked(s: State, e: Event) -> None:
             if s.predictions is not None:
                 s.past.setdefault(int(e.data["round"]), s.predictions)
         s.slots += not check and q.get("drawn", True)
+        s.handed[e.data["annotator"]] += not check
         s.asks[row] = Ask(
             e.seq, e.data["annotator"], int(e.data["round"]), audit, q.get("probability"), q.get("score"),
             q.get("strategy", ""), check,
@@ -375,8 +472,15 @@ _KINDS: dict[str, Literal["label", "skip", "unsure"]] = {"told": "label", "skipp
 def _on_answer(s: State, e: Event) -> None:
     row, kind, annotator = int(e.data["row"]), _KINDS[e.kind], e.data["annotator"]
     ask = s.asks.get(row)
-    s.before[e.seq] = s.answers.get(row)
+    old = s.before[e.seq] = s.votes.get(row, {}).get(annotator)
+    if old is not None:
+        s.after[old.seq] = e.seq
     s.trail.setdefault(annotator, []).append((e.seq, row))
+    if "batch" in e.data:
+        s.batches.setdefault(int(e.data["batch"]), []).append((e.seq, row, annotator))
+    ruling = s.rulings.get(row)
+    if ruling is not None and ruling.annotator == annotator and kind != "skip":
+        del s.rulings[row]  # who decided has changed their mind
     s.leases.pop(row, None)
     s.told += 1
     if kind == "skip":
@@ -397,26 +501,56 @@ def _on_answer(s: State, e: Event) -> None:
         strategy=ask.strategy if ask else "volunteered",
         flag=s.flags.get(row),
     )
-    s._set_answer(row, answer)
+    s._vote(row, annotator, answer)
     s.last_answer = e.seq
+
+
+def _on_consensus(s: State, e: Event) -> None:
+    """What `people.consensus` made of the answers: the labels of the rows that several people labeled."""
+    s.unsettled = False
+    for row, label in e.data["labels"].items():
+        before = s.label_of(int(row))
+        s.consensus[int(row)] = label
+        s._settle(int(row))
+        if s.label_of(int(row)) != before:
+            s.last_answer = e.seq
 
 
 def _on_flagged(s: State, e: Event) -> None:
     s.flags[int(e.data["row"])] = e.data.get("note", "")
 
 
+def _on_unflagged(s: State, e: Event) -> None:
+    s.flags.pop(int(e.data["row"]), None)
+
+
+def _on_adjudicated(s: State, e: Event) -> None:
+    row, label = int(e.data["row"]), e.data["label"]
+    if label is None:
+        s.rulings.pop(row, None)
+    else:  # a blind check stays one: what was known when it was answered has not changed
+        s.rulings[row] = replace(
+            s.answers[row], kind="label", label=label, annotator=e.data["annotator"], seq=e.seq, at=e.at, seconds=None
+        )
+    s._settle(row)
+    s.last_answer = e.seq
+
+
 def _on_retracted(s: State, e: Event) -> None:
     row, of = int(e.data["row"]), int(e.data["of"])
     trail = s.trail.get(e.data["annotator"], [])
-    if (of, row) in trail:
-        trail.remove((of, row))
-    current = s.answers.get(row)
+    place = next((i for i in range(len(trail) - 1, -1, -1) if trail[i] == (of, row)), None)
+    if place is not None:
+        del trail[place]
+    current = s.votes.get(row, {}).get(e.data["annotator"])
     if current is not None and current.seq == of:
-        s._set_answer(row, s.before.get(of))
+        s._vote(row, e.data["annotator"], s.before.get(of))
         s.skips.pop(row, None)
-    for seq, earlier in s.before.items():
-        if earlier is not None and earlier.seq == of:  # taking a later answer back must not bring this one back
-            s.before[seq] = s.before.get(of)
+    later, earlier = s.after.pop(of, None), s.before.get(of)
+    if later is not None:  # taking the later answer back must not bring this one back
+        s.before[later] = earlier
+        if earlier is not None:
+            s.after[earlier.seq] = later
     s.last_answer = e.seq
 
 
@@ -433,6 +567,8 @@ def _on_ranked(s: State, e: Event) -> None:
     s.ranking = ranking
     if "point" in d:
         s.points.append(CurvePoint(**d["point"]))
+    if d.get("control") is not None:
+        s.control = Control(**d["control"])
     if d.get("cost") is not None:
         while s.costs and s.costs[-1][0] > int(d["cost"][0]):
             s.costs.pop()  # projected from answers that were taken back since
@@ -457,6 +593,9 @@ def _on_frozen(s: State, e: Event) -> None:
             risk=float(d["risk"]),
             expected_error=float(d["expected_error"]),
             confidences=np.frombuffer(unpack(d["confidences"]), np.float32),
+            group=int(d.get("group", d["attempt"])),
+            label=d.get("label"),
+            found=int(d.get("found", 0)),
         )
     )
     if s.predictions is None:
@@ -468,11 +607,12 @@ def _on_closed(s: State, e: Event) -> None:
     attempt = s.attempts[int(e.data["attempt"]) - 1]
     attempt.outcome, attempt.reason = e.data["outcome"], e.data["reason"]
     attempt.checks, attempt.wrong = int(e.data["checks"]), int(e.data["wrong"])
+    attempt.fingerprint = e.digest
 
 
 def _on_autolabeled(s: State, e: Event) -> None:
     attempt = s.attempts[int(e.data["attempt"]) - 1]
-    guesses = s.predictions_of(attempt.round)
+    guesses = s.guesses_of(attempt)
     for position in range(attempt.checks, len(attempt.order)):
         row = int(attempt.order[position])
         s.auto[row] = (int(guesses[row]), attempt.round, float(attempt.confidences[position]))
@@ -491,6 +631,8 @@ def _on_nothing(s: State, e: Event) -> None:
     pass
 
 
+_BY_PEOPLE = frozenset({"told", "skipped", "unsure", "flagged", "unflagged", "adjudicated", "retracted"})
+
 _HANDLERS: dict[str, Callable[[State, Event], None]] = {
     "opened": _on_opened,
     "items": _on_nothing,  # read by pool_from_log
@@ -500,7 +642,10 @@ _HANDLERS: dict[str, Callable[[State, Event], None]] = {
     "told": _on_answer,
     "skipped": _on_answer,
     "unsure": _on_answer,
+    "consensus": _on_consensus,
     "flagged": _on_flagged,
+    "unflagged": _on_unflagged,
+    "adjudicated": _on_adjudicated,
     "retracted": _on_retracted,
     "ranked": _on_ranked,
     "frozen": _on_frozen,

@@ -1,13 +1,14 @@
 """What uniformly random checks prove about a model: pure functions, arrays in, numbers out.
 
-Three kinds of numbers live here and must not be confused:
+Four kinds of numbers live here and must not be confused:
 
-* *Bounds* (`bounds`: `accuracy_on_rest`, `mean_error_bounds`) hold at every look, for any model, however questions are
-  chosen.
+* *Bounds* (`bounds`: `accuracy_on_rest`, `mean_error_bounds`; `classes`: `metrics_on_rest`) hold at every look, for any
+  model, however questions are chosen.
 * *Certificates* (`plan`: `audit_plan`, `Plan.judge`) hold for a frozen model on a frozen region.
+* *Stops* (`recall`: `recall_plan`, `most_missed`) say how many rare items can be missed.
 * *Plans* (`region`: `choose_region`, `expected_cost`) are guesses of cost. They steer, they are never evidence.
 
-`docs/guarantee.md` explains all three; every proof is in the docstring of the function that needs it.
+`docs/guarantee.md` explains them; every proof is in the docstring of the function that needs it.
 """
 
 from askwise.audit.bounds import (
@@ -15,8 +16,10 @@ from askwise.audit.bounds import (
     FEWEST,
     LOW_SHARE,
     RECENT,
+    SURE_BETS,
     UNKNOWN,
     UNSURE,
+    Change,
     Slack,
     Window,
     accuracy_on_rest,
@@ -24,6 +27,7 @@ from askwise.audit.bounds import (
     slack,
     window_starts,
 )
+from askwise.audit.classes import Moves, count_on_rest, metrics_on_rest, moves
 from askwise.audit.plan import (
     GRID,
     HORIZON,
@@ -38,7 +42,18 @@ from askwise.audit.plan import (
     audit_plan,
     false_certificate_risk,
 )
-from askwise.audit.region import MARGIN, PRIOR, REGIONS, SMALLEST, WORTH, Region, choose_region, expected_cost
+from askwise.audit.recall import (
+    RankedStop,
+    RecallPlan,
+    dry_run,
+    false_stop_risk,
+    may_miss,
+    most_missed,
+    ranked_stop,
+    recall_at_least,
+    recall_plan,
+)
+from askwise.audit.region import REGIONS, SMALLEST, WORTH, Region, choose_region, doubts, expected_cost
 
 __all__ = [
     "BETS",
@@ -47,20 +62,23 @@ __all__ = [
     "HORIZON",
     "KEEP",
     "LOW_SHARE",
-    "MARGIN",
     "PATIENCE",
-    "PRIOR",
     "RECENT",
     "REGIONS",
     "SMALLEST",
     "SPEND",
+    "SURE_BETS",
     "TILT",
     "UNKNOWN",
     "UNSURE",
     "WORTH",
     "Certification",
+    "Change",
+    "Moves",
     "Outcome",
     "Plan",
+    "RankedStop",
+    "RecallPlan",
     "Region",
     "Slack",
     "Target",
@@ -68,9 +86,20 @@ __all__ = [
     "accuracy_on_rest",
     "audit_plan",
     "choose_region",
+    "count_on_rest",
+    "doubts",
+    "dry_run",
     "expected_cost",
     "false_certificate_risk",
+    "false_stop_risk",
+    "may_miss",
     "mean_error_bounds",
+    "metrics_on_rest",
+    "most_missed",
+    "moves",
+    "ranked_stop",
+    "recall_at_least",
+    "recall_plan",
     "slack",
     "window_starts",
 ]

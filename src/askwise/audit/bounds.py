@@ -23,6 +23,9 @@ UNSURE = -2
 
 BETS: Floats = np.array([0.02, 0.06, 0.12, 0.2, 0.3, 0.45, 0.6, 0.75, 0.88])
 """Bets of the evidence: what an error multiplies it with. Small ones win where errors are rare."""
+SURE_BETS: Floats = np.array([0.01, 0.01, 0.01, 0.01, 0.06, 0.06, 0.15, 0.3, 0.5, 0.75])
+"""Those of the lower bound of accuracy. It matters where a model is nearly good enough to be trusted, that is, seldom
+wrong; so small bets are listed, and weigh, several times."""
 FEWEST = 8
 """With fewer answered checks nothing is said: the bounds would be valid, but close to 0 and 1."""
 LOW_SHARE = 0.8
@@ -131,26 +134,41 @@ class Slack:
     """Items of today's rest it could have drawn, where the checked model and the current one differ."""
 
 
-def slack(members: Array, predicted: Array, truth: Array, current: Array, rest: Array) -> Slack:
-    """Count what `accuracy_on_rest` needs to know about one check; every array has one entry for each item of the pool.
+class Change:
+    """What became of every item since a model was checked: the same for all checks of that model.
 
     Args:
-        members: (n,) bool, the items this check was drawn from: all that were free at that moment.
         predicted: (n,) integer class codes >= 0, predictions of the model that was current at the draw.
         truth: (n,) integer class codes of human labels, `UNKNOWN` or `UNSURE`.
         current: (n,) integer class codes >= 0, predictions of today's model.
         rest: (n,) bool, items without a human label today.
     """
-    left = members & ~rest
-    stayed = members & rest
-    answered = truth != UNKNOWN
-    return Slack(
-        size=int(np.count_nonzero(members)),
-        known_errors=int(np.count_nonzero(left & answered & (predicted != truth))),
-        unknown=int(np.count_nonzero(left & ~answered)),
-        outside=int(np.count_nonzero(rest & ~members)),
-        disagree=int(np.count_nonzero(stayed & (predicted != current))),
-    )
+
+    def __init__(self, predicted: Array, truth: Array, current: Array, rest: Array) -> None:
+        answered, left = truth != UNKNOWN, ~rest
+        self._rest, self._count = rest, int(np.count_nonzero(rest))
+        self._known_errors = left & answered & (predicted != truth)
+        self._unknown = left & ~answered
+        self._disagree = rest & (predicted != current)
+
+    def slack(self, members: Array) -> Slack:
+        """Count what `accuracy_on_rest` needs to know about one check.
+
+        Args:
+            members: (n,) bool, the items this check was drawn from: all that were free at that moment.
+        """
+        return Slack(
+            size=int(np.count_nonzero(members)),
+            known_errors=int(np.count_nonzero(members & self._known_errors)),
+            unknown=int(np.count_nonzero(members & self._unknown)),
+            outside=self._count - int(np.count_nonzero(members & self._rest)),
+            disagree=int(np.count_nonzero(members & self._disagree)),
+        )
+
+
+def slack(members: Array, predicted: Array, truth: Array, current: Array, rest: Array) -> Slack:
+    """`Change.slack` of a single check."""
+    return Change(predicted, truth, current, rest).slack(members)
 
 
 def accuracy_on_rest(
@@ -189,7 +207,7 @@ def accuracy_on_rest(
     little slack count fully and old ones fade by themselves.
 
     The statement holds simultaneously at all times. `LOW_SHARE` = 80 % of 1 - confidence is spent on the martingale of
-    bets below 1, from which `low` comes, and 20 % on the one of their reciprocals.
+    bets below 1 (`SURE_BETS`), from which `low` comes, and 20 % on the one of bets above 1 (reciprocals of `BETS`).
 
     Args:
         wrong: (m,) in the order of the *draws*: f_i wrong (True; also where the human was unsure) or right (False) on
@@ -229,13 +247,13 @@ def accuracy_on_rest(
 
     def too_many(k: int) -> bool:
         at_least, _, _ = _implied_rates(k, *counts)
-        return _evidence(BETS, z_most, at_least) >= enough_low
+        return _evidence(SURE_BETS, z_most, at_least) >= enough_low
 
     def too_few(k: int) -> bool:
         _, at_most, at_least = _implied_rates(k, *counts)
         if _evidence(1 / BETS, z_least, at_most) >= enough_high:
             return True
-        return _evidence(BETS, z_most, at_least) >= enough_low
+        return _evidence(SURE_BETS, z_most, at_least) >= enough_low
 
     most = _first(too_many, 0, rest + 1) - 1
     least = _first(lambda k: not too_few(k), 0, rest + 1)

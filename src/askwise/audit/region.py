@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -11,14 +12,26 @@ import numpy as np
 from askwise.audit.plan import PATIENCE, Floats, Plan, Target, _survivable, audit_plan
 from askwise.core import Array, BadInput, share
 
-REGIONS = (1.0, 0.95, 0.9, 0.85, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2)
+REGIONS = (1.0, 0.98, 0.95, 0.92, 0.9, 0.85, 0.8, 0.75, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2)
 """Shares of the rest, most confident first, that are considered for auto-labeling."""
 SMALLEST = 150
 """Smaller regions are not considered."""
-PRIOR = 30
-"""Weight, in checks, of the model's own confidence in the expected error of a region."""
-MARGIN = 0.15
-"""Share of max_error added to the expected error, for safety of the plan."""
+FLOOR = 0.03
+"""Share of the mean doubt that even the surest items are given: some errors look like sure items."""
+CHANGED = 0.4
+"""How much of the logarithm of (guesses changed / doubts) is believed, in `choose_region`."""
+USUAL = -0.7
+"""Its value where changes are not known: models asked about hard items doubt about twice as much as they err."""
+LOWEST = -2.5
+"""It is not believed below this, nor above 0."""
+FAILURE = 0.25
+"""What a failed attempt is taken to cost beyond labels, as a share of the rest: nobody likes to check for nothing."""
+SPREAD = 0.7
+"""Scale of the logarithm of errors / doubts, beyond what the changes say."""
+TAILS = 4
+"""Degrees of freedom of its distribution (Student's t): a model may be far surer, or far less sure, than it should."""
+SCALES: Floats = np.exp(np.linspace(-5, 6, 67))
+"""Values of errors / doubts that are considered."""
 WORTH = 0.9
 """A region is worth certifying when finishing with it costs less than this share of labeling everything by hand."""
 RATES = (0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.25, 1.5, 2.0, 3.0, 5.0)
@@ -67,18 +80,15 @@ def _costs(n: int, max_error: float, alpha: float, target: Target) -> tuple[Floa
     return _walk(audit_plan(n, max_error, alpha, target), tuple(rate * max_error for rate in RATES))
 
 
-def _interpolated_cost(n: int, rate: float, max_error: float, alpha: float, target: Target) -> tuple[float, float]:
-    """`expected_cost` from tables at neighboring sizes and rates; good to a few percent."""
+def _interpolated_cost(n: int, rates: Floats, max_error: float, alpha: float, target: Target) -> tuple[Floats, Floats]:
+    """`expected_cost` at (r,) rates, from tables at neighboring sizes and rates; good to a few percent."""
     position = math.log(n) / math.log(SIZE_STEP)
     below = math.floor(position)
     part = position - below
-    result = []
-    for size in (below, below + 1):
-        audits, passes = _costs(max(1, round(SIZE_STEP**size)), max_error, alpha, target)
-        x = min(rate / max_error, RATES[-1])
-        result.append((float(np.interp(x, RATES, audits)), float(np.interp(x, RATES, passes))))
-    (a, p), (b, q) = result
-    return min(n, (1 - part) * a + part * b), (1 - part) * p + part * q
+    x = np.minimum(rates / max_error, RATES[-1])
+    tables = [_costs(max(1, round(SIZE_STEP**size)), max_error, alpha, target) for size in (below, below + 1)]
+    (a, p), (b, q) = ((np.interp(x, RATES, audits), np.interp(x, RATES, passes)) for audits, passes in tables)
+    return np.minimum(n, (1 - part) * a + part * b), (1 - part) * p + part * q
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,9 +102,11 @@ class Region:
     audits: float
     """Expected checks of the attempt."""
     passes: float
-    """Chance that it certifies, if the expectation is right."""
+    """Chance that it certifies, over what the share of errors may be."""
     cost: float
-    """Projected human labels to finish the pool from here: checks, items outside, and inside if it fails."""
+    """Projected human labels to finish the pool from here: checks, items outside, and another attempt if it fails."""
+    floor: float
+    """Projected human labels to finish the pool if the model made no error: more learning could save the rest."""
     worth: bool
     """Whether that is clearly less than labeling everything by hand."""
     reason: str
@@ -108,58 +120,104 @@ class Region:
 
 def choose_region(
     confidence: Array,
-    audit_confidence: Array,
-    audit_wrong: Array,
+    doubted: float,
+    wrong: Sequence[tuple[float, float]],
     max_error: float,
     alpha: float,
     *,
+    changed: float | None = None,
+    retry: float | None = None,
     target: Target = "auto",
 ) -> Region:
     """The most confident part of the rest whose certificate is projected to leave the fewest labels to people.
 
-    Expected error of a region A (empirical Bayes): p(A) = (wrong checks in A + PRIOR * mean of 1 - confidence in A) /
-    (checks in A + PRIOR), a check being in A when its confidence was. Cost in human labels, with E and P of
-    `expected_cost` at p(A) + MARGIN * max_error: E + items outside A + 0.9 (1 - P) * items in A.
+    Errors. The share of errors in the top part A of the rest is taken to be s d(A), where d(A) is the mean of
+    1 - confidence in A (mixed with `FLOOR` of that of the rest) and s one unknown number: confidences are learned on
+    answers to hard questions, and rank the rest better than they count its errors. log s has Student's t distribution
+    a priori (`SPREAD`, `TAILS`) around `CHANGED` log(changed / d): where further labels hardly change a guess, few
+    guesses are wrong. Random checks update it by a Poisson likelihood: each expects s times the doubt of the rest, and
+    the share of errors that have been mended since.
+
+    Cost of A in human labels, averaged over s, with E and P of `expected_cost`: E + P * items outside A + (1 - P) *
+    (cost of the next attempt, for which s would be known, + `FAILURE` n). None is above that of labeling all by hand.
 
     Args:
-        confidence: (n,) of the current model on the rest, calibrated as well as possible, 0..1.
-        audit_confidence: (a,) of the models that were checked, on their uniformly drawn items; the last 150 or so.
-        audit_wrong: (a,) bool, whether they were wrong.
+        confidence: (n,) of the current model on the rest, 0..1.
+        doubted: How many of the checks answered would be wrong if today's confidences were true, >= 0.
+        wrong: For each check that was wrong, the mean doubt (`doubts`) of the items left of its draw, > 0, and the
+            share of its draw that the model then had wrong and people or learning have mended since, >= 0.
         max_error: As for `audit_plan`.
         alpha: Of the attempt that would be started: (1 - confidence level) * `SPEND[attempt - 1]`.
+        changed: Share of the guesses on the rest that differ from those of a model that knew half the labels, 0..1;
+            None: not known.
+        retry: `alpha` of the attempt after that; None: there is none.
         target: As for `audit_plan`.
 
     Returns:
         The cheapest region, also when it is not worth it; with fewer than `SMALLEST` items an empty one.
 
     Raises:
-        BadInput: confidences outside 0..1, lengths that differ, or numbers out of range for `audit_plan`.
+        BadInput: confidences or changes outside 0..1, negative counts, or numbers out of range for `audit_plan`.
     """
     confidence = np.asarray(confidence, dtype=float)
-    checked = np.asarray(audit_confidence, dtype=float)
-    wrong = np.asarray(audit_wrong, dtype=bool)
-    if checked.shape != wrong.shape:
-        raise BadInput(f"{checked.size} confidences of checks but {wrong.size} outcomes; give one of each a check.")
-    for values in (confidence, checked):
-        if values.ndim != 1 or not np.all((values >= 0) & (values <= 1)):
-            raise BadInput("Confidences must be one-dimensional and in 0..1; one is outside, or not a number.")
+    if confidence.ndim != 1 or not np.all((confidence >= 0) & (confidence <= 1)):
+        raise BadInput("Confidences must be one-dimensional and in 0..1; one is outside, or not a number.")
+    if not (doubted >= 0 and (changed is None or 0 <= changed <= 1)):
+        raise BadInput(f"doubted is a count >= 0 and changed a share; got {doubted!r} and {changed!r}.")
+    if not all(doubt > 0 and since >= 0 for doubt, since in wrong):
+        raise BadInput("A wrong check is a mean doubt above 0 and a share of errors mended since, 0 or more.")
     n = len(confidence)
     if n < SMALLEST:
         reason = f"Only {n:,} items are left: too few to certify, quicker to label (a region needs {SMALLEST} or more)."
-        return Region(np.arange(0), 0.0, 0.0, 0.0, float(n), False, reason)
+        return Region(np.arange(0), 0.0, 0.0, 0.0, float(n), float(n), False, reason)
     order = np.argsort(-confidence, kind="stable")
-    doubt = np.cumsum(1 - confidence[order])
-    regions = []
-    for size in (round(part * n) for part in REGIONS):
-        if size < SMALLEST:
-            break
-        inside = checked >= confidence[order[size - 1]]
-        error = (np.count_nonzero(wrong & inside) + PRIOR * doubt[size - 1] / size) / (np.count_nonzero(inside) + PRIOR)
-        audits, passes = _interpolated_cost(size, error + MARGIN * max_error, max_error, alpha, target)
-        cost = audits + (n - size) + 0.9 * (1 - passes) * size
-        regions.append(Region(order[:size], float(error), audits, passes, min(cost, float(n)), cost < WORTH * n, ""))
-    best = min(regions, key=lambda region: region.cost)
-    return replace(best, reason=_explain(best, n, max_error, alpha, target))
+    doubt = doubts(confidence[order])
+    mean = np.cumsum(doubt) / np.arange(1, n + 1)
+    weight = _belief(float(mean[-1]), doubted, wrong, changed, n)
+    sizes = sorted({size for part in REGIONS if (size := round(part * n)) >= SMALLEST}, reverse=True)
+
+    def costs(level: float, otherwise: Floats) -> tuple[Floats, Floats, Floats]:
+        """(sizes, scales) checks, chance to certify and human labels in all, where `otherwise` follows a failure."""
+        pairs = [_interpolated_cost(size, SCALES * mean[size - 1], max_error, level, target) for size in sizes]
+        audits, passes = np.array([a for a, _ in pairs]), np.array([p for _, p in pairs])
+        outside = n - np.array(sizes, dtype=float)[:, None]
+        return audits, passes, np.minimum(audits + passes * outside + (1 - passes) * otherwise, n)
+
+    by_hand = np.full(len(SCALES), float(n))
+    otherwise = by_hand if retry is None else costs(retry, by_hand)[2].min(axis=0) + FAILURE * n
+    audits, passes, total = (values @ weight for values in costs(alpha, otherwise))
+    best = int(total.argmin())
+    found = Region(
+        rows=order[: sizes[best]],
+        error=float(min(weight @ SCALES * mean[sizes[best] - 1], 1)),
+        audits=float(audits[best]),
+        passes=float(passes[best]),
+        cost=float(total[best]),
+        floor=float(_interpolated_cost(n, np.zeros(1), max_error, alpha, target)[0][0]),
+        worth=bool(total[best] < WORTH * n),
+        reason="",
+    )
+    return replace(found, reason=_explain(found, n, max_error, alpha, target))
+
+
+def doubts(confidence: Array) -> Floats:
+    """(n,) 1 - confidence of the rest, with `FLOOR` of their mean mixed in; never all zero."""
+    doubt = np.maximum(1 - np.asarray(confidence, dtype=float), 1e-6)
+    return np.asarray((1 - FLOOR) * doubt + FLOOR * doubt.mean(), dtype=float)
+
+
+def _belief(mean: float, doubted: float, wrong: Sequence[tuple[float, float]], changed: float | None, n: int) -> Floats:
+    """Posterior weights of `SCALES`; see `choose_region`."""
+    center = USUAL
+    if changed is not None:  # no change at all is less than one in five pools of this size would show
+        center = min(max(CHANGED * math.log((changed + 0.2 / n) / mean), LOWEST), 0.0)
+    logs = np.log(SCALES)
+    prior = -(TAILS + 1) / 2 * np.log1p(((logs - center) / SPREAD) ** 2 / TAILS)
+    log_weight = prior - doubted * SCALES
+    for doubt, since in wrong:
+        log_weight += np.log(SCALES * doubt + since)
+    weight = np.exp(log_weight - log_weight.max())
+    return np.asarray(weight / weight.sum(), dtype=float)
 
 
 def _explain(region: Region, n: int, max_error: float, alpha: float, target: Target) -> str:

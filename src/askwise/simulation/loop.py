@@ -12,6 +12,7 @@ import numpy as np
 
 from askwise import encoders, learners
 from askwise.core import Array, AutoLabels, BadInput, Label, Matrix, Oracle, Rows
+from askwise.evidence import Target
 from askwise.pool import FeatureRows, Pool
 from askwise.session import Session
 
@@ -119,8 +120,8 @@ def contents_of(pool: Pool, rows: Sequence[int], encoder: Any = None) -> tuple[A
         if pool.features is None:
             raise BadInput("This pool holds neither texts nor features.")
         return pool.features[np.asarray(rows, np.intp)], None
-    chosen = encoders.get(encoder)
-    texts = [str(pool.contents[row]) for row in rows]
+    chosen = encoders.get(encoder, pool.kind)
+    texts = [pool.contents[row] for row in rows]
     return (texts, chosen) if hasattr(chosen, "fit") else (chosen.encode(texts), None)
 
 
@@ -194,13 +195,14 @@ def replay(
             yield Point(goal, score(split.y_test, guessed, len(split.classes)), seconds)
 
 
-def work(session: Session, oracle: Oracle, *, step: int = 10) -> Iterator[AutoLabels | None]:
+def work(session: Session, oracle: Oracle, *, step: int = 10, target: Target = "auto") -> Iterator[AutoLabels | None]:
     """Do the whole job as the session advises: label, certify, let the model label, finish what is left by hand.
 
     Args:
         session: An open session; refreshed here, so its worker need not run.
         oracle: The simulated person.
         step: Labels between refreshes.
+        target: Share of what a certificate limits; see `Session.autolabel`.
 
     Yields:
         After each step None; after each attempt to certify its outcome. Ends when nothing is left to ask.
@@ -211,4 +213,4 @@ def work(session: Session, oracle: Oracle, *, step: int = 10) -> Iterator[AutoLa
         session.refresh()
         yield None
         if session.verdict().ready and session.counts()["open"]:
-            yield session.autolabel(oracle=oracle)
+            yield session.autolabel(oracle=oracle, target=target)
