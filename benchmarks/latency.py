@@ -62,7 +62,7 @@ PROBE = """() => {
   window.fetch = async (...args) => {
     const from = log.keyed;
     const reply = await send(...args);
-    if (String(args[0]).endsWith("/api/tell")) log.saved.push(performance.now() - from);
+    if (String(args[0]).endsWith("api/v1/tell")) log.saved.push(performance.now() - from);
     return reply;
   };
 }"""
@@ -108,7 +108,7 @@ def label(page: Any, truth: dict[str, str], answers: int, pause: tuple[float, fl
     rng = random.Random(seed)
     page.evaluate("() => { for (const list of ['painted', 'events', 'saved']) window.probe[list] = [] }")
     numbers = {name: str(i + 1) for i, name in enumerate(SOURCES)}
-    before, training, began = page.evaluate("fetch('/api/pulse').then(r => r.json())"), 0, time.perf_counter()
+    before, training, began = page.evaluate("fetch('/api/v1/pulse').then(r => r.json())"), 0, time.perf_counter()
     for done in range(answers):
         text = page.evaluate("document.getElementById('text').textContent")
         time.sleep(rng.uniform(*pause))
@@ -118,7 +118,7 @@ def label(page: Any, truth: dict[str, str], answers: int, pause: tuple[float, fl
     took = time.perf_counter() - began
     page.wait_for_function("n => window.probe.saved.length >= n", arg=answers)
     page.wait_for_timeout(300)  # Event Timing reports late
-    after = page.evaluate("fetch('/api/pulse').then(r => r.json())")
+    after = page.evaluate("fetch('/api/v1/pulse').then(r => r.json())")
     if after["counts"]["labeled"] - before["counts"]["labeled"] != answers:
         raise SystemExit(f"answers were lost: {before['counts']} → {after['counts']}")
     times = page.evaluate("window.probe")

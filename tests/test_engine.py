@@ -82,7 +82,7 @@ def test_threads_and_order_of_the_candidates():
             X, RNG.permutation(FREE), LEARNER, "auto", k=7, executor=pool, chunk=9, given={"labeled_rows": LABELED}
         )
     assert found.rows.tolist() == expected.rows.tolist()
-    assert found.strategy == "telling_margin"
+    assert found.strategy == "diverse_margin"
 
 
 def test_random_is_uniform_and_changes_with_the_seed():
@@ -133,7 +133,7 @@ def test_parts_of_a_mix_do_not_choose_twins_of_each_other():
 def test_before_the_first_model_the_pool_is_covered_and_the_result_says_so():
     for name in ("margin", "vote_entropy", "auto", mix(("entropy", 1))):
         found = select(X, None, None, name, k=3, given={"labeled_rows": lambda: LABELED[:2]})
-        assert found.parts == ("typical_direction" if name == "auto" else "typiclust",) * 3
+        assert found.parts == ("typiclust",) * 3
     assert select(X, None, None, "margin", k=3, given={"proba": LEARNER.predict_proba(X)}).strategy == "margin"
 
 

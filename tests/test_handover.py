@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,9 +11,10 @@ from hypothesis import strategies as st
 from scipy.stats import binom
 from typer.testing import CliRunner
 
-from askwise import Session, audit, handover
+from askwise import Session, audit, handover, verify
 from askwise.cli import app
 from askwise.core import BadInput
+from askwise.store import MemoryStore
 
 NAMES = ["benign", "malignant", "odd"]
 
@@ -195,3 +198,72 @@ def test_from_the_command_line(tmp_path):
     for bad in (["x"], ["0.1", "0.2"], ["a=0.1", "a=0.2"], ["0.1", "a=0.1"]):
         with pytest.raises(BadInput, match="--max-error"):
             _limits(bad)
+
+
+# ── the whole file ──────────────────────────────────────────────────────────────────────────
+
+
+def answers(truth, queries):
+    return ["ab"[truth[q.row]] for q in queries]
+
+
+def test_the_whole_file_is_cheaper_and_its_certificates_add_up():
+    costs = {}
+    for target in ("auto", "file"):
+        rng = np.random.default_rng(4)
+        truth = rng.integers(0, 2, 2000)
+        X = rng.normal(size=(2000, 5)).astype(np.float32)
+        X[:, 0] += 4.2 * truth  # a few are on the wrong side
+        store = MemoryStore()
+        session = Session(X, classes=["a", "b"], max_error=0.03, target=target, audit_share=0.2, store=store)
+        for _ in range(6):
+            for query in session.ask(20):
+                session.tell(query, "ab"[truth[query.row]])
+            session.refresh()
+        result = session.autolabel(oracle=partial(answers, truth))
+        assert result.status == "certified"
+        costs[target] = result.checks_done
+        wrong = sum(label != "ab"[truth[session._rows[item]]] for item, label in result.labels.items())
+        if target == "file":
+            assert wrong <= 0.03 * 2000
+            assert result.certificate.whole == 2000
+            assert "3.0% of all 2,000 items" in result.certificate.sentence
+            first = session._state.attempts[0]
+            assert first.allowed == 60
+            session.undo_autolabel()
+            again = session.autolabel(max_error=0.05)
+            assert again.status in ("checking", "refused")
+            if again.status == "checking":
+                assert session._state.attempts[1].allowed == 100  # what was taken back allows nothing any more
+        assert verify(store).ok
+    assert costs["file"] < costs["auto"]
+
+
+def test_what_a_certificate_allows_is_taken_from_the_next():
+    session, truth = made(n=3000)
+    first = session.autolabel(max_error={"benign": 0.05}, oracle=oracle(truth))
+    assert first.status == "certified"
+    granted = int(0.05 * first.certificate.certified)
+    result = session.autolabel(max_error=0.05, target="file")
+    assert result.status == "checking"
+    assert session._state.attempts[-1].allowed == 150 - granted
+
+
+def test_a_file_is_not_certified_with_more_confidence_than_its_parts():
+    session, truth = made(n=3000)
+    assert session.autolabel(max_error={"benign": 0.05}, confidence=0.8, oracle=oracle(truth)).status == "certified"
+    refused = session.autolabel(max_error=0.05, confidence=0.95, target="file")
+    assert refused.status == "refused"
+    assert "80% confidence only" in refused.reason
+    with pytest.raises(BadInput, match="limit for each class"):
+        session.autolabel(max_error={"malignant": 0.05}, target="file")
+    with pytest.raises(BadInput, match="target"):
+        session.autolabel(target="all")
+
+
+@given(st.integers(0, 500), st.integers(1, 4000))
+def test_a_number_of_errors_as_a_share_allows_just_these(allowed, n):
+    share = audit.share_of(allowed, n)
+    plan = audit.Plan(n, share, 0.05, "dataset", (1,), 0.0)
+    for m in {0, 1, n // 2, n}:
+        assert plan.allowed(m) == min(allowed, n // 2)

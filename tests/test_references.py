@@ -500,6 +500,7 @@ REFERENCES = {
     "separation_margin": "test_multilabel.py::test_scores_are_the_papers_formulas",
     "stratified_random": "test_references.py::test_stratified_takes_every_so_manyth_row_of_the_strata_in_line",
     "targeted": "test_hybrid.py::test_targeted_is_the_greedy_maximum_of_its_objective",
+    "telling": "test_direction.py::test_on_rows_of_one_length_telling_is_auto",
     "telling_margin": "test_references.py::test_telling_margin_is_diverse_by_score_times_squared_length",
     "typical_direction": "test_direction.py::test_typical_direction_is_typical_of_the_scaled_rows",
     "thompson": "test_regression.py::test_thompson_takes_the_best_free_row_of_each_member_in_turn",

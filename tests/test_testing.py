@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import sparse
@@ -10,7 +12,7 @@ from askwise import testing
 from askwise.core import BadInput, Conflict, ContractError
 from askwise.encoders.tfidf import TfidfEncoder
 from askwise.learners import SoftmaxRegression
-from askwise.store import MemoryStore, SQLiteStore
+from askwise.store import MemoryStore, SQLiteStore, digest
 
 
 def test_our_stores_pass(tmp_path):
@@ -40,6 +42,22 @@ class HalfAppends(MemoryStore):
 class Backwards(MemoryStore):
     def read(self, after=0):
         return list(reversed(super().read(after)))
+
+
+class NoDigests(MemoryStore):
+    def read(self, after=0):
+        return [replace(e, digest="") for e in super().read(after)]
+
+
+class LooseDigests(MemoryStore):
+    def read(self, after=0):
+        return [replace(e, digest=digest("", e)) for e in super().read(after)]
+
+
+@pytest.mark.parametrize("culprit", [NoDigests, LooseDigests])
+def test_stores_without_a_chain_fail(culprit):
+    with pytest.raises(ContractError, match="digests"):
+        testing.check_store(culprit)
 
 
 @pytest.mark.parametrize("culprit", [Forgets, NeverConflicts, HalfAppends, Backwards])

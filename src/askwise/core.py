@@ -370,12 +370,14 @@ class Certificate:
     """… of which the model had wrong."""
     certified: int
     """Items labeled by the model under this certificate: region - audits."""
-    target: Literal["auto", "dataset", "recall"] = "auto"
+    target: Literal["auto", "dataset", "file", "recall"] = "auto"
     """For "recall", `max_error` is the share of relevant items that may be missed."""
     found: int = 0
     """Relevant items found before its checks, for "recall"; with the `wrong` ones of the checks all that are found."""
     label: Label | None = None
     """Not None: it is about the items that the model labels so, and only these."""
+    whole: int = 0
+    """For "file", the items of the pool, of which all labels by the model together are wrong on `max_error` at most."""
     people: int = 0
     """Not 0: checked items were labeled by several of so many people, and their consensus counts as the truth."""
     void: str = ""
@@ -398,6 +400,8 @@ class Certificate:
             bound = (
                 f"the wrong ones are at most {share(self.max_error, 1)} of the whole region of {self.region:,} items"
             )
+        if self.target == "file":
+            bound = f"the model's wrong labels are at most {share(self.max_error, 1)} of all {self.whole:,} items"
         mark = f"; fingerprint {self.short_fingerprint}" if self.fingerprint else ""
         if self.target == "recall":
             return (

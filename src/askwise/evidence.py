@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -12,7 +14,7 @@ from askwise import audit
 from askwise.core import Array, Certificate, Estimate, Label, Metrics
 from askwise.state import Attempt, Draw, State
 
-Target: TypeAlias = Literal["auto", "dataset"]
+Target: TypeAlias = Literal["auto", "dataset", "file"]
 
 PLANNING_CHECKS = 150
 """Check items that the choice of a region looks back on, at most."""
@@ -74,7 +76,10 @@ def plan_of(attempt: Attempt) -> audit.Plan | audit.RecallPlan:
     if attempt.target == "recall":
         recall = round(1 - attempt.max_error, 9)
         return audit.RecallPlan(len(attempt.order), attempt.found, recall, attempt.alpha, attempt.needed, attempt.risk)
-    target: Target = "dataset" if attempt.target == "dataset" else "auto"
+    if attempt.target == "file":
+        limit = audit.share_of(attempt.allowed, len(attempt.order))
+        return audit.Plan(len(attempt.order), limit, attempt.alpha, "dataset", attempt.needed, attempt.risk)
+    target: audit.Target = "dataset" if attempt.target == "dataset" else "auto"
     return audit.Plan(len(attempt.order), attempt.max_error, attempt.alpha, target, attempt.needed, attempt.risk)
 
 
@@ -117,12 +122,27 @@ def certificate(state: State, attempt: Attempt) -> Certificate:
         void=void,
         fingerprint=attempt.fingerprint,
         label=attempt.label,
+        whole=state.n if attempt.target == "file" else 0,
         people=_people(state, attempt),
     )
 
 
-def _target(attempt: Attempt) -> Literal["auto", "dataset", "recall"]:
-    return "recall" if attempt.target == "recall" else "dataset" if attempt.target == "dataset" else "auto"
+def _target(attempt: Attempt) -> Literal["auto", "dataset", "file", "recall"]:
+    known: dict[str, Literal["auto", "dataset", "file", "recall"]] = {
+        "auto": "auto", "dataset": "dataset", "file": "file", "recall": "recall"
+    }  # fmt: skip
+    return known[attempt.target]
+
+
+def granted(state: State) -> int:
+    """How many wrong labels the certificates that stand allow."""
+    plans = [(plan_of(a), a.checks) for a in state.attempts if a.outcome == "certified" and not a.taken_back]
+    return sum(plan.allowed(checks) for plan, checks in plans if isinstance(plan, audit.Plan))
+
+
+def allowance(state: State, max_error: float) -> int:
+    """How many wrong labels another certificate may allow, so that all together keep to a share of all items."""
+    return math.floor(Fraction(str(max_error)) * state.n) - granted(state)
 
 
 def _people(state: State, attempt: Attempt) -> int:
@@ -159,6 +179,10 @@ class Planning:
     """Share of the guesses on `rows` that differ from those of a model that knew half the labels; None: too early."""
     used: int
     """Times that something was frozen so far."""
+    items: int
+    """In the whole pool."""
+    granted: int
+    """Wrong labels that the certificates that stand allow."""
 
     def alpha(self, confidence: float) -> float:
         """What the next group of attempts may spend of 1 - confidence; 0 when none is left."""
@@ -178,6 +202,9 @@ class Planning:
         alpha = self.alpha(confidence) / parts
         if not alpha:
             return None
+        allowed = None
+        if target == "file":
+            allowed = max(0, math.floor(Fraction(str(max_error)) * self.items) - self.granted)
         later = audit.SPEND[self.used + 1 : self.used + 2]
         retry = (1 - confidence) * later[0] / parts if later else None
         return audit.choose_region(
@@ -188,7 +215,8 @@ class Planning:
             alpha,
             changed=self.changed,
             retry=retry,
-            target=target,
+            target="dataset" if target == "file" else target,
+            allowed=allowed,
         )
 
 
@@ -207,7 +235,7 @@ def planning(state: State, sure: Array, label: Label | None = None) -> Planning:
         rows = rows[guesses[rows] == code]
     confidence = np.clip(sure[rows], 0, 1)
     if guesses is None or not len(rows):
-        return Planning(confidence, rows, 0.0, [], None, state.groups)
+        return Planning(confidence, rows, 0.0, [], None, state.groups, state.n, granted(state))
     doubt = np.zeros(state.n)
     doubt[rows] = audit.doubts(confidence)
     truth = state.truth()
@@ -241,7 +269,7 @@ def planning(state: State, sure: Array, label: Label | None = None) -> Planning:
         changed = float(np.mean(state.predictions_of(half[-1])[rows] != guesses[rows]))
     elif _handed_over(state):  # what a certificate left is what the model doubted most: there its doubts hold
         changed = float(doubt[rows].mean())
-    return Planning(confidence, rows, doubted, mistakes, changed, state.groups)
+    return Planning(confidence, rows, doubted, mistakes, changed, state.groups, state.n, granted(state))
 
 
 def _draws(state: State, code: int | None) -> list[tuple[Draw, bool]]:

@@ -100,6 +100,12 @@ def freeze(
         )
     if sure is None or state.ranking is None:
         return refuse("The model moved on meanwhile; try again.")
+    weaker = [a.confidence for a in state.attempts if a.outcome == "certified" and not a.taken_back]
+    if target == "file" and min(weaker, default=1.0) < confidence:
+        return refuse(
+            f"Labels stand that were certified with {min(weaker):.0%} confidence only, so nothing can be said of the "
+            f"whole file with {confidence:.0%}. Take them back, or ask for {min(weaker):.0%}."
+        )
     found, reasons = [], []
     for label, max_error in wanted.items():
         known = evidence.planning(state, sure, label)
@@ -116,7 +122,12 @@ def freeze(
         number = len(state.attempts) + len(events)
         rng = np.random.default_rng([int(state.opened["seed"]), 3, number, state.seq])
         order = rng.permutation(np.sort(known.rows[region.rows])).astype(np.int64)
-        plan = audit.audit_plan(len(order), max_error, known.alpha(confidence) / len(wanted), target)
+        alpha, allowed = known.alpha(confidence) / len(wanted), 0
+        if target == "file":
+            allowed = evidence.allowance(state, max_error)
+            plan = audit.audit_plan(len(order), audit.share_of(allowed, len(order)), alpha, "dataset")
+        else:
+            plan = audit.audit_plan(len(order), max_error, alpha, target)
         data = {
             "attempt": number + 1,
             "group": used + 1,
@@ -131,6 +142,7 @@ def freeze(
             "needed": list(plan.needed),
             "risk": plan.risk,
             "expected_error": region.error,
+            "allowed": allowed,
         }
         events.append(Event("frozen", data))
     return events

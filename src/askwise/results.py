@@ -35,6 +35,7 @@ def counts(state: State) -> dict[str, int]:
         "model_labels": state.points[-1].labels if state.points else 0,
         "audits": len(state.draws),
         "attempts": len(state.attempts),
+        "groups": state.groups,
         "rest": int(state.rest().sum()),
     }
 
@@ -43,8 +44,9 @@ def table(state: State, pool: Pool, guesses: Sequence[Label], sure: Array) -> li
     """One record for each row of the input that loaded, in its order: original columns, then what is known.
 
     Columns added: item, label, source (human, model, given, unsure, skip or ""), confidence (of a model's label),
-    model_guess with model_confidence (also of open items), annotator, round, probability (of a random draw),
-    model_version, flag. A name that the input uses already gets the prefix `askwise_`.
+    certificate (its fingerprint: under which the model labeled), model_guess with model_confidence (also of open
+    items), annotator, round, probability (of a random draw), model_version, flag. A name that the input uses already
+    gets the prefix `askwise_`.
 
     Args:
         state: Not changed.
@@ -53,6 +55,11 @@ def table(state: State, pool: Pool, guesses: Sequence[Label], sure: Array) -> li
         sure: (n,) their confidences, NaN where unknown.
     """
     version = state.ranking.round if state.ranking and state.model else None
+    under = {
+        row: certificate.short_fingerprint or None
+        for certificate in evidence.certificates(state)
+        for row in state.attempts[certificate.attempt - 1].order[certificate.audits :].tolist()
+    }
     taken = set(_original(pool, 0, pool.sources[0][0]))
     found: list[tuple[int, dict[str, Any]]] = []
     for row in range(state.n):
@@ -62,6 +69,7 @@ def table(state: State, pool: Pool, guesses: Sequence[Label], sure: Array) -> li
             "label": None,
             "source": "",
             "confidence": None,
+            "certificate": None,
             "model_guess": guesses[row] or None,
             "model_confidence": None if np.isnan(sure[row]) else round(float(sure[row]), 4),
             "annotator": None,
@@ -85,6 +93,7 @@ def table(state: State, pool: Pool, guesses: Sequence[Label], sure: Array) -> li
                 "label": state.classes[code],
                 "source": "model",
                 "confidence": round(confidence, 4),
+                "certificate": under.get(row),
                 "model_guess": state.classes[code],
                 "round": round_,
                 "model_version": round_,
@@ -132,6 +141,7 @@ def report(
                 "target": a.target,
                 "outcome": "taken back" if a.taken_back else a.outcome,
             }
+            | ({} if a.label is None else {"class": a.label})
         )
     numbers = counts(state)
     return Report(

@@ -186,6 +186,8 @@ class Attempt:
     """(region,) confidence of each guess, in the order of the checks."""
     group: int
     """Attempts frozen together, one for each class, are one group; it has one part of the error budget."""
+    allowed: int = 0
+    """For the target "file": errors that may remain in the region, whatever its size."""
     label: Label | None = None
     """The region holds only items that the model takes for this class; None = whatever it takes them for."""
     outcome: str = "open"
@@ -225,6 +227,8 @@ class State:
     """Row → the label that a reviewer decided on; it stands whatever the votes say."""
     batches: dict[int, list[tuple[int, int, str]]] = field(default_factory=dict)
     """Number of a bulk labeling → (seq, row, annotator) of its answers."""
+    rewound: dict[int, list[tuple[Answer, int]]] = field(default_factory=dict)
+    """Number of a rewind → the standing answers that it took back, each with `seq` of the question then, 0 = none."""
     story: dict[int, list[tuple[int, float, str, str, str]]] = field(default_factory=dict)
     """Row → (seq, time, kind of event, person, label or note) of all that people did to it, oldest first."""
     trail: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
@@ -246,10 +250,14 @@ class State:
     past: dict[int, Array] = field(default_factory=dict)
     """Round → predictions, for rounds that a draw or an attempt refers to."""
     points: list[CurvePoint] = field(default_factory=list)
+    learned: list[int] = field(default_factory=list)
+    """For each of `points` the newest event that its model knew."""
     control: Control | None = None
     """The last comparison with random sampling that was made before a ranking."""
     costs: list[tuple[int, float, int]] = field(default_factory=list)
     """(human labels, projected labels to go, open items) at each ranking; labels never decrease."""
+    floor: float = 0.0
+    """Projected labels to go if the last model made no error; 0 in logs from before it was recorded."""
     attempts: list[Attempt] = field(default_factory=list)
     auto: dict[int, tuple[int, int, float]] = field(default_factory=dict)
     """Row → (class number, round, confidence) of labels given by the model."""
@@ -543,6 +551,9 @@ def _on_retracted(s: State, e: Event) -> None:
     if place is not None:
         del trail[place]
     current = s.votes.get(row, {}).get(e.data["annotator"])
+    if current is not None and current.seq == of and "rewind" in e.data:
+        ask = s.asks.get(row)
+        s.rewound.setdefault(int(e.data["rewind"]), []).append((current, ask.seq if ask else 0))
     if current is not None and current.seq == of:
         s._vote(row, e.data["annotator"], s.before.get(of))
         s.skips.pop(row, None)
@@ -567,12 +578,14 @@ def _on_ranked(s: State, e: Event) -> None:
     s.ranking = ranking
     if "point" in d:
         s.points.append(CurvePoint(**d["point"]))
+        s.learned.append(ranking.trained_on)
     if d.get("control") is not None:
         s.control = Control(**d["control"])
     if d.get("cost") is not None:
         while s.costs and s.costs[-1][0] > int(d["cost"][0]):
             s.costs.pop()  # projected from answers that were taken back since
         s.costs.append((int(d["cost"][0]), float(d["cost"][1]), int(d["cost"][2])))
+        s.floor = float(d["cost"][3]) if len(d["cost"]) > 3 else 0.0
 
 
 def _on_frozen(s: State, e: Event) -> None:
@@ -595,6 +608,7 @@ def _on_frozen(s: State, e: Event) -> None:
             confidences=np.frombuffer(unpack(d["confidences"]), np.float32),
             group=int(d.get("group", d["attempt"])),
             label=d.get("label"),
+            allowed=int(d.get("allowed", 0)),
             found=int(d.get("found", 0)),
         )
     )

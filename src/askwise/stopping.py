@@ -123,7 +123,7 @@ def forecast(
 
     def least(power: float) -> float:
         more = max((power * (cost - fixed) * learned**power) ** (1 / (power + 1)), learned)
-        return more - learned + fixed + (cost - fixed) * (learned / more) ** power
+        return float(more - learned + fixed + (cost - fixed) * (learned / more) ** power)
 
     values = least(FALLS[1]) / STRETCH[0], least(FALL), least(FALLS[0]) * STRETCH[1]
     low, left, high = (round(min(value, rest)) for value in values)

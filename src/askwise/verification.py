@@ -548,7 +548,7 @@ def _plan(w: _Walk, e: Event, n: int) -> None:
     d = e.data
     needed, alpha = d["needed"], float(d["alpha"])
     steps = all(type(m) is int for m in needed) and needed == sorted(needed)
-    if not (steps and all(1 <= m <= n for m in needed) and d["target"] in ("auto", "dataset", "recall")):
+    if not (steps and all(1 <= m <= n for m in needed) and d["target"] in ("auto", "dataset", "file", "recall")):
         raise BadStore("the numbers of checks that certify are not a plan.")
     if not (0 < d["max_error"] < 1 and 0 < d["confidence"] < 1):
         raise BadStore(f"an error of {d['max_error']!r} with a confidence of {d['confidence']!r}.")
@@ -557,6 +557,14 @@ def _plan(w: _Walk, e: Event, n: int) -> None:
         found = sum(a.label == goal["relevant"] for a in w.state.answers.values())
         w.expect("plans", d["found"] == found, e, f"counts {d['found']} relevant items; {found} were found.")
         risk = audit.false_stop_risk(n, found, round(1 - float(d["max_error"]), 9), needed)
+    elif d["target"] == "file":
+        due = evidence.allowance(w.state, d["max_error"])
+        w.expect(
+            "plans", d["allowed"] == due, e, f"allows {d['allowed']} errors; for the whole file it may allow {due}."
+        )
+        sure = all(a.confidence >= d["confidence"] for a in w.state.attempts if a.outcome == "certified")
+        w.expect("plans", sure, e, "an earlier certificate has less confidence than is claimed for the whole file.")
+        risk = audit.false_certificate_risk(n, audit.share_of(due, n), "dataset", needed)
     else:
         risk = audit.false_certificate_risk(n, float(d["max_error"]), d["target"], needed)
     w.expect("plans", risk <= alpha, e, f"the plan risks a false certificate with {risk:.6g}, allowed are {alpha:.6g}.")

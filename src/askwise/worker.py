@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+from askwise.core import Unreachable
+
 PAUSE = 5.0
 """Seconds after which the worker looks by itself, for answers that came in through another process."""
 
@@ -12,19 +14,31 @@ PAUSE = 5.0
 class Worker:
     """Calls `refresh` whenever it is nudged, until stopped.
 
+    While the store does not answer, it tries again every `PAUSE` seconds; any other error ends it.
+
     Args:
         refresh: Does the work; returns whether there was any.
         news: Whether there is work to do.
+        lead: Looks for what other processes did; whether the work is for this one of them.
+        step_down: Called at the end, so that another process may lead.
     """
 
-    def __init__(self, refresh: Callable[[], bool], news: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        refresh: Callable[[], bool],
+        news: Callable[[], bool],
+        lead: Callable[[], bool] = lambda: True,
+        step_down: Callable[[], None] = lambda: None,
+    ) -> None:
         self._refresh = refresh
         self._news = news
+        self._lead = lead
+        self._step_down = step_down
         self._wake = threading.Condition()
         self._thread: threading.Thread | None = None
         self._ending = False
         self.error: Exception | None = None
-        """What stopped it, to be shown; `stop` raises it."""
+        """What stopped it or keeps it waiting, to be shown; `stop` raises it."""
 
     def start(self) -> None:
         """Start; a second call does nothing."""
@@ -59,9 +73,18 @@ class Worker:
     def _run(self) -> None:
         try:
             while not self._ending:
-                if not self._refresh():
+                mine = worked = False
+                try:
+                    mine = self._lead()
+                    worked = mine and self._refresh()
+                    self.error = None
+                except Unreachable as error:
+                    self.error, mine = error, False
+                if not worked:
                     with self._wake:
-                        if not self._ending and not self._news():
+                        if not self._ending and not (mine and self._news()):
                             self._wake.wait(PAUSE)
         except Exception as error:  # noqa: BLE001 - a thread has nobody to raise to: shown by the app, raised by stop()
             self.error = error
+        finally:
+            self._step_down()

@@ -41,6 +41,7 @@ from askwise.audit.plan import (
     Target,
     audit_plan,
     false_certificate_risk,
+    share_of,
 )
 from askwise.audit.recall import (
     RankedStop,
@@ -100,6 +101,7 @@ __all__ = [
     "ranked_stop",
     "recall_at_least",
     "recall_plan",
+    "share_of",
     "slack",
     "window_starts",
 ]

@@ -137,6 +137,14 @@ def _allowed(n: int, m: int, max_error: float, target: Target) -> int:
     return math.floor(Fraction(str(max_error)) * (n - m if target == "auto" else n))
 
 
+def share_of(allowed: int, n: int) -> float:
+    """The share of a region of `n` items that stands for a number of errors, whatever the number of checks.
+
+    With target "dataset" it allows exactly `allowed` errors; one half of the items at most, which is fewer.
+    """
+    return min((allowed + 0.5) / n, 0.5)
+
+
 @lru_cache(maxsize=256)
 def audit_plan(n: int, max_error: float, alpha: float, target: Target = "auto") -> Plan:
     """The plan of a certificate: exact, looked at after every check, for a frozen region of `n` items.

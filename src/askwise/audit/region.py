@@ -9,7 +9,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from askwise.audit.plan import PATIENCE, Floats, Plan, Target, _survivable, audit_plan
+from askwise.audit.plan import PATIENCE, Floats, Plan, Target, _survivable, audit_plan, share_of
 from askwise.core import Array, BadInput, share
 
 REGIONS = (1.0, 0.98, 0.95, 0.92, 0.9, 0.85, 0.8, 0.75, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2)
@@ -80,14 +80,20 @@ def _costs(n: int, max_error: float, alpha: float, target: Target) -> tuple[Floa
     return _walk(audit_plan(n, max_error, alpha, target), tuple(rate * max_error for rate in RATES))
 
 
-def _interpolated_cost(n: int, rates: Floats, max_error: float, alpha: float, target: Target) -> tuple[Floats, Floats]:
+def _interpolated_cost(
+    n: int, rates: Floats, max_error: float, alpha: float, target: Target, allowed: int | None = None
+) -> tuple[Floats, Floats]:
     """`expected_cost` at (r,) rates, from tables at neighboring sizes and rates; good to a few percent."""
     position = math.log(n) / math.log(SIZE_STEP)
     below = math.floor(position)
     part = position - below
-    x = np.minimum(rates / max_error, RATES[-1])
-    tables = [_costs(max(1, round(SIZE_STEP**size)), max_error, alpha, target) for size in (below, below + 1)]
-    (a, p), (b, q) = ((np.interp(x, RATES, audits), np.interp(x, RATES, passes)) for audits, passes in tables)
+    found = []
+    for size in (max(1, round(SIZE_STEP**power)) for power in (below, below + 1)):
+        limit = max_error if allowed is None else share_of(allowed, size)
+        audits, passes = _costs(size, limit, alpha, target)
+        x = np.minimum(rates / limit, RATES[-1])
+        found.append((np.interp(x, RATES, audits), np.interp(x, RATES, passes)))
+    (a, p), (b, q) = found
     return np.minimum(n, (1 - part) * a + part * b), (1 - part) * p + part * q
 
 
@@ -128,6 +134,7 @@ def choose_region(
     changed: float | None = None,
     retry: float | None = None,
     target: Target = "auto",
+    allowed: int | None = None,
 ) -> Region:
     """The most confident part of the rest whose certificate is projected to leave the fewest labels to people.
 
@@ -152,6 +159,7 @@ def choose_region(
             None: not known.
         retry: `alpha` of the attempt after that; None: there is none.
         target: As for `audit_plan`.
+        allowed: Not None: so many errors are allowed in a region of any size, instead of `max_error` of it.
 
     Returns:
         The cheapest region, also when it is not worth it; with fewer than `SMALLEST` items an empty one.
@@ -178,7 +186,7 @@ def choose_region(
 
     def costs(level: float, otherwise: Floats) -> tuple[Floats, Floats, Floats]:
         """(sizes, scales) checks, chance to certify and human labels in all, where `otherwise` follows a failure."""
-        pairs = [_interpolated_cost(size, SCALES * mean[size - 1], max_error, level, target) for size in sizes]
+        pairs = [_interpolated_cost(size, SCALES * mean[size - 1], max_error, level, target, allowed) for size in sizes]
         audits, passes = np.array([a for a, _ in pairs]), np.array([p for _, p in pairs])
         outside = n - np.array(sizes, dtype=float)[:, None]
         return audits, passes, np.minimum(audits + passes * outside + (1 - passes) * otherwise, n)
@@ -193,11 +201,12 @@ def choose_region(
         audits=float(audits[best]),
         passes=float(passes[best]),
         cost=float(total[best]),
-        floor=float(_interpolated_cost(n, np.zeros(1), max_error, alpha, target)[0][0]),
+        floor=float(_interpolated_cost(n, np.zeros(1), max_error, alpha, target, allowed)[0][0]),
         worth=bool(total[best] < WORTH * n),
         reason="",
     )
-    return replace(found, reason=_explain(found, n, max_error, alpha, target))
+    limit = max_error if allowed is None else share_of(allowed, found.size)
+    return replace(found, reason=_explain(found, n, limit, alpha, target))
 
 
 def doubts(confidence: Array) -> Floats:
@@ -235,5 +244,5 @@ def _explain(region: Region, n: int, max_error: float, alpha: float, target: Tar
         )
     return (
         f"The model is expected to be wrong on {region.error:.1%} of the {region.size:,} most confident of {n:,} "
-        f"items: too many to certify at most {share(max_error, 1)}. Label more, or allow more errors."
+        f"items: too many to certify at most {share(round(max_error, 4), 1)}. Label more, or allow more errors."
     )

@@ -195,7 +195,9 @@ def replay(
             yield Point(goal, score(split.y_test, guessed, len(split.classes)), seconds)
 
 
-def work(session: Session, oracle: Oracle, *, step: int = 10, target: Target = "auto") -> Iterator[AutoLabels | None]:
+def work(
+    session: Session, oracle: Oracle, *, step: int = 10, target: Target | None = None
+) -> Iterator[AutoLabels | None]:
     """Do the whole job as the session advises: label, certify, let the model label, finish what is left by hand.
 
     Args:

@@ -68,6 +68,10 @@ register(Strategy(
     summary="Small margins of items with large features, spread over different kinds of items.",
 ))  # fmt: skip
 register(switch(
-    "typical_direction", "telling_margin", enough_labels, name="auto", aliases=("default",),
+    "typiclust", "diverse_margin", enough_labels, name="auto", aliases=("default",),
     summary="Typical items until every class seen has some labels, then small margins spread over the pool.",
+))  # fmt: skip
+register(switch(
+    "typical_direction", "telling_margin", enough_labels, name="telling",
+    summary="As auto, but passes over items that say little: mixtures of others, near the middle of everything.",
 ))  # fmt: skip
