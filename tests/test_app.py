@@ -20,6 +20,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from starlette.testclient import TestClient
 
+from askwise.app.roles import NEEDS
 from askwise.app.serve import serve
 from askwise.app.server import create_app
 from askwise.core import BadInput
@@ -81,12 +82,12 @@ class Tab:
         return {"tab": self.name, "have": [q["item"] for q in self.deck], "want": 3}
 
     def ask(self) -> dict[str, Any]:
-        return self.take(self.post("/api/ask", **self.hand()))
+        return self.take(self.post("/api/v1/ask", **self.hand()))
 
     def act(self, verb: str, item: str, **more: Any) -> dict[str, Any]:
         self.deck = [q for q in self.deck if q["item"] != item]
         key = f"{self.name}-{next(self.numbers)}"
-        return self.take(self.post(f"/api/{verb}", key=key, item=item, **self.hand() | more))
+        return self.take(self.post(f"/api/v1/{verb}", key=key, item=item, **self.hand() | more))
 
     def answer(self, label: str | None = None, **more: Any) -> dict[str, Any]:
         q = self.deck[0]
@@ -127,31 +128,25 @@ def test_no_token_no_page(session: Session, params: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "path"),
-    [
-        ("GET", "/api/state"), ("GET", "/api/pulse"), ("GET", "/api/nearest?row=0"), ("GET", "/api/export"),
-        ("GET", "/report"), ("GET", "/api/checks"), ("POST", "/api/ask"), ("POST", "/api/tell"), ("POST", "/api/skip"),
-        ("POST", "/api/unsure"), ("POST", "/api/flag"), ("POST", "/api/retract"), ("POST", "/api/classes"),
-        ("POST", "/api/autolabel"), ("POST", "/api/autolabel/cancel"), ("POST", "/api/autolabel/undo"),
-        ("GET", "/openapi.json"), ("GET", "/docs"), ("GET", "/nothing"),
-    ],
-)  # fmt: skip
-def test_every_route_needs_the_key(session: Session, method: str, path: str) -> None:
+    "door", [*(key for key in NEEDS if "/static/" not in key), "GET /openapi.json", "GET /docs", "GET /nothing"]
+)
+def test_every_route_needs_the_key(session: Session, door: str) -> None:
+    method, path = door.split(" ")
     response = client_of(session).request(method, path, headers=ORIGIN)
     assert response.status_code == 401
-    assert "link" in response.json()["error"]
+    assert "link" in response.text
 
 
 @pytest.mark.parametrize(
     "host", ["evil.example", "127.0.0.1.evil.example", "192.168.0.5", "[::2]", "[", "", "localhost.evil", "0.0.0.0"]
 )
 def test_other_hosts_are_refused(page: TestClient, host: str) -> None:
-    assert page.get("/api/pulse", headers={"host": host}).status_code == 403
+    assert page.get("/api/v1/pulse", headers={"host": host}).status_code == 403
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.1:8321", "localhost:9000", "[::1]:80"])
 def test_the_loopback_is_accepted(session: Session, host: str) -> None:
-    response = client_of(session).get("/api/pulse", headers={"host": host, "x-askwise-token": TOKEN})
+    response = client_of(session).get("/api/v1/pulse", headers={"host": host, "x-askwise-token": TOKEN})
     assert response.status_code == 200
 
 
@@ -161,13 +156,13 @@ def test_the_loopback_is_accepted(session: Session, host: str) -> None:
 def test_only_our_own_page_may_change_something(page: TestClient, origin: str | None) -> None:
     del page.headers["origin"]
     headers = {} if origin is None else {"origin": origin}
-    response = page.post("/api/classes", json={"name": "new"}, headers=headers)
+    response = page.post("/api/v1/classes", json={"name": "new"}, headers=headers)
     assert response.status_code == 403
-    assert "new" not in page.get("/api/pulse").json()["classes"]
+    assert "new" not in page.get("/api/v1/pulse").json()["classes"]
 
 
 def test_a_script_with_the_header_needs_no_origin(session: Session) -> None:
-    response = client_of(session).post("/api/classes", json={"name": "new"}, headers={"x-askwise-token": TOKEN})
+    response = client_of(session).post("/api/v1/classes", json={"name": "new"}, headers={"x-askwise-token": TOKEN})
     assert response.status_code == 200
     assert session.classes[-1] == "new"
 
@@ -177,7 +172,7 @@ def test_a_short_token_is_refused(session: Session) -> None:
         create_app(session, token="short")
 
 
-@pytest.mark.parametrize("path", ["/", "/api/state", "/api/pulse", "/nothing"])
+@pytest.mark.parametrize("path", ["/", "/api/v1/state", "/api/v1/pulse", "/nothing"])
 def test_pages_are_closed_to_frames_and_foreign_code(page: TestClient, path: str) -> None:
     headers = page.get(path).headers
     policy = headers["content-security-policy"]
@@ -191,29 +186,50 @@ def test_pages_are_closed_to_frames_and_foreign_code(page: TestClient, path: str
 # ── the page's files ────────────────────────────────────────────────────────────────────────
 
 
-def test_every_file_is_ours_and_kept_by_the_browser(page: TestClient) -> None:
-    html = page.get("/").text
-    assert "{{" not in html
-    seen, todo = set(), re.findall(r'(?:src|href)="(/static/[^"]+)"', html)
-    assert len(todo) == 3
-    while todo:
-        path = todo.pop()
-        seen.add(path)
+STATIC = Path(create_app.__code__.co_filename).parent / "static"
+
+
+@pytest.mark.parametrize("html", sorted(STATIC.glob("*.html")), ids=lambda path: path.stem)
+def test_every_file_is_ours_and_kept_by_the_browser(page: TestClient, html: Path) -> None:
+    version = re.search(r"/static/([0-9a-f]{12})/", page.get("/").text)[1]
+    seen = files_of(html.read_text().replace("{{version}}", version))
+    assert len(seen) >= 3
+    for path in seen:
         response = page.get(path)
         assert response.status_code == 200, path
         assert "immutable" in response.headers["cache-control"]
         if path.endswith(".js"):
             assert response.headers["content-type"].startswith("text/javascript")
-            folder = path.rpartition("/")[0]
-            imports = re.findall(r'^import .*from "\./([^"]+)";', response.text, re.M)
-            todo += {f"{folder}/{name}" for name in imports} - seen
-            assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|\beval\(|document\.write", response.text), (
-                path
-            )
-    files = {p.name for p in (Path(create_app.__code__.co_filename).parent / "static").iterdir()}
-    assert {path.rpartition("/")[2] for path in seen} | {"index.html"} == files, "a file that nothing loads"
-    for path in seen - {p for p in seen if p.endswith(".svg")}:
-        assert not re.search(r"https?://(?!www\.w3\.org/2000/svg)", page.get(path).text), f"{path} names another host"
+            markup = r"innerHTML|outerHTML|insertAdjacentHTML|\beval\(|document\.write"
+            assert not re.search(markup, response.text), path
+        if not path.endswith(".svg"):
+            assert not re.search(r"https?://(?!www\.w3\.org/2000/svg)", response.text), f"{path} names another host"
+
+
+def files_of(html: str) -> set[str]:
+    """The addresses of all files that a page loads, those that its scripts import included."""
+    assert "{{" not in html
+    assert not re.search(r"<script(?![^>]* src=)|\bon\w+=|style=", html), (
+        "the policy forbids code and styles in the page"
+    )
+    seen: set[str] = set()
+    todo = set(re.findall(r'(?:src|href)="(/static/[^"]+)"', html))
+    while todo:
+        path = todo.pop()
+        seen.add(path)
+        if path.endswith(".js"):
+            folder, _, name = path.rpartition("/")
+            imports = re.findall(r'(?:^import .*from |\bimport\()"\./([^"]+)"\)?', (STATIC / name).read_text(), re.M)
+            todo |= {f"{folder}/{other}" for other in imports} - seen
+    return seen
+
+
+def test_every_file_is_loaded_by_some_page() -> None:
+    pages = sorted(STATIC.glob("*.html"))
+    used = {
+        path.rpartition("/")[2] for page in pages for path in files_of(page.read_text().replace("{{version}}", "v"))
+    }
+    assert used | {page.name for page in pages} == {path.name for path in STATIC.iterdir()}, "a file that nothing loads"
 
 
 @pytest.mark.parametrize("name", ["nothing.js", "index.html", "..%2fserver.py", "%2e%2e/server.py"])
@@ -231,7 +247,7 @@ def test_a_file_at_an_old_address_is_not_kept(page: TestClient) -> None:
 
 
 def test_state_holds_what_the_page_starts_with(page: TestClient) -> None:
-    state = page.get("/api/state").json()
+    state = page.get("/api/v1/state").json()
     assert (state["title"], state["kind"], state["guidelines"]) == ("Things", "text", "# Be kind\n- **really**")
     assert state["history"] == []
     assert state["pulse"]["classes"] == ["fruit", "tool"]
@@ -255,23 +271,23 @@ def test_an_answer_brings_the_next_question_in_the_same_reply(tab: Tab, session:
 
 def test_the_same_answer_twice_is_logged_once(tab: Tab, session: Session) -> None:
     body = {**tab.hand(), "key": "k", "item": tab.deck[0]["item"], "asked": tab.deck[0]["asked"], "label": "fruit"}
-    replies = [tab.post("/api/tell", **body) for _ in range(3)]
+    replies = [tab.post("/api/v1/tell", **body) for _ in range(3)]
     assert replies[0] == replies[1] == replies[2]
     assert session.counts()["labeled"] == 1
-    tab.post("/api/retract", **body | {"key": "k2"})
+    tab.post("/api/v1/retract", **body | {"key": "k2"})
     assert session.counts()["labeled"] == 0, "one answer, one undo"
 
 
 def test_a_retry_that_reaches_a_new_server_is_logged_once(tab: Tab, session: Session) -> None:
     q = tab.deck[0]
     body = {"key": "k", "item": q["item"], "asked": q["asked"], "label": "tool"}
-    tab.post("/api/tell", **tab.hand() | body)
+    tab.post("/api/v1/tell", **tab.hand() | body)
     seq = session.answers()[q["row"]].seq
     reborn = Tab(client_of(session))
     reborn.page.headers |= {"x-askwise-token": TOKEN}
-    reborn.post("/api/tell", **reborn.hand() | body | {"again": True})
+    reborn.post("/api/v1/tell", **reborn.hand() | body | {"again": True})
     assert session.answers()[q["row"]].seq == seq
-    reborn.post("/api/tell", **reborn.hand() | body | {"again": True, "label": "fruit", "key": "k2"})
+    reborn.post("/api/v1/tell", **reborn.hand() | body | {"again": True, "label": "fruit", "key": "k2"})
     assert session.answers()[q["row"]].label == "fruit", "another label is another answer"
 
 
@@ -324,7 +340,7 @@ def test_undo_after_a_reload_starts_from_the_history(tab: Tab, page: TestClient,
     tab.answer()
     items.append(tab.deck[0]["item"])
     tab.act("unsure", items[1])
-    history = page.get("/api/state").json()["history"]
+    history = page.get("/api/v1/state").json()["history"]
     assert [(h["item"], h["kind"]) for h in history] == [(items[1], "unsure"), (items[0], "label")]
     assert history[1]["label"] == truth(history[1]["text"])
     assert history[1]["seconds"] == 1.5
@@ -340,14 +356,14 @@ def test_an_earlier_answer_can_be_changed(tab: Tab, session: Session) -> None:
 
 def test_a_flag_with_a_note_keeps_the_question_open(tab: Tab, session: Session) -> None:
     q = tab.deck[0]
-    tab.post("/api/flag", key="f", item=q["item"], note="<b>odd</b>", **tab.hand())
+    tab.post("/api/v1/flag", key="f", item=q["item"], note="<b>odd</b>", **tab.hand())
     assert q["row"] not in session.answers()
     tab.answer()
     assert session.answers()[q["row"]].flag == "<b>odd</b>"
 
 
 def test_a_new_class_can_be_added_and_used(tab: Tab, session: Session) -> None:
-    assert tab.post("/api/classes", name="person")["classes"] == ["fruit", "tool", "person"]
+    assert tab.post("/api/v1/classes", name="person")["classes"] == ["fruit", "tool", "person"]
     q = tab.deck[0]
     tab.answer("person")
     assert session.answers()[q["row"]].label == "person"
@@ -378,12 +394,12 @@ def test_when_nothing_is_left_no_question_comes(page: TestClient, session: Sessi
 
 def test_nearest_shows_labeled_items(tab: Tab, page: TestClient, session: Session) -> None:
     row = tab.deck[0]["row"]
-    assert page.get("/api/nearest", params={"row": row}).json() == []
+    assert page.get("/api/v1/nearest", params={"row": row}).json() == []
     for _ in range(4):
         tab.answer()
-    near = page.get("/api/nearest", params={"row": tab.deck[0]["row"]}).json()
+    near = page.get("/api/v1/nearest", params={"row": tab.deck[0]["row"]}).json()
     assert len(near) == 3
-    assert {"text", "label", "similarity"} == near[0].keys()
+    assert {"row", "text", "view", "label", "similarity"} == near[0].keys()
     assert near[0]["similarity"] >= near[-1]["similarity"]
 
 
@@ -395,44 +411,44 @@ GOOD = {"tab": "t", "key": "k", "item": "", "label": "fruit"}
 @pytest.mark.parametrize(
     ("path", "body", "says"),
     [
-        ("/api/tell", GOOD | {"label": "frit"}, "fruit"),
-        ("/api/tell", GOOD | {"label": None}, "needs a label"),
-        ("/api/tell", GOOD | {"item": "nobody"}, "nobody"),
-        ("/api/skip", GOOD | {"item": "nobody"}, "nobody"),
-        ("/api/tell", GOOD | {"seconds": -1}, "seconds"),
-        ("/api/tell", GOOD | {"want": 1_000_000}, "want"),
-        ("/api/tell", {"tab": "t"}, "key"),
-        ("/api/ask", {"tab": ""}, "tab"),
-        ("/api/classes", {"name": "fruit"}, "fruit"),
-        ("/api/classes", {"name": "  "}, "empty"),
-        ("/api/autolabel", {"max_error": 1.5}, "max_error"),
-        ("/api/autolabel/cancel", {}, "autolabel"),
-        ("/api/autolabel/undo", {}, ""),
+        ("/api/v1/tell", GOOD | {"label": "frit"}, "fruit"),
+        ("/api/v1/tell", GOOD | {"label": None}, "needs a label"),
+        ("/api/v1/tell", GOOD | {"item": "nobody"}, "nobody"),
+        ("/api/v1/skip", GOOD | {"item": "nobody"}, "nobody"),
+        ("/api/v1/tell", GOOD | {"seconds": -1}, "seconds"),
+        ("/api/v1/tell", GOOD | {"want": 1_000_000}, "want"),
+        ("/api/v1/tell", {"tab": "t"}, "key"),
+        ("/api/v1/ask", {"tab": ""}, "tab"),
+        ("/api/v1/classes", {"name": "fruit"}, "fruit"),
+        ("/api/v1/classes", {"name": "  "}, "empty"),
+        ("/api/v1/autolabel", {"max_error": 1.5}, "max_error"),
+        ("/api/v1/autolabel/cancel", {}, "autolabel"),
+        ("/api/v1/autolabel/undo", {}, ""),
     ],
 )
 def test_a_mistake_is_a_sentence(tab: Tab, page: TestClient, path: str, body: dict[str, Any], says: str) -> None:
     if body.get("item") == "":
         body = body | {"item": tab.deck[0]["item"]}
-    before = page.get("/api/pulse").json()["counts"]
+    before = page.get("/api/v1/pulse").json()["counts"]
     response = page.post(path, json=body)
     assert response.status_code == 400, response.text
     assert list(response.json()) == ["error"]
     assert says in response.json()["error"]
     assert "Traceback" not in response.text
-    assert page.get("/api/pulse").json()["counts"] == before
+    assert page.get("/api/v1/pulse").json()["counts"] == before
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe", b'"text"'])
 def test_a_broken_body_is_a_sentence(page: TestClient, content: bytes) -> None:
-    response = page.post("/api/tell", content=content, headers={"content-type": "application/json"})
+    response = page.post("/api/v1/tell", content=content, headers={"content-type": "application/json"})
     assert response.status_code == 400
     assert response.json()["error"]
 
 
 @pytest.mark.parametrize(
     ("path", "status"),
-    [("/nothing", 404), ("/api/nearest?row=60", 400), ("/api/nearest?row=-1", 400), ("/api/nearest", 400),
-     ("/api/export?format=exe", 400), ("/api/tell", 405)],
+    [("/nothing", 404), ("/api/v1/nearest?row=60", 400), ("/api/v1/nearest?row=-1", 400), ("/api/v1/nearest", 400),
+     ("/api/v1/export?format=exe", 400), ("/api/v1/tell", 405)],
 )  # fmt: skip
 def test_a_wrong_address_is_a_sentence(page: TestClient, path: str, status: int) -> None:
     response = page.get(path)
@@ -441,7 +457,7 @@ def test_a_wrong_address_is_a_sentence(page: TestClient, path: str, status: int)
 
 
 def test_what_stops_the_learning_is_shown(page: TestClient, session: Session) -> None:
-    assert page.get("/api/pulse").json()["trouble"] is None
+    assert page.get("/api/v1/pulse").json()["trouble"] is None
 
     class Broken:
         def fit(self, X: Any, y: Any) -> None:
@@ -452,7 +468,7 @@ def test_what_stops_the_learning_is_shown(page: TestClient, session: Session) ->
         session.tell(query, label)
     session.start()
     session._worker.join(30)
-    assert page.get("/api/pulse").json()["trouble"] == "RuntimeError: out of cheese"
+    assert page.get("/api/v1/pulse").json()["trouble"] == "RuntimeError: out of cheese"
     with pytest.raises(RuntimeError, match="cheese"):
         session.stop()
 
@@ -463,11 +479,12 @@ def test_a_bug_shows_no_traceback(page: TestClient, session: Session, monkeypatc
 
     monkeypatch.setattr(session, "tell", broken)
     body = {"tab": "t", "key": "k", "item": session.pool.ids[0], "label": "fruit"}
-    response = page.post("/api/tell", json=body)
+    response = page.post("/api/v1/tell", json=body)
     assert response.status_code == 500
     assert "secret" not in response.text
+    assert response.headers["x-content-type-options"] == "nosniff"
     monkeypatch.undo()
-    assert page.post("/api/tell", json=body).status_code == 200, "a failed try must not count as done"
+    assert page.post("/api/v1/tell", json=body).status_code == 200, "a failed try must not count as done"
     assert session.counts()["labeled"] == 1
 
 
@@ -477,10 +494,10 @@ def test_a_bug_shows_no_traceback(page: TestClient, session: Session, monkeypatc
 def test_exports_hold_every_row(tab: Tab, page: TestClient) -> None:
     for _ in range(5):
         tab.answer()
-    table = list(csv.DictReader(io.StringIO(page.get("/api/export").text)))
+    table = list(csv.DictReader(io.StringIO(page.get("/api/v1/export").text)))
     assert len(table) == 60
     assert sum(row["source"] == "human" for row in table) == 5
-    response = page.get("/api/export", params={"format": "jsonl"})
+    response = page.get("/api/v1/export", params={"format": "jsonl"})
     assert "labels.jsonl" in response.headers["content-disposition"]
     assert [json.loads(line)["item"] for line in response.text.splitlines()] == [row["item"] for row in table]
 
@@ -512,23 +529,23 @@ def learned() -> Iterator[tuple[Session, Tab]]:
 
 
 def test_the_price_is_known_before_the_checks_start(learned: tuple[Session, Tab]) -> None:
-    checks = {float(share): n for share, n in learned[1].page.get("/api/checks").json().items()}
+    checks = {float(share): n for share, n in learned[1].page.get("/api/v1/checks").json().items()}
     assert sorted(checks) == [0.01, 0.02, 0.05, 0.1]
     assert checks[0.01] > checks[0.02] > checks[0.05] > checks[0.1] > 10
 
 
 def test_a_second_attempt_costs_more_and_says_so(learned: tuple[Session, Tab]) -> None:
     _, tab = learned
-    first = tab.page.get("/api/checks").json()["0.1"]
-    assert tab.post("/api/autolabel", max_error=0.1)["result"]["status"] == "checking"
-    tab.post("/api/autolabel/cancel")
-    assert tab.page.get("/api/checks").json()["0.1"] > first
+    first = tab.page.get("/api/v1/checks").json()["0.1"]
+    assert tab.post("/api/v1/autolabel", max_error=0.1)["result"]["status"] == "checking"
+    tab.post("/api/v1/autolabel/cancel")
+    assert tab.page.get("/api/v1/checks").json()["0.1"] > first
 
 
 def test_blind_checks_from_start_to_certificate_and_back(learned: tuple[Session, Tab]) -> None:
     _, tab = learned
     assert tab.deck, "questions are at hand when the checks begin"
-    reply = tab.post("/api/autolabel", max_error=0.1)
+    reply = tab.post("/api/v1/autolabel", max_error=0.1)
     assert reply["result"]["status"] == "checking", reply
     tab.deck = []
     tab.ask()
@@ -544,14 +561,14 @@ def test_blind_checks_from_start_to_certificate_and_back(learned: tuple[Session,
     tab.deck = []
     tab.ask()
     assert not any(q["strategy"] == "check" for q in tab.deck), "the checks left over are not asked any more"
-    undone = tab.post("/api/autolabel/undo")
+    undone = tab.post("/api/v1/autolabel/undo")
     assert undone["pulse"]["counts"]["auto"] == 0
 
 
 def test_checks_can_be_given_up(learned: tuple[Session, Tab]) -> None:
     _, tab = learned
-    tab.post("/api/autolabel", max_error=0.1)
-    reply = tab.post("/api/autolabel/cancel")
+    tab.post("/api/v1/autolabel", max_error=0.1)
+    reply = tab.post("/api/v1/autolabel/cancel")
     assert reply["pulse"]["autolabel"]["status"] == "refused"
     tab.deck = []
     tab.ask()
@@ -560,7 +577,7 @@ def test_checks_can_be_given_up(learned: tuple[Session, Tab]) -> None:
 
 
 def test_a_refusal_says_why_and_starts_nothing(tab: Tab) -> None:
-    reply = tab.post("/api/autolabel", max_error=0.02)
+    reply = tab.post("/api/v1/autolabel", max_error=0.02)
     assert reply["result"]["status"] == "refused"
     assert reply["result"]["reason"]
     assert reply["pulse"]["autolabel"] is None
@@ -570,6 +587,7 @@ def test_a_refusal_says_why_and_starts_nothing(tab: Tab) -> None:
 
 SERVER = """
 import sys
+from askwise.app.roles import NEEDS
 from askwise.app.serve import serve
 from askwise.session import Session
 with Session(["a b", "c d", "e f"], classes=["x", "y"], encoder="tfidf", store=sys.argv[1]) as session:
@@ -586,7 +604,7 @@ def test_the_server_listens_on_the_loopback_and_ends_in_order(tmp_path: Path, en
         assert url.hostname == "127.0.0.1"
         token = parse_qs(url.query)["token"][0]
         assert len(token) >= 30
-        request = urllib.request.Request(f"http://{url.netloc}/api/state", headers={"x-askwise-token": token})
+        request = urllib.request.Request(f"http://{url.netloc}/api/v1/state", headers={"x-askwise-token": token})
         with urllib.request.urlopen(request, timeout=10) as reply:
             assert json.load(reply)["pulse"]["counts"]["items"] == 3
         server.send_signal(end)

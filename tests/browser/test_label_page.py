@@ -252,11 +252,11 @@ def test_a_lost_reply_is_not_a_second_answer(serve: Any, visit: Any) -> None:
         route.fetch()  # it reaches the server
         route.abort()  # the reply does not reach the page
 
-    page.route("**/api/tell", lose)
+    page.route("**/api/v1/tell", lose)
     first = press(page, "1")
     page.wait_for_selector("#banner >> text=1 answer waiting")
     saved(served.session, 1)
-    page.unroute("**/api/tell")
+    page.unroute("**/api/v1/tell")
     press(page, "2")
     saved(served.session, 2)
     page.wait_for_selector("#banner", state="hidden")
@@ -309,6 +309,8 @@ def test_the_guess_is_shown_hidden_and_never_on_a_check(serve: Any, visit: Any) 
             page.keyboard.press("g")
             assert page.locator(".label.suggested").count() == 0
             assert "%" not in page.text_content("#answer") + page.text_content("#why")
+            page.keyboard.press("g")
+            assert page.get_attribute("#b-guess", "aria-label") == "The model's guess is hidden"
             page.keyboard.press("g")
             assert page.locator(".label.suggested").count() == 1
         press(page, key_for(text_of(page)))
@@ -427,7 +429,7 @@ def test_finish_from_the_dialog_to_the_download(serve: Any, visit: Any, tmp_path
     rows = (tmp_path / "labels.csv").read_text().splitlines()
     assert len(rows) == 401
     assert sum(",model," in row for row in rows) == served.session.counts()["auto"] > 100
-    with page.expect_response("**/api/ask") as dealt:
+    with page.expect_response("**/api/v1/ask") as dealt:
         page.click("dialog >> text=Take the model's labels back")
     dealt.value.finished()
     page.wait_for_selector("text=Took back")

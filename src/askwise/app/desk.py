@@ -17,7 +17,7 @@ REMEMBERED = 2_000
 
 
 class Desk:
-    """Deals questions to tabs, and does each thing a tab asks for once.
+    """Deals questions to the tabs of each annotator, and does each thing a tab asks for once.
 
     A tab names itself by a random id that survives a reload, so a reload finds the same questions again instead of
     leaving them leased to nobody.
@@ -27,41 +27,55 @@ class Desk:
         self.session = session
         self.checking = False
         """Whether what the tabs hold are blind checks."""
-        self._held: dict[str, dict[str, Query]] = {}  # tab → item → question
-        self._replies: OrderedDict[str, dict[str, Any]] = OrderedDict()
+        self._held: dict[tuple[str, str], dict[str, Query]] = {}  # (annotator, tab) → item → question
+        self._dealt: dict[str, set[str]] = {}  # annotator → items that this process ever dealt to them
+        self._replies: OrderedDict[tuple[str, str], dict[str, Any]] = OrderedDict()
         self._lock = threading.RLock()
 
-    def deal(self, tab: str, have: list[str], want: int) -> list[Query]:
+    def deal(self, annotator: str, tab: str, have: list[str], want: int) -> list[Query]:
         """Questions until the tab holds `want`: first those it lost in a reload, then the best new ones."""
         with self._lock:
-            held = self._held.setdefault(tab, {})
+            held = self._held.setdefault((annotator, tab), {})
             missing = want - len(have)
             lost = [q for item, q in held.items() if item not in have][: max(0, missing)]
-            fresh = self.session.ask(missing - len(lost)) if missing > len(lost) else []
+            more = missing - len(lost)
+            fresh = self.session.ask(more, annotator=annotator) if more > 0 else []
             held.update({q.item: q for q in fresh})
+            self._dealt.setdefault(annotator, set()).update(q.item for q in fresh)
             return lost + [q for q in fresh if q.item not in have]
 
-    def put(self, tab: str, question: Query) -> None:
+    def dealt(self, annotator: str, item: str) -> bool:
+        """Whether this process ever dealt the item to the annotator."""
+        with self._lock:
+            return item in self._dealt.get(annotator, ())
+
+    def put(self, annotator: str, tab: str, question: Query) -> None:
         """A question that went back to this tab, to the front: one whose answer was taken back."""
         with self._lock:
-            held = self._held.setdefault(tab, {})
+            held = self._held.setdefault((annotator, tab), {})
             held.pop(question.item, None)
-            self._held[tab] = {question.item: question, **held}
+            self._held[annotator, tab] = {question.item: question, **held}
 
-    def clear(self, item: str | None = None) -> None:
-        """Nobody holds this item any more; without an item, nobody holds anything."""
+    def clear(self, annotator: str, item: str) -> None:
+        """The annotator holds this item no more, in whatever tab; another may still be asked about it."""
         with self._lock:
-            for held in self._held.values():
-                if item is None:
-                    held.clear()
-                else:
+            for (name, _), held in self._held.items():
+                if name == annotator:
                     held.pop(item, None)
 
-    def once(self, key: str, act: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        """Do it, unless the same key was done before: then only repeat the reply."""
+    def drop(self) -> None:
+        """The rules of asking change: every tab gives its questions back."""
         with self._lock:
-            if key not in self._replies:
-                self._replies[key] = act()  # an error is not remembered: a retry may succeed
+            for held in self._held.values():
+                held.clear()
+            for annotator in {name for name, _ in self._held}:
+                self.session.release(annotator=annotator)
+
+    def once(self, annotator: str, key: str, act: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """Do it, unless the annotator did the same key before: then only repeat the reply."""
+        with self._lock:
+            if (annotator, key) not in self._replies:
+                self._replies[annotator, key] = act()  # an error is not remembered: a retry may succeed
                 if len(self._replies) > REMEMBERED:
                     self._replies.popitem(last=False)
-            return self._replies[key]
+            return self._replies[annotator, key]

@@ -1,26 +1,36 @@
-"""Runs the labeling page on this machine."""
+"""Runs the labeling page: for one person on this machine, or for a team."""
 
 from __future__ import annotations
 
+import re
 import secrets
 import signal
 import socket
 import threading
+import unicodedata
 import webbrowser
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, closing
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
 import uvicorn
 
 from askwise.app.server import create_app
-from askwise.core import BadInput
+from askwise.core import BadInput, MissingExtra
 
 if TYPE_CHECKING:
+    from fastapi import FastAPI
+
     from askwise.session import Session
 
 PORT = 8321
 """Tried first, so that the browser finds its settings again; any free port will do."""
+
+
+ACCOUNTS = "askwise-team.sqlite"
+"""The file of a team's accounts, beside its sessions."""
 
 
 class _Server(uvicorn.Server):
@@ -58,46 +68,247 @@ def serve(
         BadInput: If the given port is taken or not allowed.
     """
     token = token or secrets.token_urlsafe(24)
-    listener = _listen(port)
+    listener = _listen("127.0.0.1", port)
     url = f"http://127.0.0.1:{listener.getsockname()[1]}/?token={token}"
-    config = uvicorn.Config(
-        create_app(session, token=token, guidelines=guidelines),
-        access_log=False,  # it would write the token
-        log_level="warning",
-        lifespan="off",
-        timeout_graceful_shutdown=3,
-    )
-    server = _Server(config)
 
     def ready() -> None:
         announce(url)
         if open_browser:
             webbrowser.open(url)
 
+    with ExitStack() as after:
+        after.callback(listener.close)
+        session.release()  # what an earlier server had dealt is in nobody's hands
+        session.start()
+        after.callback(session.stop)
+        _run(create_app(session, token=token, guidelines=guidelines), listener, ready)
+
+
+def serve_new(
+    folder: Path,
+    *,
+    port: int | None = None,
+    open_browser: bool = True,
+    announce: Callable[[str], None],
+    token: str | None = None,
+) -> tuple[Session, Path] | None:
+    """Serve the page that makes a project out of a file, then its labeling page, until Ctrl+C or SIGTERM.
+
+    Args:
+        folder: Where the project is put, in a folder of its own.
+        port: See `serve`.
+        open_browser: See `serve`.
+        announce: See `serve`.
+        token: See `serve`.
+
+    Returns:
+        The session that was made, left open, and its file; None where none was made.
+    """
+    from askwise.app.projects import Intake, create_new
+
+    token = token or secrets.token_urlsafe(24)
+    listener = _listen("127.0.0.1", port)
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}/?token={token}"
+    made: list[tuple[Session, Path]] = []
+
+    def ready() -> None:
+        announce(url)
+        if open_browser:
+            webbrowser.open(url)
+
+    with ExitStack() as after:
+        after.callback(listener.close)
+        intake = Intake(folder)
+        after.callback(intake.forget_all)
+
+        def started(session: Session, path: Path) -> None:
+            made.append((session, path))
+            session.start()
+            after.callback(session.stop)
+
+        _run(create_new(intake, token=token, started=started), listener, ready)
+    return made[0] if made else None
+
+
+def serve_team(
+    sessions: Mapping[str, Session],
+    *,
+    accounts: Path | str,
+    folder: Path | None = None,
+    host: str = "127.0.0.1",
+    port: int | None = None,
+    public_url: str | None = None,
+    private_webhooks: bool = False,
+    guidelines: str = "",
+    announce: Callable[[str, str | None], None],
+) -> None:
+    """Serve several sessions to people with accounts until Ctrl+C or SIGTERM; workers and webhooks run meanwhile.
+
+    Args:
+        sessions: Name in the address → open session; they are left open.
+        accounts: Database of the accounts: a SQLite file, or `postgresql://…`.
+        folder: Where owners may put new projects; None = they cannot.
+        host: Address to listen at.
+        port: None takes 8321, or any free one.
+        public_url: Where people reach it, such as `https://label.example.org`; needed off the loopback.
+        private_webhooks: Let webhooks call this machine and its network.
+        guidelines: See `create_app`.
+        announce: Called once, when the pages can be opened, with the address and, where the team has no owner yet,
+            with the link that makes one.
+
+    Raises:
+        BadInput: The place to listen at cannot be used, or the public address is missing or none.
+        BadStore: The accounts cannot be opened.
+        MissingExtra: What a team needs is not installed.
+    """
+    try:
+        from askwise.app.accounts import Accounts
+        from askwise.app.auth import origin_of
+        from askwise.app.hooks import Webhooks
+        from askwise.app.labeling import Project
+        from askwise.app.projects import Intake
+        from askwise.app.team import Team, create_team_app
+    except ModuleNotFoundError as error:
+        raise MissingExtra(f"A team's server needs {error.name}. Install: pip install 'askwise[team]'") from error
+    if host not in ("127.0.0.1", "localhost", "::1") and public_url is None:
+        raise BadInput(
+            f"To be reached at {host}, the server must know its name: give --public-url, such as "
+            "https://label.example.org; see docs/team.md."
+        )
+    origin = origin_of(public_url)
+    with ExitStack() as after:
+        listener = _listen(host, port)
+        after.callback(listener.close)
+        people = Accounts(accounts)
+        after.callback(people.close)
+        hooks = Webhooks(people.engine, private=private_webhooks)
+        projects = {name: Project(session, guidelines=guidelines, team=True) for name, session in sessions.items()}
+        intake = None if folder is None else Intake(folder)
+        if intake:
+            after.callback(intake.forget_all)
+        app = create_team_app(Team(people, hooks, projects, public_url=public_url, intake=intake))
+
+        def close_new() -> None:
+            for name in projects.keys() - sessions.keys():
+                projects[name].session.close()
+
+        after.callback(close_new)
+        first = people.first_owner()
+        shown = f"[{host}]" if ":" in host else host
+        url = origin or f"http://{shown}:{listener.getsockname()[1]}"
+        names = people.people() if isinstance(accounts, Path) else []
+        for session in sessions.values():
+            for person in names:  # this is the only process: what an earlier one had dealt is in nobody's hands
+                session.release(annotator=person["name"])
+            session.start()
+            after.callback(session.stop)
+        hooks.start(projects)
+        after.callback(hooks.stop)
+        _run(app, listener, lambda: announce(f"{url}/", f"{url}/join#{first}" if first else None))
+
+
+def open_team(sources: Sequence[str], store: str | None) -> tuple[dict[str, Session], Path | str, Path | None]:
+    """Open the sessions of a team.
+
+    Args:
+        sources: Session files and folders of them; with a store the names of its sessions, none = all.
+        store: `postgresql://USER@HOST/DATABASE`, or None.
+
+    Returns:
+        The open sessions by their name in the address; the database of the accounts, which lies beside them; the
+        folder for new projects, None where they are in a database.
+
+    Raises:
+        BadInput: There is no session, or two would have the same name.
+        BadStore: One cannot be opened.
+    """
+    from askwise.postgres import Address, PostgresStore
+    from askwise.session import Session
+
+    places: list[Path | Address]
+    accounts: Path | str
+    folder: Path | None
+    if store is not None:
+        if "#" in store:
+            raise BadInput("--store names a database, without #; sessions are named before it: serve NAME --store URL.")
+        with closing(PostgresStore(f"{store}#accounts")) as database:
+            places = [Address.of(f"{store}#{name}") for name in sources or database.sessions()]
+        names = project_names([p.session for p in places if isinstance(p, Address)])
+        folder, accounts = None, store
+    else:
+        files = [file for source in sources for file in _sessions_in(Path(source))]
+        folder = next((path if path.is_dir() else path.absolute().parent for path in map(Path, sources)), Path())
+        places, names = list(files), project_names([p.stem for p in files])
+        accounts = folder / ACCOUNTS
+    if not places and (folder is None or not any(Path(source).is_dir() for source in sources)):
+        raise BadInput("There is no session here to serve. Start one first: askwise label FILE --labels a,b")
+    opened: dict[str, Session] = {}
+    try:
+        for name, place in zip(names, places, strict=True):
+            opened[name] = Session.open(place)
+    except BaseException:
+        for session in opened.values():
+            session.close()
+        raise
+    return opened, accounts, folder
+
+
+def _sessions_in(source: Path) -> list[Path]:
+    """A session file itself; those of a folder, also in the folders that the browser made for new projects."""
+    from askwise.store import is_session_file
+
+    if not source.is_dir():
+        return [source]
+    return sorted(path for path in (*source.iterdir(), *source.glob("*/*.askwise")) if is_session_file(path))
+
+
+def project_names(titles: Sequence[str]) -> list[str]:
+    """A name for each project that fits in an address: letters, digits, - and _.
+
+    Raises:
+        BadInput: Two of them end up the same.
+    """
+    names = [
+        re.sub(r"[^\w-]+", "-", unicodedata.normalize("NFKC", title)).strip("-")[:80].lower() or "project"
+        for title in titles
+    ]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise BadInput(f"Two sessions would both be called {twice!r}. Rename one of them.")
+    return names
+
+
+def _run(app: FastAPI, listener: socket.socket, ready: Callable[[], None]) -> None:
+    """Answer requests until Ctrl+C or SIGTERM."""
+    config = uvicorn.Config(
+        app,
+        access_log=False,  # it would write the token
+        log_level="warning",
+        lifespan="off",
+        server_header=False,
+        timeout_graceful_shutdown=3,
+    )
+    server = _Server(config)
     server.ready = ready
     # uvicorn finishes open requests on SIGTERM, then raises the signal again: it must end as Ctrl+C does, so that the
     # caller can close its files.
     before = signal.signal(signal.SIGTERM, _interrupt) if _in_main_thread() else None
-    session.release()  # what an earlier server had dealt is in nobody's hands
-    session.start()
     try:
         server.run(sockets=[listener])
     except KeyboardInterrupt:
         pass  # the way out of this program
     finally:
-        session.stop()
-        listener.close()
         if before is not None:
             signal.signal(signal.SIGTERM, before)
 
 
-def _listen(port: int | None) -> socket.socket:
-    """A listening place on the loopback."""
+def _listen(host: str, port: int | None) -> socket.socket:
+    """A place to listen at."""
     for candidate in (PORT, 0) if port is None else (port,):
-        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            listener.bind(("127.0.0.1", candidate))
+            listener.bind((host, candidate))
         except (OSError, OverflowError) as error:
             listener.close()
             if port is not None:
@@ -105,7 +316,7 @@ def _listen(port: int | None) -> socket.socket:
                 raise BadInput(message) from error
         else:
             return listener
-    raise BadInput("No port of 127.0.0.1 is free. Close a program that listens, then try again.")
+    raise BadInput(f"No port of {host} is free, or it is no address of this machine. Give another --host or --port.")
 
 
 def _in_main_thread() -> bool:

@@ -1,77 +1,46 @@
-"""The labeling page's server: one verb of Session per route."""
+"""The labeling page's server: the routes of a project, the page and its files, the API's document."""
 
 from __future__ import annotations
 
 import hashlib
+import html
 import logging
 import mimetypes
-import tempfile
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, Field
-from starlette.background import BackgroundTask
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
-from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
 
-from askwise import audit
-from askwise.app import wire
-from askwise.app.desk import Desk
-from askwise.app.guard import Guard
-from askwise.core import AskwiseError, BadInput, Conflict
+from askwise.app import insight, kinds, labeling
+from askwise.app.guard import Guard, close
+from askwise.app.labeling import Project
+from askwise.app.roles import OWNER, Here, Routes, Who
+from askwise.core import AskwiseError, BadInput, Conflict, Unreachable
 
 if TYPE_CHECKING:
     from askwise.session import Session
 
-TARGETS = (0.01, 0.02, 0.05, 0.1)
 STATIC = Path(__file__).parent / "static"
-REPORT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
-Name = Annotated[str, Field(min_length=1, max_length=500)]
+PAGES = {"/": "index.html"} | {f"/{name}": "pages.html" for name in ("dashboard", "review", "data", "models", "finish")}
+"""The pages of a project: address → file."""
+PROJECT_ROUTES = [labeling.routes, insight.routes, kinds.routes]
+"""What a project can do; see roles.py for how to add to it."""
 log = logging.getLogger("askwise.app")
 
 
-class Hand(BaseModel):
-    """What a tab holds, and how many questions it would like to hold."""
-
-    tab: Name
-    have: list[Name] = Field(default_factory=list, max_length=50)
-    want: int = Field(default=3, ge=0, le=20)
-
-
-class Act(Hand):
-    """Something done to one item. `key` is made by the browser: the same key is done once."""
-
-    key: Name
-    item: Name
-    asked: int = 0
-    label: Name | None = None
-    note: str = Field(default="", max_length=10_000)
-    seconds: float | None = Field(default=None, ge=0, le=86_400, allow_inf_nan=False)
-    again: bool = False
-    """The browser does not know whether an earlier try arrived, perhaps at a server that was killed since."""
-
-
-class NewClass(BaseModel):
-    """A class to add."""
-
-    name: Name
-
-
-class Target(BaseModel):
-    """What the blind checks shall prove."""
-
-    max_error: float = Field(gt=0, lt=1)
-
-
 def create_app(session: Session, *, token: str, guidelines: str = "") -> FastAPI:
-    """The web app of one session.
+    """The web app of one session and one person.
 
     Args:
         session: An open session; its worker is started and stopped by the caller.
-        token: The secret a browser must show, in the address once or in the header `x-askwise-token`.
+        token: The secret a browser must show, in the address once; a program sends it in the header
+            `x-askwise-token`, or as `Authorization: Bearer …`.
         guidelines: Text of the guidelines panel (headings, lists, **bold**, `code`); empty hides the panel.
 
     Raises:
@@ -79,174 +48,181 @@ def create_app(session: Session, *, token: str, guidelines: str = "") -> FastAPI
     """
     if len(token) < 16:
         raise BadInput(f"The token has {len(token)} characters; give 16 or more, as secrets.token_urlsafe(24) makes.")
-    app = FastAPI(title="Askwise", docs_url=None, redoc_url=None, openapi_url=None)
+    me = Who("me", OWNER)
+    app = build({"": Project(session, guidelines=guidelines)}, lambda _: me)
     app.add_middleware(Guard, token=token)
-    _errors(app)
-    _files(app)
-    desk = Desk(session)
-
-    def drop_hands() -> None:
-        """The rules of asking change: every tab gives its questions back."""
-        desk.clear()
-        session.release()
-
-    def hand(body: Hand) -> dict[str, Any]:
-        pulse = wire.pulse(session)
-        checking = (pulse["autolabel"] or {}).get("status") == "checking"
-        if checking != desk.checking:
-            drop_hands()
-            desk.checking = checking
-        return {"next": [wire.query(q) for q in desk.deal(body.tab, body.have, body.want)], "pulse": pulse}
-
-    def answered(body: Act, verb: Callable[[], None]) -> dict[str, Any]:
-        """Run a verb that answers a question, then deal the next ones in the same reply."""
-
-        def act() -> dict[str, Any]:
-            if not (body.again and _arrived(session, body)):
-                verb()
-            desk.clear(body.item)
-            return hand(body)
-
-        return desk.once(body.key, act)
-
-    @app.get("/api/state")
-    def state() -> dict[str, Any]:
-        return {
-            "title": session.title,
-            "kind": session.pool.kind,
-            "session": session.pool.fingerprint[:16],
-            "guidelines": guidelines,
-            "max_error": session.settings.get("max_error"),
-            "confidence": session.settings.get("confidence"),
-            "history": [wire.answer(session, a) for a in session.history(20)],
-            "pulse": wire.pulse(session),
-        }
-
-    @app.get("/api/pulse")
-    def pulse() -> dict[str, Any]:
-        return wire.pulse(session)
-
-    @app.post("/api/ask")
-    def ask(body: Hand) -> dict[str, Any]:
-        return hand(body)
-
-    @app.post("/api/tell")
-    def tell(body: Act) -> dict[str, Any]:
-        if body.label is None:
-            raise BadInput("An answer needs a label. Send one of: " + ", ".join(session.classes) + ".")
-        label = body.label
-        return answered(body, lambda: session.tell(body.item, label, seconds=body.seconds))
-
-    @app.post("/api/skip")
-    def skip(body: Act) -> dict[str, Any]:
-        return answered(body, lambda: session.skip(body.item, seconds=body.seconds))
-
-    @app.post("/api/unsure")
-    def unsure(body: Act) -> dict[str, Any]:
-        return answered(body, lambda: session.unsure(body.item, seconds=body.seconds))
-
-    @app.post("/api/flag")
-    def flag(body: Act) -> dict[str, Any]:
-        def act() -> dict[str, Any]:
-            session.flag(body.item, body.note)
-            return hand(body)
-
-        return desk.once(body.key, act)
-
-    @app.post("/api/retract")
-    def retract(body: Act) -> dict[str, Any]:
-        def act() -> dict[str, Any]:
-            question = session.retract(body.item)
-            if question is not None:
-                desk.put(body.tab, question)
-            return {"query": wire.query(question) if question else None, **hand(body)}
-
-        return desk.once(body.key, act)
-
-    @app.post("/api/classes")
-    def add_class(body: NewClass) -> dict[str, Any]:
-        session.add_class(body.name)
-        return wire.pulse(session)
-
-    @app.get("/api/nearest")
-    def nearest(row: int) -> list[dict[str, Any]]:
-        if not 0 <= row < len(session.pool):
-            raise BadInput(f"No row {row}; rows are 0 to {len(session.pool) - 1}.")
-        near = session.nearest(row, 3)
-        return [
-            {"text": wire.shown(session.pool.contents[r])[:300], "label": label, "similarity": s}
-            for r, label, s in near
-        ]
-
-    @app.get("/api/checks")
-    def checks() -> dict[str, int]:
-        """For each offered share of errors the fewest blind checks that could prove it."""
-        counts = session.counts()
-        used = counts["attempts"]
-        region = session.verdict().region or counts["rest"]
-        if used >= len(audit.SPEND):
-            return {}  # no attempt is left
-        alpha = (1 - session.settings["confidence"]) * audit.SPEND[used]
-        shares = {*TARGETS, session.settings["max_error"]}
-        return {str(share): audit.audit_plan(region, share, alpha).first for share in shares} if region else {}
-
-    @app.post("/api/autolabel")
-    def autolabel(body: Target) -> dict[str, Any]:
-        drop_hands()  # what a tab holds could not be part of the region
-        result = session.autolabel(max_error=body.max_error)
-        return {"result": wire.autolabels(result), "pulse": wire.pulse(session)}
-
-    @app.post("/api/autolabel/cancel")
-    def cancel_autolabel() -> dict[str, Any]:
-        session.cancel_autolabel()
-        return {"pulse": wire.pulse(session)}
-
-    @app.post("/api/autolabel/undo")
-    def undo_autolabel() -> dict[str, Any]:
-        session.undo_autolabel()
-        return {"pulse": wire.pulse(session)}
-
-    @app.get("/api/export")
-    def export(format: Literal["csv", "jsonl"] = "csv") -> Response:  # noqa: A002 - the name in the address
-        folder = tempfile.TemporaryDirectory(prefix="askwise-")
-        path = Path(folder.name) / f"labels.{format}"
-        session.export(path)
-        return FileResponse(path, filename=path.name, background=BackgroundTask(folder.cleanup))
-
-    @app.get("/report")
-    def report() -> Response:
-        from askwise import report as pages
-
-        return HTMLResponse(pages.to_html(session.report()), headers={"Content-Security-Policy": REPORT_POLICY})
-
     return app
 
 
-def _arrived(session: Session, body: Act) -> bool:
-    """Whether the log already holds this answer, given after its question was asked."""
-    for earlier in session.history(50):
-        if session.pool.ids[earlier.row] == body.item:
-            return bool(earlier.label == body.label and earlier.seq > body.asked > 0)
-    return False
+def build(
+    projects: Mapping[str, Project],
+    whose: Callable[[Request], Who | None],
+    *,
+    prefix: str = "",
+    more: tuple[Routes, ...] = (),
+    pages: Mapping[str, str] | None = None,
+) -> FastAPI:
+    """The app without its door, which the caller adds as middleware.
+
+    Args:
+        projects: Name in the address → project.
+        whose: The person behind a request, as the door has found; None = nobody.
+        prefix: Where a project lives: "" or "/p/{project}".
+        more: Routes that belong to no project.
+        pages: Pages that belong to no project: address → file.
+    """
+    app = FastAPI(
+        title="Askwise",
+        version="1",
+        description='Ask, answer, look, finish: everything the page does. Errors are `{"error": sentence}`.',
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        generate_unique_id_function=_operation,
+    )
+    app.state.projects, app.state.whose = projects, whose
+    _errors(app)
+    shown = _files(app)
+    for address, name in (pages or {}).items():
+        app.include_router(_page(address, shown[name]))
+    for address, name in PAGES.items():
+        app.include_router(_page(address, shown[name], of_project=True), prefix=prefix)
+    for routes in PROJECT_ROUTES:
+        app.include_router(routes, prefix=prefix)
+    for routes in more:
+        app.include_router(routes)
+    _document(app)
+    return app
 
 
-def _files(app: FastAPI) -> None:
-    """The page and its files, read once; their address holds a hash of them, so a browser may keep them for good."""
+def _operation(route: APIRoute) -> str:
+    """The stable name of an operation: `POST /p/{project}/api/v1/autolabel/undo` → `post_autolabel_undo`."""
+    place = route.path_format.rpartition("/api/v1/")[2]
+    return "_".join([*sorted(route.methods or ()), *re.findall(r"\w+", place)]).lower()
+
+
+def _page(address: str, text: str, *, of_project: bool = False) -> Routes:
+    routes = Routes(include_in_schema=False)
+
+    def page() -> Response:
+        return HTMLResponse(text)
+
+    def page_of_project(_: Here) -> Response:
+        return HTMLResponse(text)
+
+    routes.add_api_route(address, page_of_project if of_project else page, methods=["GET"])
+    return routes
+
+
+def _files(app: FastAPI) -> dict[str, str]:
+    """Serves the files of the pages, whose address holds a hash of them, so a browser may keep them for good.
+
+    Returns:
+        Name → text of each page.
+    """
     files = {path.name: path.read_bytes() for path in sorted(STATIC.iterdir()) if path.is_file()}
     version = hashlib.sha256(b"".join(name.encode() + data for name, data in files.items())).hexdigest()[:12]
-    page = files.pop("index.html").decode().replace("{{version}}", version)
+    pages = {name: files.pop(name).decode().replace("{{version}}", version) for name in list(files) if ".html" in name}
+    routes = Routes(include_in_schema=False)
 
-    @app.get("/")
-    def index() -> Response:
-        return HTMLResponse(page)
-
-    @app.get("/static/{at}/{name}")
+    @routes.get("/static/{at}/{name}")
     def static(at: str, name: str) -> Response:
         if name not in files:
-            raise HTTPException(404, f"No file {name!r} here.")
+            raise HTTPException(404, f"No file {name[:100]!r} here.")
         kind = "text/javascript" if name.endswith(".js") else mimetypes.guess_type(name)[0]
         keep = "public, max-age=31536000, immutable" if at == version else "no-cache"
         return Response(files[name], media_type=kind, headers={"Cache-Control": keep})
+
+    app.include_router(routes)
+    return pages
+
+
+# ── the API's document ──────────────────────────────────────────────────────────────────────
+
+
+def _document(app: FastAPI) -> None:
+    """The OpenAPI document, and a page to read that loads nothing."""
+    routes = Routes(include_in_schema=False)
+
+    @routes.get("/api/v1/openapi.json")
+    def openapi() -> Response:
+        return JSONResponse(app.openapi())
+
+    @routes.get("/api/v1/docs")
+    def docs() -> Response:
+        return HTMLResponse(listing(app.openapi()))
+
+    app.include_router(routes)
+
+
+def listing(document: Mapping[str, Any]) -> str:
+    """An OpenAPI document as one HTML page without scripts: each operation with what it takes and gives."""
+    models = document.get("components", {}).get("schemas", {})
+    out = [
+        '<!doctype html><html lang="en"><meta charset="utf-8"><title>Askwise API</title>'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        '<meta name="color-scheme" content="light dark"><link rel="stylesheet" href="/static/any/app.css">'
+        '<link rel="stylesheet" href="/static/any/team.css"><link rel="icon" href="/static/any/icon.svg">'
+        f'<main class="listing"><h1>Askwise API</h1><p>{html.escape(document["info"]["description"])}</p>'
+        '<p><a href="openapi.json">openapi.json</a></p>'
+    ]
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            out.append(f"<h2><code>{method.upper()} {html.escape(path)}</code></h2>")
+            out.append(f"<p>{html.escape(operation.get('description', ''))}</p>")
+            given = [
+                (p["name"], p["schema"], p.get("required"), p.get("description", ""))
+                for p in operation.get("parameters", [])
+            ]
+            body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {})
+            model = models.get(_named(body), {})
+            given += [
+                (name, field, name in model.get("required", []), field.get("description", ""))
+                for name, field in model.get("properties", {}).items()
+            ]
+            if given:
+                out.append("<dl>")
+                for name, schema, needed, says in given:
+                    kind = html.escape(_kind(schema))
+                    out.append(
+                        f"<dt><code>{html.escape(name)}</code> {kind}{'' if needed else ', optional'}</dt>"
+                        f"<dd>{html.escape(says)}</dd>"
+                    )
+                out.append("</dl>")
+            reply = operation["responses"].get("200", {}).get("content", {}).get("application/json", {})
+            if reply:
+                out.append(f"<p>Gives {html.escape(_kind(reply.get('schema', {})))}.</p>")
+    out.append("<h1>What comes back</h1>")
+    for name, model in models.items():
+        if "properties" in model:
+            out.append(f"<h2>{html.escape(name)}</h2><p>{html.escape(model.get('description', ''))}</p><dl>")
+            for field, schema in model["properties"].items():
+                out.append(
+                    f"<dt><code>{html.escape(field)}</code> {html.escape(_kind(schema))}</dt>"
+                    f"<dd>{html.escape(schema.get('description', ''))}</dd>"
+                )
+            out.append("</dl>")
+    return "\n".join([*out, "</main></html>"])
+
+
+def _named(schema: Mapping[str, Any]) -> str:
+    return str(schema.get("$ref", "")).rpartition("/")[2]
+
+
+def _kind(schema: Mapping[str, Any]) -> str:
+    """The type of a value in a few words."""
+    if "$ref" in schema:
+        return _named(schema)
+    if "anyOf" in schema:
+        return " or ".join(_kind(one) for one in schema["anyOf"])
+    if "enum" in schema:
+        return " | ".join(str(value) for value in schema["enum"])
+    if schema.get("type") == "array":
+        return f"list of {_kind(schema.get('items', {}))}"
+    return str(schema.get("const", schema.get("type", "anything")))
+
+
+# ── errors ──────────────────────────────────────────────────────────────────────────────────
 
 
 def _errors(app: FastAPI) -> None:
@@ -254,7 +230,8 @@ def _errors(app: FastAPI) -> None:
 
     @app.exception_handler(AskwiseError)
     def ours(_: Request, error: AskwiseError) -> Response:
-        return JSONResponse({"error": str(error)}, 409 if isinstance(error, Conflict) else 400)
+        status = next((code for kind, code in ((Conflict, 409), (Unreachable, 503)) if isinstance(error, kind)), 400)
+        return JSONResponse({"error": str(error)}, status)
 
     @app.exception_handler(RequestValidationError)
     def unreadable(_: Request, error: RequestValidationError) -> Response:
@@ -265,10 +242,12 @@ def _errors(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     def http(_: Request, error: HTTPException) -> Response:
         sentence = "There is nothing at this address." if error.detail == "Not Found" else str(error.detail)
-        return JSONResponse({"error": sentence}, error.status_code)
+        return JSONResponse({"error": sentence}, error.status_code, headers=error.headers)
 
     @app.exception_handler(Exception)
     def broken(_: Request, error: Exception) -> Response:
         log.error("%s", type(error).__name__, exc_info=error)
         sentence = "Something broke inside askwise; the terminal shows what. Answers saved so far are safe."
-        return JSONResponse({"error": sentence}, 500)
+        reply = JSONResponse({"error": sentence}, 500)
+        close(reply.headers)  # the door, which does it else, lies inside what catches this
+        return reply

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from askwise.core import Answer, AutoLabels, Query
+from askwise.media import File
 
 if TYPE_CHECKING:
     from askwise.session import Session
@@ -14,14 +16,27 @@ LONGEST = 100_000
 
 
 def shown(content: Any) -> str:
-    """An item as text: texts as they are, a feature row as its numbers."""
+    """An item as text: texts as they are, a feature row as its numbers, a file as its name."""
     if isinstance(content, str):
         return content if len(content) <= LONGEST else content[:LONGEST] + " …"
+    if isinstance(content, Mapping):
+        return "\n".join(f"{name}: {shown(value)}" for name, value in content.items() if value is not None)
+    if isinstance(content, tuple):
+        return "\n\n".join(map(shown, content))
     if hasattr(content, "toarray"):  # one row of a sparse matrix
         content = content.toarray().ravel()
     if hasattr(content, "tolist"):
         return "  ".join(f"{value:.4g}" if isinstance(value, float) else str(value) for value in content.tolist())
     return str(content)
+
+
+def view(content: Any) -> dict[str, Any] | None:
+    """What is drawn where the text would stand: None for texts and feature rows."""
+    if isinstance(content, File):
+        return {"file": content.name, "version": content.sha256[:16]}
+    if isinstance(content, Mapping):
+        return {"cells": [[name, "" if value is None else shown(value)] for name, value in content.items()]}
+    return {"pair": list(map(shown, content))} if isinstance(content, tuple) else None
 
 
 def query(asked: Query) -> dict[str, Any]:
@@ -31,6 +46,7 @@ def query(asked: Query) -> dict[str, Any]:
         "row": asked.row,
         "asked": asked.asked,
         "text": shown(asked.content),
+        "view": view(asked.content),
         "reason": asked.reason,
         "strategy": asked.strategy,
         "score": asked.score,
@@ -48,6 +64,7 @@ def answer(session: Session, given: Answer) -> dict[str, Any]:
         "item": session.pool.ids[given.row],
         "row": given.row,
         "text": shown(session.pool.contents[given.row]),
+        "view": view(session.pool.contents[given.row]),
         "kind": given.kind,
         "label": given.label,
         "audit": given.audit,
@@ -95,4 +112,6 @@ def pulse(session: Session) -> dict[str, Any]:
             "region": verdict.region,
         },
         "autolabel": autolabels(session.autolabel_status()),
+        "search": session.recall() is not None,
+        "control": control.sentence if (control := session.control(compute=False)) else None,
     }

@@ -13,7 +13,9 @@ import numpy as np
 from askwise.core import BadInput, ContractError, Encoder, Matrix, unknown
 
 NAMES = ("tfidf", "minilm")
-"""What `get` knows by name; a folder with model.onnx and tokenizer.json works as well."""
+"""Text encoders that `get` knows by name; a folder with model.onnx and tokenizer.json works as well."""
+OF_KIND = ("image", "audio", "table")
+"""Kinds of items with one encoder of their own, which has the name of the kind."""
 EMBED_PACKAGES = ("onnxruntime", "tokenizers", "onnx", "safetensors")
 
 
@@ -24,12 +26,14 @@ def default_name() -> str:
     return "minilm" if all(find_spec(package) for package in EMBED_PACKAGES) else "tfidf"
 
 
-def get(encoder: Encoder | Callable[[list[Any]], Any] | str | Path | None = None) -> Encoder:
+def get(encoder: Encoder | Callable[[list[Any]], Any] | str | Path | None = None, kind: str = "text") -> Encoder:
     """An encoder by name, folder, or as given.
 
     Args:
         encoder: None for the default (`default_name`); "tfidf"; "minilm"; a folder with `model.onnx` and
             `tokenizer.json`; an object with `name` and `encode`; or any callable `encode(list) -> (n, d) array`.
+        kind: Of the items, see `Pool.kind`. Images, recordings and table rows have one encoder by name, that of their
+            kind; for pairs an encoder by name is one of texts, of which the difference is taken.
 
     Returns:
         An encoder; its `name` says which one was taken. Nothing is fetched before the first `encode`.
@@ -38,8 +42,14 @@ def get(encoder: Encoder | Callable[[list[Any]], Any] | str | Path | None = None
         BadInput: No such name or folder.
         MissingExtra: A sentence encoder without the packages of [embed].
     """
+    if kind == "pair" and (encoder is None or isinstance(encoder, str | Path)):
+        from askwise.encoders.pair import PairEncoder
+
+        return PairEncoder(get(str(encoder).removeprefix("pair:") if encoder else None))
     if encoder is None:
-        encoder = default_name()
+        encoder = kind if kind in OF_KIND else default_name()
+    if kind in OF_KIND and isinstance(encoder, str | Path):
+        return _own(str(encoder), kind)
     if isinstance(encoder, str | Path):
         return _by_name(encoder)
     if isinstance(encoder, type):
@@ -52,6 +62,25 @@ def get(encoder: Encoder | Callable[[list[Any]], Any] | str | Path | None = None
         f"Got a {type(encoder).__name__} as encoder. Known: {', '.join(NAMES)}, a folder with model.onnx and "
         "tokenizer.json, an object with name and encode, or a callable encode(list) -> array."
     )
+
+
+def _own(name: str, kind: str) -> Encoder:
+    if name != kind:
+        raise BadInput(
+            f"No encoder {name!r} for items of the kind {kind!r}. Give {kind!r}, an object with name and encode, or a "
+            "callable encode(list) -> array."
+        )
+    if kind == "image":
+        from askwise.encoders.image import ImageEncoder
+
+        return ImageEncoder()
+    if kind == "table":
+        from askwise.encoders.table import TableEncoder
+
+        return TableEncoder()
+    from askwise.encoders.audio import AudioEncoder
+
+    return AudioEncoder()
 
 
 def _by_name(name: str | Path) -> Encoder:

@@ -11,12 +11,16 @@ export class Refused extends Error {
 /** No answer, or the server broke; trying again may help. */
 export class Unreachable extends Error {}
 
-export async function call(path, body = undefined, { timeout = 15000 } = {}) {
+/** Where something of the API lies: relative to the page, whose folder is its project. */
+export const address = (path) => `api/v1/${path}`;
+
+/** Call the API: a body makes it a POST; replies and refusals as JSON. */
+export async function call(path, body = undefined, { timeout = 15000, method = body === undefined ? "GET" : "POST" } = {}) {
   let response;
   let data = {};
   try {
-    response = await fetch(path, {
-      method: body === undefined ? "GET" : "POST",
+    response = await fetch(address(path), {
+      method,
       headers: body === undefined ? {} : { "Content-Type": "application/json" },
       body: body === undefined ? undefined : JSON.stringify(body),
       signal: AbortSignal.timeout(timeout),

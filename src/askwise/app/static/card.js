@@ -2,15 +2,25 @@
 
 import { call } from "./api.js";
 import { $, el, percent } from "./dom.js";
+import * as view from "./view.js";
 
 let open = false;
 let shownRow = null;
+let shownKind = "text";
 
 /** Put a question (or an earlier answer, or an empty state) on the card. */
-export function show(question, { guess }) {
+export function show(question, { guess, kind }) {
   const text = $("text");
-  text.textContent = question.text;
-  text.classList.toggle("long", question.text.length > 400);
+  const drawn = view.draw(kind, question);
+  if (drawn) text.replaceChildren(drawn);
+  else text.textContent = question.text;
+  text.classList.toggle("drawn", Boolean(drawn));
+  text.classList.toggle("rows", Boolean(question.view?.cells));
+  text.classList.toggle("long", !drawn && question.text.length > 400);
+  // Who moves with the keyboard must be able to scroll.
+  if (question.text.length > 400 || question.view?.cells) text.tabIndex = 0;
+  else text.removeAttribute("tabindex");
+  shownKind = kind;
   text.scrollTop = 0;
   $("why").textContent = question.reason;
   $("why-row").classList.toggle("check", Boolean(question.audit));
@@ -25,7 +35,7 @@ export function show(question, { guess }) {
 export function empty({ title, lines, busy = false, buttons = [] }) {
   const text = $("text");
   shownRow = null;
-  text.classList.remove("long");
+  text.classList.remove("long", "drawn", "rows");
   text.replaceChildren(
     el(
       "div",
@@ -65,6 +75,11 @@ function details(question, guess) {
       el("ul", { class: "guesses" }, ...question.guesses.slice(0, 5).map(([label, p]) => guessBar(label, p))),
     );
   }
+  if (!question.audit && guess && shownKind === "text" && question.round) {
+    const words = el("ul", { class: "words" });
+    parts.push(words);
+    speaking(question.row, words);
+  }
   // What is like it would tell the guess as well.
   if (!question.audit && guess) {
     parts.push(el("h3", {}, "Most similar items with a label"), near);
@@ -80,6 +95,25 @@ function details(question, guess) {
   box.replaceChildren(...parts);
 }
 
+/** The words that speak for each of the likeliest labels, where the model goes by words. */
+async function speaking(row, list) {
+  let found = [];
+  try {
+    found = await call(`words?row=${row}`);
+  } catch {
+    return; // the rest of the panel says more than an error here
+  }
+  if (row !== shownRow) return;
+  const told = found.filter(({ words }) => words.length);
+  if (!told.length) return;
+  list.before(el("h3", {}, "Words that speak for a label"));
+  list.replaceChildren(
+    ...told.map(({ label, words }) =>
+      el("li", {}, el("span", { class: "name", dir: "auto" }, label), el("span", {}, ...words.map(([word, less]) => el("mark", { dir: "auto", title: `Without it the odds fall ${Math.exp(less).toFixed(1)} times` }, word)))),
+    ),
+  );
+}
+
 function guessBar(label, p) {
   const bar = el("i", { class: "bar" });
   bar.style.setProperty("--p", p);
@@ -90,13 +124,14 @@ async function neighbors(row, list) {
   let found = [];
   let none = "None yet.";
   try {
-    found = await call(`/api/nearest?row=${row}`);
+    found = await call(`nearest?row=${row}`);
   } catch (error) {
     none = error.message;
   }
   if (row !== shownRow) return;
-  const items = found.map(({ text, label, similarity }) =>
-    el("li", {}, el("b", { dir: "auto" }, label), el("span", { dir: "auto" }, text), el("span", { class: "num" }, similarity.toFixed(2))),
+  list.classList.toggle("images", shownKind === "image");
+  const items = found.map((one) =>
+    el("li", {}, el("b", { dir: "auto" }, one.label), view.small(shownKind, one), el("span", { class: "num" }, one.similarity.toFixed(2))),
   );
   list.replaceChildren(...(items.length ? items : [el("li", { class: "small" }, none)]));
 }

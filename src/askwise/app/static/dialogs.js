@@ -54,7 +54,7 @@ export function keyHelp(classes) {
       row(`1 or ${Math.min(classes, 9)}`.replace(" or ", " … "), "Choose the label with this number: one press answers"),
       classes > 9 && row("0", "The tenth label"),
       many && row("⇧ 1 … ⇧ 0".replaceAll(" … ", " or "), "The eleventh to the twentieth label (Shift and a digit)"),
-      ...KEYS.map(({ shown, text }) => row(shown, text)),
+      ...KEYS.filter(({ kinds }) => !kinds || kinds.includes(document.body.dataset.kind)).map(({ shown, text }) => row(shown, text)),
     ),
   );
   return dialog({ title: "Keys", body: [table, el("p", { class: "small" }, "Keys do nothing while you type in a field.")], wide: true });

@@ -1,6 +1,6 @@
 // Handing the rest over to the model: the question, the running checks, the outcome.
 
-import { call } from "./api.js";
+import { address, call } from "./api.js";
 import { dialog, toast } from "./dialogs.js";
 import { count, el, icon, percent, plural } from "./dom.js";
 
@@ -10,9 +10,9 @@ const downloads = () =>
   el(
     "div",
     { class: "row downloads" },
-    el("a", { class: "button plain", href: "/api/export?format=csv", download: "" }, icon("down"), "CSV"),
-    el("a", { class: "button plain", href: "/api/export?format=jsonl", download: "" }, icon("down"), "JSONL"),
-    el("a", { class: "button plain", href: "/report", target: "_blank", rel: "noopener" }, icon("book"), "Report"),
+    el("a", { class: "button plain", href: address("export?format=csv"), download: "" }, icon("down"), "CSV"),
+    el("a", { class: "button plain", href: address("export?format=jsonl"), download: "" }, icon("down"), "JSONL"),
+    el("a", { class: "button plain", href: "report", target: "_blank", rel: "noopener" }, icon("book"), "Report"),
   );
 
 const small = (text) => el("p", { class: "small" }, text);
@@ -22,7 +22,7 @@ export async function start({ pulse, maxError, confidence }) {
   const { verdict, counts } = pulse;
   const possible = counts.model_labels > 0 && counts.open > 0;
   const targets = [...new Set([...TARGETS, maxError])].sort((a, b) => a - b);
-  const options = targets.map((target) => {
+  const options = (pulse.search ? [] : targets).map((target) => {
     return el(
       "label",
       { class: "option" },
@@ -31,7 +31,7 @@ export async function start({ pulse, maxError, confidence }) {
     );
   });
   // The price is worked out while the dialog is already open.
-  if (possible) call("/api/checks").then(
+  if (possible) call("checks").then(
     (costs) => {
       for (const small of options.flatMap((option) => [...option.querySelectorAll("small")])) {
         const cost = costs[small.dataset.target];
@@ -41,12 +41,16 @@ export async function start({ pulse, maxError, confidence }) {
     (error) => toast(error.message, { bad: true }),
   );
   const value = await dialog({
-    title: counts.open ? "Let the model label the rest?" : "All done",
+    title: !counts.open ? "All done" : pulse.search ? "Check the rest in random order?" : "Let the model label the rest?",
     body: [
       el("p", {}, verdict.reason),
-      possible ? el("fieldset", { class: "options" }, el("legend", {}, `How many of the model's labels may be wrong? (${percent(confidence)} sure)`), ...options) : null,
+      possible && options.length ? el("fieldset", { class: "options" }, el("legend", {}, `How many of the model's labels may be wrong? (${percent(confidence)} sure)`), ...options) : null,
       possible
-        ? small("The items the model is sure about are frozen. You check random ones of them without seeing its guess, until it is proved or refused. What you check is labeled by you; every check the model has wrong costs more checks. You can give up or undo at any time.")
+        ? small(
+            pulse.search
+              ? "Everything unread is put in a random order. You read it in that order until it is proved that enough is found; the rest is left as irrelevant. You can give up or undo at any time."
+              : "The items the model is sure about are frozen. You check random ones of them without seeing its guess, until it is proved or refused. What you check is labeled by you; every check the model has wrong costs more checks. You can give up or undo at any time.",
+          )
         : counts.open
           ? small("There is no model yet: label a few items of at least two classes first.")
           : null,
@@ -62,7 +66,7 @@ export async function start({ pulse, maxError, confidence }) {
   });
   if (value !== "start") return null;
   const chosen = Number(options.map((o) => o.querySelector("input")).find((input) => input.checked)?.value ?? maxError);
-  return attempt("/api/autolabel", { max_error: chosen });
+  return attempt("autolabel", { max_error: chosen });
 }
 
 /** No attempt was started: say why. */
@@ -86,7 +90,7 @@ export async function giveUp() {
       { label: "Give up", value: "cancel", kind: "danger" },
     ],
   });
-  return value === "cancel" ? attempt("/api/autolabel/cancel", {}) : null;
+  return value === "cancel" ? attempt("autolabel/cancel", {}) : null;
 }
 
 /** The outcome. Resolves with the reply when the labels were taken back, else null. */
@@ -108,7 +112,7 @@ export async function outcome({ pulse }) {
     wide: true,
   });
   if (value !== "undo") return null;
-  const after = await attempt("/api/autolabel/undo", {});
+  const after = await attempt("autolabel/undo", {});
   if (after) toast(`Took back ${count(counts.auto)} labels of the model.`);
   return after;
 }

@@ -6,6 +6,14 @@ import { labelKey } from "./keys.js";
 /** A name that may break after its own separators. */
 const breakable = (name) => name.split(/(?<=[_/.:-])/).flatMap((part, at) => (at ? [el("wbr"), part] : [part]));
 
+const BETWEEN = " / "; // between the levels of a hierarchical name
+
+/** ["Food / Fruit", "apple"] of "Food / Fruit / apple". */
+const levels = (name) => {
+  const at = name.lastIndexOf(BETWEEN);
+  return at > 0 ? [name.slice(0, at), name.slice(at + BETWEEN.length)] : ["", name];
+};
+
 const MANY = 10; // more labels than this show the search field at all times
 
 /** Buttons for `classes`; `choose(label)` answers, `add(name)` makes a new class and answers with it. */
@@ -15,6 +23,7 @@ export class Labels {
     this.add = add;
     this.classes = [];
     this.buttons = new Map();
+    this.groups = new Map();
     this.marked = 0;
     this.sure = false; // Enter was pressed once on "add"
     this.searching = false;
@@ -41,20 +50,29 @@ export class Labels {
   set(classes) {
     if (classes.length === this.classes.length && classes.every((name, at) => name === this.classes[at])) return;
     this.classes = [...classes];
-    this.buttons = new Map(classes.map((name, at) => [name, this.button(name, labelKey(at), hue(at))]));
-    this.grid.replaceChildren(...this.buttons.values(), this.extra);
+    const grouped = this.many && classes.filter((name) => levels(name)[0]).length * 2 > classes.length;
+    this.buttons = new Map(classes.map((name, at) => [name, this.button(name, labelKey(at), hue(at), grouped)]));
+    this.groups = new Map(); // group → its heading and its buttons
+    if (grouped) {
+      for (const [name, button] of this.buttons) {
+        const [group] = levels(name);
+        if (!this.groups.has(group)) this.groups.set(group, { head: el("h3", { class: "group", dir: "auto" }, group || "Others"), buttons: [] });
+        this.groups.get(group).buttons.push(button);
+      }
+      this.grid.replaceChildren(...[...this.groups.values()].flatMap(({ head, buttons }) => [head, ...buttons]), this.extra);
+    } else this.grid.replaceChildren(...this.buttons.values(), this.extra);
     $("labels").classList.toggle("many", this.many);
     this.grid.classList.toggle("few", classes.length <= 3);
     this.input.placeholder = this.many ? `Find one of ${classes.length} labels` : "Find a label, or type a new one";
     this.filter();
   }
 
-  button(name, key, angle) {
+  button(name, key, angle, grouped = false) {
     const button = el(
       "button",
       { type: "button", class: "label", title: name, onclick: (event) => this.choose(name, event) },
       key ? el("kbd", {}, key) : el("i", { class: "dot" }),
-      el("span", { class: "name", dir: "auto" }, ...breakable(name)),
+      el("span", { class: "name", dir: "auto" }, ...breakable(grouped ? levels(name)[1] : name)),
       el("span", { class: "p" }),
       el("i", { class: "bar" }),
     );
@@ -113,14 +131,22 @@ export class Labels {
 
   filter() {
     const wanted = this.input.value.trim().toLowerCase();
-    const rank = (name) => (name.toLowerCase().startsWith(wanted) ? 0 : 1);
-    this.found = this.classes.filter((name) => name.toLowerCase().includes(wanted));
+    const words = wanted.split(/[\s/]+/).filter(Boolean); // in any order: "fruit app" finds "Food / Fruit / apple"
+    const rank = (name) => {
+      const low = name.toLowerCase();
+      const last = levels(low)[1];
+      return low === wanted || last === wanted ? 0 : low.startsWith(wanted) || last.startsWith(wanted) ? 1 : low.includes(wanted) ? 2 : 3;
+    };
+    this.found = this.classes.filter((name) => words.every((word) => name.toLowerCase().includes(word)));
     if (wanted) this.found.sort((a, b) => rank(a) - rank(b));
     const found = new Set(this.found);
     for (const [name, button] of this.buttons) {
       button.hidden = !found.has(name);
       button.style.order = wanted ? rank(name) : "";
     }
+    // Sorted by how well they fit, the buttons are no longer below their heading.
+    for (const { head } of this.groups.values()) head.hidden = Boolean(wanted);
+    for (const [name, button] of this.buttons) if (this.groups.size) button.querySelector(".name").replaceChildren(...breakable(wanted ? name : levels(name)[1]));
     this.likely.hidden = Boolean(wanted) || !this.likely.children.length;
     const exact = this.classes.some((name) => name.toLowerCase() === wanted);
     this.extra.hidden = !wanted || exact;

@@ -2,6 +2,7 @@
 
 import * as card from "./card.js";
 import * as finish from "./finish.js";
+import * as item from "./view.js";
 import * as strip from "./history.js";
 import * as side from "./side.js";
 import * as watch from "./stopwatch.js";
@@ -11,6 +12,7 @@ import { $, el, icon, percent, plural, prose } from "./dom.js";
 import { KEYS, listen } from "./keys.js";
 import { Labels } from "./labels.js";
 import { Outbox } from "./outbox.js";
+import { rail } from "./rail.js";
 
 const AHEAD = 3; // questions in the browser: the open one and two more; further ahead they would be out of date
 const SETTLE = 80; // ms in which a second press is the same press bouncing
@@ -23,7 +25,8 @@ const state = {
   looking: null, // the earlier answer on the card
   pulse: null,
   about: null, // what never changes
-  guess: localStorage.getItem("askwise-guess") !== "hidden",
+  guess: (localStorage.getItem("askwise-guess") ?? "shown") === "shown",
+  after: localStorage.getItem("askwise-guess") === "after", // told once the answer is given
   gone: "", // why nothing works any more
   ready: false, // the first questions are here
   shownAt: 0,
@@ -85,7 +88,7 @@ function replace(question) {
 
 async function ask() {
   try {
-    take(await call("/api/ask", hand()));
+    take(await call("ask", hand()));
   } catch (error) {
     lost(error);
   }
@@ -110,13 +113,13 @@ function answer(kind, label = null) {
   state.answered.add(keyOf(question));
   state.deck.shift();
   const seconds = watch.seconds();
-  const entry = { item: question.item, row: question.row, text: question.text, kind, label, audit: question.audit, flag: question.flag ?? null, seconds, question };
+  const entry = { item: question.item, row: question.row, text: question.text, view: question.view, kind, label, audit: question.audit, flag: question.flag ?? null, seconds, question };
   state.history.unshift(entry);
   const verb = { label: "tell", skip: "skip", unsure: "unsure" }[kind];
   entry.key = outbox.push(verb, { item: question.item, asked: question.asked, label, seconds });
   flash(label);
   render();
-  const thought = !state.guess && question.suggestion && kind === "label" ? ` · the model's guess: ${question.suggestion} ${percent(question.confidence ?? 0)}` : "";
+  const thought = state.after && question.suggestion && kind === "label" ? ` · the model's guess: ${question.suggestion} ${percent(question.confidence ?? 0)}` : "";
   const done = { label: `Labeled ${label}`, skip: "Skipped", unsure: "Marked unsure" }[kind];
   toast(done + thought, { button: "Undo (Backspace)", act: undo });
 }
@@ -145,7 +148,7 @@ function undo() {
   }
   state.looking = null;
   state.history = state.history.filter((other) => other !== entry);
-  const question = entry.question ?? { item: entry.item, row: entry.row, text: entry.text, asked: 0, reason: "You took your answer back.", audit: entry.audit, suggestion: null, confidence: null, guesses: [], score: null, strategy: "", round: 0 };
+  const question = entry.question ?? { item: entry.item, row: entry.row, text: entry.text, view: entry.view, asked: 0, reason: "You took your answer back.", audit: entry.audit, suggestion: null, confidence: null, guesses: [], score: null, strategy: "", round: 0 };
   state.answered.delete(keyOf(question));
   state.deck = [question, ...state.deck.filter((q) => q.item !== question.item)];
   if (!outbox.cancel(entry.key)) outbox.push("retract", { item: entry.item });
@@ -161,7 +164,7 @@ function choose(label, event) {
 
 async function addClass(name) {
   try {
-    take({ pulse: await call("/api/classes", { name }) });
+    take({ pulse: await call("classes", { name }) });
     answer("label", name);
   } catch (error) {
     toast(error.message, { bad: true });
@@ -249,7 +252,8 @@ function showQuestion(q) {
   // The sentence may name the guess that was asked to be hidden.
   else if (!state.guess && q.guesses.some(([label]) => reason.includes(label))) reason = "The model is not settled on this one; what it thinks is hidden (g shows it).";
   const question = { ...q, reason };
-  card.show(question, { guess: state.guess });
+  card.show(question, { guess: state.guess, kind: state.about?.kind ?? "text" });
+  item.ahead(state.about?.kind, state.deck.slice(1));
   if (!looking && state.timed !== keyOf(q)) {
     state.timed = keyOf(q);
     watch.restart();
@@ -312,20 +316,33 @@ function again() {
 
 // ── the rest of the screen ──────────────────────────────────────────────────────────────────
 
-function setGuess(on) {
-  state.guess = on;
-  localStorage.setItem("askwise-guess", on ? "shown" : "hidden");
+const GUESS = {
+  shown: ["Guess shown", "The model's guess is shown"],
+  after: ["Guess after", "The model's guess is told after the answer"],
+  hidden: ["Guess hidden", "The model's guess is hidden"],
+};
+
+function setGuess(how) {
+  const [short, long] = GUESS[how];
+  state.guess = how === "shown";
+  state.after = how === "after";
+  localStorage.setItem("askwise-guess", how);
   const button = $("b-guess");
-  button.replaceChildren(icon(on ? "eye" : "eye-off"), el("span", { class: "wide-only" }, on ? "Guess shown" : "Guess hidden"));
-  button.setAttribute("aria-pressed", String(on));
-  button.setAttribute("aria-label", on ? "The model's guess is shown" : "The model's guess is hidden");
+  button.replaceChildren(icon(state.guess ? "eye" : "eye-off"), el("span", { class: "wide-only" }, short));
+  button.setAttribute("aria-pressed", String(state.guess));
+  button.setAttribute("aria-label", long);
   render();
+}
+
+function nextGuess() {
+  const all = Object.keys(GUESS);
+  setGuess(all[(all.indexOf(state.guess ? "shown" : state.after ? "after" : "hidden") + 1) % all.length]);
 }
 
 async function finishing() {
   if (!state.about || document.querySelector("dialog[open]")) return;
   try {
-    take({ pulse: await call("/api/pulse") });
+    take({ pulse: await call("pulse") });
   } catch (error) {
     lost(error);
     return;
@@ -390,7 +407,13 @@ const ACTS = {
   older: () => walk(1),
   newer: () => walk(-1),
   search: () => labels.open(),
-  guess: () => setGuess(!state.guess),
+  guess: nextGuess,
+  mono: () => localStorage.setItem("askwise-mono", document.body.classList.toggle("mono") ? "on" : "off"),
+  larger: () => item.zoom(1.4),
+  smaller: () => item.zoom(1 / 1.4),
+  fit: item.fit,
+  invert: item.invert,
+  play: item.play,
   more: () => state.deck[0] && !state.looking && card.toggle(state.deck[0], state.guess),
   guide,
   help: () => keyHelp(state.pulse?.classes.length ?? 0),
@@ -442,19 +465,22 @@ async function poll() {
   if (!document.hidden && !outbox.waiting && performance.now() - state.heard > POLL - 300) {
     if (!state.about) await boot();
     else if (state.deck.length < AHEAD || state.gone) await ask();
-    else await call("/api/pulse").then((pulse) => take({ pulse }), lost);
+    else await call("pulse").then((pulse) => take({ pulse }), lost);
   }
   setTimeout(poll, POLL);
 }
 
 async function boot() {
   try {
-    const { pulse, history, ...about } = await call("/api/state");
+    const { pulse, history, ...about } = await call("state");
     state.about = about;
     state.pulse = pulse;
     state.history = history;
+    rail("./", about.me.role);
+    document.body.dataset.kind = about.kind;
+    document.body.dataset.role = about.me.role; // what the role may not do is not shown
     document.title = about.title ? `${about.title} · Askwise` : "Askwise";
-    $("title").textContent = about.title || "Askwise";
+    $("title").replaceChildren(about.team ? el("a", { href: "/team", title: "All projects" }, about.title || "Askwise") : about.title || "Askwise");
     $("b-guide").hidden = !about.guidelines;
     $("guide-text").replaceChildren(prose(about.guidelines));
     $("guide").hidden = !about.guidelines || localStorage.getItem("askwise-guide") === "hidden";
@@ -466,6 +492,7 @@ async function boot() {
 }
 
 buildActs();
-setGuess(state.guess);
+document.body.classList.toggle("mono", localStorage.getItem("askwise-mono") === "on");
+setGuess(state.guess ? "shown" : state.after ? "after" : "hidden");
 await boot();
 setTimeout(poll, POLL);

@@ -66,7 +66,7 @@ export class Outbox {
       this.sending = act;
       try {
         const { verb, ...body } = act;
-        const reply = await call(`/api/${verb}`, { ...body, ...this.hooks.fill(act) });
+        const reply = await call(verb, { ...body, ...this.hooks.fill(act) });
         this.acts.shift();
         this.keep();
         this.trouble = "";

@@ -67,7 +67,7 @@ function progress({ counts, verdict: { left, range }, autolabel }, ahead) {
   bar.title = left === null ? `${count(done)} of ${plural(total, "item")} labeled` : "Labels given; the hatched part is the range of the forecast";
 }
 
-function estimate({ estimate: { accuracy, low, high, sentence } }) {
+function estimate({ estimate: { accuracy, low, high, sentence }, control }) {
   const known = accuracy !== null;
   // Outwards, so that what is shown is proved too.
   const least = percent(Math.floor(100 * low + 1e-6) / 100);
@@ -83,6 +83,8 @@ function estimate({ estimate: { accuracy, low, high, sentence } }) {
   box.classList.toggle("unknown", !known);
   if (!box.firstChild) box.append(el("i", { class: "band" }), el("i", { class: "tick" }), el("span", {}, "0 %"), el("span", {}, "50"), el("span", {}, "100 %"));
   $("estimate").textContent = sentence;
+  $("control").textContent = control ?? "";
+  $("control").hidden = !control;
 }
 
 function verdict({ verdict: { ready, reason }, autolabel, counts }, finish) {

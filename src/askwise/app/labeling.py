@@ -1,0 +1,326 @@
+"""The routes of one project: one verb of Session each."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from fastapi import Query as Given
+from starlette.background import BackgroundTask
+from starlette.exceptions import HTTPException
+from starlette.responses import FileResponse, HTMLResponse, Response
+
+from askwise import audit
+from askwise.app import shapes, wire
+from askwise.app.desk import Desk
+from askwise.app.roles import REVIEWER, Here, Place, Routes
+from askwise.core import BadInput
+
+if TYPE_CHECKING:
+    from askwise.session import Session
+
+TARGETS = (0.01, 0.02, 0.05, 0.1)
+REPORT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
+routes = Routes()
+
+
+class Project:
+    """A session that is served, with what lies open in its tabs.
+
+    Args:
+        session: An open session; its worker is started and stopped by the caller.
+        guidelines: Text of the guidelines panel (headings, lists, **bold**, `code`); empty hides the panel.
+        team: Whether several people with accounts work on it.
+    """
+
+    def __init__(self, session: Session, *, guidelines: str = "", team: bool = False) -> None:
+        self.session = session
+        self.guidelines = guidelines
+        self.team = team
+        self.desk = Desk(session)
+
+    def may_answer(self, annotator: str, item: str) -> bool:
+        """Whether the annotator was asked about the item, or has answered it before."""
+        if self.desk.dealt(annotator, item):
+            return True
+        ids, state = self.session.pool.ids, self.session._state
+        return any(
+            (ask := state.asks.get(row)) is not None and ask.annotator == annotator and ids[row] == item
+            for row in list(state.leases)
+        ) or any(ids[row] == item for _, row in list(state.trail.get(annotator, ())))
+
+
+# ── asking and answering ────────────────────────────────────────────────────────────────────
+
+
+def _hand(at: Place, body: shapes.Hand) -> dict[str, Any]:
+    session, desk = at.session, at.project.desk
+    pulse = wire.pulse(session)
+    checking = (pulse["autolabel"] or {}).get("status") == "checking"
+    if checking != desk.checking:
+        desk.drop()
+        desk.checking = checking
+    dealt = desk.deal(at.who.name, body.tab, body.have, body.want)
+    return {"next": [wire.query(q) for q in dealt], "pulse": pulse}
+
+
+def _asked_of_them(at: Place, item: str) -> None:
+    """An annotator works on what was asked of them; who reviews, on anything."""
+    if at.who.role < REVIEWER and not at.project.may_answer(at.who.name, item):
+        raise HTTPException(403, "This item was not asked of you, or somebody else has it now. Reviewers answer any.")
+
+
+def _answered(at: Place, body: shapes.Act, verb: Callable[[], None]) -> dict[str, Any]:
+    """Run a verb that answers a question, then deal the next ones in the same reply."""
+    desk = at.project.desk
+
+    def act() -> dict[str, Any]:
+        _asked_of_them(at, body.item)
+        if not (body.again and _arrived(at, body)):
+            verb()
+        desk.clear(at.who.name, body.item)
+        return _hand(at, body)
+
+    return desk.once(at.who.name, body.key, act)
+
+
+def _arrived(at: Place, body: shapes.Act) -> bool:
+    """Whether the log already holds this answer, given after its question was asked."""
+    for earlier in at.session.history(50, annotator=at.who.name):
+        if at.session.pool.ids[earlier.row] == body.item:
+            return bool(earlier.label == body.label and earlier.seq > body.asked > 0)
+    return False
+
+
+@routes.get("/api/v1/state", response_model=shapes.State, tags=["labeling"])
+def state(at: Here) -> dict[str, Any]:
+    """What a page starts with: the project, oneself, one's last answers, how things stand."""
+    session, me = at.session, at.who
+    return {
+        "title": session.title,
+        "kind": session.pool.kind,
+        "session": session.pool.fingerprint[:16] + (f"-{me.account}" if me.account else ""),
+        "guidelines": at.project.guidelines,
+        "max_error": session.settings.get("max_error"),
+        "confidence": session.settings.get("confidence"),
+        "me": {"name": me.name, "role": me.role.word},
+        "team": at.project.team,
+        "history": [wire.answer(session, a) for a in session.history(20, annotator=me.name)],
+        "pulse": wire.pulse(session),
+    }
+
+
+@routes.get("/api/v1/pulse", response_model=shapes.Pulse, tags=["labeling"])
+def pulse(at: Here) -> dict[str, Any]:
+    """How things stand: classes, counts, estimate, verdict."""
+    return wire.pulse(at.session)
+
+
+@routes.post("/api/v1/ask", response_model=shapes.Dealt, tags=["labeling"])
+def ask(at: Here, body: shapes.Hand) -> dict[str, Any]:
+    """Questions until the tab holds as many as it wants; each is leased for ten minutes."""
+    return _hand(at, body)
+
+
+@routes.post("/api/v1/tell", response_model=shapes.Dealt, tags=["labeling"])
+def tell(at: Here, body: shapes.Act) -> dict[str, Any]:
+    """Answer with a label: on the disk when the reply comes. The next questions are in the reply."""
+    session, label = at.session, body.label
+    if label is None:
+        raise BadInput("An answer needs a label. Send one of: " + ", ".join(session.classes) + ".")
+    return _answered(at, body, lambda: session.tell(body.item, label, annotator=at.who.name, seconds=body.seconds))
+
+
+@routes.post("/api/v1/skip", response_model=shapes.Dealt, tags=["labeling"])
+def skip(at: Here, body: shapes.Act) -> dict[str, Any]:
+    """Put an item off; it comes back later."""
+    return _answered(at, body, lambda: at.session.skip(body.item, annotator=at.who.name, seconds=body.seconds))
+
+
+@routes.post("/api/v1/unsure", response_model=shapes.Dealt, tags=["labeling"])
+def unsure(at: Here, body: shapes.Act) -> dict[str, Any]:
+    """Say that one cannot tell; not asked again."""
+    return _answered(at, body, lambda: at.session.unsure(body.item, annotator=at.who.name, seconds=body.seconds))
+
+
+@routes.post("/api/v1/flag", response_model=shapes.Dealt, tags=["labeling"])
+def flag(at: Here, body: shapes.Act) -> dict[str, Any]:
+    """Mark an item for a second look, with a note; the question stays open."""
+
+    def act() -> dict[str, Any]:
+        _asked_of_them(at, body.item)
+        at.session.flag(body.item, body.note, annotator=at.who.name)
+        return _hand(at, body)
+
+    return at.project.desk.once(at.who.name, body.key, act)
+
+
+@routes.post("/api/v1/retract", response_model=shapes.Retracted, tags=["labeling"])
+def retract(at: Here, body: shapes.Act) -> dict[str, Any]:
+    """Take one's own answer to the item back; its question is open again."""
+    desk, name = at.project.desk, at.who.name
+
+    def act() -> dict[str, Any]:
+        question = at.session.retract(body.item, annotator=name)
+        if question is not None:
+            desk.put(name, body.tab, question)
+        return {"query": wire.query(question) if question else None, **_hand(at, body)}
+
+    return desk.once(name, body.key, act)
+
+
+@routes.get("/api/v1/nearest", response_model=list[shapes.Neighbor], tags=["labeling"])
+def nearest(at: Here, row: int) -> list[dict[str, Any]]:
+    """The three labeled items most like that of a row, nearest first."""
+    session = at.session
+    if not 0 <= row < len(session.pool):
+        raise BadInput(f"No row {row}; rows are 0 to {len(session.pool) - 1}.")
+    return [
+        {
+            "row": r,
+            "text": wire.shown(session.pool.contents[r])[:300],
+            "view": wire.view(session.pool.contents[r]),
+            "label": label,
+            "similarity": s,
+        }
+        for r, label, s in session.nearest(row, 3)
+    ]
+
+
+@routes.post("/api/v1/classes", response_model=shapes.Pulse, tags=["labeling"])
+def add_class(at: Here, body: shapes.NewClass) -> dict[str, Any]:
+    """Add a class."""
+    at.session.add_class(body.name)
+    return wire.pulse(at.session)
+
+
+# ── everybody's work ────────────────────────────────────────────────────────────────────────
+
+
+@routes.get("/api/v1/answers", response_model=shapes.Votes, tags=["review"])
+def answers(
+    at: Here,
+    offset: Annotated[int, Given(ge=0, le=2**53)] = 0,
+    limit: Annotated[int, Given(ge=1, le=1000)] = 100,
+) -> dict[str, Any]:
+    """The current answers of everybody, in the order of the rows."""
+    found = at.session.answers()
+    ids = at.session.pool.ids
+    return {
+        "total": len(found),
+        "answers": [
+            {
+                "item": ids[row],
+                "row": row,
+                "kind": a.kind,
+                "label": a.label,
+                "annotator": a.annotator,
+                "at": a.at,
+                "seconds": a.seconds,
+                "audit": a.audit,
+                "flag": a.flag,
+            }
+            for row, a in sorted(found.items())[offset : offset + limit]
+        ],
+    }
+
+
+@routes.get("/api/v1/metrics", response_model=shapes.Numbers, tags=["review"])
+def metrics(at: Here) -> dict[str, Any]:
+    """Precision, recall and F1 of each class on the rest, with bounds."""
+    found = at.session.metrics()
+    return {"metrics": None if found is None else plain(found)}
+
+
+@routes.get("/api/v1/annotators", response_model=list[dict[str, Any]], tags=["review"])
+def annotators(at: Here) -> list[dict[str, Any]]:
+    """What each person has done, and how good their labels are where others labeled the same items."""
+    return [plain(one) for one in at.session.annotators()]
+
+
+@routes.get("/api/v1/agreement", response_model=dict[str, Any], tags=["review"])
+def agreement(at: Here) -> dict[str, Any]:
+    """How well people agree on the items that several of them labeled."""
+    found: dict[str, Any] = plain(at.session.agreement())
+    return found
+
+
+def plain(value: Any) -> Any:
+    """A record as JSON: dataclasses as dicts, pairs as keys joined by " / ", what is no number as null."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {" / ".join(map(str, k)) if isinstance(k, tuple) else str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(v) for v in value]
+    if hasattr(value, "tolist"):  # NumPy's numbers and arrays
+        return plain(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+# ── handing over, taking out ────────────────────────────────────────────────────────────────
+
+
+@routes.get("/api/v1/checks", response_model=dict[str, int], tags=["finishing"])
+def checks(at: Here) -> dict[str, int]:
+    """For each offered share of errors the fewest blind checks that could prove it."""
+    session = at.session
+    counts = session.counts()
+    used = counts["groups"]
+    region = session.verdict().region or counts["rest"]
+    if used >= len(audit.SPEND) or at.session.recall():
+        return {}  # no attempt is left
+    alpha = (1 - session.settings["confidence"]) * audit.SPEND[used]
+    shares = {*TARGETS, session.settings["max_error"]}
+    return {str(share): audit.audit_plan(region, share, alpha).first for share in shares} if region else {}
+
+
+@routes.post("/api/v1/autolabel", response_model=shapes.AutoLabelReply, tags=["finishing"])
+def autolabel(at: Here, body: shapes.Target) -> dict[str, Any]:
+    """Freeze what the model is sure about and start blind checks, or say what is missing."""
+    at.project.desk.drop()  # what a tab holds could not be part of the region
+    result = at.session.autolabel(max_error=None if at.session.recall() else body.max_error)
+    return {"result": wire.autolabels(result), "pulse": wire.pulse(at.session)}
+
+
+@routes.post("/api/v1/autolabel/cancel", response_model=shapes.JustPulse, tags=["finishing"])
+def cancel_autolabel(at: Here) -> dict[str, Any]:
+    """Give up the blind checks under way."""
+    at.session.cancel_autolabel()
+    return {"pulse": wire.pulse(at.session)}
+
+
+@routes.post("/api/v1/autolabel/undo", response_model=shapes.JustPulse, tags=["finishing"])
+def undo_autolabel(at: Here) -> dict[str, Any]:
+    """Take the last batch of model labels back."""
+    at.session.undo_autolabel()
+    return {"pulse": wire.pulse(at.session)}
+
+
+FILES: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"text/csv": {}, "application/x-ndjson": {}, "application/jsonl": {}}, "description": "The table"}
+}
+
+
+@routes.get("/api/v1/export", response_class=Response, responses=FILES, tags=["finishing"])
+def export(at: Here, format: Literal["csv", "jsonl"] = "csv") -> Response:  # noqa: A002 - the name in the address
+    """One record for each row of the data."""
+    folder = tempfile.TemporaryDirectory(prefix="askwise-")
+    path = Path(folder.name) / f"labels.{format}"
+    at.session.export(path)
+    kind = "text/csv" if format == "csv" else "application/x-ndjson"
+    return FileResponse(path, filename=path.name, media_type=kind, background=BackgroundTask(folder.cleanup))
+
+
+@routes.get("/report", response_class=HTMLResponse, include_in_schema=False)
+def report(at: Here) -> Response:
+    """The report, as a page without scripts."""
+    from askwise import report as pages
+
+    return HTMLResponse(pages.to_html(at.session.report()), headers={"Content-Security-Policy": REPORT_POLICY})

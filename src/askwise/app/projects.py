@@ -1,0 +1,494 @@
+"""New projects from the browser: a file is taken in, looked at column by column, and becomes a session."""
+
+from __future__ import annotations
+
+import gzip
+import re
+import secrets
+import shutil
+import threading
+import unicodedata
+import zipfile
+import zlib
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from fastapi import Body, FastAPI, Request
+from fastapi import Query as Given
+from pydantic import BaseModel, Field
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.responses import RedirectResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from askwise.app.guard import Guard
+from askwise.app.labeling import Project
+from askwise.app.roles import OWNER, Routes, Who
+from askwise.app.server import build
+from askwise.app.shapes import Name, Text
+from askwise.app.wire import shown
+from askwise.core import BadInput, Conflict, ContractError, MissingExtra
+from askwise.media import Archive, check_archive
+from askwise.pool import TEXT_NAMES, Pool, holds_paths, load_pool
+from askwise.tables import SUFFIXES, Table, file_format, read_file
+
+if TYPE_CHECKING:
+    from askwise.session import Session
+
+MAX_UPLOAD = 500 << 20
+"""Bytes of one upload."""
+MAX_UNPACKED = 2 << 30
+"""Bytes of an upload when unpacked."""
+MAX_RATIO = 200
+"""Bytes that one compressed byte may become; tables reach 10 to 50."""
+UPLOADS = 4
+"""Uploads that are kept at a time and not yet a project."""
+SHOWN = 50
+"""Problems, classes and columns that are listed one by one; beyond, only their number."""
+EXAMPLES = 3
+LONGEST = 120
+"""Characters of an example."""
+ACCEPTED = (*SUFFIXES, ".csv.gz", ".tsv.gz", ".jsonl.gz", ".zip")
+
+Kind = Literal["text", "image", "audio", "table", "pair"]
+
+
+class Limits(BaseModel):
+    """What may be sent."""
+
+    largest: int = Field(description="Bytes of one file.")
+    suffixes: list[str]
+
+
+class Row(BaseModel):
+    """A row that cannot be used, or loads without its label."""
+
+    row: int = Field(description="1 is the first after the header.")
+    line: int | None
+    what: str
+
+
+class Col(BaseModel):
+    """A column with what it holds."""
+
+    name: str
+    examples: list[str]
+    filled: int = Field(description="Cells that are not empty.")
+    different: int = Field(description="Different values.")
+
+
+class Proposal(BaseModel):
+    """What the columns look like; the person decides."""
+
+    kind: Kind
+    text: list[str]
+    label: str | None
+    id: str | None
+
+
+class Upload(BaseModel):
+    """A file that was taken in."""
+
+    upload: str = Field(description="Names it in further requests.")
+    name: str
+    rows: int
+    columns: list[Col]
+    problems: list[Row]
+    problems_in_all: int
+    notes: list[str]
+    proposal: Proposal
+
+
+class Look(BaseModel):
+    """Which columns of an upload are what."""
+
+    upload: Name
+    kind: Kind = "text"
+    text: list[Name] = Field(default_factory=list, max_length=1000, description="Columns that are shown.")
+    label: Name | None = Field(default=None, description="Column of labels that are known.")
+    id: Name | None = Field(default=None, description="Column of names of the rows; null = a hash of the content.")
+
+
+class Seen(BaseModel):
+    """What a session about these columns would hold."""
+
+    items: int
+    rows: int
+    classes: list[tuple[str, int]] = Field(description="Labels that came with the data, most frequent first.")
+    examples: list[str]
+    problems: list[Row]
+    problems_in_all: int
+    notes: list[str]
+
+
+class Begin(Look):
+    """A new session."""
+
+    classes: list[Name] = Field(max_length=10_000, description="The labels, in the order of their keys.")
+    title: Text = Field(default="", max_length=200)
+    guidelines: Text = Field(default="", max_length=100_000)
+
+
+class Begun(BaseModel):
+    """A session that can be labeled."""
+
+    at: str = Field(description="Address of its page.")
+
+
+# ── the files ───────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass
+class _Taken:
+    folder: Path
+    path: Path
+
+
+class Intake:
+    """Takes files in, each in a folder of its own below `root`, where its session will lie beside it.
+
+    Args:
+        root: An existing folder.
+        largest: Bytes of one file.
+    """
+
+    def __init__(self, root: Path, *, largest: int = MAX_UPLOAD) -> None:
+        self.root = root
+        self.largest = largest
+        self._taken: dict[str, _Taken] = {}
+        self._last: tuple[str, Pool] | None = None
+        self._lock = threading.RLock()
+
+    def place(self, name: str) -> tuple[str, Path]:
+        """(name of the upload, path to write to) for a file whose name a browser tells: never more than a name.
+
+        Raises:
+            BadInput: A kind of file that nothing can be made of.
+        """
+        safe = safe_name(name)
+        low = safe.lower()
+        if not low.endswith(ACCEPTED):
+            raise BadInput(f"{safe!r} is no file of these: {', '.join(ACCEPTED)}.")
+        with self._lock:
+            while len(self._taken) >= UPLOADS:
+                self.forget(next(iter(self._taken)))
+            stem = (
+                safe[: -len(next(s for s in sorted(ACCEPTED, key=len, reverse=True) if low.endswith(s)))] or "project"
+            )
+            number = 1
+            while True:
+                folder = self.root / (stem if number == 1 else f"{stem}-{number}")
+                try:
+                    folder.mkdir()
+                    break
+                except FileExistsError:
+                    number += 1
+            upload = secrets.token_urlsafe(12)
+            self._taken[upload] = _Taken(folder, folder / safe)
+            return upload, folder / safe
+
+    def path(self, upload: str) -> Path:
+        """Where an upload lies.
+
+        Raises:
+            BadInput: There is none of this name (any more).
+        """
+        with self._lock:
+            if upload not in self._taken:
+                raise BadInput("This upload is no longer here. Choose the file again.")
+            return self._taken[upload].path
+
+    def forget(self, upload: str) -> None:
+        """Delete an upload that became no project."""
+        with self._lock:
+            taken = self._taken.pop(upload, None)
+            if taken:
+                shutil.rmtree(taken.folder, ignore_errors=True)
+
+    def forget_all(self) -> None:
+        """Delete every upload that became no project."""
+        for upload in list(self._taken):
+            self.forget(upload)
+
+    def keep(self, upload: str) -> None:
+        """An upload became a project: it is no longer ours to delete."""
+        with self._lock:
+            self._taken.pop(upload, None)
+
+    def pool(self, look: Look) -> Pool:
+        """The pool of an upload by what its columns are; kept till the next one."""
+        key = repr((look.upload, look.kind, look.text, look.label, look.id))
+        with self._lock:
+            if self._last is None or self._last[0] != key:
+                self._last = None  # two large pools at a time would be one too many
+                path = self.path(look.upload)
+                whole = path.suffix.lower() == ".zip"
+                text = None if whole or not look.text else look.text
+                kind = None if whole and look.kind not in ("image", "audio") else look.kind
+                self._last = key, load_pool(path, kind=kind, text=text, id=look.id, label=look.label)
+            return self._last[1]
+
+
+def safe_name(name: str) -> str:
+    """The last part of a file name as letters, digits, space and `._()-`; never empty, hidden, or a folder."""
+    last = unicodedata.normalize("NFC", name).replace("\\", "/").rpartition("/")[2]
+    kept = re.sub(r"[^\w .()-]", "_", last).strip(" .")
+    stem, dot, suffix = kept.partition(".")
+    return (stem[:80].strip() or "data") + dot + suffix[-20:]
+
+
+def check_upload(path: Path) -> None:
+    """Refuse what is made to fill memory or disk, before anything of it is unpacked.
+
+    Raises:
+        BadInput: It would become too large, or grows as no honest file does.
+    """
+    name = path.name
+    with path.open("rb") as stream:
+        head = stream.read(4)
+    if head[:2] == b"PK":
+        try:
+            with zipfile.ZipFile(path) as archive:
+                check_archive(archive, name, most=MAX_UNPACKED)
+        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, EOFError) as error:
+            raise BadInput(f"{name!r} is a damaged ZIP archive: {error}.") from None
+    elif head[:2] == b"\x1f\x8b":
+        _check_gzip(path)
+    elif head == b"PAR1":
+        _check_parquet(path)
+
+
+def _check_gzip(path: Path) -> None:
+    size, packed = 0, path.stat().st_size
+    try:
+        with gzip.open(path) as stream:
+            while piece := stream.read(1 << 20):
+                size += len(piece)
+                if size > MAX_UNPACKED or (size > 8 << 20 and size > MAX_RATIO * packed):
+                    raise BadInput(f"{path.name!r} looks like a bomb: {packed:,} bytes become over {size:,}.")
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise BadInput(f"{path.name!r} is a damaged gzip file: {error}.") from None
+
+
+def _check_parquet(path: Path) -> None:
+    try:
+        from pyarrow import ArrowException
+        from pyarrow.parquet import ParquetFile
+    except ImportError:
+        return  # load_pool says what is missing
+    try:
+        meta = ParquetFile(path).metadata
+    except (ArrowException, OSError) as error:
+        raise BadInput(f"{path.name!r} is a damaged Parquet file: {error}.") from None
+    size = sum(meta.row_group(group).total_byte_size for group in range(meta.num_row_groups))
+    cells = meta.num_rows * meta.num_columns
+    if size > MAX_UNPACKED or cells > 200_000_000:
+        raise BadInput(f"{path.name!r} is too large when unpacked: {size:,} bytes, {cells:,} cells.")
+
+
+# ── the columns ─────────────────────────────────────────────────────────────────────────────
+
+
+def describe(path: Path) -> dict[str, Any]:
+    """What an upload holds, as `Upload` without its name."""
+    if path.suffix.lower() == ".zip":
+        names = Archive(path).names()
+        if not names:
+            raise BadInput(f"{path.name!r} is an archive without files.")
+        folders = [name.rpartition("/")[0] for name in names]
+        table = Table({"file": list(names), "folder": folders})
+        grouped = 2 <= len(set(folders)) <= max(2, len(names) // 2)
+        kind = "audio" if Counter(map(_ending, names)).most_common(1)[0][0] in ("wav", "mp3", "ogg") else "image"
+        proposal = {"kind": kind, "text": ["file"], "label": "folder" if grouped else None, "id": None}
+    else:
+        table = read_file(path, file_format(path, None))
+        proposal = propose(table)
+    problems = [table.problem(row, what) for row, what in sorted(table.bad.items())]
+    return {
+        "rows": len(table),
+        "columns": [_column(name, values) for name, values in list(table.columns.items())[:1000]],
+        "problems": [{"row": p.row, "line": p.line, "what": p.what} for p in problems[:SHOWN]],
+        "problems_in_all": len(problems),
+        "notes": table.notes,
+        "proposal": proposal,
+    }
+
+
+def _ending(name: str) -> str:
+    return PurePosixPath(name).suffix.lower().lstrip(".")
+
+
+def propose(table: Table) -> dict[str, Any]:
+    """Kind and columns by names and values; where nothing is obvious the first column of words."""
+    columns = table.columns
+    label = next((n for n in columns if n.lower() in ("label", "labels", "class", "category", "target", "y")), None)
+    name = next((n for n in columns if n.lower() in ("id", "uid", "uuid", "key", "item", "item_id")), None)
+    if name is not None and len(set(map(str, columns[name]))) < len(columns[name]):
+        name = None
+    free = [n for n in columns if n not in (label, name)]
+    paths = [(n, kind) for n in free if (kind := holds_paths(columns[n]))]
+    if paths:
+        return {"kind": paths[0][1], "text": [paths[0][0]], "label": label, "id": name}
+    usual = [n for n in free if n.lower() in TEXT_NAMES]
+    texts = usual or sorted(free, key=lambda n: -_letters(columns[n]))
+    kind = "text" if usual or not texts or len(free) == 1 or _letters(columns[texts[0]]) >= 12 else "table"
+    return {"kind": kind, "text": free if kind == "table" else texts[:1], "label": label, "id": name}
+
+
+def _letters(values: Sequence[Any]) -> float:
+    """Mean number of letters of a value; 0 for numbers."""
+    seen = [str(value) for value in values[:200] if value is not None]
+    return sum(sum(map(str.isalpha, value)) for value in seen) / max(1, len(seen))
+
+
+def _column(name: str, values: Sequence[Any]) -> dict[str, Any]:
+    filled = [value for value in values if value is not None and value != ""]
+    examples = list(dict.fromkeys(str(value)[:LONGEST] for value in filled[:200]))[:EXAMPLES]
+    return {"name": name, "examples": examples, "filled": len(filled), "different": len(set(map(str, filled)))}
+
+
+def _seen(pool: Pool) -> dict[str, Any]:
+    return {
+        "items": len(pool),
+        "rows": int(pool.address["rows"]),
+        "classes": Counter(pool.given.values()).most_common(1000),
+        "examples": [shown(content)[:LONGEST] for content in pool.contents[:EXAMPLES]],
+        "problems": [{"row": p.row, "line": p.line, "what": p.what} for p in pool.problems[:SHOWN]],
+        "problems_in_all": len(pool.problems),
+        "notes": pool.notes,
+    }
+
+
+# ── the routes ──────────────────────────────────────────────────────────────────────────────
+
+
+def routes(intake: Intake, begin: Callable[[Session, Path, str], str]) -> Routes:
+    """The routes that make a project.
+
+    Args:
+        intake: Where files go.
+        begin: Takes the new session, its file and its guidelines; gives the address of its page.
+    """
+    made = Routes(tags=["new project"])
+    starting = threading.Lock()
+
+    @made.get("/api/v1/new", response_model=Limits)
+    def limits() -> dict[str, Any]:
+        """What may be sent."""
+        return {"largest": intake.largest, "suffixes": list(ACCEPTED)}
+
+    async def file(request: Request, name: Annotated[str, Given(min_length=1, max_length=1000)]) -> dict[str, Any]:
+        """Take a file in: the body is the file. Gives its columns."""
+        if int(request.headers.get("content-length") or 0) > intake.largest:
+            raise HTTPException(413, _too_large(intake))
+        upload, path = intake.place(name)
+        try:
+            size = 0
+            with path.open("xb") as out:
+                async for piece in request.stream():
+                    size += len(piece)
+                    if size > intake.largest:
+                        raise HTTPException(413, _too_large(intake))
+                    await run_in_threadpool(out.write, piece)
+            if not size:
+                raise BadInput(f"{path.name!r} is empty.")
+            await run_in_threadpool(check_upload, path)
+            found = await run_in_threadpool(describe, path)
+        except BaseException:
+            intake.forget(upload)
+            raise
+        return {"upload": upload, "name": path.name, **found}
+
+    binary = {
+        "requestBody": {
+            "required": True,
+            "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+        }
+    }
+    made.add_api_route(
+        "/api/v1/new/file", file, name="new_file", methods=["PUT"], response_model=Upload, openapi_extra=binary
+    )
+
+    @made.post("/api/v1/new/look", response_model=Seen)
+    def look(body: Look) -> dict[str, Any]:
+        """What a session about these columns would hold, and which rows cannot be used."""
+        return _seen(intake.pool(body))
+
+    @made.post("/api/v1/new/start", response_model=Begun)
+    def start(body: Annotated[Begin, Body()]) -> dict[str, Any]:
+        """Make the session: the file stays where it was put, the session beside it."""
+        from askwise.session import Session
+        from askwise.store import discard
+
+        if not starting.acquire(blocking=False):
+            raise Conflict("A project is being made right now. Wait for it.")
+        try:
+            path = intake.path(body.upload)
+            pool = intake.pool(body)
+            names = body.classes
+            if len(names) < 2:
+                raise BadInput(f"At least two labels are needed, got {len(names)}.")
+            store = path.parent / f"{path.parent.name}.askwise"
+            try:
+                session = Session(pool, classes=names, store=store, title=body.title or path.parent.name)
+            except (BadInput, ContractError, MissingExtra):
+                discard(store)  # what lies there is this request's own beginning
+                raise
+            intake.keep(body.upload)
+            return {"at": begin(session, store, body.guidelines)}
+        finally:
+            starting.release()
+
+    return made
+
+
+def _too_large(intake: Intake) -> str:
+    return (
+        f"The file is larger than {intake.largest >> 20} MB, which is the limit of the browser. "
+        "Start from the terminal: askwise label FILE"
+    )
+
+
+class _ToNew:
+    """Leads to the page of a new project while there is none."""
+
+    def __init__(self, app: ASGIApp, projects: dict[str, Project]) -> None:
+        self.app = app
+        self.projects = projects
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        app = self.app
+        if scope["type"] == "http":
+            if scope["path"] == "/" and not self.projects:
+                app = RedirectResponse("/new", status_code=303)
+            elif scope["path"] == "/new" and self.projects:
+                app = RedirectResponse("/", status_code=303)
+        await app(scope, receive, send)
+
+
+def create_new(intake: Intake, *, token: str, started: Callable[[Session, Path], None]) -> FastAPI:
+    """The web app of one person who has no project yet: first the page that makes one, then its labeling page.
+
+    Args:
+        intake: Where files go.
+        token: See `create_app`.
+        started: Called with the session and its file once it is made; its worker is started and stopped by the caller.
+    """
+    projects: dict[str, Project] = {}
+    me = Who("me", OWNER)
+
+    def begin(session: Session, path: Path, guidelines: str) -> str:
+        if projects:
+            session.close()
+            raise Conflict("This server has a project already. Open it, or start another askwise.")
+        projects[""] = Project(session, guidelines=guidelines)
+        started(session, path)
+        return "/"
+
+    app = build(projects, lambda _: me, more=(routes(intake, begin),), pages={"/new": "new.html"})
+    app.add_middleware(_ToNew, projects=projects)
+    app.add_middleware(Guard, token=token)
+    return app

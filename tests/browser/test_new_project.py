@@ -1,0 +1,371 @@
+"""A whole project in a real Chromium, by keyboard: from a dropped file to the export."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+import itertools
+import shutil
+import socket
+import threading
+import time
+import wave
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import uvicorn
+
+from askwise.app.projects import Intake, create_new
+from askwise.app.server import create_app
+from askwise.pool import load_pool
+from askwise.session import Session
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+FLAGS = [
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-quic",
+    "--no-first-run", "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine's PATH"),
+]
+TOKEN = "a-token-of-some-length"
+
+
+class Running:
+    """An app behind a real server on the loopback."""
+
+    def __init__(self, app: Any) -> None:
+        listener = socket.socket()
+        listener.bind(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        config = uvicorn.Config(app, access_log=False, log_level="error", lifespan="off", timeout_graceful_shutdown=1)
+        self.server = uvicorn.Server(config)
+        self.thread = threading.Thread(target=self.server.run, kwargs={"sockets": [listener]}, daemon=True)
+        self.thread.start()
+        while not self.server.started:
+            time.sleep(0.01)
+
+    def stop(self) -> None:
+        self.server.should_exit = True
+        self.thread.join(10)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with playwright.sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(browser: Any) -> Iterator[Callable[..., Any]]:
+    """Serves an app and opens it; fails the test when the page complains or calls another host."""
+    contexts, troubles, running = [], [], []
+
+    def open_page(app: Any, **settings: Any) -> Any:
+        served = Running(app)
+        running.append(served)
+        context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}} | settings)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(20_000)
+        page.on("pageerror", lambda error: troubles.append(str(error)))
+        page.on("dialog", lambda dialog: troubles.append(dialog.message))
+        page.on("console", lambda m: "Content Security Policy" in m.text and troubles.append(m.text))
+        page.on("request", lambda r: r.url.startswith((served.url, "data:")) or troubles.append(r.url))
+        page.goto(f"{served.url}?token={TOKEN}")
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    for served in running:
+        served.stop()
+    assert troubles == []
+
+
+@pytest.fixture
+def new(visit: Any, tmp_path: Path) -> Iterator[Callable[..., Any]]:
+    """Opens the page of a new project; what it makes is in `made`."""
+    sessions: list[Session] = []
+    folder = tmp_path / "projects"
+    folder.mkdir()
+
+    def open_page(**settings: Any) -> Any:
+        app = create_new(Intake(folder), token=TOKEN, started=lambda session, _: sessions.append(session))
+        page = visit(app, **settings)
+        page.wait_for_selector("#b-choose:focus")
+        return page
+
+    open_page.made = sessions  # type: ignore[attr-defined]
+    open_page.folder = folder  # type: ignore[attr-defined]
+    yield open_page
+    for session in sessions:
+        session.close()
+
+
+def drop(page: Any, name: str, data: bytes) -> None:
+    """Drop a file on the page, as a person does with the mouse."""
+    transfer = page.evaluate_handle(
+        """([name, data]) => {
+            const transfer = new DataTransfer();
+            transfer.items.add(new File([Uint8Array.from(atob(data), (c) => c.charCodeAt(0))], name));
+            return transfer;
+        }""",
+        [name, base64.b64encode(data).decode()],
+    )
+    page.dispatch_event("#drop", "drop", {"dataTransfer": transfer})
+
+
+def tab_to(page: Any, selector: str) -> None:
+    """Press Tab till the focus is there."""
+    for _ in range(60):
+        if page.evaluate("s => document.activeElement.matches(s)", selector):
+            return
+        page.keyboard.press("Tab")
+    raise AssertionError(f"Tab never reaches {selector}")
+
+
+def labeled(session: Session, n: int) -> None:
+    deadline = time.monotonic() + 15
+    while session.counts()["labeled"] != n:
+        assert time.monotonic() < deadline, session.counts()
+        time.sleep(0.02)
+
+
+def answer(page: Any, choose: Callable[[str], str]) -> None:
+    """One question: read it, press the key, see the next."""
+    page.wait_for_timeout(110)  # past the moment in which a second press counts as a bounce
+    before = page.get_attribute("#live", "data-none") or page.text_content("#live")
+    page.keyboard.press(choose(page.text_content("#live")))
+    page.wait_for_function("t => document.getElementById('live').textContent !== t", arg=before)
+
+
+def spam(n: int) -> bytes:
+    words = itertools.cycle([("see you at lunch", "tomorrow"), ("win a prize now", "free"), ("are you coming", "home")])
+    lines = [f'{i},"{a}, {b} {i}"' for i, (a, b) in zip(range(n), words, strict=False)]
+    return ("id,message\n" + "\n".join(lines) + "\nx,,,\n").encode()
+
+
+def test_from_a_dropped_file_to_the_export_by_keyboard_alone(new: Any) -> None:
+    page = new()
+    drop(page, "mail <b>.csv", spam(40))
+    page.wait_for_selector("#seen b")
+    assert page.text_content("#seen b") == "40 items"
+    assert "Row 41 (line 42) has 4 cells" in page.text_content("#problems")
+    tab_to(page, "#classes")
+    page.keyboard.type("ham")
+    tab_to(page, "#b-start")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#start-error .error")  # one label is not enough: the focus is back at the field
+    assert page.evaluate("document.activeElement.id") == "classes"
+    page.keyboard.press("Control+End")
+    page.keyboard.press("Enter")
+    page.keyboard.type("spam")
+    tab_to(page, "#title")
+    page.keyboard.press("Control+A")
+    page.keyboard.type("My mail")
+    tab_to(page, "#b-start")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#why:not(:empty)")
+    assert page.text_content("#title") == "My mail"
+    (session,) = new.made
+    for _ in range(39):
+        answer(page, lambda text: "2" if "prize" in text else "1")
+    page.wait_for_timeout(110)
+    page.keyboard.press("2" if "prize" in page.text_content("#live") else "1")
+    labeled(session, 40)
+    page.wait_for_selector(".empty h2:has-text('All done')")
+    # The way to the export, by Tab and Enter only.
+    page.keyboard.press("Tab")
+    tab_to(page, ".empty .primary, #b-finish")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("a[href*='export']")
+    link = page.locator("a[href*='export']").first
+    with page.expect_download() as download:
+        for _ in range(40):
+            if page.evaluate("() => (document.activeElement.href ?? '').includes('export')"):
+                break
+            page.keyboard.press("Tab")
+        page.keyboard.press("Enter")
+    assert link.is_visible()
+    rows = list(csv.DictReader(io.StringIO(Path(download.value.path()).read_text())))
+    assert len(rows) == 40
+    assert {row["label"] for row in rows if "prize" in row["message"]} == {"spam"}
+    assert {row["source"] for row in rows} == {"human"}
+
+
+def test_errors_are_said_and_the_page_goes_on(new: Any) -> None:
+    page = new()
+    drop(page, "photo.svg", b"<svg onload='alert(1)'/>")
+    page.wait_for_selector("#file-error .error")
+    assert "is no file of these" in page.text_content("#file-error")
+    attack = "<img src=x onerror=alert(1)>"
+    drop(page, "a.csv", f'"{attack}","b"\n"{attack}","{attack}"\nsecond,\n'.encode())
+    page.wait_for_selector("#seen b")
+    assert page.text_content("#file-error") == ""
+    assert attack in page.text_content("#columns")
+    assert page.locator("#form img").count() == 0
+    with page.expect_file_chooser() as chooser:
+        page.focus("#b-choose")
+        page.keyboard.press("Enter")
+    chooser.value.set_files(
+        {"name": "b.jsonl", "mimeType": "text/plain", "buffer": b'{"text": "\xd8\xb3\xd9\x84\xd8\xa7\xd9\x85"}\n'}
+    )
+    page.wait_for_function("() => document.getElementById('file-status').textContent.includes('b.jsonl')")
+    page.wait_for_selector(".examples li:has-text('سلام')")
+    assert page.evaluate("getComputedStyle(document.querySelector('.examples li')).direction") == "rtl"
+
+
+def test_images(new: Any) -> None:
+    image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
+    out = io.BytesIO()
+    rng = np.random.default_rng(0)
+    with zipfile.ZipFile(out, "w") as archive:
+        for at in range(24):
+            pixels = rng.integers(0, 60, (60, 80), dtype=np.uint8)
+            pixels[:, :40] += np.uint8(150 * (at % 2))
+            one = io.BytesIO()
+            image.fromarray(pixels).save(one, "PNG")
+            archive.writestr(f"{'bright' if at % 2 else 'dark'} {at}.png", one.getvalue())
+    page = new()
+    drop(page, "photos.zip", out.getvalue())
+    page.wait_for_selector("#seen b")
+    page.fill("#classes", "dark\nbright")
+    page.click("#b-start")
+    page.wait_for_selector(".stage img")
+    session = new.made[0]
+    for _ in range(10):
+        answer(page, lambda text: "2" if "bright" in text else "1")
+    labeled(session, 10)
+    session.refresh()
+    answer(page, lambda text: "2" if "bright" in text else "1")
+    img = page.locator(".stage img").first
+    assert page.evaluate("() => document.querySelector('.stage img').naturalWidth") == 80
+    page.keyboard.press("+")
+    assert page.text_content("#zoom-now") == "140 %"
+    assert "scale(1.4)" in img.get_attribute("style")
+    page.keyboard.press("i")
+    assert "invert(1)" in img.get_attribute("style")
+    page.keyboard.press("=")
+    assert page.text_content("#zoom-now") == "100 %"
+    box = page.locator(".stage").bounding_box()
+    page.mouse.move(box["x"] + 10, box["y"] + 10)
+    page.mouse.wheel(0, -300)
+    page.wait_for_function("() => parseInt(document.getElementById('zoom-now').textContent) > 150")
+    left = page.evaluate("() => document.querySelector('.stage img').getBoundingClientRect().left")
+    page.mouse.down()
+    page.mouse.move(box["x"] - 60, box["y"] + 10)
+    page.mouse.up()
+    assert page.evaluate("() => document.querySelector('.stage img').getBoundingClientRect().left") < left
+    while page.locator(".why.check").count():
+        answer(page, lambda text: "2" if "bright" in text else "1")
+    page.keyboard.press("w")
+    page.wait_for_selector(".thumb img")
+    page.locator(".thumb").first.click()
+    assert page.locator(".pane").count() == 2
+    assert page.locator(".pane img").last.get_attribute("style").count("invert(1)") == 1
+    page.locator(".thumb").first.click()
+    assert page.locator(".pane").count() == 1
+    page.keyboard.press("Backspace")  # the earlier image comes back, with all it shows
+    page.wait_for_selector(".stage img")
+
+
+def test_an_image_that_is_gone_says_so(visit: Any, tmp_path: Path) -> None:
+    image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
+    for at in range(3):
+        image.new("RGB", (8, 8), (at, 0, 0)).save(tmp_path / f"{at}.png")
+    with Session(load_pool(tmp_path), classes=["a", "b"]) as session:
+        for path in tmp_path.glob("*.png"):
+            path.unlink()
+        page = visit(create_app(session, token=TOKEN))
+        page.wait_for_selector(".pane [role=alert]")
+        assert "Put it back" in page.text_content(".pane [role=alert]")
+
+
+def test_pairs_on_a_phone(new: Any) -> None:
+    page = new(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    drop(
+        page,
+        "p.csv",
+        b"q,left,right\n" + b"".join(b"%d,short %d,a much longer one %d\n" % (i, i, i) for i in range(20)),
+    )
+    page.wait_for_selector("#seen b")
+    page.check("[name=kind][value=pair]")
+    page.wait_for_selector("#seen-error .error")
+    assert "two columns" in page.text_content("#seen-error")
+    for name in ("left", "right"):
+        page.select_option(f"[data-column={name}]", "shown")
+    for name in ("q",):
+        page.select_option(f"[data-column={name}]", "none")
+    page.wait_for_selector("#seen b")
+    page.fill("#classes", "first\nsecond\nsame")
+    page.tap("#b-start")
+    page.wait_for_selector(".pair section")
+    assert page.locator(".pair section h2").all_text_contents() == ["First", "Second"]
+    assert page.text_content(".pair section:last-child div").startswith("a much longer")
+    page.tap(".label >> nth=1")
+    labeled(new.made[0], 1)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert new.made[0].settings["encoder"].startswith("pair:")
+
+
+def test_table_rows(visit: Any, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("age,city\n" + "\n".join(f"{i},القاهرة {i}" for i in range(20)))
+    with Session(load_pool(tmp_path / "t.csv", kind="table"), classes=["yes", "no"]) as session:
+        page = visit(create_app(session, token=TOKEN))
+        page.wait_for_selector(".cells th")
+        assert page.locator(".cells th").all_text_contents() == ["age", "city"]
+        assert page.evaluate("getComputedStyle(document.querySelectorAll('.cells td')[1]).direction") == "rtl"
+        answer(page, lambda _: "1")
+        labeled(session, 1)
+
+
+def test_recordings_play(visit: Any, tmp_path: Path) -> None:
+    for at in range(4):
+        with wave.open(str(tmp_path / f"{at}.wav"), "wb") as file:
+            file.setparams((1, 2, 8000, 0, "NONE", ""))
+            file.writeframes((3000 * np.sin(np.arange(40_000) * (0.1 + at / 9))).astype(np.int16).tobytes())
+    with Session(load_pool(tmp_path), classes=["a", "b"]) as session:
+        page = visit(create_app(session, token=TOKEN))
+        page.wait_for_function("() => document.getElementById('audio')?.readyState >= 3")
+        page.select_option(".player select", "1.5")
+        page.keyboard.press("a")
+        page.wait_for_function("() => document.getElementById('audio').currentTime > 0")
+        page.keyboard.press("a")
+        assert page.evaluate("() => document.getElementById('audio').paused")
+        answer(page, lambda _: "1")
+        page.wait_for_function("() => document.getElementById('audio')?.playbackRate === 1.5")
+
+
+def test_two_hundred_labels_in_groups(visit: Any) -> None:
+    classes = [f"Area {a} / part {b:02}" for a in range(10) for b in range(20)]
+    texts = [f"العربية thing {i} 😀\n\tdef code(): pass" for i in range(50)]
+    with Session(texts, classes=classes, encoder="tfidf") as session:
+        page = visit(create_app(session, token=TOKEN))
+        page.wait_for_selector("#why:not(:empty)")
+        assert page.locator(".grid .group").all_text_contents() == [f"Area {a}" for a in range(10)]
+        assert page.locator(".grid .label .name").nth(25).text_content() == "part 05"
+        assert page.evaluate("getComputedStyle(document.getElementById('text')).direction") == "rtl"
+        page.keyboard.press("m")
+        assert "mono" in page.evaluate("getComputedStyle(document.getElementById('text')).fontFamily")
+        page.keyboard.press("/")
+        page.keyboard.type("13 area 7")
+        shown = page.locator(".grid .label:not([hidden]):not(.new) .name").all_text_contents()
+        assert shown == ["Area 7 / part 13"]
+        assert page.locator(".grid .group:not([hidden])").count() == 0
+        page.keyboard.press("Enter")
+        labeled(session, 1)
+        assert next(iter(session.answers().values())).label == "Area 7 / part 13"
+        assert page.locator(".grid .group:not([hidden])").count() == 10
+        answer(page, lambda _: "Shift+Digit2")
+        labeled(session, 2)
+        assert {a.label for a in session.answers().values()} == {"Area 7 / part 13", "Area 0 / part 11"}

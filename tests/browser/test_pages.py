@@ -1,0 +1,296 @@
+"""The pages beside Label in a real Chromium."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import uvicorn
+
+from askwise.app.server import create_app
+from askwise.session import Session
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+FLAGS = [
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-quic",
+    "--no-first-run", "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine's PATH"),
+]
+TOKEN = "a-token-of-some-length"
+FRUIT, TOOL = ["apple", "pear", "plum", "cherry"], ["hammer", "saw", "drill", "wrench"]
+PAGES = ["dashboard", "review", "data", "models", "finish"]
+READY = {
+    "dashboard": ".figure .chart.map canvas",
+    "review": ".tabs [aria-selected=true] .count:not(:empty)",
+    "data": "table.items tbody tr",
+    "models": "main#page > p.intro",
+    "finish": "main#page .panel",
+}
+NASTY = "<img src=x onerror=alert(1)> apple & pear"
+
+
+def truth(text: str) -> str:
+    return "fruit" if text.split()[0] in FRUIT else "tool"
+
+
+def texts(n: int) -> list[str]:
+    every = FRUIT + TOOL
+    return [f"{every[i % 8]} number {i} on the table" for i in range(n - 2)] + [
+        "a rather long text about one thing by the old sea today",
+        "a rather long text about one thing by the old sea now",
+    ]
+
+
+def worked(n: int = 300, answers: int = 48) -> Session:
+    """A session that two people have worked on."""
+    session = Session(texts(n), classes=["fruit", "tool"], encoder="tfidf", title=NASTY, audit_share=0.3, max_error=0.2)
+    for i in range(answers):
+        (query,) = session.ask(annotator="Ada")
+        session.tell(query, truth(query.content), annotator="Ada", seconds=2.0)
+        if i % 6 == 5:
+            session.refresh()
+        if i in (3, 9):
+            session.tell(query.item, "tool" if truth(query.content) == "fruit" else "fruit", annotator=NASTY)
+    session.tell(session.pool.ids[n - 2], "fruit", annotator="Ada")
+    session.tell(session.pool.ids[n - 1], "tool", annotator="Ada")
+    session.flag(session.pool.ids[0], NASTY)
+    session.refresh()
+    return session
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with playwright.sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[[Session], str]]:
+    running: list[tuple[uvicorn.Server, threading.Thread, Session]] = []
+
+    def start(session: Session) -> str:
+        listener = socket.socket()
+        listener.bind(("127.0.0.1", 0))
+        app = create_app(session, token=TOKEN)
+        config = uvicorn.Config(app, access_log=False, log_level="error", lifespan="off", timeout_graceful_shutdown=1)
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+        thread.start()
+        running.append((server, thread, session))
+        while not server.started:
+            time.sleep(0.01)
+        return f"http://127.0.0.1:{listener.getsockname()[1]}/"
+
+    yield start
+    for server, thread, session in running:
+        server.should_exit = True
+        thread.join(10)
+        session.close()
+
+
+@pytest.fixture
+def visit(browser: Any) -> Iterator[Callable[..., Any]]:
+    """Opens a page; fails the test when the page complains, runs what an item holds, or calls another host."""
+    contexts, troubles = [], []
+
+    def open_page(url: str, name: str, *, width: int = 1280, **settings: Any) -> Any:
+        context = browser.new_context(viewport={"width": width, "height": 900}, **settings)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(20_000)
+        page.on("pageerror", lambda error: troubles.append(str(error)))
+        page.on("dialog", lambda d: (troubles.append(f"dialog: {d.message}"), d.dismiss()))
+        page.on("console", lambda m: "Content Security Policy" in m.text and troubles.append(m.text))
+        page.on("request", lambda r: r.url.startswith((url, "data:")) or troubles.append(r.url))
+        page.goto(f"{url}?token={TOKEN}")
+        page.wait_for_selector("#rail a")
+        if name:
+            page.goto(url + name)
+            page.wait_for_selector(READY[name.split("#")[0]])
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert troubles == []
+
+
+@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+def test_no_page_has_serious_findings_or_overflows(serve: Any, visit: Any, name: str, width: int, scheme: str) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
+    page = visit(serve(worked()), name, width=width, color_scheme=scheme)
+    page.wait_for_load_state("networkidle")
+    found = axe.Axe().run(page).response["violations"]
+    serious = [
+        (v["id"], [n["html"][:150] for n in v["nodes"][:3]]) for v in found if v["impact"] in ("serious", "critical")
+    ]
+    assert serious == []
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "scrolls sideways"
+
+
+def test_the_rail_leads_to_every_page_by_keyboard(serve: Any, visit: Any) -> None:
+    page = visit(serve(worked(60, 12)), "")
+    assert page.locator("#rail a").all_text_contents() == ["Label", *(name.capitalize() for name in PAGES)]
+    for name in PAGES:
+        page.focus(f"#rail a[href={name}]")
+        page.keyboard.press("Enter")
+        page.wait_for_selector(READY[name])
+        assert page.text_content("#rail [aria-current=page]") == name.capitalize()
+        assert page.text_content("#project") == NASTY
+    page.click("#rail a >> nth=0")
+    page.wait_for_selector("#card")
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_fresh_session_has_an_empty_state_on_every_page(serve: Any, visit: Any, name: str) -> None:
+    session = Session(texts(20), classes=["fruit", "tool"], encoder="tfidf")
+    page = visit(serve(session), name if name not in ("data", "models") else "")
+    if name in ("data", "models"):
+        page.goto(page.url + name)
+    page.wait_for_load_state("networkidle")
+    assert page.locator("main#page").inner_text().strip()
+    assert not page.locator("[role=alert]").count()
+
+
+def test_the_dashboard_draws_what_the_session_knows(serve: Any, visit: Any) -> None:
+    session = worked()
+    page = visit(serve(session), "dashboard")
+    page.wait_for_selector("#share")  # worked out after the page is there
+    assert session.estimate().sentence in page.text_content("#page")
+    assert page.locator(".figure").count() == 9
+    assert page.locator(".figure summary", has_text="What is this?").count() == 9
+    slider = page.locator("#share")
+    slider.focus()
+    before = page.text_content(".big-line")
+    for _ in range(10):
+        page.keyboard.press("ArrowLeft")
+    assert page.text_content(".big-line") != before
+    assert slider.get_attribute("aria-valuetext") == "0.5 %"
+    page.locator(".figure", has_text="Confusion").locator("td.right").first.wait_for()
+
+
+def test_a_disagreement_is_decided_and_lifted_by_keyboard(serve: Any, visit: Any) -> None:
+    session = worked()
+    page = visit(serve(session), "review")
+    case = page.locator(".case").first
+    text = case.locator(".case-text").inner_text()
+    row = list(session.pool.contents).index(text)
+    case.locator("button", has_text="tool").focus()
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".case.done")
+    assert (session.answers()[row].label, session.answers()[row].annotator) == ("tool", "me")
+    assert page.evaluate("document.activeElement.closest('.case') !== null"), "the next case has the focus"
+    page.locator(".case.done .link").focus()
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".case.done", state="detached")
+    assert session.look(lambda s: dict(s.rulings)) == {}
+
+
+def test_the_tabs_of_review_by_keyboard(serve: Any, visit: Any) -> None:
+    page = visit(serve(worked()), "review")
+    page.focus("[role=tab][aria-selected=true]")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    page.wait_for_selector(".pair mark")
+    assert page.evaluate("location.hash") == "#duplicates"
+    assert {"today", "now"} <= {word.strip() for word in page.locator(".pair mark").all_text_contents()}
+    page.reload()
+    page.wait_for_selector(".pair mark")
+
+
+def test_search_then_bulk_label_then_undo(serve: Any, visit: Any) -> None:
+    session = worked()
+    before = session.counts()["labeled"]
+    page = visit(serve(session), "data")
+    n = sum("cherry" in text for text in session.pool.contents)
+    done = sum(session.pool.contents[row].startswith("cherry") for row in session.answers())
+    page.fill("#f-text", "CHERRY")
+    page.wait_for_function(f"() => document.getElementById('total').textContent === '{n} items'")
+    page.check("thead input")
+    if n > 50:
+        page.click("text=Choose all")
+    page.select_option("#b-label", "fruit")
+    page.click("text=Label them")
+    page.click("dialog .primary")
+    page.wait_for_selector(".toast")
+    assert session.counts()["labeled"] == before + n - done
+    page.click(".toast .link")
+    page.wait_for_selector("text=Took back")
+    assert session.counts()["labeled"] == before
+
+
+def test_an_item_tells_its_story_and_loses_its_flag(serve: Any, visit: Any) -> None:
+    session = worked()
+    page = visit(serve(session), "data")
+    page.check("#f-flagged")
+    page.wait_for_function("() => document.querySelectorAll('table.items tbody tr').length === 1")
+    assert page.text_content(".flagged small") == NASTY
+    page.focus(".item-link")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("dialog .story")
+    assert NASTY in page.text_content("dialog .story")
+    page.click("text=Take the flag off")
+    page.wait_for_selector("text=No item matches")
+    assert session.report().flagged == ()
+
+
+def test_finish_from_the_target_to_the_certificate_and_back(serve: Any, visit: Any) -> None:
+    session = worked()
+    url = serve(session)
+    page = visit(url, "finish")
+    page.select_option("#target", "0.2")
+    page.wait_for_selector(".step .primary:enabled")
+    assert "blind check" in page.text_content(".step [aria-live]")
+    page.click("text=Start the blind checks")
+    page.wait_for_selector("progress")
+    assert session.autolabel_status().status == "checking"
+    while session.autolabel_status().status == "checking":
+        (query,) = session.ask(annotator="Ada")
+        session.tell(query, truth(query.content), annotator="Ada")
+    page.reload()
+    page.wait_for_selector(".result.good")
+    assert session.certificates()[0].fingerprint in page.text_content(".print")
+    page.click("text=Look at some of them")
+    page.wait_for_selector(".case")
+    assert "the model says" in page.text_content(".case")
+    page.goto(url + "finish")
+    page.click("text=Take the model's labels back")
+    page.click("dialog .danger")
+    page.wait_for_selector("text=were taken back")
+    assert session.counts()["auto"] == 0
+
+
+def test_an_annotator_error_is_shown_and_nothing_breaks(serve: Any, visit: Any) -> None:
+    page = visit(serve(worked(60, 12)), "models")
+    page.route("**/api/v1/dashboard", lambda route: route.fulfill(status=403, json={"error": "This needs a role."}))
+    page.goto(page.url.replace("models", "dashboard"))
+    page.wait_for_selector("[role=alert]")
+    assert "This needs a role." in page.text_content("[role=alert]")
+
+
+def test_going_back_to_a_version_and_forth_by_keyboard(serve: Any, visit: Any) -> None:
+    session = worked()
+    before = session.counts()["labeled"]
+    page = visit(serve(session), "models")
+    page.locator(".versions .link").nth(1).focus()
+    page.keyboard.press("Enter")
+    page.wait_for_selector("dialog[open]")
+    page.focus("dialog .danger")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".toast")
+    assert session.counts()["labeled"] < before
+    page.click(".toast .link")
+    page.wait_for_selector("text=again")
+    assert session.counts()["labeled"] == before
