@@ -46,7 +46,7 @@ class Server:
 
     def post(self, route: str, body: dict) -> dict:
         headers = {"Content-Type": "application/json", "x-askwise-token": self.token, "Origin": self.url}
-        request = urllib.request.Request(f"{self.url}/api/{route}", json.dumps(body).encode(), headers)
+        request = urllib.request.Request(f"{self.url}/api/v1/{route}", json.dumps(body).encode(), headers)
         with urllib.request.urlopen(request, timeout=20) as reply:
             return json.load(reply)
 

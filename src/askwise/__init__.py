@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from askwise.session import Session as Session
     from askwise.simulation import simulate as simulate
     from askwise.strategies import Strategy as Strategy
+    from askwise.verification import verify as verify
 
 __version__ = "0.1.0"
 
@@ -48,6 +49,7 @@ _HOME = {
     "load_pool": "pool",
     "select": "engine",
     "simulate": "simulation",
+    "verify": "verification",
 }
 
 __all__ = sorted(_HOME)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -14,8 +15,10 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from askwise.core import AskwiseError
+    from askwise.evidence import Target
     from askwise.pool import Pool
     from askwise.session import Session
+    from askwise.store import Place
 
 SESSION_SUFFIX = ".askwise"
 _PACKED = {".gz", ".bz2", ".xz", ".zst", ".zip"}
@@ -31,8 +34,25 @@ app = typer.Typer(
 
 # ── shared options ──────────────────────────────────────────────────────────────────────────
 
+
+def _place(text: str) -> Place:
+    from askwise.store import place
+
+    return place(text)
+
+
+ADDRESS = "postgresql://USER@HOST/DATABASE#NAME"
 DataFile = Annotated[Path, typer.Argument(metavar="FILE", help="CSV, TSV, JSONL or Parquet.")]
-SessionFile = Annotated[Path, typer.Argument(metavar="SESSION", help="A session file (*.askwise).")]
+SessionFile = Annotated[
+    Any,  # a `Place`, whose type is not loaded here
+    typer.Argument(metavar="SESSION", parser=_place, help=f"A session file (*.askwise), or {ADDRESS}."),
+]
+NewSession = Annotated[
+    Any,
+    typer.Option(
+        "--session", metavar="PATH", parser=_place, help=f"Session file, or {ADDRESS}; default a file next to FILE."
+    ),
+]
 TextColumn = Annotated[str | None, typer.Option("--text", metavar="COLUMN", help="Column that holds the texts.")]
 IdColumn = Annotated[
     str | None, typer.Option("--id", metavar="COLUMN", help="Column that names the rows; default a hash of the text.")
@@ -107,8 +127,22 @@ def _root(
 
 @app.command()
 def label(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Data to label, or a session file to go on with.")],
-    text: TextColumn = None,
+    file: Annotated[
+        Any,
+        typer.Argument(
+            metavar="[FILE]",
+            parser=_place,
+            help="Data to label, or a session to go on with; default asks in the browser.",
+        ),
+    ] = None,
+    text: Annotated[
+        list[str] | None,
+        typer.Option("--text", metavar="COLUMN", help="Column that holds the texts (or paths); again for more."),
+    ] = None,
+    kind: Annotated[
+        str | None,
+        typer.Option("--kind", metavar="KIND", help="An item is a text (default), image, audio, table (row) or pair."),
+    ] = None,
     labels: Annotated[
         str | None, typer.Option("--labels", metavar="A,B,C", help="The labels, separated by commas.")
     ] = None,
@@ -116,9 +150,7 @@ def label(
     label_column: Annotated[
         str | None, typer.Option("--label", metavar="COLUMN", help="Column of labels that some rows have already.")
     ] = None,
-    session_file: Annotated[
-        Path | None, typer.Option("--session", metavar="PATH", help="Session file; default next to FILE.")
-    ] = None,
+    session_file: NewSession = None,
     strategy: Annotated[
         str | None, typer.Option("--strategy", metavar="NAME", help="How questions are chosen; default auto.")
     ] = None,
@@ -135,61 +167,123 @@ def label(
 ) -> None:
     """Label FILE: in the browser, or here with --terminal. Go on later with the same command."""
     advice = _read_text(guidelines) if guidelines else ""
-    from askwise.store import is_session_file
+    from askwise.store import exists
 
-    if file.suffix == SESSION_SUFFIX or is_session_file(file):
-        given = {"--text": text, "--labels": labels, "--id": id_column, "--label": label_column,
+    text = text or None
+    if file is None:
+        given = {"--text": text, "--labels": labels, "--id": id_column, "--label": label_column, "--kind": kind,
+                 "--session": session_file, "--strategy": strategy, "--encoder": encoder, "--seed": seed,
+                 "--guidelines": guidelines, "--terminal": terminal or None}  # fmt: skip
+        _new_project([name for name, value in given.items() if value is not None], port, no_browser)
+        return
+    if _is_session(file):
+        given = {"--kind": kind, "--text": text, "--labels": labels, "--id": id_column, "--label": label_column,
                  "--session": session_file, "--strategy": strategy, "--seed": seed}  # fmt: skip
         _refuse_options(file, [name for name, value in given.items() if value is not None])
         path = file
         session = _open(path, encoder=encoder)
     else:
-        pool = _load(file, text=text, id_column=id_column, label_column=label_column)
+        pool = _load(file, kind=kind, text=text, id_column=id_column, label_column=label_column)
+        if terminal:
+            _check_terminal(pool)
         path = session_file or _session_path(file)
         wanted = None if labels is None else _parse_labels(labels)
-        if path.exists():
+        if exists(path):
             session = _go_on(path, pool, wanted, strategy=strategy, encoder=encoder, seed=seed)
         else:
             session = _begin(path, pool, wanted, strategy=strategy or "auto", encoder=encoder, seed=seed or 0)
+    _ask_person(session, path, terminal=terminal, guidelines=advice, port=port, no_browser=no_browser)
+
+
+def _new_project(given: Sequence[str], port: int | None, no_browser: bool) -> None:
+    """Let the person choose a file in the browser, then label it."""
+    from askwise.app.serve import serve_new
+    from askwise.core import BadInput
+
+    if given:
+        raise BadInput(f"{', '.join(given)} goes with a FILE; without one, everything is chosen in the browser.")
+    made = serve_new(
+        Path.cwd(),
+        port=port,
+        open_browser=not no_browser,
+        announce=lambda url: _say(f"New project at {url}", f"Projects are put in {Path.cwd()}. Ctrl+C ends."),
+    )
+    if made is not None:
+        session, path = made
+        session.close()
+        _say(*_ways_on(path))
+
+
+def _ask_person(
+    session: Session, path: Place, *, terminal: bool, guidelines: str, port: int | None, no_browser: bool
+) -> None:
+    """Label until the person stops, then say how to go on; closes the session."""
     with session:
         if terminal:
             from askwise import terminal as door
 
-            given_now = door.label(session, guidelines=advice)
+            _check_terminal(session.pool)
+
+            given_now = door.label(session, guidelines=guidelines)
             _say(f"{given_now:,} answers recorded, saved in {path}.")
         else:
             from askwise.app.serve import serve
 
             serve(
                 session,
-                guidelines=advice,
+                guidelines=guidelines,
                 port=port,
                 open_browser=not no_browser,
                 announce=lambda url: _say(f"Label at {url}", f"Saved in {path} at every answer. Ctrl+C ends."),
             )
-    _say(f"Go on:   askwise label {path}", f"Report:  askwise report {path}", f"Export:  askwise export {path} out.csv")
+        search = session.verdict().reason if session.recall() else None
+    if search:
+        _say(search)
+    _say(*_ways_on(path))
+
+
+def _check_terminal(pool: Pool) -> None:
+    from askwise.core import BadInput
+
+    if pool.kind in ("image", "audio"):
+        raise BadInput("A terminal shows no images and plays no recordings. Leave --terminal out.")
+
+
+def _ways_on(path: Place) -> list[str]:
+    return [
+        f"Go on:   askwise label {path}",
+        f"Report:  askwise report {path}",
+        f"Export:  askwise export {path} out.csv",
+    ]
 
 
 def _begin(
-    path: Path, pool: Pool, wanted: list[str] | None, *, strategy: str, encoder: str | None, seed: int
+    path: Place,
+    pool: Pool,
+    wanted: list[str] | None,
+    *,
+    strategy: str,
+    encoder: str | None,
+    seed: int,
+    **more: Any,
 ) -> Session:
     from askwise.core import BadInput, ContractError, MissingExtra
     from askwise.session import Session
+    from askwise.store import discard
 
     if wanted is None and len(set(pool.given.values())) < 2:
         found = f"the label column holds {len(set(pool.given.values()))}" if pool.given else "none is given"
         raise BadInput(f"At least two labels are needed, and {found}. Name them: --labels a,b,c")
     try:
-        return Session(pool, classes=wanted, strategy=strategy, encoder=encoder, store=path, seed=seed)
+        return Session(pool, classes=wanted, strategy=strategy, encoder=encoder, store=path, seed=seed, **more)
     except (BadInput, ContractError, MissingExtra):
-        # The caller has seen that there was no such file, so what lies there now is this command's own beginning.
-        for name in (path, path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")):
-            name.unlink(missing_ok=True)
+        # The caller has seen that there was no such session, so what lies there now is this command's own beginning.
+        discard(path)
         raise
 
 
 def _go_on(
-    path: Path, pool: Pool, wanted: list[str] | None, *, strategy: str | None, encoder: str | None, seed: int | None
+    path: Place, pool: Pool, wanted: list[str] | None, *, strategy: str | None, encoder: str | None, seed: int | None
 ) -> Session:
     """The session that an earlier command left next to the file, if it is about the same items."""
     from askwise.core import BadInput
@@ -202,6 +296,7 @@ def _go_on(
                 f"content differs). Start a new one with --session OTHER{SESSION_SUFFIX}, or go on with the old one: "
                 f"askwise label {path}"
             )
+        session.pool.contents = pool.contents  # the same items; images may have moved
         strange = [name for name in wanted or [] if name not in session.classes]
         if strange:
             raise BadInput(
@@ -241,16 +336,29 @@ def _parse_labels(text: str) -> list[str]:
     return names
 
 
+def _is_session(where: Place) -> bool:
+    from askwise.store import is_session_file
+
+    return not isinstance(where, Path) or where.suffix == SESSION_SUFFIX or is_session_file(where)
+
+
 def _session_path(file: Path) -> Path:
     """`mail.csv.gz` → `mail.askwise`, in the same folder."""
     name = file.with_suffix("") if file.suffix.lower() in _PACKED else file
     return name.with_suffix(SESSION_SUFFIX)
 
 
-def _load(file: Path, *, text: str | None, id_column: str | None, label_column: str | None) -> Pool:
+def _load(
+    file: Path,
+    *,
+    text: str | Sequence[str] | None,
+    id_column: str | None,
+    label_column: str | None,
+    kind: str | None = None,
+) -> Pool:
     from askwise.pool import load_pool
 
-    pool = load_pool(file, text=text, id=id_column, label=label_column)
+    pool = load_pool(file, kind=kind, text=text, id=id_column, label=label_column)
     for note in pool.notes:
         _say(note)
     if pool.problems:
@@ -260,13 +368,13 @@ def _load(file: Path, *, text: str | None, id_column: str | None, label_column: 
     return pool
 
 
-def _open(path: Path, *, encoder: str | None = None) -> Session:
+def _open(path: Place, *, encoder: str | None = None) -> Session:
     from askwise.session import Session
 
     return Session.open(path, encoder=encoder)
 
 
-def _refuse_options(path: Path, names: Sequence[str]) -> None:
+def _refuse_options(path: Place, names: Sequence[str]) -> None:
     from askwise.core import BadInput
 
     if names:
@@ -280,6 +388,192 @@ def _read_text(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(f"Cannot read the guidelines {path}: {error}. Give a UTF-8 text file.") from error
+
+
+# ── serve ───────────────────────────────────────────────────────────────────────────────────
+
+
+@app.command()
+def serve(
+    sources: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="SESSION", help="Session files, or a folder of them; with --store their names."),
+    ] = None,
+    store: Annotated[
+        str | None,
+        typer.Option("--store", metavar="URL", help="Database of the sessions, postgresql://USER@HOST/DATABASE."),
+    ] = None,
+    host: Annotated[str, typer.Option("--host", help="Address to listen at.")] = "127.0.0.1",
+    port: Annotated[int | None, typer.Option("--port", min=0, max=65535, help="Default 8321, or a free one.")] = None,
+    public_url: Annotated[
+        str | None,
+        typer.Option("--public-url", metavar="URL", help="Where people reach it, such as https://label.example.org."),
+    ] = None,
+    guidelines: Annotated[
+        Path | None, typer.Option("--guidelines", metavar="FILE", help="Text or Markdown shown to the people.")
+    ] = None,
+    private_webhooks: Annotated[
+        bool, typer.Option("--allow-private-webhooks", help="Let webhooks call this machine and its network.")
+    ] = False,
+) -> None:
+    """Serve sessions to a team: accounts, roles, an API; see docs/team.md."""
+    from askwise.app.serve import open_team, serve_team
+
+    advice = _read_text(guidelines) if guidelines else ""
+
+    def announce(url: str, first: str | None) -> None:
+        _say(f"Serving {len(sessions)} project{'' if len(sessions) == 1 else 's'} at {url}")
+        if first:
+            _say(f"Become the owner (works once, for a day): {first}")
+        if not url.startswith("https:") and host not in ("127.0.0.1", "localhost", "::1"):
+            _say("Passwords travel unencrypted at this address; put a TLS proxy before it: docs/team.md.")
+        _say("Ctrl+C ends.")
+
+    sessions, accounts, folder = open_team(sources or ([] if store else ["."]), store)
+    try:
+        serve_team(
+            sessions,
+            accounts=accounts,
+            folder=folder,
+            host=host,
+            port=port,
+            public_url=public_url,
+            private_webhooks=private_webhooks,
+            guidelines=advice,
+            announce=announce,
+        )
+    finally:
+        for session in sessions.values():
+            session.close()
+
+
+# ── screen ──────────────────────────────────────────────────────────────────────────────────
+
+
+@app.command()
+def screen(
+    file: Annotated[
+        Any, typer.Argument(metavar="FILE", parser=_place, help="Records to screen, or a session to go on with.")
+    ],
+    relevant: Annotated[
+        str | None, typer.Option("--relevant", metavar="LABEL", help="The label of what is searched, such as 1.")
+    ] = None,
+    irrelevant: Annotated[
+        str | None, typer.Option("--irrelevant", metavar="LABEL", help="The other label; default from --label.")
+    ] = None,
+    text: Annotated[
+        list[str] | None,
+        typer.Option("--text", metavar="COLUMN", help="Column of texts; again for more; default title, abstract."),
+    ] = None,
+    label_column: Annotated[
+        str | None, typer.Option("--label", metavar="COLUMN", help="Column of labels that some rows have already.")
+    ] = None,
+    id_column: IdColumn = None,
+    recall: Annotated[
+        float | None, typer.Option("--recall", help="Share of the relevant ones to find; default 0.95.")
+    ] = None,
+    confidence: Annotated[
+        float | None, typer.Option("--confidence", help="Of every statement about it; default 0.95.")
+    ] = None,
+    query: Annotated[
+        str | None, typer.Option("--query", metavar="WORDS", help="Ask first what is most like these words.")
+    ] = None,
+    checks: Annotated[
+        float | None, typer.Option("--checks", help="Share of random check items while searching; default 0.05.")
+    ] = None,
+    simulate_it: Annotated[
+        bool, typer.Option("--simulate", help="Replay a file that --label knows completely; ask nobody.")
+    ] = False,
+    out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="With --simulate: plot, CSV.")] = None,
+    session_file: NewSession = None,
+    terminal: Annotated[bool, typer.Option("--terminal", help="Screen here instead of in the browser.")] = False,
+    port: Annotated[
+        int | None, typer.Option("--port", min=0, max=65535, help="Port of the page; default a free one.")
+    ] = None,
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Print the address, open nothing.")] = False,
+    guidelines: Annotated[
+        Path | None, typer.Option("--guidelines", metavar="FILE", help="Text or Markdown shown to the person.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="Every random draw derives from it; default 0.")] = None,
+) -> None:
+    """Find nearly all of the few relevant records in FILE, and say when enough are found."""
+    from askwise import screening
+    from askwise.store import exists
+
+    advice = _read_text(guidelines) if guidelines else ""
+    ask = partial(_ask_person, terminal=terminal, guidelines=advice, port=port, no_browser=no_browser)
+    if _is_session(file):
+        given = {"--relevant": relevant, "--irrelevant": irrelevant, "--text": text, "--label": label_column,
+                 "--id": id_column, "--query": query, "--session": session_file, "--seed": seed, "--recall": recall,
+                 "--confidence": confidence, "--checks": checks, "--simulate": simulate_it or None}  # fmt: skip
+        _refuse_options(file, [name for name, value in given.items() if value is not None])
+        ask(_open(file), file)
+        return
+    columns = text or screening.text_columns(file)
+    pool = _load(file, text=columns, id_column=id_column, label_column=label_column)
+    names = screening.two_classes(relevant, irrelevant, pool.given.values())
+    terms = (
+        0.95 if recall is None else recall,
+        0.95 if confidence is None else confidence,
+        0.05 if checks is None else checks,
+    )
+    if simulate_it:
+        _simulate_screening(pool, names, *terms, query, seed or 0, out)
+        return
+    path = session_file or _session_path(file)
+    if exists(path):
+        session = _go_on(path, pool, list(names), strategy=None, encoder=None, seed=seed)
+        given = {"--recall": recall, "--confidence": confidence, "--checks": checks, "--query": query}
+        _same_search(session, path, {name: value for name, value in given.items() if value is not None})
+    else:
+        first = screening.closest([str(c) for c in pool.contents], query) if query else []
+        session = _begin(
+            path, pool, list(names), strategy="auto", encoder=None, seed=seed or 0, relevant=names[0], first=first,
+            recall=terms[0], confidence=terms[1], audit_share=terms[2],
+        )  # fmt: skip
+    ask(session, path)
+
+
+def _same_search(session: Session, path: str | Path, given: dict[str, Any]) -> None:
+    """Refuse what cannot go on as asked for."""
+    from askwise.core import BadInput
+
+    search = session.recall()
+    now: dict[str, Any] = {"--checks": session.settings["audit_share"]}
+    if search is not None:
+        now |= {"--recall": search.target, "--confidence": search.confidence}
+    changed = [name for name, value in given.items() if now.get(name) != value]
+    if search is not None and not changed:
+        return
+    session.close()
+    if search is None:
+        raise BadInput(
+            f"{path} is a session of `askwise label`, no search. Start one with --session OTHER{SESSION_SUFFIX}"
+        )
+    raise BadInput(f"{', '.join(changed)} cannot change a search that was begun ({path}); leave it out.")
+
+
+def _simulate_screening(
+    pool: Pool,
+    names: tuple[str, str],
+    recall: float,
+    confidence: float,
+    checks: float,
+    query: str | None,
+    seed: int,
+    out: Path | None,
+) -> None:
+    from askwise.simulation import screening as replays
+
+    if out is not None:
+        _check_writable(out)
+    found = replays.replay(
+        pool, names, recall=recall, confidence=confidence, audit_share=checks, query=query, seed=seed
+    )
+    _say(*replays.sentences(found))
+    if out is not None:
+        for path in replays.write(found, out):
+            _say(f"wrote {path}")
 
 
 # ── simulate ────────────────────────────────────────────────────────────────────────────────
@@ -337,12 +631,20 @@ def simulate(
 def autolabel(
     session_file: SessionFile,
     max_error: Annotated[
-        float | None, typer.Option("--max-error", help="Largest share of wrong labels to allow, such as 0.02.")
+        list[str] | None,
+        typer.Option(
+            "--max-error",
+            help="Largest share of wrong labels to allow, such as 0.02; or for a class, such as spam=0.001, again for "
+            "each class to hand over.",
+        ),
     ] = None,
     confidence: Annotated[float | None, typer.Option("--confidence", help="Such as 0.95.")] = None,
     target: Annotated[
-        str, typer.Option("--target", help="auto: of the model's labels; dataset: of the whole checked region.")
-    ] = "auto",
+        str | None,
+        typer.Option(
+            "--target", help="Share of what: auto, the model's labels; dataset, the checked region; file, all items."
+        ),
+    ] = None,
     again: Annotated[bool, typer.Option("--again", help="Try another region after an attempt that has ended.")] = False,
     undo: Annotated[bool, typer.Option("--undo", help="Take the model's labels back.")] = False,
     cancel: Annotated[bool, typer.Option("--cancel", help="Give up the attempt that is being checked.")] = False,
@@ -350,8 +652,8 @@ def autolabel(
     """Certify what the model is sure of, then let it label that. Ends with 1 when refused."""
     from askwise.core import BadInput
 
-    if target not in ("auto", "dataset"):
-        raise BadInput(f"--target is auto or dataset, got {target!r}.")
+    if target not in (None, "auto", "dataset", "file"):
+        raise BadInput(f"--target is auto, dataset or file, got {target!r}.")
     if undo and cancel:
         raise BadInput("--undo and --cancel are two things; give one.")
     with _open(session_file) as session:
@@ -370,7 +672,7 @@ def autolabel(
             result = last
         else:
             result = session.autolabel(
-                max_error=max_error, confidence=confidence, target="dataset" if target == "dataset" else "auto"
+                max_error=_limits(max_error), confidence=confidence, target=cast("Target | None", target)
             )
     _say(result.reason)
     if ended and not again:
@@ -386,6 +688,25 @@ def autolabel(
         raise typer.Exit(1)
 
 
+def _limits(given: list[str] | None) -> float | dict[str, float] | None:
+    """0.02, or class=0.02 for each class."""
+    from askwise.core import BadInput
+
+    if not given:
+        return None
+    way_out = "Give one share such as 0.02, or class=share for each class, such as --max-error spam=0.001."
+    pairs = [text.rpartition("=") for text in given]
+    try:
+        values = [float(value) for _, _, value in pairs]
+    except ValueError:
+        raise BadInput(f"--max-error {' '.join(given)!r} holds something that is not a number. {way_out}") from None
+    if len(given) == 1 and not pairs[0][1]:
+        return values[0]
+    if not all(equals for _, equals, _ in pairs) or len({name for name, _, _ in pairs}) < len(pairs):
+        raise BadInput(f"--max-error {' '.join(given)!r}: a class twice, or a share without a class. {way_out}")
+    return {name: value for (name, _, _), value in zip(pairs, values, strict=True)}
+
+
 # ── report, export ──────────────────────────────────────────────────────────────────────────
 
 
@@ -396,12 +717,20 @@ def report(
         Path | None, typer.Option("--out", metavar="FILE", help="Write one self-contained HTML file here.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    price_per_hour: Annotated[
+        float | None,
+        typer.Option("--price-per-hour", metavar="MONEY", help="Of people's time: what the labels left will cost."),
+    ] = None,
+    price_of_error: Annotated[
+        float | None,
+        typer.Option("--price-of-error", metavar="MONEY", help="Of a wrong label: whether the next labels pay."),
+    ] = None,
 ) -> None:
     """Show what is labeled, how good the model is, what is proved, what it cost."""
     from askwise import report as reports
 
     with _open(session_file) as session:
-        found = session.report()
+        found = session.report(price_per_hour=price_per_hour, price_of_error=price_of_error)
     if out is not None:
         _check_writable(out)
         _say(f"wrote {reports.write_html(found, out)}")
@@ -420,6 +749,59 @@ def export(
     with _open(session_file) as session:
         rows = session.export(out)
     _say(f"wrote {rows:,} rows to {out}")
+
+
+@app.command()
+def verify(
+    session_file: SessionFile,
+    fingerprint: Annotated[
+        str | None,
+        typer.Option("--fingerprint", metavar="HEX", help="From a certificate or report: is this the same log?"),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Recompute every certificate from the log alone. Ends with 1 when something does not come out."""
+    import dataclasses
+    import json
+
+    from rich.text import Text
+
+    from askwise import verification
+    from askwise.report import printable
+
+    found = verification.verify(session_file, fingerprint=fingerprint)
+    if as_json:
+        typer.echo(json.dumps({"ok": found.ok, **dataclasses.asdict(found)}, ensure_ascii=False, indent=2))
+    else:
+        marks = {True: ("✓ ", "green"), False: ("✗ ", "bold red"), None: ("· ", "yellow")}
+        for line in found.shown():
+            _say(Text.assemble(marks[line.ok], printable(line.sentence)))
+        _say(f"Fingerprint of the log as it is now: {found.fingerprint}")
+        if found.ok:
+            _say("Nothing failed. Somebody with the file could write another log; compare a fingerprint from before.")
+        else:
+            failed = sum(f.ok is False and f.check != "certificate" for f in found.findings)
+            _say(Text(f"{failed:,} findings: this log does not prove what it claims.", style="bold red"))
+    if not found:
+        raise typer.Exit(1)
+
+
+@app.command()
+def copy(
+    source: SessionFile,
+    target: Annotated[
+        Any, typer.Argument(metavar="TARGET", parser=_place, help=f"A new file (*.askwise), or {ADDRESS}.")
+    ],
+) -> None:
+    """Copy a session with its whole log, from a file into a database or back. Never overwrites."""
+    from askwise.store import copy_log
+
+    events, fingerprint = copy_log(source, target)
+    _say(
+        f"Copied {events:,} events from {source} to {target}.",
+        f"Fingerprint of both logs: {fingerprint}",
+        f"Answers given from now on are in the one they are given to. Go on:  askwise label {target}",
+    )
 
 
 def _check_writable(path: Path) -> None:

@@ -4,24 +4,32 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, cast, overload
 
 import numpy as np
 
-from askwise.core import BadInput, Matrix
+from askwise.core import BadInput, Matrix, unknown
+from askwise.media import SUFFIXES, Archive, File, Folder, Source, of_kind, wrong_with
 from askwise.tables import Problem, Records, Table, file_format, find_file, is_frame, read_file, read_frame
 
 __all__ = ["Pool", "Problem", "load_pool"]
+
+Kind = Literal["text", "array", "image", "audio", "table", "pair"]
+KINDS = ("text", "image", "audio", "table", "pair")
+"""What the rows of a table may be taken for; an array is an array."""
 
 TEXT_NAMES = (
     *("text", "texts", "message", "messages", "body", "content", "sentence", "utterance"),
     *("comment", "review", "tweet", "document", "question"),
 )
 """Column names that say that they hold the text."""
+MAX_TEXT = 1_000_000
+"""Characters of one text; nobody reads more to give a label."""
 SAMPLE = 1000
 """Values looked at to tell a column of texts from one of numbers."""
 BLOCK = 1 << 24
@@ -35,10 +43,11 @@ class Pool:
     ids: list[str]
     """Stable names: from a column, else the first 16 hex digits of the SHA-256 of the content."""
     contents: Sequence[Any]
-    """Texts, or feature rows: (d,) arrays, (1, d) CSR rows of a sparse matrix."""
-    kind: Literal["text", "array"]
+    """What is shown. text: strings; array: feature rows, (d,) or (1, d) CSR; image, audio: `File`; table: column →
+    value; pair: two strings."""
+    kind: Kind
     features: Matrix | None = None
-    """(n, d) features of an array pool; None for texts (an encoder makes them)."""
+    """(n, d) features of an array pool; None for the others (an encoder makes them)."""
     sources: list[list[int]] = field(default_factory=list)
     """For each item the 0-based source rows that are this item; more than one for exact duplicates."""
     given: dict[int, str] = field(default_factory=dict)
@@ -47,7 +56,7 @@ class Pool:
     """Rows that did not load, and labels that were not taken."""
     address: dict[str, Any] = field(default_factory=dict)
     """Where the pool came from, JSON-able: kind ("file", "frame", "list", "array"), path, text, id, label, format,
-    encoding, fingerprint, rows."""
+    encoding, fingerprint, rows; for images and recordings files: ["folder" or "zip", path]."""
     record: Sequence[Mapping[str, Any]] | None = None
     """The original rows with all columns, by source row; None for lists and matrices."""
     notes: list[str] = field(default_factory=list)
@@ -67,7 +76,8 @@ class Pool:
 def load_pool(
     source: Any,
     *,
-    text: str | None = None,
+    kind: str | None = None,
+    text: str | Sequence[str] | None = None,
     id: str | Sequence[Any] | None = None,  # noqa: A002 - the word of the data, not the builtin
     label: str | Sequence[Any] | None = None,
     format: str | None = None,  # noqa: A002
@@ -76,20 +86,27 @@ def load_pool(
     """Load items to label; bad rows are reported in `problems`, the good ones load.
 
     Args:
-        source: Path of a CSV, TSV, JSONL or Parquet file (text formats also gzip-compressed); a pandas or polars
-            frame; strings in a list, tuple, series or iterator; an (n, d) NumPy array or memory map, or an (n, d)
-            SciPy sparse matrix, of finite numbers.
+        source: Path of a CSV, TSV, JSONL, Parquet or XLSX file (text formats also gzip-compressed); a folder or a ZIP
+            archive of images or recordings; a pandas or polars frame; strings in a list, tuple, series or iterator; an
+            (n, d) NumPy array or memory map, or an (n, d) SciPy sparse matrix, of finite numbers.
+        kind: What an item is: "text" (default); "image" or "audio", where `text` is a column of paths below the
+            table's own folder; "table", a row with all its columns; "pair", two texts to compare in the two columns of
+            `text`. A folder or an archive holds "image" or "audio", whatever there is more of; its columns are `file`
+            and `folder`.
         text: Column that holds the text. Default: the only column, the one with a usual name (text, message, …), or
-            the only one that does not hold numbers; `notes` says which was taken.
+            the only one that does not hold numbers; `notes` says which was taken. Several columns, such as title and
+            abstract, are joined to one text in the order given.
         id: Column of unique names, or one value for each row. Default: a hash of the content.
         label: Column of labels that are already known, or one value for each row; blank, None and NaN mean open.
-        format: "csv", "tsv", "jsonl" or "parquet" where the suffix does not say.
+        format: "csv", "tsv", "jsonl", "parquet" or "xlsx" where the suffix does not say.
         encoding: Text encoding of a file; default UTF-8, or UTF-16/32 where a byte order mark says so.
 
     Raises:
         BadInput: No such file or column, a binary file, nothing that loads, a matrix with NaN or infinity.
-        MissingExtra: Parquet without pyarrow.
+        MissingExtra: Parquet without pyarrow, XLSX without openpyxl, images without Pillow.
     """
+    if kind is not None and kind not in KINDS:
+        raise unknown("kind", kind, KINDS)
     if isinstance(source, Pool):
         raise BadInput("This is a Pool already; load_pool takes what a pool is made from.")
     if not (isinstance(source, str | Path)) and (format is not None or encoding is not None):
@@ -104,12 +121,16 @@ def load_pool(
         "encoding": encoding,
     }
     if isinstance(source, str | Path):
+        if place := _files_at(source):
+            return _from_files(place, kind, id, label, address)
         path = find_file(source)
         form = file_format(path, format)
         address |= {"kind": "file", "path": str(path), "format": form}
-        return _from_table(read_file(path, form, encoding=encoding), text, id, label, address)
+        return _from_table(read_file(path, form, encoding=encoding), kind, text, id, label, address)
     if is_frame(source):
-        return _from_table(read_frame(source), text, id, label, address | {"kind": "frame"})
+        return _from_table(read_frame(source), kind, text, id, label, address | {"kind": "frame"})
+    if kind not in (None, "text"):
+        raise BadInput(f"kind={kind!r} goes with a file or a frame; the source is a {type(source).__name__}.")
     for option, value in (("text", text), ("id", id), ("label", label)):
         if isinstance(value, str):
             raise BadInput(
@@ -133,16 +154,31 @@ def load_pool(
     return _from_values(Table({"text": list(source)}), "text", id, label, address)
 
 
-# ── texts ───────────────────────────────────────────────────────────────────────────────────
+# ── tables ──────────────────────────────────────────────────────────────────────────────────
 
 
 def _from_table(
     table: Table,
-    text: str | None,
+    kind: str | None,
+    text: str | Sequence[str] | None,
     ids: str | Sequence[Any] | None,
     labels: str | Sequence[Any] | None,
     address: dict[str, Any],
 ) -> Pool:
+    if kind in ("table", "pair"):
+        named = [text] if isinstance(text, str) else list(text or ())
+        for option, name in (*(("text", name) for name in named), ("id", ids), ("label", labels)):
+            if isinstance(name, str) and name not in table.columns:
+                raise _no_column(option, name, table)
+        if kind == "pair":
+            return _from_pairs(table, named, ids, labels, address)
+        return _from_rows(
+            table, named or [name for name in table.columns if name not in (ids, labels)], ids, labels, address
+        )
+    if kind in ("image", "audio"):
+        return _from_paths(table, cast("Kind", kind), text, ids, labels, address)
+    if text is not None and not isinstance(text, str):
+        text = _join(table, list(text))
     for option, name in (("text", text), ("id", ids), ("label", labels)):
         if isinstance(name, str) and name not in table.columns:
             raise _no_column(option, name, table)
@@ -152,6 +188,20 @@ def _from_table(
     pool = _from_values(table, text, ids, labels, address | {"text": text})
     pool.record = Records(table.columns)
     return pool
+
+
+def _join(table: Table, names: list[str]) -> str:
+    """The name of a column that holds the texts of these, one below the other; made where they are several."""
+    for name in names:
+        if name not in table.columns:
+            raise _no_column("text", name, table)
+    if not names:
+        raise BadInput("text=[] names no column. Name one or several, or leave it out.")
+    joined = " + ".join(names)
+    if len(names) > 1:
+        parts = zip(*(table.columns[name] for name in names), strict=True)
+        table.columns[joined] = ["\n\n".join(str(v).strip() for v in row if not _missing(v)).strip() for row in parts]
+    return joined
 
 
 def _no_column(option: str, name: str, table: Table) -> BadInput:
@@ -200,17 +250,157 @@ def _from_values(
     address: dict[str, Any],
 ) -> Pool:
     texts = table.columns[text]
-    build = _Builder(table, _values(table, "id", ids, len(texts)), _values(table, "label", labels, len(texts)))
-    contents: list[str] = []
-    for row, value in enumerate(texts):
-        wrong = table.bad.get(row) or _wrong_text(value)
-        if wrong:
-            build.refuse(row, wrong)
-            continue
-        digest = hashlib.sha256(value.encode()).digest()
-        if build.add(row, digest):
-            contents.append(value)
-    return build.pool(contents, "text", None, len(texts), address)
+    return _build(table, "text", len(texts), lambda row: _wrong_text(texts[row]) or (texts[row],), ids, labels, address)
+
+
+def _build(
+    table: Table,
+    kind: Kind,
+    rows: int,
+    item: Callable[[int], str | tuple[Any]],
+    ids: str | Sequence[Any] | None,
+    labels: str | Sequence[Any] | None,
+    address: dict[str, Any],
+) -> Pool:
+    """A pool of what `item` makes of each row: (content,), or what is wrong with the row."""
+    build = _Builder(table, _values(table, "id", ids, rows), _values(table, "label", labels, rows))
+    contents: list[Any] = []
+    for row in range(rows):
+        made = table.bad.get(row) or item(row)
+        if isinstance(made, str):
+            build.refuse(row, made)
+        elif build.add(row, content_digest(made[0])):
+            contents.append(made[0])
+    return build.pool(contents, kind, None, rows, address)
+
+
+def _from_pairs(table: Table, names: list[str], ids: Any, labels: Any, address: dict[str, Any]) -> Pool:
+    if len(names) != 2:
+        raise BadInput(f"A pair is two texts: name their two columns with text=, as in text=['a', 'b']; got {names}.")
+    left, right = (table.columns[name] for name in names)
+
+    def item(row: int) -> str | tuple[Any]:
+        return _wrong_text(left[row]) or _wrong_text(right[row]) or ((left[row], right[row]),)
+
+    pool = _build(table, "pair", len(table), item, ids, labels, address | {"text": names})
+    pool.record = Records(table.columns)
+    return pool
+
+
+def _from_rows(table: Table, names: list[str], ids: Any, labels: Any, address: dict[str, Any]) -> Pool:
+    def item(row: int) -> str | tuple[Any]:
+        cells = {name: _plain(table.columns[name][row]) for name in names}
+        if all(value is None or value == "" for value in cells.values()):
+            return "is empty"
+        for name, value in cells.items():
+            if isinstance(value, str) and value.strip() and (wrong := _wrong_text(value)):
+                return f"{wrong} in column {name!r}"
+        return (cells,)
+
+    pool = _build(table, "table", len(table), item, ids, labels, address | {"text": names})
+    pool.record = Records(table.columns)
+    return pool
+
+
+def _plain(value: Any) -> Any:
+    """A cell as what JSON knows, so that it is the same after the session was reopened."""
+    if _missing(value):
+        return None
+    return value if isinstance(value, str | int | float | bool) else str(value)
+
+
+# ── images and recordings ───────────────────────────────────────────────────────────────────
+
+
+def _files_at(source: str | Path) -> Source | None:
+    """A folder or a ZIP archive, or None where the source is neither."""
+    try:
+        path = Path(source).expanduser()
+        if path.is_dir():
+            return Folder(path.resolve())
+        return Archive(path.resolve()) if path.suffix.lower() == ".zip" and path.is_file() else None
+    except (OSError, ValueError, RuntimeError):  # no name of a file at all: find_file says so
+        return None
+
+
+def source_of(address: Mapping[str, Any]) -> Source | None:
+    """Where the files of a pool lie, by its address; None where its items are no files."""
+    if "files" not in address:
+        return None
+    kind, path = address["files"]
+    return Archive(Path(path)) if kind == "zip" else Folder(Path(path))
+
+
+def _from_files(place: Source, kind: str | None, ids: Any, labels: Any, address: dict[str, Any]) -> Pool:
+    if kind in ("text", "table", "pair"):
+        raise BadInput(f"A folder or an archive holds images or recordings; kind={kind!r} goes with a table.")
+    kind, names, note = of_kind(place.names(), kind)
+    table = Table({"file": names, "folder": [name.rpartition("/")[0] for name in names]})
+    table.notes += [note] * bool(note)
+    where = place.path if isinstance(place, Archive) else cast("Folder", place).root
+    if not names:
+        what = "an archive" if isinstance(place, Archive) else "a folder"
+        raise BadInput(
+            f"{str(where)!r} is {what} without images (JPEG, PNG, GIF, WebP) or recordings (WAV, MP3, OGG). Give one "
+            "with such files, or one file: .csv, .tsv, .jsonl, .parquet, .xlsx."
+        )
+    address |= {
+        "kind": "file",
+        "path": str(where),
+        "files": ["zip" if isinstance(place, Archive) else "folder", str(where)],
+    }
+    return _from_media(table, cast("Kind", kind), "file", place, ids, labels, address)
+
+
+def _from_paths(
+    table: Table, kind: Kind, text: str | Sequence[str] | None, ids: Any, labels: Any, address: dict[str, Any]
+) -> Pool:
+    if address["path"] is None:
+        raise BadInput(f"kind={kind!r} goes with a file: the paths of a frame belong to no folder. Save it as a CSV.")
+    named = [text] if isinstance(text, str) else list(text or ())
+    if not named:
+        named = [name for name in table.columns if holds_paths(table.columns[name]) == kind]
+    if len(named) != 1:
+        raise BadInput(
+            f"Which column holds the paths? The columns are {', '.join(map(repr, table.columns))}. Name it with text=."
+        )
+    root = Path(address["path"]).parent
+    return _from_media(table, kind, named[0], Folder(root), ids, labels, address | {"files": ["folder", str(root)]})
+
+
+def holds_paths(values: Sequence[Any]) -> str | None:
+    """The kind ("image", "audio") of the files that a column names; None where it names none."""
+    seen = [value for value in values[:SAMPLE] if value is not None and value != ""]
+    kinds = {SUFFIXES.get("." + str(value).lower().rpartition(".")[2]) for value in seen}
+    return kinds.pop() if len(kinds) == 1 else None
+
+
+def _from_media(
+    table: Table, kind: Kind, column: str, place: Source, ids: Any, labels: Any, address: dict[str, Any]
+) -> Pool:
+    for option, name in (("text", column), ("id", ids), ("label", labels)):
+        if isinstance(name, str) and name not in table.columns:
+            raise _no_column(option, name, table)
+    names = table.columns[column]
+
+    def item(row: int) -> str | tuple[Any]:
+        if wrong := _wrong_text(names[row]):
+            return wrong
+        name = names[row].strip().replace("\\", "/")
+        try:
+            data = place.read(name)
+        except BadInput as error:
+            return f"cannot be used: {error}"
+        if wrong := wrong_with(data, kind):
+            return f"names {name[:200]!r}, which {wrong}"
+        return (File(name, hashlib.sha256(data).hexdigest(), place),)
+
+    pool = _build(table, kind, len(names), item, ids, labels, address | {"text": column})
+    pool.record = Records(table.columns)
+    return pool
+
+
+# ── values ──────────────────────────────────────────────────────────────────────────────────
 
 
 def _wrong_text(value: object) -> str | None:
@@ -220,6 +410,8 @@ def _wrong_text(value: object) -> str | None:
         return f"has a text that is no string but {_shown(value)}"
     if not value.strip():
         return "has an empty text"
+    if len(value) > MAX_TEXT:
+        return f"has a text of {len(value):,} characters; {MAX_TEXT:,} are the limit"
     try:
         value.encode()
     except UnicodeEncodeError:
@@ -333,7 +525,7 @@ class _Builder:
     def pool(
         self,
         contents: Sequence[Any],
-        kind: Literal["text", "array"],
+        kind: Kind,
         features: Matrix | None,
         rows: int,
         address: dict[str, Any],
@@ -355,9 +547,43 @@ class _Builder:
         return pool
 
 
-def text_digest(contents: Iterable[str]) -> str:
-    """`Pool.digest` of these texts."""
-    return _digest(hashlib.sha256(text.encode()).digest() for text in contents)
+def content_digest(content: Any) -> bytes:
+    """SHA-256 of what an item shows, 32 bytes; of a file that of its bytes."""
+    if isinstance(content, File):
+        return bytes.fromhex(content.sha256)
+    text = content if isinstance(content, str) else json.dumps(content)
+    return hashlib.sha256(text.encode()).digest()
+
+
+def pool_digest(contents: Iterable[Any]) -> str:
+    """`Pool.digest` of these contents, which are no feature rows."""
+    return _digest(map(content_digest, contents))
+
+
+def packed(content: Any) -> Any:
+    """An item as JSON, for the log: the text itself, the cells; of a file its name and SHA-256."""
+    return [content.name, content.sha256] if isinstance(content, File) else content
+
+
+def unpacked(kind: str, kept: Any, source: Source | None) -> Any:
+    """The inverse of `packed`; `source` is where the files of the pool lie."""
+    if source is not None:
+        return File(kept[0], kept[1], source)
+    return tuple(kept) if kind == "pair" else kept
+
+
+def columns_of(content: Any, text: Any) -> dict[str, Any]:
+    """What the columns that are shown hold: the part of a row's record that its content tells.
+
+    Args:
+        content: Of an item.
+        text: `Pool.address["text"]`: the column, or the columns.
+    """
+    if isinstance(content, Mapping):
+        return dict(content)
+    if isinstance(content, tuple):
+        return dict(zip(text, content, strict=True))
+    return {text: str(content)} if text else {}
 
 
 def _digest(contents: Iterable[bytes]) -> str:

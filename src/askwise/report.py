@@ -8,7 +8,7 @@ import io
 import json
 import math
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,6 +41,9 @@ def _is_control(character: str) -> bool:
 def headline(report: Report) -> str:
     """The one sentence that a reader takes away: who labeled how much, and what is proved."""
     people = report.human + report.given
+    if report.recall is not None:
+        proofs = [c.sentence for c in report.certificates if c.target == "recall" and not c.void]
+        return proofs[-1] if proofs else report.recall.sentence
     void = [c for c in report.certificates if c.void]
     if report.auto and report.certificates and not void:
         # What holds for all of the model's labels together is what the loosest certificate says.
@@ -49,6 +52,11 @@ def headline(report: Report) -> str:
         if any(c.target == "dataset" for c in report.certificates):
             region = sum(c.region for c in report.certificates)
             bound = f"the wrong ones are at most {limit} of the {region:,} items that were frozen for it"
+        last = report.certificates[-1]
+        if last.target == "file":  # counts what earlier certificates allow
+            bound = f"the wrong ones are at most {share(last.max_error, 1)} of all {last.whole:,} items"
+        elif any(c.target == "file" for c in report.certificates):
+            bound = "each batch of labels keeps to what its certificate says"
         proof = f"with {share(min(c.confidence for c in report.certificates))} confidence {bound}"
         rest = f"; {report.open:,} are left for people" if report.open else ""
         return f"People labeled {people:,} of {report.items:,} items, the model {report.auto:,}: {proof}{rest}."
@@ -93,7 +101,7 @@ def _costs(report: Report) -> list[tuple[str, str]]:
     if report.curve:
         slowest = max(p.seconds for p in report.curve)
         rows.append(("model refreshes", f"{len(report.curve):,} (slowest {slowest:.2f} s)"))
-    return rows
+    return rows + _to_go(report)
 
 
 def _remaining(report: Report) -> list[tuple[str, str]]:
@@ -103,6 +111,26 @@ def _remaining(report: Report) -> list[tuple[str, str]]:
         ("skipped", f"{report.skipped:,}"),
         ("flagged", f"{len(report.flagged):,}"),
     ]
+
+
+def _to_go(report: Report) -> list[tuple[str, str]]:
+    """The forecast of what is left, with its ranges."""
+    v, rows = report.verdict, []
+    if v.labels_left is not None:
+        low, high = v.labels_left_range or (v.labels_left, v.labels_left)
+        rows.append(("labels to go, forecast", f"about {v.labels_left:,} ({low:,} to {high:,})"))
+    more: list[tuple[str, float | None, tuple[float, float] | None, Callable[[float], str]]] = [
+        ("time to go, forecast", v.minutes_left, v.minutes_left_range, lambda minutes: _duration(60 * minutes)),
+        ("money to go, forecast", v.money_left, v.money_left_range, lambda money: f"{money:,.2f}"),
+    ]
+    for what, value, span, show in more:
+        if value is not None and span is not None:
+            rows.append((what, f"about {show(value)} ({show(span[0])} to {show(span[1])})"))
+    return rows
+
+
+def _advice(report: Report) -> list[tuple[str, str]]:
+    return [(name, f"{'stop' if v.ready else 'go on'}: {v.reason}") for name, v in report.advice]
 
 
 def _shown(value: Any) -> str:
@@ -164,6 +192,8 @@ def to_rich(report: Report) -> Group:
     parts: list[Any] = [Panel(_text(headline(report)), title=_text(report.title or "Askwise"), title_align="left")]
     parts.append(_text(report.estimate.sentence))
     parts.append(_text(report.verdict.reason))
+    if report.control is not None:
+        parts.append(_text(report.control.sentence))
     for certificate in report.certificates:
         style = "red" if certificate.void else "green"
         parts.append(_text(f"Certificate of attempt {certificate.attempt}: {certificate.sentence}", style=style))
@@ -181,6 +211,7 @@ def to_rich(report: Report) -> Group:
         ("Asked by strategy", [(k, f"{v:,}") for k, v in report.asked.items()]),
         ("Costs", _costs(report)),
         ("With people", _remaining(report)),
+        ("Stop? Advice, each from its own series", _advice(report)),
         ("Against the hidden truth", [(k, _shown(v)) for k, v in (report.truth or {}).items()]),
         ("Flagged", report.flagged[:20]),
         ("Settings", [(k, _shown(v)) for k, v in report.settings.items()]),
@@ -282,7 +313,10 @@ def _who(report: Report) -> str:
 
 
 def _curve(report: Report) -> str:
-    sentence = f"<p>{_e(report.estimate.sentence)}</p><p>{_e(report.verdict.reason)}</p>"
+    says = [report.estimate.sentence, report.verdict.reason]
+    if report.control is not None:
+        says.append(report.control.sentence)
+    sentence = "".join(f"<p>{_e(s)}</p>" for s in says)
     if not report.curve:
         return _section("How good is the model?", sentence, '<p class="note">No model has been fitted yet.</p>')
     last = report.curve[-1]
@@ -317,6 +351,16 @@ def _curve(report: Report) -> str:
 def _certificate(number: int, certificate: Certificate) -> str:
     if certificate.void:  # a picture of what is no longer proved would say that it is
         return f'<div class="certificate void"><p class="sentence">{_e(certificate.sentence)}</p></div>'
+    if certificate.target == "recall":
+        note = (
+            f"{certificate.region:,} items were unread when the order of the checks was drawn; this was attempt "
+            f"{certificate.attempt} and it spent {certificate.alpha:.3g} of the allowed chance of a wrong proof, "
+            f"{1 - certificate.confidence:.3g} in all."
+        )
+        return (
+            f'<div class="certificate valid"><p class="sentence">{_e(certificate.sentence)}</p>'
+            f'<p class="note">{_e(note)}</p></div>'
+        )
     picture = plots.inline_svg(
         plots.certificate(certificate),
         f"certificate{number}",
@@ -331,6 +375,13 @@ def _certificate(number: int, certificate: Certificate) -> str:
     )
     if certificate.target == "dataset":
         what += " The bound counts the checked items, which people corrected, as part of the whole."
+    if certificate.target == "file":
+        what += " The bound is on all labels by the model together, as a share of all items, those of people included."
+    if certificate.fingerprint:
+        what += (
+            " Whoever has the session's file can recompute it: askwise verify SESSION --fingerprint "
+            f"{certificate.short_fingerprint}"
+        )
     return (
         f'<div class="certificate valid"><p class="sentence">{_e(certificate.sentence)}</p>'
         f'<figure>{picture}</figure><p class="note">{_e(what)}</p></div>'
@@ -399,6 +450,7 @@ def to_html(report: Report) -> str:
         _curve(report),
         _classes(report),
         '<div class="two">' + _pairs("Costs", _costs(report)) + _pairs("With people", _remaining(report)) + "</div>",
+        _pairs("Stop?", _advice(report), note="Advice, each from its own series; nothing of it is proved."),
         _asked(report),
         flagged,
         problems,

@@ -5,14 +5,33 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 
-from askwise import audit, encoders, engine, evidence, handover, learners, results, signals, stopping, strategies
+from askwise import (
+    advice,
+    audit,
+    control,
+    encoders,
+    engine,
+    evidence,
+    handover,
+    learners,
+    people,
+    results,
+    screening,
+    signals,
+    stopping,
+    strategies,
+)
 from askwise.core import (
+    Agreement,
+    Annotator,
     Answer,
     Array,
     AutoLabels,
@@ -21,14 +40,17 @@ from askwise.core import (
     Certificate,
     Conflict,
     ContractError,
+    Control,
     Encoder,
     Estimate,
     Event,
     Label,
     Learner,
     Matrix,
+    Metrics,
     Oracle,
     Query,
+    Recall,
     Report,
     Store,
     Verdict,
@@ -37,18 +59,24 @@ from askwise.core import (
 from askwise.evidence import Target
 from askwise.export import write_table
 from askwise.pool import Pool, label_name, load_pool
-from askwise.questions import CHECKS_AHEAD, next_checks, next_questions
+from askwise.questions import CHECKS_AHEAD, OVERLAP, next_checks, next_questions
 from askwise.reasons import reason_for
 from askwise.state import State, pack, pool_events, pool_from_log
-from askwise.store import FORMAT, SQLiteStore, open_store
+from askwise.store import FORMAT, Place, open_store, place
 from askwise.worker import Worker
 
 T = TypeVar("T")
 
 LEASE_SECONDS = 600.0
 """A question not answered in this time goes back to the pool."""
+MOST_AT_ONCE = 5_000
+"""Items that one `tell_many` may label."""
 QUEUE = 100
 """Rows ranked ahead, so that questions never wait for the model."""
+COMPARE_EVERY = 1.25
+"""The worker compares with random sampling when there are so many times the labels of the last comparison."""
+MOST_LOST = 3
+"""How often other processes may be first before this one asks the store for its turn."""
 
 
 class Session:
@@ -60,11 +88,20 @@ class Session:
         strategy: Name of a query strategy, or a `Strategy`.
         learner: None = our softmax regression; else any scikit-learn classifier with `predict_proba`.
         encoder: None = the default; else a name, an `Encoder` or a callable `encode(list) -> array`.
-        store: None = in memory; a path = a SQLite file that survives; or a `Store`.
+        store: None = in memory; a path = a SQLite file that survives; `postgresql://…#name` = in that database, see
+            docs/team-store.md; or a `Store`.
         seed: Every random draw derives from it.
         audit_share: Share of the questions that are uniformly random check items, 0 ≤ share ≤ 1.
+        overlap: Share of each annotator's questions that are items which others have labeled, 0 ≤ share < 1.
+        people_per_item: So many people label an item at most, >= 2.
         max_error: The share of wrong auto-labels to plan for, 0 < max_error < 1.
         confidence: Of every statement, 0 < confidence < 1.
+        target: What `max_error` is a share of: "auto", the labels given by the model; "dataset", each region handed
+            over, checks included; "file", the whole pool, labels by people included.
+        recall: Makes this a search for the rare items labeled `relevant`, until this share of them is found,
+            0 < recall < 1; see docs/screening.md. Then strategy, encoder and learner have defaults of their own.
+        relevant: The class to find, one of two.
+        first: Rows to ask first in a search.
         title: Shown in the app and the report.
         text, id, label: Column names (or, for `label`, a sequence) when `pool` is a source to load.
 
@@ -81,18 +118,28 @@ class Session:
         strategy: str | strategies.Strategy = "auto",
         learner: Any = None,
         encoder: Any = None,
-        store: Store | str | Path | None = None,
+        store: Store | str | Place | None = None,
         seed: int = 0,
         audit_share: float = 0.1,
+        overlap: float = 0.0,
+        people_per_item: int = 2,
+        target: Target = "auto",
         max_error: float = 0.02,
         confidence: float = 0.95,
+        recall: float | None = None,
+        relevant: Label | None = None,
+        first: Sequence[int] = (),
         title: str = "",
-        text: str | None = None,
+        text: str | Sequence[str] | None = None,
         id: str | None = None,  # noqa: A002 - the column's usual name
         label: Any = None,
     ) -> None:
         loaded = pool if isinstance(pool, Pool) else load_pool(pool, text=text, id=id, label=label)
         _check_share("audit_share", audit_share, low_open=False, high_open=False)
+        _check_target(target)
+        _check_share("overlap", overlap, low_open=False)
+        if people_per_item < 2:
+            raise BadInput(f"people_per_item is how many people may label one item, 2 or more; got {people_per_item}.")
         _check_share("max_error", max_error)
         _check_share("confidence", confidence)
         declared = _declared(classes)
@@ -104,14 +151,21 @@ class Session:
             )
         names = declared if declared is not None else sorted(set(given.values()))
         if encoder is not None and loaded.kind == "array":
-            raise BadInput("encoder= goes with texts; an array pool brings its own features. Leave it out.")
-        chosen = strategies.get(strategy)
+            raise BadInput("encoder= goes with texts, not with an array, which brings its own features. Leave it out.")
+        goal = None
+        if recall is not None:
+            goal = screening.Goal.of(recall, relevant, names, first)
+            encoder, learner_, chosen = _search_parts(goal, names, loaded, encoder, learner, strategy)
+        elif relevant is not None or len(first):
+            raise BadInput("relevant= and first= go with recall=, the share of the relevant items to find.")
+        else:
+            learner_, chosen = learner, strategies.get(strategy)
         if chosen.task != "classification":
             raise BadInput(
                 f"The strategy {chosen.name!r} is for {chosen.task}; a session asks for one label an item. Choose one "
                 "for classification (`askwise strategies`), or use askwise.select()."
             )
-        self._start_up(loaded, encoder, learner, chosen)
+        self._start_up(loaded, encoder, learner_, chosen)
         opened = {
             "format": FORMAT,
             "version": _version(),
@@ -119,6 +173,9 @@ class Session:
             "seed": int(seed),
             "strategy": chosen.name,
             "audit_share": float(audit_share),
+            "overlap": float(overlap),
+            "people_per_item": int(people_per_item),
+            "target": target,
             "max_error": float(max_error),
             "confidence": float(confidence),
             "classes": names,
@@ -136,19 +193,26 @@ class Session:
             "learner": self._learner_name,
             "own_learner": learner is None,
         }
+        if goal is not None:
+            opened["goal"] = goal.data()
         self._store = open_store(store)
         try:
             self._store.append([Event("opened", opened), *pool_events(loaded)], after=0)
         except Conflict:
             self._store.close()
             raise BadStore("This store holds a session already; open it with `Session.open`.") from None
-        self._read()
-        self.refresh()
+        try:
+            self._read()
+            self.refresh()
+        except BaseException:
+            if self._store is not store:
+                self._store.close()
+            raise
 
     @classmethod
     def open(
         cls,
-        path: str | Path | Store,
+        path: str | Place | Store,
         *,
         pool: Any = None,
         encoder: Any = None,
@@ -161,17 +225,35 @@ class Session:
             BadStore: Not a session file, damaged, or written by a newer version.
             BadInput: The pool is missing, or not the one this session was started with.
         """
-        store = path if not isinstance(path, str | Path) else SQLiteStore(path, must_exist=True)
+        name = str(place(path) if isinstance(path, str | Path) else path)
+        store = open_store(path, must_exist=True)
+        try:
+            return cls._reopen(store, name, pool, encoder, learner, strategy)
+        except BaseException:
+            if store is not path:
+                store.close()
+            raise
+
+    @classmethod
+    def _reopen(
+        cls,
+        store: Store,
+        name: str,
+        pool: Any,
+        encoder: Any,
+        learner: Any,
+        strategy: strategies.Strategy | None,
+    ) -> Session:
         events = store.read()
         if not events or events[0].kind != "opened":
             raise BadStore(
-                f"{str(path)!r} holds no session: its log does not begin with `opened`. "
+                f"{name!r} holds no session: its log does not begin with `opened`. "
                 "If this is a copy, copy it again when nothing has the session open."
             )
         opened = events[0].data
         if int(opened["format"]) > FORMAT:
             raise BadStore(
-                f"{str(path)!r} was written by a newer Askwise (format {opened['format']}; this one reads up to "
+                f"{name!r} was written by a newer Askwise (format {opened['format']}; this one reads up to "
                 f"{FORMAT}). "
                 "Upgrade with `pip install --upgrade askwise`."
             )
@@ -189,14 +271,20 @@ class Session:
                 )
         self = cls.__new__(cls)
         missing = []
-        if encoder is None and found.kind == "text":
-            encoder = opened["encoder_source"]
+        goal = screening.goal_of(opened)
+        if goal is not None and opened["strategy"] == "relevance":
+            strategy = strategy or goal.strategy(opened["classes"])
+        if encoder is None and found.kind != "array":
+            own = goal is not None and opened["encoder"] == screening.WordsEncoder.name
+            encoder = screening.WordsEncoder() if own else opened["encoder_source"]
             if encoder is None:
                 missing.append(f"encoder= (it was {opened['encoder']})")
         if learner is None and not opened["own_learner"]:
             missing.append(f"learner= (it was {opened['learner']})")
         if strategy is None and opened["strategy"] not in strategies.available():
             missing.append(f"strategy= (it was {opened['strategy']})")
+        if goal is not None and learner is None and opened["own_learner"]:
+            learner = screening.LinearScreener(goal.number(opened["classes"]))
         chosen = strategy or strategies.get("auto" if missing else opened["strategy"])
         self._start_up(found, encoder, learner, chosen, reopened=True)
         if missing:  # looking, reporting and exporting need none of it; learning on with something else would mislead
@@ -225,8 +313,8 @@ class Session:
         self._rows = {item: row for row, item in enumerate(pool.ids)}
         self._strategy = strategy
         self._missing = ""
-        known = pool.kind == "text" and (encoder is not None or not reopened)
-        self._encoder: Encoder | None = encoders.get(encoder) if known else None
+        known = pool.kind != "array" and (encoder is not None or not reopened)
+        self._encoder: Encoder | None = encoders.get(encoder, pool.kind) if known else None
         self._encoder_name = self._encoder.name if self._encoder is not None else "given features"
         self._learner: Learner = learners.adapt(learner)
         self._learner_name = learners.describe(self._learner)
@@ -240,9 +328,10 @@ class Session:
         self._lock = threading.RLock()  # guards state; held for moments
         self._refreshing = threading.Lock()  # one refresh at a time; held while training
         self._encoding = threading.Lock()
-        self._worker = Worker(self.refresh, self._stale)
+        self._worker = Worker(self._learn_on, self._stale, self._lead, self._step_down)
         self._asked_since_ranking = 1
         self._cached: dict[str, tuple[Any, Any]] = {}
+        self._compared: tuple[tuple[int, int], Control] | None = None
 
     def _read(self) -> None:
         self._state = State()
@@ -362,7 +451,7 @@ class Session:
             def decide() -> list[Event]:
                 s = self._state
                 attempt = s.open_attempt
-                items = next_checks(s, attempt, n) if attempt else next_questions(s, n, self._sure_of)
+                items = next_checks(s, attempt, n) if attempt else next_questions(s, n, self._sure_of, annotator)
                 rows[:] = [int(q["row"]) for q in items]
                 return [self._asked(items, annotator)] if items else []
 
@@ -382,7 +471,8 @@ class Session:
     def _query(self, row: int) -> Query:
         s = self._state
         ask = s.asks[row]
-        blind = ask.audit or ask.check or not s.model
+        hidden = ask.audit or ask.check or ask.strategy == OVERLAP
+        blind = hidden or not s.model
         guesses = () if blind else self._guesses(row)
         suggestion = None if blind or s.predictions is None else s.classes[int(s.predictions[row])]
         confidence = next((p for name, p in guesses if name == suggestion), None)
@@ -395,11 +485,13 @@ class Session:
                 ask,
                 guesses=guesses,
                 trained_on=s.points[-1].labels if s.points else 0,
-                check=(attempt.position[row] + 1, evidence.judge(s, attempt).left) if ask.check and attempt else None,
+                check=(attempt.position[row] + 1, evidence.judge(s, attempt).left)
+                if ask.check and attempt and row in attempt.position  # one in hand may outlive its attempt
+                else None,
             ),
             strategy=ask.strategy,
             probability=ask.probability,
-            audit=ask.audit or ask.check,
+            audit=hidden,
             score=ask.score,
             round=ask.round,
             suggestion=suggestion,
@@ -465,6 +557,199 @@ class Session:
         row = self._row(query)
         with self._lock:
             self._commit(lambda: [Event("flagged", {"row": row, "note": str(note), "annotator": annotator})])
+
+    def unflag(self, query: Query | str, *, annotator: str = "me") -> None:
+        """Take the flag off an item.
+
+        Raises:
+            BadInput: It has none.
+        """
+        row = self._row(query)
+        with self._lock:
+
+            def decide() -> list[Event]:
+                if row not in self._state.flags:
+                    raise BadInput(f"The item {self.pool.ids[row]!r} has no flag.")
+                return [Event("unflagged", {"row": row, "annotator": annotator})]
+
+            self._commit(decide)
+
+    def adjudicate(self, query: Query | str, label: Label | None, *, annotator: str = "me") -> None:
+        """Decide on the label of an item that people have labeled; it stands whatever they said.
+
+        Everybody's answers stay in the log and count in the agreement. The decision is lifted by `label=None`, or by a
+        later answer of whoever decided.
+
+        Args:
+            query: The item, or its id.
+            label: One of the classes; None = take the decision back.
+            annotator: Who decides.
+
+        Raises:
+            BadInput: The item or the label is not known, nobody has labeled the item, or nothing was decided.
+        """
+        row = self._row(query)
+        with self._lock:
+
+            def decide() -> list[Event]:
+                s = self._state
+                if label is not None and label not in s.classes:
+                    raise unknown("label", label, s.classes)
+                if s.label_of(row) is None:
+                    raise BadInput(f"Nobody has labeled the item {self.pool.ids[row]!r} yet; use tell().")
+                if label is None and row not in s.rulings:
+                    raise BadInput(f"Nothing was decided on the item {self.pool.ids[row]!r}.")
+                return [Event("adjudicated", {"row": row, "label": label, "annotator": annotator})]
+
+            self._commit(decide)
+            self._judge()
+        self._worker.nudge()
+
+    def tell_many(self, items: Sequence[str], label: Label, *, annotator: str = "me") -> int:
+        """Record one label for many items at once; returns the number by which `untell` takes all of them back.
+
+        Args:
+            items: Item ids, `MOST_AT_ONCE` at most.
+            label: One of the classes.
+            annotator: Who answers.
+
+        Raises:
+            BadInput: An item or the label is not known, there are none or too many, or some of them wait for a blind
+                check.
+        """
+        rows = list(dict.fromkeys(self._row(item) for item in items))
+        if not 0 < len(rows) <= MOST_AT_ONCE:
+            raise BadInput(f"Label 1 to {MOST_AT_ONCE:,} items at once, got {len(rows):,}.")
+        with self._lock:
+            number: list[int] = []
+
+            def decide() -> list[Event]:
+                s = self._state
+                if label not in s.classes:
+                    raise unknown("label", label, s.classes)
+                waiting = sum(a.outcome == "open" and row in a.position for a in s.attempts for row in rows)
+                waiting += sum(s.asks[row].audit for row in rows if row in s.leases)
+                if waiting:
+                    raise BadInput(
+                        f"{waiting:,} of these items wait for a blind check, which is answered one by one. "
+                        "Leave them out, or finish the checks first."
+                    )
+                number[:] = [s.seq + 1]
+                told = [self._answered(row, annotator, None) | {"label": label, "batch": s.seq + 1} for row in rows]
+                return [Event("told", data) for data in told]
+
+            self._commit(decide)
+        self._worker.nudge()
+        return number[0]
+
+    def untell(self, number: int) -> int:
+        """Take everything of one `tell_many` back; returns how many answers that were.
+
+        Raises:
+            BadInput: There is nothing of that number to take back.
+        """
+        with self._lock:
+            taken: list[Event] = []
+
+            def decide() -> list[Event]:
+                s = self._state
+                standing = [
+                    (seq, row, who)
+                    for seq, row, who in reversed(s.batches.get(number, []))
+                    if (mine := s.votes.get(row, {}).get(who)) is not None and mine.seq == seq
+                ]
+                if not standing:
+                    raise BadInput(f"Bulk labeling {number} does not exist, or was taken back or changed since.")
+                taken[:] = [Event("retracted", {"row": row, "of": seq, "annotator": who}) for seq, row, who in standing]
+                return taken
+
+            self._commit(decide)
+            self._judge()
+        self._worker.nudge()
+        return len(taken)
+
+    def rewind(self, version: int, *, annotator: str | None = None) -> int:
+        """Take back every answer given since a version of the model; returns the number by which `replay` undoes it.
+
+        The next version learns from what that version knew. A reviewer's decision stays where other answers to the
+        item do. Check items stay drawn: until they are answered again they count against both bounds, and certificates
+        are recounted without them.
+
+        Args:
+            version: Number of the version: of the ranking that it made.
+            annotator: Only theirs; None = everybody's.
+
+        Raises:
+            BadInput: No such version, nothing was answered since, or blind checks are under way.
+        """
+        with self._lock:
+            number: list[int] = []
+
+            def decide() -> list[Event]:
+                s = self._state
+                first = (s.ranking.round if s.ranking else 0) - len(s.points) + 1
+                if not first <= version < first + len(s.points):
+                    raise BadInput(f"There is no version {version} of the model; versions are {first} and later.")
+                if s.open_attempt is not None:
+                    raise BadInput("Blind checks are under way. Finish them, or give them up first.")
+                since = s.learned[version - first]
+                given = sorted(
+                    ((seq, row, who) for who, trail in s.trail.items() for seq, row in trail if seq > since),
+                    reverse=True,
+                )
+                given = [one for one in given if annotator is None or one[2] == annotator]
+                if not given:
+                    raise BadInput(f"Nothing was answered since version {version}.")
+                number[:] = [s.seq + 1]
+                return [
+                    Event("retracted", {"row": row, "of": seq, "annotator": who, "rewind": s.seq + 1})
+                    for seq, row, who in given
+                ]
+
+            self._commit(decide)
+            self._judge()
+        self._worker.nudge()
+        return number[0]
+
+    def replay(self, number: int) -> int:
+        """Give the answers that a `rewind` took back once more; returns how many.
+
+        Left out are items that the same person has answered since, or that have been asked since: the answer belongs
+        to the question of then.
+
+        Raises:
+            BadInput: There is nothing of that number to give again.
+        """
+        kinds = {"label": "told", "skip": "skipped", "unsure": "unsure"}
+        with self._lock:
+            again: list[Event] = []
+
+            def decide() -> list[Event]:
+                s = self._state
+                latest: dict[tuple[int, str], tuple[Answer, int]] = {}
+                for answer, asked in s.rewound.get(number, []):  # newest first
+                    latest.setdefault((answer.row, answer.annotator), (answer, asked))
+                again.clear()
+                for answer, asked in sorted(latest.values(), key=lambda one: one[0].seq):
+                    ask = s.asks.get(answer.row)
+                    mine = s.votes[answer.row].get(answer.annotator)
+                    if (ask.seq if ask else 0) != asked or (mine is not None and mine.seq > number):
+                        continue
+                    data = self._answered(answer.row, answer.annotator, answer.seconds)
+                    again.append(Event(kinds[answer.kind], data | ({"label": answer.label} if answer.label else {})))
+                if not again:
+                    raise BadInput(f"There is nothing of the rewind {number} to give again.")
+                return again
+
+            self._commit(decide)
+            self._judge()
+        self._worker.nudge()
+        return len(again)
+
+    def look(self, read: Callable[[State], T]) -> T:
+        """What `read` makes of the state, while nobody changes it; it must neither change it nor keep parts of it."""
+        with self._lock:
+            return read(self._state)
 
     def retract(self, query: Query | str | None = None, *, annotator: str = "me") -> Query | None:
         """Undo an answer (default: the annotator's last); returns its question, leased again, or None."""
@@ -579,12 +864,16 @@ class Session:
         with self._refreshing:
             started = time.perf_counter()
             with self._lock:
+                self._catch_up()  # with what came in through other processes
+            self._commit(lambda: people.consensus(self._state))
+            with self._lock:
                 s = self._state
                 if not self._stale():
                     return False
                 seen = s.last_answer
                 labeled = np.flatnonzero(s.labeled_mask)
                 y = np.array([s.class_number(s.label_of(int(r)) or "") for r in labeled], np.intp)
+                rounds = np.array([s.answers[int(r)].round for r in labeled], np.intp)
                 candidates = np.flatnonzero(s.eligible_mask)
                 known = np.union1d(labeled, np.fromiter(s.leases, np.intp, len(s.leases)))
                 n_classes = len(s.classes)
@@ -598,26 +887,30 @@ class Session:
                 columns = np.asarray(self._learner.classes_, int)
                 for rows in engine.blocks(len(self.pool)):
                     proba[rows][:, columns] = self._learner.predict_proba(X[rows])
-            known_y = np.full(len(known), -1)
-            known_y[np.searchsorted(known, labeled)] = y
-            queue, planned, strategy = self._rank(candidates, known, known_y, proba, batch)
+            known_y, known_order = np.full(len(known), -1), np.zeros(len(known), np.intp)
+            at = np.searchsorted(known, labeled)
+            known_y[at], known_order[at] = y, rounds
+            queue, planned, strategy = self._rank(candidates, known, known_y, known_order, proba, batch)
             region = None
-            if proba is not None:
+            if proba is not None and self._goal is None:
                 with self._lock:
                     planning = evidence.planning(self._state, proba.max(1))
-                region = planning.region(*self._terms)  # up to a second the first time, so not under the lock
+                region = planning.region(
+                    *self._terms, self._target
+                )  # up to a second the first time, so not under the lock
             with self._lock:
                 self._publish(seen, queue, planned, strategy, proba, region, started)
             return True
 
     def _rank(
-        self, candidates: Array, known: Array, known_y: Array, proba: Array | None, batch: int
+        self, candidates: Array, known: Array, known_y: Array, known_order: Array, proba: Array | None, batch: int
     ) -> tuple[list[tuple[int, float, str]], int, str]:
         """The queue: what the strategy picks together, then what follows by score."""
         X = self.features()
         given: dict[str, Any] = {
             "labeled_rows": known,
             "labeled_y": known_y,
+            "labeled_order": known_order,
             "n_labeled": int((known_y >= 0).sum()),
         }
         if hasattr(X, "tocsr"):
@@ -672,9 +965,11 @@ class Session:
                     "audits": now.audits,
                     "at": time.time(),
                     "seconds": round(time.perf_counter() - started, 4),
-                }
+                } | advice.numbers(s, guesses, None if proba is None else self._sure)
+            if self._compared is not None and self._compared[1] != s.control:
+                data["control"] = asdict(self._compared[1])
             if region is not None:
-                data["cost"] = [s.human, round(region.cost, 2), int(s.rest().sum())]
+                data["cost"] = [s.human, round(region.cost, 2), int(s.rest().sum()), round(region.floor, 2)]
             return [Event("ranked", data)]
 
         self._commit(decide)
@@ -686,6 +981,18 @@ class Session:
             if ranking is None or ranking.trained_on < self._state.last_answer:
                 return True
             return self._state.model and self._proba_round < 0
+
+    def _lead(self) -> bool:
+        """Look for what other processes did; whether this is the one of all on the store that refreshes."""
+        with self._lock:
+            self._catch_up()
+        lead: Callable[[], bool] | None = getattr(self._store, "lead", None)
+        return lead is None or lead()
+
+    def _step_down(self) -> None:
+        step_down: Callable[[], None] | None = getattr(self._store, "step_down", None)
+        if step_down is not None:
+            step_down()
 
     def start(self) -> None:
         """Start the background worker: it refreshes whenever answers have come in."""
@@ -710,22 +1017,147 @@ class Session:
         with self._lock:
             return self._once("estimate", lambda: evidence.estimate(self._state, self._state.predictions))
 
+    def metrics(self) -> Metrics | None:
+        """Precision, recall, F1 of each class, balanced accuracy and AUROC on the rest; None before the first model.
+
+        From random check items alone; the bounds are true at every look. See docs/guarantee.md.
+        """
+        with self._lock:
+            return self._once("metrics", lambda: evidence.metrics(self._state, self._state.predictions))
+
+    def annotators(self) -> list[Annotator]:
+        """What each person has done, and how good their labels are where others labeled the same items."""
+        with self._lock:
+            return self._once("annotators", lambda: people.annotators(self._state))
+
+    def agreement(self) -> Agreement:
+        """How well people agree on the items that several of them labeled."""
+        with self._lock:
+            return self._once("agreement", lambda: people.agreed(self._state))
+
     def _confidences(self) -> Array | None:
         """(n,) calibrated confidence of the current guesses, where the model is in this process."""
         ranking = self._state.ranking
         return self._sure if ranking is not None and self._proba_round == ranking.round else None
 
-    def verdict(self) -> Verdict:
-        """Good enough? Why, and about how many labels to go? Advice, never a lock."""
+    def verdict(self, *, price_per_hour: float | None = None) -> Verdict:
+        """Good enough? Why, and about how many labels, minutes and how much money to go? Advice, never a lock.
+
+        Args:
+            price_per_hour: Of the people's time, > 0, in any currency; None = no money is forecast.
+
+        Raises:
+            BadInput: a price that is not above 0.
+        """
+        with self._lock:
+            return stopping.in_time(self._advised(), self._seconds(), price_per_hour)
+
+    def series(self) -> dict[str, Array]:
+        """What was recorded with each model, for the criteria of `askwise.stopping`; see `advice.series`."""
+        with self._lock:
+            return advice.series(self._state.points)
+
+    def advice(
+        self, *, price_per_hour: float | None = None, price_of_error: float | None = None
+    ) -> list[tuple[str, Verdict]]:
+        """(criterion, what it says) of each criterion for stopping; the first is the session's own. Never a lock.
+
+        Args:
+            price_per_hour: Of the people's time, > 0, in any currency. With `price_of_error` and measured answers, the
+                last criterion says whether the next labels pay.
+            price_of_error: Of one wrong label in the end, >= 0, in the same currency.
+
+        Raises:
+            BadInput: prices out of range.
+        """
+        if price_of_error is not None and price_per_hour is None:
+            raise BadInput("What an error costs goes with what an hour of people costs; give both prices.")
+        verdict = self.verdict(price_per_hour=price_per_hour)
+        with self._lock:
+            s = self._state
+            each = stopping.pace(self._seconds())
+            price_of_label = None if price_per_hour is None or each is None else price_per_hour * each[0] / 3600
+            recorded = advice.series(s.points)
+            scale = 1.0
+            if len(recorded["doubts"]):
+                outcomes = [wrong for wrong in s.draw_outcomes()[1] if wrong is not None]
+                scales, weight = control.error_scales(len(outcomes) * float(recorded["doubts"][-1]), sum(outcomes))
+                scale = float(weight @ scales)
+        return advice.all_criteria(
+            recorded, verdict, price_of_label=price_of_label, price_of_error=price_of_error, errors_by_doubt=scale
+        )
+
+    def _seconds(self) -> list[float]:
+        """What recent answers took, as of the last ranking: forecasts move with the rankings."""
+        ranking = self._state.ranking
+        return self._once("seconds", lambda: advice.seconds(self._state), ranking and ranking.round)
+
+    def control(self, *, compute: bool = True) -> Control | None:
+        """How many labels random sampling would have needed for as few errors; a forecast, never a proof.
+
+        It fits some twenty models on random samples, once for each ranking; the background worker does so whenever a
+        quarter more labels are there. What was found is written to the log with the next ranking. See docs/control.md.
+
+        Args:
+            compute: False = what was found last.
+
+        Returns:
+            What was found last where the model is not at hand (after reopening, until `refresh`); None in a search and
+            before the first model.
+        """
+        with self._lock:
+            s, sure = self._state, self._confidences()
+            known, last = self._compared, self._compared[1] if self._compared else s.control
+            if not compute or self._goal is not None or s.predictions is None or sure is None:
+                return last
+            key = (self._proba_round, s.last_answer)
+            if known is not None and known[0] == key:
+                return last
+            sample = advice.sample(s, s.predictions, sure)
+        learner = learners.unfitted(self._learner)
+        if isinstance(learner, learners.SoftmaxRegression):  # what is counted are guesses, and these to a few in 1,000
+            learner.calibrate, learner.tol = False, 1e-2
+        found = sample.compare(self.features(), learner, self.seed)
+        with self._lock:
+            self._compared = key, found
+        return found
+
+    def _learn_on(self) -> bool:
+        """What the background worker does: refresh, and now and then compare with random sampling."""
+        done = self.refresh()
+        last = self.control(compute=False)
+        if done and self._state.human >= COMPARE_EVERY * (last.labels if last else control.LEAST_LABELS):
+            self.control()
+        return done
+
+    def _advised(self) -> Verdict:
+        """The verdict in labels."""
         with self._lock:
             s = self._state
             done = not s.rest().any()
             # A forecast moves with the rankings; only blind checks move it with every answer.
-            key = s.seq if s.open_attempt else (s.ranking and s.ranking.round, len(s.attempts), done)
+            key = (
+                s.seq
+                if s.open_attempt or "goal" in s.opened
+                else (s.ranking and s.ranking.round, len(s.attempts), done)
+            )
             return self._once("verdict", self._verdict, key)
+
+    @property
+    def _goal(self) -> screening.Goal | None:
+        return screening.goal_of(self._state.opened)
+
+    def recall(self) -> Recall | None:
+        """Where a search stands: found, and what is proved of the share found; None where `recall=` was not given."""
+        with self._lock:
+            goal = self._goal
+            return None if goal is None else self._once("recall", lambda: screening.recall(self._state, goal))
 
     def _verdict(self) -> Verdict:
         s = self._state
+        goal, search = self._goal, self.recall()
+        if goal is not None and search is not None:
+            return screening.verdict(s, goal, search)
         left = int(s.rest().sum())
         if left == 0:
             unsure = results.counts(s)["unsure"]
@@ -733,27 +1165,41 @@ class Session:
             return Verdict(True, f"Every item has an answer or a label by the model.{without}", 0, (0, 0))
         attempt = s.open_attempt
         if attempt is not None:
-            needed = evidence.judge(s, attempt).left
+            under_way = [a for a in s.last_group if a.outcome == "open"]
+            needed = sum(evidence.judge(s, a).left or 0 for a in under_way)
             return Verdict(
                 False, f"Blind checks for a certificate are under way: {needed} more if all go well.", needed,
-                (needed or 0, left), len(attempt.order),
+                (needed, left), sum(len(a.order) for a in under_way),
             )  # fmt: skip
         if s.predictions is None:
             return Verdict(False, "No model yet: it takes answers of at least two classes.")
         # A plan from before items were handed over still counts them.
         fresh = self._confidences() is not None and len(s.auto) <= self._region_auto
         region = self._region if fresh else None
-        if region is None and len(s.attempts) >= len(audit.SPEND):
+        if region is None and s.groups >= len(audit.SPEND):
             return Verdict(False, "All certification attempts are spent; the rest is for people.", left, (left, left))
+        labels, costs = [labels for labels, _, _ in s.costs], [cost for _, cost, _ in s.costs]
         if region is None or not s.costs:
-            return Verdict(False, "No forecast until the model has been refreshed.")
+            waits = "until the model has been refreshed."
+            if not s.costs or s.auto:  # projections from before items were handed over still count these
+                return Verdict(False, f"No forecast {waits}")
+            known = int(s.labeled_mask.sum())
+            to_go = stopping.forecast(labels, costs, left, floor=s.floor, known=known)
+            return Verdict(False, f"No advice {waits} The forecast is that of the last model.", *to_go)
         return stopping.bargain(
-            [labels for labels, _, _ in s.costs],
-            [cost for _, cost, _ in s.costs],
+            labels,
+            costs,
             left,
             region=region.size if region.worth else 0,
             refusal="" if region.worth else region.reason,
+            floor=region.floor,
+            known=int(s.labeled_mask.sum()),
         )
+
+    @property
+    def _target(self) -> Target:
+        target: Target = self._state.opened.get("target", "auto")
+        return target
 
     @property
     def _terms(self) -> tuple[float, float]:
@@ -764,9 +1210,11 @@ class Session:
     def autolabel(
         self,
         *,
-        max_error: float | None = None,
+        max_error: float | Mapping[Label, float] | None = None,
         confidence: float | None = None,
-        target: Target = "auto",
+        target: Target | None = None,
+        costs: Any = None,
+        max_cost: float | None = None,
         oracle: Oracle | None = None,
     ) -> AutoLabels:
         """Certify a region of the pool and label it, or refuse and say what is missing.
@@ -777,10 +1225,17 @@ class Session:
         own part of 1 - confidence.
 
         Args:
-            max_error: Largest share of wrong labels among those given by the model; default: the session's.
-            confidence: Probability that this holds; default: the session's.
+            max_error: Largest share of wrong labels among those given by the model; default: the session's. With a
+                share for each class, such as {"benign": 0.001, "malignant": 0.05}, the items that the model labels so
+                are certified class by class, and those of classes not named stay with people.
+            confidence: Probability that all of this holds; default: the session's.
             target: "auto": share among the auto-labeled; "dataset": auto-label errors as a share of the whole region,
-                corrected checks included (cheaper; the auto-labeled part alone may exceed `max_error`).
+                corrected checks included (cheaper; the auto-labeled part alone may exceed `max_error`); "file": all
+                auto-label errors as a share of the whole pool (cheapest); default: the session's.
+            costs: What errors cost instead, (classes, classes): costs[true][given], zeros on the diagonal. For each
+                class the share of errors is limited such that the mean cost is at most `max_cost`, whatever the true
+                class.
+            max_cost: Largest mean cost of a label given by the model, in the unit of `costs`.
             oracle: Answers the checks.
 
         Raises:
@@ -789,22 +1244,40 @@ class Session:
         with self._lock:
             s = self._state
             attempt = s.open_attempt
-            wanted_error = float(s.opened["max_error"] if max_error is None else max_error)
+            if self._goal is not None and not (max_error is costs is confidence is None):
+                raise BadInput(
+                    "This is a search: its recall and confidence were set at the start. Leave max_error, costs and "
+                    "confidence out."
+                )
+            if (costs is None) != (max_cost is None) or (costs is not None and max_error is not None):
+                raise BadInput("Give either max_error, or costs together with max_cost.")
+            if costs is not None and max_cost is not None:
+                max_error = handover.limits_from_costs(costs, max_cost, s.classes)
+            wanted = handover.limits(float(s.opened["max_error"]) if max_error is None else max_error, s.classes)
             wanted_confidence = float(s.opened["confidence"] if confidence is None else confidence)
-        _check_share("max_error", wanted_error)
         _check_share("confidence", wanted_confidence)
-        if target not in ("auto", "dataset"):
-            raise unknown("target", target, ("auto", "dataset"))
+        target = self._target if target is None else target
+        _check_target(target)
+        if target == "file" and list(wanted) != [None]:
+            raise BadInput("A limit for each class is about labels of that class; leave target out, or the classes.")
         if attempt is not None:
-            same = attempt.max_error == wanted_error and attempt.confidence == wanted_confidence
-            if (max_error is not None or confidence is not None) and not (same and attempt.target == target):
+            # Of the classes asked for, some may not have been worth an attempt.
+            same = all(wanted.get(a.label) == a.max_error for a in s.last_group)
+            same = same and attempt.confidence == wanted_confidence and attempt.target == target
+            if (max_error is not None or confidence is not None) and not same:
                 raise BadInput(
                     f"An attempt at an error of at most {attempt.max_error:.2%} with {attempt.confidence:.0%} "
                     "confidence is under way. Answer its checks, or call cancel_autolabel() first."
                 )
         else:
             self.refresh()  # certify the model that knows every answer
-            refusal = self._freeze(wanted_error, wanted_confidence, target)
+            with self._lock:
+                elsewhere = self._proba_round >= 0 and self._confidences() is None
+                if elsewhere:  # another process ranked last, and the model of that ranking is there
+                    self._proba_round = -1
+            if elsewhere:
+                self.refresh()
+            refusal = self._freeze(wanted, wanted_confidence, target)
             if refusal is not None:
                 return refusal
         if oracle is not None:
@@ -814,7 +1287,7 @@ class Session:
             raise ContractError("The attempt that was just frozen is not in the log; the store dropped an event.")
         return status
 
-    def _freeze(self, max_error: float, confidence: float, target: Target) -> AutoLabels | None:
+    def _freeze(self, wanted: handover.Limits, confidence: float, target: Target) -> AutoLabels | None:
         """Start an attempt; an answer only where none can be started."""
         with self._lock:
             refused: list[AutoLabels] = []
@@ -823,11 +1296,15 @@ class Session:
                 refused.clear()
                 if self._state.open_attempt is not None:
                     return []  # somebody else was first
-                found = handover.freeze(self._state, self._confidences(), max_error, confidence, target)
+                if (goal := self._goal) is not None:
+                    fresh = self._confidences() is not None
+                    found = screening.freeze(self._state, goal, self._proba if fresh else None)
+                else:
+                    found = handover.freeze(self._state, self._confidences(), wanted, confidence, target)
                 if isinstance(found, AutoLabels):
                     refused.append(found)
                     return []
-                return [found]
+                return found
 
             self._commit(decide)
             return refused[0] if refused else None
@@ -866,6 +1343,24 @@ class Session:
         with self._lock:
             return evidence.certificates(self._state)
 
+    def deferred(self, k: int | None = None) -> list[str]:
+        """Items that still need a person, most useful first: as the strategy ranks them, then by the model's doubt.
+
+        Args:
+            k: At most so many; None = all.
+        """
+        with self._lock:
+            s = self._state
+            rest = s.rest()
+            ranked = [row for row in (s.ranking.queue if s.ranking else []) if rest[row]]
+            others = rest.copy()
+            others[ranked] = False
+            rows = np.flatnonzero(others)
+            sure = self._confidences()
+            if sure is not None:
+                rows = rows[np.argsort(sure[rows], kind="stable")]
+            return [self.pool.ids[row] for row in [*ranked, *rows.tolist()][:k]]
+
     def cancel_autolabel(self) -> None:
         """Give up the attempt under way; its part of the error budget stays spent.
 
@@ -873,10 +1368,9 @@ class Session:
             BadInput: No attempt is under way.
         """
         with self._lock:
-            attempt = self._state.open_attempt
-            if attempt is None:
+            if self._state.open_attempt is None:
                 raise BadInput("No certification attempt is under way; start one with autolabel().")
-            self._commit(lambda: [handover.cancel(self._state, attempt)])
+            self._commit(lambda: handover.cancel(self._state))
 
     def undo_autolabel(self) -> None:
         """Take the last batch of model labels back, as a whole.
@@ -888,14 +1382,24 @@ class Session:
             given = [a for a in self._state.attempts if a.outcome == "certified" and not a.taken_back]
             if not given:
                 raise BadInput("There are no model labels to take back.")
-            self._commit(lambda: [Event("taken_back", {"attempt": given[-1].number})])
+            batch = [a.number for a in given if a.group == given[-1].group]
+            self._commit(lambda: [Event("taken_back", {"attempt": number}) for number in batch])
 
     # ── results ─────────────────────────────────────────────────────────────────────────────
 
-    def report(self) -> Report:
-        """Everything a report shows, as numbers; `askwise.report` renders it."""
+    def report(self, *, price_per_hour: float | None = None, price_of_error: float | None = None) -> Report:
+        """Everything a report shows, as numbers; `askwise.report` renders it.
+
+        Args:
+            price_per_hour: As for `advice`.
+            price_of_error: As for `advice`.
+        """
+        compared = self.control()
         with self._lock:
-            return results.report(self._state, self.title, self.verdict(), self.settings, self.problems, self.pool)
+            says = [] if self._goal else self.advice(price_per_hour=price_per_hour, price_of_error=price_of_error)
+            verdict = self.verdict(price_per_hour=price_per_hour)
+            found = results.report(self._state, self.title, verdict, self.settings, self.problems, self.pool)
+            return replace(found, recall=self.recall(), control=compared, advice=tuple(says))
 
     def rows(self) -> list[dict[str, Any]]:
         """One record for each row of the input that loaded; see `results.table` for the columns."""
@@ -924,7 +1428,8 @@ class Session:
 
     def _commit(self, decide: Callable[[], Sequence[Event]]) -> None:
         """Append what `decide` says of the current state; when somebody else was first, look again and decide anew."""
-        with self._lock:
+        lost = 0
+        with self._lock, ExitStack() as turn:
             while True:
                 events = decide()
                 if not events:
@@ -932,6 +1437,9 @@ class Session:
                 try:
                     self._store.append(events, after=self._state.seq)
                 except Conflict:
+                    lost += 1
+                    if lost == MOST_LOST and hasattr(self._store, "turn"):
+                        turn.enter_context(self._store.turn())
                     if not self._catch_up():
                         raise
                     continue
@@ -964,6 +1472,21 @@ class Session:
         self.close()
 
 
+def _search_parts(
+    goal: screening.Goal,
+    classes: Sequence[Label],
+    pool: Pool,
+    encoder: Any,
+    learner: Any,
+    strategy: str | strategies.Strategy,
+) -> tuple[Any, Any, strategies.Strategy]:
+    """(encoder, learner, strategy) of a search: its own where none is given."""
+    if encoder is None and pool.kind == "text":
+        encoder = screening.WordsEncoder()
+    chosen = goal.strategy(classes) if strategy in ("auto", "relevance") else strategies.get(strategy)
+    return encoder, screening.LinearScreener(goal.number(classes)) if learner is None else learner, chosen
+
+
 def _without_address(name: str) -> str:
     """A name without the place in memory that Python's own repr puts there."""
     return re.sub(r" at 0x[0-9a-fA-F]+", "", name)
@@ -978,6 +1501,11 @@ def _declared(classes: Sequence[Label] | None) -> list[Label] | None:
     if len(names) < 2 or len(set(names)) < len(names) or not all(names):
         raise BadInput(f"Give at least two different, non-empty classes; got {names}.")
     return names
+
+
+def _check_target(target: str) -> None:
+    if target not in ("auto", "dataset", "file"):
+        raise unknown("target", target, ("auto", "dataset", "file"))
 
 
 def _check_share(name: str, value: float, *, low_open: bool = True, high_open: bool = True) -> None:

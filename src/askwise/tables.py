@@ -9,6 +9,7 @@ import difflib
 import gzip
 import io
 import json
+import zipfile
 import zlib
 from array import array
 from collections import deque
@@ -27,8 +28,12 @@ SUFFIXES = {
     ".ndjson": "jsonl",
     ".parquet": "parquet",
     ".pq": "parquet",
+    ".xlsx": "xlsx",
+    ".xlsm": "xlsx",
 }
-FORMATS = ("csv", "tsv", "jsonl", "parquet")
+FORMATS = ("csv", "tsv", "jsonl", "parquet", "xlsx")
+MAX_SHEET = 1 << 30
+"""Bytes of a workbook when unpacked."""
 MAX_KEYS = 1000
 """A JSONL file with more different keys than this is no table."""
 
@@ -38,7 +43,7 @@ SIGNATURES: tuple[tuple[bytes, str], ...] = (
     (b"\xff\xd8\xff", "a JPEG image"),
     (b"GIF8", "a GIF image"),
     (b"%PDF", "a PDF document"),
-    (b"PK\x03\x04", "a ZIP archive (Excel workbooks, .xlsx, are ZIP archives too)"),
+    (b"PK\x03\x04", "a ZIP archive (an Excel workbook is one too: name it .xlsx; images in one: .zip)"),
     (b"\xd0\xcf\x11\xe0", "an old Office document (.xls, .doc)"),
     (b"SQLite format 3\0", "an SQLite database"),
     (b"PAR1", "a Parquet file"),
@@ -126,7 +131,9 @@ def find_file(source: str | Path) -> Path:
     try:
         path = Path(source).expanduser()
         if path.is_dir():
-            raise BadInput(f"{str(path)!r} is a folder. Give one file: .csv, .tsv, .jsonl, .parquet (or .csv.gz …).")
+            raise BadInput(
+                f"{str(path)!r} is a folder. Give one file: .csv, .tsv, .jsonl, .parquet, .xlsx (or .csv.gz …)."
+            )
         if path.exists() and not path.is_file():
             raise BadInput(f"{str(path)!r} is a pipe or a device, which cannot be read twice. Save it to a file first.")
         if path.exists():
@@ -154,7 +161,7 @@ def file_format(path: Path, given: str | None) -> str:
     if suffix not in SUFFIXES:
         looks = _looks_like(_head(path))
         if looks:
-            raise BadInput(f"{path.name!r} looks like {looks}. Give a CSV, TSV, JSONL or Parquet file.")
+            raise BadInput(f"{path.name!r} looks like {looks}. Give a CSV, TSV, JSONL, Parquet or XLSX file.")
         raise BadInput(
             f"Cannot tell the format of {path.name!r} from its suffix {suffix!r}. "
             f"Known: {', '.join(SUFFIXES)} (text formats also with .gz); or name it: format='csv'."
@@ -167,16 +174,18 @@ def read_file(path: Path, form: str, *, encoding: str | None = None) -> Table:
 
     Args:
         path: The file; text formats may be gzip-compressed (seen by content, whatever the name).
-        form: "csv", "tsv", "jsonl" or "parquet".
+        form: "csv", "tsv", "jsonl", "parquet" or "xlsx" (the first sheet).
         encoding: Of a text format; default UTF-8, or UTF-16/32 where a byte order mark says so.
 
     Raises:
         BadInput: Not such a file, damaged as a whole, empty, or with two columns of one name.
-        MissingExtra: Parquet without pyarrow.
+        MissingExtra: Parquet without pyarrow, XLSX without openpyxl.
     """
     try:
         if form == "parquet":
             return _read_parquet(path)
+        if form == "xlsx":
+            return _read_xlsx(path)
         with _open(path) as stream:
             lines = _Lines(stream, path, encoding)
             if form == "jsonl":
@@ -465,6 +474,70 @@ def _read_parquet(path: Path) -> Table:
     if table.num_rows == 0:
         raise BadInput(f"{path.name!r} has columns ({', '.join(map(repr, names))}) but no rows.")
     return Table(columns)
+
+
+def _read_xlsx(path: Path) -> Table:
+    """The first sheet: its first row that is not empty names the columns; formulas as the values last computed."""
+    try:
+        import openpyxl
+        from openpyxl.utils.exceptions import InvalidFileException
+    except ImportError:
+        raise MissingExtra(
+            "Excel workbooks need openpyxl, which is not installed. Install it: pip install 'askwise[xlsx]'"
+        ) from None
+    try:
+        with zipfile.ZipFile(path) as archive:
+            size = sum(entry.file_size for entry in archive.infolist())
+        if size > MAX_SHEET:
+            raise BadInput(
+                f"{path.name!r} holds {size / 2**20:,.0f} MB of cells; {MAX_SHEET >> 20} MB "
+                "are the limit. Save it as CSV."
+            )
+        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
+        try:
+            sheet = book.worksheets[0]
+            sheet.reset_dimensions()  # what the file says of its own size may be wrong
+            rows = [
+                (number, cells)
+                for number, cells in enumerate(sheet.iter_rows(values_only=True), 1)
+                if any(map(_filled, cells))
+            ]
+            notes = [f"{path.name}: the sheet {sheet.title!r} is read, the first of {len(book.worksheets)}."]
+        finally:
+            book.close()
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        InvalidFileException,
+        KeyError,
+        IndexError,
+        OSError,
+        ValueError,
+        SyntaxError,
+        AttributeError,
+    ) as error:
+        raise BadInput(f"{path.name!r} is no Excel workbook that can be read ({error}). Save it as CSV.") from None
+    if not rows:
+        raise BadInput(f"The first sheet of {path.name!r} is empty.")
+    header = list(rows[0][1])
+    while header and not _filled(header[-1]):
+        header.pop()
+    names = _unique(["" if name is None else str(name).strip() for name in header], path.name)
+    if len(rows) == 1:
+        raise BadInput(f"{path.name!r} has a header ({', '.join(map(repr, names))}) but no rows.")
+    columns: dict[str, list[Any]] = {name: [] for name in names}
+    bad: dict[int, str] = {}
+    for at, (_, cells) in enumerate(rows[1:]):
+        if any(map(_filled, cells[len(names) :])):
+            bad[at] = f"has cells beyond the {len(names)} columns of the header"
+        for place, name in enumerate(names):
+            value = cells[place] if place < len(cells) and at not in bad else None
+            columns[name].append(value if value is None or isinstance(value, str | int | float | bool) else str(value))
+    return Table(columns, bad, [number for number, _ in rows[1:]], notes[: len(book.worksheets) > 1])
+
+
+def _filled(value: object) -> bool:
+    return value is not None and str(value).strip() != ""
 
 
 # ── data frames ─────────────────────────────────────────────────────────────────────────────

@@ -253,8 +253,12 @@ class _Desk:
             self.message = "The blind checks are under way: answer them, the outcome follows by itself."
             return False
         limit = share(self.session.settings["max_error"], 1)
+        search = self.session.recall()
         self.message = (
-            f"Prove that at most {limit} of the model's labels are wrong? Its answers are frozen, one attempt is "
+            f"Check the {search.unread:,} unread in random order, to prove that at least {share(search.target)} of the "
+            "relevant ones are found? One attempt is spent. y / n"
+            if search
+            else f"Prove that at most {limit} of the model's labels are wrong? Its answers are frozen, one attempt is "
             "spent, blind checks follow. y / n"
         )
         self._draw(query)
@@ -346,7 +350,8 @@ class _Desk:
         parts.append(
             Text("space skip · u unsure · f flag · Backspace undo · g guess · ? all keys · q quit", style="dim")
         )
-        parts.append(Text(self.session.estimate().sentence, style="dim"))
+        search = self.session.recall()
+        parts.append(Text((search or self.session.estimate()).sentence, style="dim"))
         if self.extra is not None:
             parts += [Text(""), self.extra]
         if self.message:
