@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 SEEDS ?= 20
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test peers check lint types bench speed balance clean
+.PHONY: help demo test peers check lint types bench bench-speed balance certificate control screening clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -45,11 +45,21 @@ bench: $(VENV)/dev ## Measure: labels to target on spam, latency in a real brows
 	$(BIN)/python benchmarks/spam.py --seeds $(SEEDS)
 	$(BIN)/python benchmarks/latency.py
 
-speed: $(VENV)/dev ## Measure: speed beside other libraries (QUICK=1: some minutes)
+bench-speed: $(VENV)/dev ## Measure: speed beside other libraries (QUICK=1: some minutes)
 	$(BIN)/python benchmarks/speed.py $(if $(QUICK),--quick)
 
 balance: $(VENV)/dev ## Measure: what strategies spend on outliers and coin flips (minutes)
 	$(BIN)/python benchmarks/balance.py --docs --processes 2
+
+certificate: $(VENV)/dev ## Measure: what certificates cost, and whether they are true (hours)
+	for section in cost limits display coverage; do $(BIN)/python benchmarks/certificate.py $$section --processes 2; done
+	$(BIN)/python benchmarks/certificate.py --docs
+
+control: $(VENV)/dev ## Measure: the comparison with random questions, and the forecast (an hour)
+	for part in compare forecast tables; do $(BIN)/python benchmarks/control.py $$part; done
+
+screening: $(VENV)/dev ## Measure: searches for rare items beside ASReview and BUSCAR (an hour)
+	$(BIN)/python benchmarks/screening.py
 
 clean: ## Remove what make built
 	rm -rf $(VENV) .venv-peers demo out build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
