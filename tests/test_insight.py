@@ -621,6 +621,33 @@ def test_finishing_from_dry_run_to_labels_and_back(trained: Session) -> None:
     sound(trained)
 
 
+def test_a_share_of_the_whole_file_is_the_cheapest(trained: Session) -> None:
+    page = Page(trained)
+    assert page.get("finish")["target"] == page.get("coverage")["target"] == "auto", "the session's own"
+    plans = {of: page.post("finish/plan", max_error=0.05, target=of) for of in ("auto", "dataset", "file")}
+    assert page.post("finish/plan", max_error=0.05) == plans["auto"]
+    first = {of: plan["parts"][0]["first"] for of, plan in plans.items() if plan["size"]}
+    assert 0 < first["file"] < first["auto"]
+    assert page.post("finish/start", max_error=0.05, target="file")["result"]["status"] == "checking"
+    attempt = trained._state.open_attempt
+    assert (attempt.target, len(attempt.order)) == ("file", plans["file"]["size"])
+    assert attempt.needed[0] == first["file"], "what the dry run said"
+    assert page.get("finish")["attempts"][0]["target"] == "file"
+
+
+def test_the_share_is_of_what_the_session_says() -> None:
+    with Session(texts(300), classes=["fruit", "tool"], encoder="tfidf", max_error=0.05, target="file") as made:
+        answer(made, 40)
+        page = Page(made)
+        assert page.get("finish")["target"] == page.get("coverage")["target"] == "file"
+        own = page.post("finish/plan", max_error=0.05)
+        assert own == page.post("finish/plan", max_error=0.05, target="file")
+        offer = page.get("coverage", max_error=0.05)["offer"]
+        assert (offer["size"], offer["first"]) == (own["size"], own["parts"][0]["first"])
+        # Shares for each class are of the model's labels, whatever the session's setting.
+        assert page.post("finish/start", classes={"fruit": 0.45})["result"]["status"] in ("checking", "refused")
+
+
 def test_a_share_for_each_class(trained: Session) -> None:
     page = Page(trained)
     plan = page.post("finish/plan", classes={"fruit": 0.45})
@@ -638,7 +665,14 @@ def test_no_model_no_plan(page: Page) -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [{"max_error": 0}, {"max_error": 1}, {"classes": {"fruit": 2}}, {"classes": {"fruit": "x"}}, {"max_error": "nan"}],
+    [
+        {"max_error": 0},
+        {"max_error": 1},
+        {"classes": {"fruit": 2}},
+        {"classes": {"fruit": "x"}},
+        {"max_error": "nan"},
+        {"target": "all"},
+    ],
 )
 def test_impossible_targets_are_refused(page: Page, body: dict[str, Any]) -> None:
     assert page.post("finish/plan", status=400, **body)["error"]

@@ -5,15 +5,12 @@ from __future__ import annotations
 import contextlib
 import logging
 import multiprocessing
-import os
-import pwd
 import re
 import shutil
 import socket
 import sqlite3
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -32,92 +29,24 @@ from askwise.session import MOST_LOST
 from askwise.store import MemoryStore, SQLiteStore, chain, copy_log, open_store, read_log
 from askwise.verification import verify
 
-SECRET = "hush:?%secret"
-QUOTED = "hush%3A%3F%25secret"
+sys.path.append(str(Path(__file__).parent))
+from postgres_server import QUOTED, Server, programs
+
 SPAWN = multiprocessing.get_context("spawn")
 
 
 # ── a server ────────────────────────────────────────────────────────────────────────────────
 
 
-def _programs() -> Path | None:
-    """The folder of initdb, pg_ctl, pg_dump and psql."""
-    said = (
-        shutil.which("pg_config") and subprocess.run(["pg_config", "--bindir"], capture_output=True, text=True).stdout
-    )
-    places = [said.strip()] if said else []
-    places += [str(Path(found).parent)] if (found := shutil.which("initdb")) else []
-    places += sorted(map(str, Path("/usr/lib/postgresql").glob("*/bin")), reverse=True)
-    return next((Path(p) for p in places if (Path(p) / "initdb").exists() and (Path(p) / "pg_ctl").exists()), None)
-
-
-class Server:
-    """A PostgreSQL server in a folder of its own, under an account of its own where this one is root."""
-
-    def __init__(self, programs: Path) -> None:
-        self.programs = programs
-        self.folder = Path(tempfile.mkdtemp(prefix="askwise-pg-", dir="/tmp"))
-        self.account: dict[str, Any] = {}
-        if os.geteuid() == 0:  # PostgreSQL refuses to run as root
-            names = {entry.pw_name: entry for entry in pwd.getpwall()}
-            entry = names.get("postgres") or names["nobody"]
-            os.chown(self.folder, entry.pw_uid, entry.pw_gid)
-            self.account = {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self.data = self.folder / "data"
-        self.run("initdb", "-D", self.data, "-U", "boss", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
-        (self.data / "pg_hba.conf").write_text("local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n")
-        with (self.data / "postgresql.conf").open("a") as conf:
-            conf.write(
-                f"listen_addresses = '127.0.0.1'\nport = {self.port}\nunix_socket_directories = '{self.folder}'\n"
-                "fsync = off\nmax_connections = 60\nlog_statement = 'all'\n"
-            )
-        self.start()
-        self.sql(f"CREATE ROLE ann LOGIN PASSWORD '{SECRET}'")
-        self.sql("CREATE DATABASE team OWNER ann")
-
-    def run(self, program: str, *args: object) -> str:
-        command = [str(self.programs / program), *map(str, args)]
-        done = subprocess.run(
-            command, **self.account, cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
-        assert done.returncode == 0, done.stdout
-        return done.stdout
-
-    def start(self) -> None:
-        self.control("start")
-
-    def control(self, what: str, mode: str = "fast") -> None:
-        log = self.folder / "log"
-        args = ["-D", str(self.data), "-w", "-l", str(log), *(["-m", mode] if what != "start" else [])]
-        # The server inherits the output: a pipe would stay open as long as it runs.
-        subprocess.run(
-            [str(self.programs / "pg_ctl"), what, *args],
-            **self.account, cwd=self.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True,
-        )  # fmt: skip
-
-    def sql(self, statement: str, database: str = "postgres", user: str = "boss") -> str:
-        return self.run(
-            "psql", "-h", self.folder, "-p", self.port, "-U", user, "-d", database, "-AXqt",
-            "-v", "ON_ERROR_STOP=1", "-c", statement,
-        ).strip()  # fmt: skip
-
-    def address(self, name: str, *, database: str = "team", port: int | None = None) -> str:
-        return f"postgresql://ann:{QUOTED}@127.0.0.1:{port or self.port}/{database}#{name}"
-
-
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
     pytest.importorskip("psycopg", reason="psycopg is not installed: pip install 'askwise[postgres]'")
-    programs = _programs()
-    if programs is None:
+    found = programs()
+    if found is None:
         pytest.skip("no PostgreSQL server programs (initdb, pg_ctl) are installed here")
-    started = Server(programs)
+    started = Server(found)
     yield started
-    started.control("stop", "immediate")
-    shutil.rmtree(started.folder)
+    started.stop()
 
 
 @pytest.fixture

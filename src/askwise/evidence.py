@@ -188,6 +188,10 @@ class Planning:
         """What the next group of attempts may spend of 1 - confidence; 0 when none is left."""
         return (1 - confidence) * audit.SPEND[self.used] if self.used < len(audit.SPEND) else 0.0
 
+    def allowance(self, max_error: float) -> int:
+        """How many wrong labels another certificate may allow, so that all together keep to a share of all items."""
+        return max(0, math.floor(Fraction(str(max_error)) * self.items) - self.granted)
+
     def region(
         self, max_error: float, confidence: float, target: Target = "auto", parts: int = 1
     ) -> audit.Region | None:
@@ -202,9 +206,7 @@ class Planning:
         alpha = self.alpha(confidence) / parts
         if not alpha:
             return None
-        allowed = None
-        if target == "file":
-            allowed = max(0, math.floor(Fraction(str(max_error)) * self.items) - self.granted)
+        allowed = self.allowance(max_error) if target == "file" else None
         later = audit.SPEND[self.used + 1 : self.used + 2]
         retry = (1 - confidence) * later[0] / parts if later else None
         return audit.choose_region(

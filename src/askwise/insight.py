@@ -85,13 +85,26 @@ class Offer:
     reason: str
 
 
-def offer(known: evidence.Planning, max_error: float, confidence: float, parts: int = 1) -> Offer | None:
-    """The region that would be chosen for a share of errors; None where no attempt is left."""
-    region = known.region(max_error, confidence, parts=parts)
+def offer(
+    known: evidence.Planning, max_error: float, confidence: float, target: evidence.Target = "auto", parts: int = 1
+) -> Offer | None:
+    """The region that would be chosen for a share of errors; None where no attempt is left.
+
+    Args:
+        known: What is known for planning.
+        max_error: Largest share of wrong labels, in (0, 1).
+        confidence: Of the certificate, in (0, 1).
+        target: Share of what.
+        parts: How many attempts share what may be spent.
+    """
+    region = known.region(max_error, confidence, target, parts=parts)
     if region is None:
         return None
-    size = region.size if region.worth else 0
-    first = audit.audit_plan(size, max_error, known.alpha(confidence) / parts).first if size else 0
+    size, first = region.size if region.worth else 0, None
+    if size:
+        share = audit.share_of(known.allowance(max_error), size) if target == "file" else max_error
+        of: audit.Target = "dataset" if target == "file" else target
+        first = audit.audit_plan(size, share, known.alpha(confidence) / parts, of).first
     return Offer(
         max_error, size, len(known.rows), first or 0, region.audits if size else 0.0, region.passes if size else 0.0,
         region.cost, region.worth, region.reason,

@@ -83,7 +83,7 @@ def bargain(
         reason = f"Each further label is projected to save about {saved:.1f} others; more are still worth giving."
         return Verdict(False, reason, left, spread, region)
     reason = (
-        f"Another label would no longer save one later on, with about {total[-1]:,.0f} in all: stop here, "
+        f"Another label would no longer save one later on: about {total[-1]:,.0f} human labels in all. Stop here, "
         f"and let {region:,} items be certified and labeled by the model."
     )
     return Verdict(True, reason, left, spread, region)

@@ -251,6 +251,10 @@ def test_finish_from_the_target_to_the_certificate_and_back(serve: Any, visit: A
     url = serve(session)
     page = visit(url, "finish")
     page.select_option("#target", "0.2")
+    assert page.input_value("#of") == "auto", "the session's own"
+    with page.expect_request("**/finish/plan") as asked:
+        page.select_option("#of", "file")
+    assert asked.value.post_data_json == {"max_error": 0.2, "target": "file"}
     page.wait_for_selector(".step .primary:enabled")
     assert "blind check" in page.text_content(".step [aria-live]")
     page.click("text=Start the blind checks")

@@ -110,12 +110,18 @@ def _sure(session: Session) -> Array | None:
     return None if np.isnan(sure).any() else sure
 
 
+def _target(session: Session) -> evidence.Target:
+    """What the session's share of errors is a share of."""
+    found: evidence.Target = session.look(lambda s: s.opened.get("target", "auto"))
+    return found
+
+
 @routes.get("/api/v1/coverage", response_model=dict[str, Any])
 def coverage(at: Here, max_error: Annotated[float | None, Given(gt=0, lt=1)] = None) -> dict[str, Any]:
     """How much could be handed to the model at a share of errors, projected; without one, the shares to ask for."""
     session = at.session
     own = session.settings["max_error"]
-    nothing = {"shares": [], "own": own, "rest": 0, "offer": None}
+    nothing = {"shares": [], "own": own, "target": _target(session), "rest": 0, "offer": None}
     if session.recall() is not None:
         return nothing | {"why": "A search is finished by reading the rest in random order; see Finish."}
     sure, counts = _sure(session), session.counts()
@@ -130,12 +136,13 @@ def coverage(at: Here, max_error: Annotated[float | None, Given(gt=0, lt=1)] = N
         confidence = session.settings["confidence"]
 
         def compute() -> insight.Offer | None:
-            return insight.offer(session.look(partial(evidence.planning, sure=sure)), max_error, confidence)
+            known = session.look(partial(evidence.planning, sure=sure))
+            return insight.offer(known, max_error, confidence, _target(session))
 
         key = (counts["round"], counts["groups"], counts["auto"])
         found = _once(session, f"coverage {max_error}", key, compute)
     offer = None if found is None else dataclasses.asdict(found)
-    return {"shares": shares, "own": own, "rest": counts["rest"], "offer": offer, "why": ""}
+    return nothing | {"shares": shares, "rest": counts["rest"], "offer": offer, "why": ""}
 
 
 @routes.get("/api/v1/map", response_model=dict[str, Any])
@@ -506,8 +513,8 @@ def finish(at: Here) -> dict[str, Any]:
     def read(s: State) -> list[dict[str, Any]]:
         return [
             {
-                "number": a.number, "label": a.label, "max_error": a.max_error, "region": len(a.order),
-                "outcome": a.outcome, "reason": a.reason, "taken_back": a.taken_back,
+                "number": a.number, "label": a.label, "max_error": a.max_error, "target": a.target,
+                "region": len(a.order), "outcome": a.outcome, "reason": a.reason, "taken_back": a.taken_back,
                 **dict(zip(("checks", "wrong"), evidence.progress(s, a), strict=True)),
             }
             for a in s.attempts
@@ -520,7 +527,8 @@ def finish(at: Here) -> dict[str, Any]:
         "recall": None if recall is None else plain(recall),
         "max_error": session.settings["max_error"],
         "confidence": session.settings["confidence"],
-        "targets": list(insight.SHARES),
+        "shares": list(insight.SHARES),
+        "target": _target(session),
     }
 
 
@@ -531,6 +539,15 @@ class Limits(BaseModel):
     classes: dict[Name, Annotated[float, Field(gt=0, lt=1)]] = Field(
         default_factory=dict, max_length=1000, description="Instead: largest share for each class to be handed over."
     )
+    target: evidence.Target | None = Field(
+        default=None,
+        description="Share of what: of the labels given by the model (auto), of the region that is checked (dataset), "
+        "of the whole file (file); default: the session's. Shares for each class are always of the model's labels.",
+    )
+
+    def of(self, session: Session) -> evidence.Target:
+        """Share of what."""
+        return "auto" if self.classes else self.target or _target(session)
 
 
 def _counts(s: State, rows: list[int]) -> list[int]:
@@ -555,12 +572,13 @@ def plan(at: Here, body: Limits) -> dict[str, Any]:
     wanted: dict[str | None, float] = {None: body.max_error or session.settings["max_error"]}
     if body.classes:
         wanted = {name: share for name, share in body.classes.items()}  # noqa: C416 - its keys may be None
+    confidence, target = session.settings["confidence"], body.of(session)
     parts: list[dict[str, Any]] = []
     chosen: list[int] = []
     for label, share in wanted.items():
         known = session.look(partial(evidence.planning, sure=sure, label=label))
-        offer = insight.offer(known, share, session.settings["confidence"], parts=len(wanted))
-        region = known.region(share, session.settings["confidence"], parts=len(wanted))
+        offer = insight.offer(known, share, confidence, target, parts=len(wanted))
+        region = known.region(share, confidence, target, parts=len(wanted))
         if offer is not None and region is not None:
             parts.append({"label": label, **dataclasses.asdict(offer)})
             chosen += known.rows[region.rows].tolist() if offer.size else []
@@ -584,5 +602,5 @@ def start(at: Here, body: Limits) -> dict[str, Any]:
     session = at.session
     at.project.desk.drop()  # what a tab holds could not be part of the region
     wanted = None if session.recall() is not None else (body.classes or body.max_error)
-    result = session.autolabel(max_error=wanted)
+    result = session.autolabel(max_error=wanted, target=body.of(session))
     return {"result": wire.autolabels(result), "pulse": wire.pulse(session)}

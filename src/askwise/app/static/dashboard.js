@@ -183,13 +183,13 @@ function control({ control: c }) {
 }
 
 /** The offers come one by one: each takes up to seconds, so of a large pool only those that are asked for. */
-function coverage({ shares, own, rest, why }) {
+function coverage({ shares, own, target, rest, why }) {
   const head = { title: "What could be handed over", help: "For each share of errors that you would allow: how many items the model could label, and what that costs in labels by people. Projected from the check items so far. A certificate is decided by blind checks alone, never by this projection.", doc: "docs/guarantee.md" };
   if (!shares.length) return figure({ ...head, body: el("p", { class: "nothing" }, why) });
   const offers = new Map();
   const asked = new Set();
   const part = (o) => (o.rest ? o.size / o.rest : 0);
-  const text = (s) => percent(s, s < 0.1 && (1000 * s) % 10 ? 1 : 0);
+  const text = (s) => `${percent(s, s < 0.1 && (1000 * s) % 10 ? 1 : 0)}${target === "file" ? " of the whole file" : ""}`;
   const says = el("p", { class: "big-line", role: "status" });
   const small = el("p", { class: "small" });
   const chart = el("div");

@@ -5,6 +5,13 @@ import { tag } from "./choose.js";
 import { dialog, toast } from "./dialogs.js";
 import { count, el, icon, percent, plural } from "./dom.js";
 
+/** What the share of wrong labels is a share of: for choosing, for the table of attempts. */
+const OF = {
+  auto: ["of all that it labels", "of the model's labels"],
+  dataset: ["of the items it labels or you check", "of the checked region"],
+  file: ["of the whole file, your labels included", "of the whole file"],
+};
+
 let page = null;
 const share = (value) => percent(value, value < 0.1 && (1000 * value) % 10 ? 1 : 0);
 const small = (...text) => el("p", { class: "small" }, ...text);
@@ -71,17 +78,18 @@ async function act(path, body, done) {
 }
 
 /** Step 1 to 3: the target, its price and what it takes, the start. */
-function choosing({ pulse, targets, max_error: wanted, confidence, recall: search }) {
+function choosing({ pulse, shares: offered, target, max_error: wanted, confidence, recall: search }) {
   const classes = pulse.classes;
-  const shares = [...new Set([...targets, wanted])].sort((a, b) => a - b);
+  const shares = [...new Set([...offered, wanted])].sort((a, b) => a - b);
   const options = (chosen, first) => [...first, ...shares.map((s) => el("option", { value: String(s), selected: s === chosen }, `at most ${share(s)} wrong`))];
   const one = el("select", { id: "target", onchange: () => ask() }, ...options(wanted, []));
+  const of = el("select", { id: "of", "aria-label": "Share of what", onchange: () => ask() }, ...[...new Set(["auto", "file", target])].map((name) => el("option", { value: name, selected: name === target }, OF[name][0])));
   const each = classes.map((name) => el("select", { id: `target-${name}`, "aria-label": `Share of wrong labels of ${name}`, onchange: () => ask() }, ...options(wanted, [el("option", { value: "" }, "leave to people")])));
-  const apart = el("input", { type: "checkbox", id: "apart", onchange: () => ((perClass.hidden = !apart.checked), (one.disabled = apart.checked), ask()) });
+  const apart = el("input", { type: "checkbox", id: "apart", onchange: () => ((perClass.hidden = !apart.checked), (one.disabled = of.disabled = apart.checked), ask()) });
   const perClass = el("ul", { class: "per-class", hidden: true }, ...classes.map((name, i) => el("li", {}, tag(name, classes), each[i])));
   const price = el("div", { "aria-live": "polite" });
   const start = el("button", { type: "button", class: "primary", disabled: true, onclick: () => begin() }, "Start the blind checks");
-  const body = () => (search ? {} : apart.checked ? { classes: Object.fromEntries(classes.map((name, i) => [name, each[i].value]).filter(([, v]) => v).map(([name, v]) => [name, Number(v)])) } : { max_error: Number(one.value) });
+  const body = () => (search ? {} : apart.checked ? { classes: Object.fromEntries(classes.map((name, i) => [name, each[i].value]).filter(([, v]) => v).map(([name, v]) => [name, Number(v)])) } : { max_error: Number(one.value), target: of.value });
   let asked = 0;
 
   async function ask() {
@@ -132,9 +140,10 @@ function choosing({ pulse, targets, max_error: wanted, confidence, recall: searc
       1,
       search ? "How the search ends" : "How many of the model's labels may be wrong?",
       el("p", {}, pulse.verdict.reason),
-      search ? null : el("div", { class: "target-row" }, el("label", { for: "target" }, "Of all that it labels"), one),
+      search ? null : el("div", { class: "target-row" }, el("label", { for: "target" }, "Allow"), one, of),
       search ? null : el("label", { class: "tick-field" }, apart, el("span", {}, "a share for each class")),
       search ? null : perClass,
+      search ? null : small("Of the whole file is the cheapest: your own labels count as right, so the model's alone may be wrong more often than the share."),
       small(`Proved with ${percent(confidence)} confidence, all attempts together.`),
     ),
     step(2, "What it costs, and what it takes", small("A dry run: nothing is frozen, nothing is spent."), price),
@@ -213,8 +222,8 @@ function attempts({ attempts: made }) {
       el(
         "table",
         { class: "numbers" },
-        el("thead", {}, el("tr", {}, ...["attempt", "class", "at most", "items", "checks", "wrong", "outcome"].map((h) => el("th", { scope: "col" }, h)))),
-        el("tbody", {}, ...made.map((a) => el("tr", {}, el("th", { scope: "row" }, String(a.number)), ...[a.label ?? "all", share(a.max_error), count(a.region), count(a.checks), count(a.wrong), ended(a)].map((c) => el("td", {}, c))))),
+        el("thead", {}, el("tr", {}, ...["attempt", "class", "at most", "of", "items", "checks", "wrong", "outcome"].map((h) => el("th", { scope: "col" }, h)))),
+        el("tbody", {}, ...made.map((a) => el("tr", {}, el("th", { scope: "row" }, String(a.number)), ...[a.label ?? "all", share(a.max_error), OF[a.target]?.[1] ?? "", count(a.region), count(a.checks), count(a.wrong), ended(a)].map((c) => el("td", {}, c))))),
       ),
     ),
   );
