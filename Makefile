@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 SEEDS ?= 20
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test peers check lint types bench bench-speed balance certificate control screening clean
+.PHONY: help demo test peers check lint types bench bench-speed balance certificate control screening screenshots clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -60,6 +60,9 @@ control: $(VENV)/dev ## Measure: the comparison with random questions, and the f
 
 screening: $(VENV)/dev ## Measure: searches for rare items beside ASReview and BUSCAR (an hour)
 	$(BIN)/python benchmarks/screening.py
+
+screenshots: $(VENV)/dev ## Take the pictures of docs/images anew
+	$(BIN)/python benchmarks/screenshots.py
 
 clean: ## Remove what make built
 	rm -rf $(VENV) .venv-peers demo out build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

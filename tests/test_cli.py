@@ -274,6 +274,36 @@ def test_settings_that_would_be_passed_over_are_refused(mail, labeled, askwise):
     assert "--seed" in err
 
 
+FOR_A_TEAM = ("--overlap", "0.25", "--people-per-item", "3", "--target", "dataset", "--max-error", "0.05")
+
+
+def test_what_is_chosen_at_the_start_stays(mail, askwise):
+    start = ("label", mail, *TERMINAL)
+    code, _, err = askwise(*start, *FOR_A_TEAM, keys="q")
+    assert (code, err) == (0, "")
+    store = mail.with_suffix(".askwise")
+    with Session.open(store) as session:
+        opened = session.look(lambda state: dict(state.opened))
+    chosen = {"overlap": 0.25, "people_per_item": 3, "target": "dataset", "max_error": 0.05}
+    assert {name: opened[name] for name in chosen} == chosen
+    assert askwise(*start, *FOR_A_TEAM, keys="q")[0] == 0, "the same command goes on"
+    before = store.read_bytes()
+    others = {"--overlap": "0.5", "--people-per-item": "2", "--target": "file", "--max-error": "0.01"}
+    for name, value in others.items():
+        refused(askwise(*start, name, value), name, "chosen at the start", str(opened[name[2:].replace("-", "_")]))
+        refused(askwise("label", store, "--terminal", name, value), name, "cannot change")
+        refused(askwise("label", name, value), name, "goes with a FILE")
+    assert store.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("--overlap", "1"), ("--people-per-item", "1"), ("--target", "all"), ("--max-error", "0")]
+)
+def test_a_setting_out_of_range_begins_no_session(mail, askwise, name, value):
+    refused(askwise("label", mail, *TERMINAL, name, value), name[2:].replace("-", "_"), value)
+    assert not mail.with_suffix(".askwise").exists()
+
+
 def test_a_port_that_cannot_be_leaves_no_session(mail, askwise):
     code, _, _ = askwise("label", mail, "--text", "text", "--labels", "good,bad", "--port", "80000")
     assert code == 2

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
@@ -155,6 +156,22 @@ def label(
         str | None, typer.Option("--strategy", metavar="NAME", help="How questions are chosen; default auto.")
     ] = None,
     encoder: EncoderName = None,
+    overlap: Annotated[
+        float | None,
+        typer.Option("--overlap", metavar="SHARE", help="Of the questions, that others have answered; default 0."),
+    ] = None,
+    people_per_item: Annotated[
+        int | None, typer.Option("--people-per-item", metavar="N", help="Who label an item at most; default 2.")
+    ] = None,
+    max_error: Annotated[
+        float | None, typer.Option("--max-error", help="Share of wrong labels to plan for; default 0.02.")
+    ] = None,
+    target: Annotated[
+        str | None,
+        typer.Option(
+            "--target", help="Share of what: auto, the model's labels; dataset, the checked region; file, all items."
+        ),
+    ] = None,
     terminal: Annotated[bool, typer.Option("--terminal", help="Label here instead of in the browser.")] = False,
     port: Annotated[
         int | None, typer.Option("--port", min=0, max=65535, help="Port of the page; default a free one.")
@@ -170,15 +187,16 @@ def label(
     from askwise.store import exists
 
     text = text or None
+    fixed = {"--overlap": overlap, "--people-per-item": people_per_item, "--max-error": max_error, "--target": target}
     if file is None:
         given = {"--text": text, "--labels": labels, "--id": id_column, "--label": label_column, "--kind": kind,
                  "--session": session_file, "--strategy": strategy, "--encoder": encoder, "--seed": seed,
-                 "--guidelines": guidelines, "--terminal": terminal or None}  # fmt: skip
+                 "--guidelines": guidelines, "--terminal": terminal or None, **fixed}  # fmt: skip
         _new_project([name for name, value in given.items() if value is not None], port, no_browser)
         return
     if _is_session(file):
         given = {"--kind": kind, "--text": text, "--labels": labels, "--id": id_column, "--label": label_column,
-                 "--session": session_file, "--strategy": strategy, "--seed": seed}  # fmt: skip
+                 "--session": session_file, "--strategy": strategy, "--seed": seed, **fixed}  # fmt: skip
         _refuse_options(file, [name for name, value in given.items() if value is not None])
         path = file
         session = _open(path, encoder=encoder)
@@ -189,9 +207,10 @@ def label(
         path = session_file or _session_path(file)
         wanted = None if labels is None else _parse_labels(labels)
         if exists(path):
-            session = _go_on(path, pool, wanted, strategy=strategy, encoder=encoder, seed=seed)
+            session = _go_on(path, pool, wanted, strategy=strategy, encoder=encoder, seed=seed, fixed=fixed)
         else:
-            session = _begin(path, pool, wanted, strategy=strategy or "auto", encoder=encoder, seed=seed or 0)
+            begin = {_setting(name): value for name, value in fixed.items() if value is not None}
+            session = _begin(path, pool, wanted, strategy=strategy or "auto", encoder=encoder, seed=seed or 0, **begin)
     _ask_person(session, path, terminal=terminal, guidelines=advice, port=port, no_browser=no_browser)
 
 
@@ -283,7 +302,14 @@ def _begin(
 
 
 def _go_on(
-    path: Place, pool: Pool, wanted: list[str] | None, *, strategy: str | None, encoder: str | None, seed: int | None
+    path: Place,
+    pool: Pool,
+    wanted: list[str] | None,
+    *,
+    strategy: str | None,
+    encoder: str | None,
+    seed: int | None,
+    fixed: Mapping[str, Any] = MappingProxyType({}),
 ) -> Session:
     """The session that an earlier command left next to the file, if it is about the same items."""
     from askwise.core import BadInput
@@ -310,6 +336,14 @@ def _go_on(
             )
         if seed is not None and seed != session.seed:
             raise BadInput(f"The session {path} has the seed {session.seed}, which stays. Leave --seed out.")
+        stands = session.look(lambda state: {name: state.opened.get(_setting(name)) for name in fixed})
+        for name, value in fixed.items():
+            if value is not None and value != stands[name]:
+                was = "its default" if stands[name] is None else stands[name]
+                raise BadInput(
+                    f"{name} is chosen at the start, and the session {path} was begun with {was}. Leave {name} out, or "
+                    f"start a new session with --session OTHER{SESSION_SUFFIX}"
+                )
         if pool.given and pool.given != session.pool.given:
             raise BadInput(
                 f"The session {path} was started with {len(session.pool.given):,} labels from the data; the column of "
@@ -320,6 +354,11 @@ def _go_on(
         session.close()
         raise
     return session
+
+
+def _setting(option: str) -> str:
+    """`--max-error` → `max_error`."""
+    return option.removeprefix("--").replace("-", "_")
 
 
 def _parse_labels(text: str) -> list[str]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 
 from askwise.core import Unreachable
 
 PAUSE = 5.0
 """Seconds after which the worker looks by itself, for answers that came in through another process."""
+REST, MOST_REST = 3.0, 0.5
+"""After a refresh it rests so many times as long as that took, and so many seconds at most: people answer meanwhile."""
 
 
 class Worker:
@@ -74,16 +77,19 @@ class Worker:
         try:
             while not self._ending:
                 mine = worked = False
+                started = time.monotonic()
                 try:
                     mine = self._lead()
                     worked = mine and self._refresh()
                     self.error = None
                 except Unreachable as error:
                     self.error, mine = error, False
-                if not worked:
-                    with self._wake:
-                        if not self._ending and not (mine and self._news()):
-                            self._wake.wait(PAUSE)
+                with self._wake:
+                    if worked:
+                        rest = min(REST * (time.monotonic() - started), MOST_REST)
+                        self._wake.wait_for(lambda: self._ending, rest)
+                    elif not self._ending and not (mine and self._news()):
+                        self._wake.wait(PAUSE)
         except Exception as error:  # noqa: BLE001 - a thread has nobody to raise to: shown by the app, raised by stop()
             self.error = error
         finally:

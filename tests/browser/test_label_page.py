@@ -132,10 +132,10 @@ def press(page: Any, key: str) -> str:
     return before
 
 
-def saved(session: Session, n: int) -> None:
-    """Wait until the log holds n labels."""
+def saved(session: Session, n: int, kind: str = "labeled") -> None:
+    """Wait until the log holds n answers of a kind."""
     deadline = time.monotonic() + 10
-    while session.counts()["labeled"] != n:
+    while session.counts()[kind] != n:
         assert time.monotonic() < deadline, session.counts()
         time.sleep(0.02)
 
@@ -168,7 +168,8 @@ def test_a_click_answers_and_leaves_the_keys_free(serve: Any, visit: Any) -> Non
     press(page, " ")
     saved(served.session, 1)
     assert label_of(served.session, first) == "tool"
-    assert served.session.counts()["skipped"] == 1, "Space after a click skips, it does not press the button again"
+    saved(served.session, 1, "skipped")  # Space after a click skips, it does not press the button again
+    assert served.session.counts()["labeled"] == 1
 
 
 def test_a_bounce_or_a_held_key_is_one_answer(serve: Any, visit: Any) -> None:
@@ -400,16 +401,17 @@ def test_content_is_text_and_nothing_else(serve: Any, visit: Any) -> None:
     assert page.title() == "Things · Askwise"
 
 
-def test_finish_from_the_dialog_to_the_download(serve: Any, visit: Any, tmp_path: Path) -> None:
+def test_finish_from_the_button_to_the_download(serve: Any, visit: Any, tmp_path: Path) -> None:
     served = serve(texts(400))
     for question in served.session.ask(40):
         served.session.tell(question, "fruit" if key_for(question.text) == "1" else "tool")
     served.session.refresh()
     page = visit(served)
     page.click("#b-finish")
-    page.wait_for_function("() => document.querySelectorAll('.option small')[3]?.textContent.startsWith('at least')")
-    assert page.is_checked("input[value='0.1']"), "the session's own target is chosen"
-    page.click("dialog >> text=Start blind checks")
+    page.wait_for_selector(".step .primary:enabled")
+    assert page.input_value("#target") == "0.1", "the session's own target is chosen"
+    page.click("text=Start the blind checks")
+    page.click("text=Answer the checks")
     page.wait_for_selector("#banner >> text=Blind check 1 /")
     for _ in range(200):
         assert page.locator(".label.suggested").count() == 0
@@ -417,24 +419,29 @@ def test_finish_from_the_dialog_to_the_download(serve: Any, visit: Any, tmp_path
         settled(page)
         page.keyboard.press(key_for(before))
         page.wait_for_function(
-            "t => document.getElementById('text').textContent !== t || document.querySelector('dialog')", arg=before
+            "t => document.getElementById('text').textContent !== t || document.querySelector('.toast .link')"
+            "?.textContent === 'To Finish'",
+            arg=before,
         )
-        if page.locator("dialog").count():
+        if page.locator("text=To Finish").count():
             break
-    page.wait_for_selector("dialog >> text=The model took over")
-    assert "at most 10.0%" in page.text_content("dialog .lead")
+    assert "Certified" in page.text_content(".toast")
+    page.click("text=To Finish")
+    page.wait_for_selector(".result.good")
+    assert "at most 10.0%" in page.text_content(".result .lead")
     with page.expect_download() as download:
-        page.click("dialog >> text=CSV")
+        page.click("text=CSV")
     download.value.save_as(tmp_path / "labels.csv")
     rows = (tmp_path / "labels.csv").read_text().splitlines()
     assert len(rows) == 401
     assert sum(",model," in row for row in rows) == served.session.counts()["auto"] > 100
-    with page.expect_response("**/api/v1/ask") as dealt:
-        page.click("dialog >> text=Take the model's labels back")
-    dealt.value.finished()
-    page.wait_for_selector("text=Took back")
-    page.wait_for_timeout(300)  # the new questions are on the card
+    page.click("text=Take the model's labels back")
+    page.click("dialog .danger")
+    page.wait_for_selector("text=were taken back")
     assert served.session.counts()["auto"] == 0
+    page.click("#rail >> text=Label")
+    page.wait_for_selector("#why:not(:empty)")
+    settled(page)
     press(page, "1")
 
 

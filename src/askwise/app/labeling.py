@@ -42,6 +42,7 @@ class Project:
         self.guidelines = guidelines
         self.team = team
         self.desk = Desk(session)
+        self.figures = wire.Figures(session)
 
     def may_answer(self, annotator: str, item: str) -> bool:
         """Whether the annotator was asked about the item, or has answered it before."""
@@ -59,7 +60,7 @@ class Project:
 
 def _hand(at: Place, body: shapes.Hand) -> dict[str, Any]:
     session, desk = at.session, at.project.desk
-    pulse = wire.pulse(session)
+    pulse = wire.pulse(session, at.project.figures)
     checking = (pulse["autolabel"] or {}).get("status") == "checking"
     if checking != desk.checking:
         desk.drop()
@@ -110,14 +111,14 @@ def state(at: Here) -> dict[str, Any]:
         "me": {"name": me.name, "role": me.role.word},
         "team": at.project.team,
         "history": [wire.answer(session, a) for a in session.history(20, annotator=me.name)],
-        "pulse": wire.pulse(session),
+        "pulse": wire.pulse(session, at.project.figures),
     }
 
 
 @routes.get("/api/v1/pulse", response_model=shapes.Pulse, tags=["labeling"])
 def pulse(at: Here) -> dict[str, Any]:
     """How things stand: classes, counts, estimate, verdict."""
-    return wire.pulse(at.session)
+    return wire.pulse(at.session, at.project.figures)
 
 
 @routes.post("/api/v1/ask", response_model=shapes.Dealt, tags=["labeling"])

@@ -114,8 +114,12 @@ def connect(where: Path | str) -> sa.Engine:
         address = postgres.Address.of(f"{where}#accounts")
         shown = address.shown.removesuffix("#accounts")
         # libpq reads the address, with all that SQLAlchemy does not know of it.
+        # A connection that a restart of the database has cut is made anew.
         engine = sa.create_engine(
-            "postgresql+psycopg://", creator=lambda: psycopg.connect(address.server), hide_parameters=True
+            "postgresql+psycopg://",
+            creator=lambda: psycopg.connect(address.server),
+            hide_parameters=True,
+            pool_pre_ping=True,
         )
     else:
         engine = sa.create_engine(sa.URL.create("sqlite", database=str(where)), hide_parameters=True)

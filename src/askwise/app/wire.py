@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from askwise.core import Answer, AutoLabels, Query
+from askwise.core import Answer, AutoLabels, Estimate, Query
 from askwise.media import File
 
 if TYPE_CHECKING:
@@ -13,6 +14,10 @@ if TYPE_CHECKING:
 
 LONGEST = 100_000
 """Characters of one item that are sent; nobody reads more on a screen."""
+QUICK = 0.02
+"""Seconds of computing after which `Figures` rests."""
+REST = 10.0
+"""It rests so many times as long as it has computed."""
 
 
 def shown(content: Any) -> str:
@@ -90,12 +95,41 @@ def autolabels(result: AutoLabels | None) -> dict[str, Any] | None:
     }
 
 
-def pulse(session: Session) -> dict[str, Any]:
-    """Everything on the page that changes while one labels, apart from the questions."""
-    estimate, verdict = session.estimate(), session.verdict()
+class Figures:
+    """Counts and estimate of a session for all who look: a tenth of the time is spent on them at most.
+
+    Every answer changes them, and they cost more the more answers there are. With thousands of answers and dozens of
+    people they may therefore be about a second old; otherwise they are those of now.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._made: tuple[dict[str, int], Estimate] | None = None
+        self._until = 0.0
+
+    def __call__(self) -> tuple[dict[str, int], Estimate]:
+        """(counts, estimate)."""
+        made = self._made
+        if made is None or time.monotonic() >= self._until:
+            started = time.thread_time()  # of this thread alone: that the machine is busy does not count
+            made = self._made = self._session.counts(), self._session.estimate()
+            spent = time.thread_time() - started
+            self._until = time.monotonic() + (REST * spent if spent > QUICK else 0.0)
+        return made
+
+
+def pulse(session: Session, figures: Figures | None = None) -> dict[str, Any]:
+    """Everything on the page that changes while one labels, apart from the questions.
+
+    Args:
+        session: Not changed.
+        figures: Kept from reply to reply where many look; None = computed now.
+    """
+    counts, estimate = (figures or Figures(session))()
+    verdict = session.verdict()
     return {
         "classes": list(session.classes),
-        "counts": session.counts(),
+        "counts": counts,
         "training": session.training,
         "trouble": f"{type(error).__name__}: {error}" if (error := session.worker_error) else None,
         "estimate": {

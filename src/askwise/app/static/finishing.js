@@ -7,9 +7,9 @@ import { count, el, icon, percent, plural } from "./dom.js";
 
 /** What the share of wrong labels is a share of: for choosing, for the table of attempts. */
 const OF = {
-  auto: ["of all that it labels", "of the model's labels"],
-  dataset: ["of the items it labels or you check", "of the checked region"],
-  file: ["of the whole file, your labels included", "of the whole file"],
+  auto: ["of all that it labels", "the model's labels"],
+  dataset: ["of the items it labels or you check", "the checked region"],
+  file: ["of the whole file, your labels included", "the whole file"],
 };
 
 let page = null;
@@ -26,8 +26,8 @@ export async function open(box) {
     ...[
       data.recall ? recall(data) : null,
       checking ? running(data) : null,
-      ...(checking || !pulse.counts.open ? [] : choosing(data)),
       outcome(data),
+      ...(checking || !pulse.counts.rest ? [] : choosing(data)),
       taking(data),
       attempts(data),
     ].filter(Boolean),

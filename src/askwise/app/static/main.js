@@ -1,7 +1,6 @@
 // The labeling page: keeps the open questions, turns keys into answers.
 
 import * as card from "./card.js";
-import * as finish from "./finish.js";
 import * as item from "./view.js";
 import * as strip from "./history.js";
 import * as side from "./side.js";
@@ -241,7 +240,7 @@ function render() {
   document.querySelector('[data-act="flag"]').classList.toggle("on", typeof q?.flag === "string");
   strip.show(state.history, state.looking, (label) => labels.hueOf(label), visit);
   const ahead = outbox.acts.filter((act) => act.verb === "tell").length;
-  side.show(state.pulse, state.history, ahead, finishing);
+  side.show(state.pulse, state.history, ahead);
   showBanner(q);
 }
 
@@ -274,7 +273,7 @@ function showEmpty() {
   } else if (counts.open === 0 || counts.open === counts.unsure) {
     const lines = [counts.auto ? `${plural(counts.labeled, "label")} by you, ${plural(counts.auto, "label")} by the model.` : "Every item has your answer."];
     if (counts.unsure) lines.push(`${plural(counts.unsure, "item")} marked unsure.`);
-    card.empty({ title: "All done", lines, buttons: [el("button", { type: "button", class: "primary", onclick: finishing }, "Results and downloads")] });
+    card.empty({ title: "All done", lines, buttons: owner() ? [el("a", { class: "button primary", href: FINISH }, "Results and downloads")] : [] });
   } else {
     card.empty({
       title: "Nothing to ask right now",
@@ -303,7 +302,7 @@ function showBanner(q) {
     const total = autolabel.left === null ? "" : ` / ~${autolabel.done + autolabel.left}`;
     const number = autolabel.done + (q ? 1 : 0);
     const text = q && !q.audit ? "Blind checks are running · this item is not one of them" : `Blind check ${number}${total} · guesses are hidden · unsure counts as wrong`;
-    side.banner(text, { kind: "check", button: "Give up…", act: finishing });
+    side.banner(text, { kind: "check", button: owner() ? "Give up…" : null, act: finishing });
   } else if (state.pulse?.trouble) {
     side.banner(`The model no longer learns (${state.pulse.trouble}). Answers are still saved; restart askwise to go on learning.`, { kind: "bad" });
   } else side.banner(null);
@@ -339,37 +338,16 @@ function nextGuess() {
   setGuess(all[(all.indexOf(state.guess ? "shown" : state.after ? "after" : "hidden") + 1) % all.length]);
 }
 
-async function finishing() {
-  if (!state.about || document.querySelector("dialog[open]")) return;
-  try {
-    take({ pulse: await call("pulse") });
-  } catch (error) {
-    lost(error);
-    return;
-  }
-  const { pulse, about } = state;
-  if (pulse.autolabel?.status === "checking") await settle(finish.giveUp());
-  else if (pulse.counts.auto) await showOutcome();
-  else {
-    await settle(finish.start({ pulse, maxError: about.max_error, confidence: about.confidence }));
-  }
-}
+const FINISH = "finish";
+const owner = () => state.about?.me.role === "owner";
+const finishing = () => location.assign(FINISH);
 
-async function showOutcome() {
-  if (state.pulse.autolabel) await settle(finish.outcome({ pulse: state.pulse }));
-}
-
-/** After the rules of asking changed: drop the questions at hand, ask anew. */
-async function settle(change) {
-  const reply = await change;
-  if (!reply) return;
-  state.deck = [];
-  state.looking = null;
-  state.ready = false;
-  state.pulse = reply.pulse;
-  render();
-  await ask();
-  if (reply.result?.status === "refused") await finish.refused(reply.result.reason);
+/** The blind checks came to an end. */
+function showOutcome() {
+  const { autolabel } = state.pulse;
+  if (!autolabel) return; // given up
+  const text = autolabel.status === "certified" ? "Certified: the model took over." : "Not proved: the model labels nothing.";
+  toast(text, { time: 15_000, ...(owner() ? { button: "To Finish", act: finishing } : {}) });
 }
 
 function guide() {
@@ -453,7 +431,6 @@ function buildActs() {
   $("b-guess").addEventListener("click", () => ACTS.guess());
   $("b-guide").addEventListener("click", guide);
   $("b-keys").addEventListener("click", () => ACTS.help());
-  $("b-finish").addEventListener("click", finishing);
   listen(
     (name) => ACTS[name](),
     (index) => index < labels.classes.length && answer("label", labels.classes[index]),

@@ -13,13 +13,13 @@ const median = (numbers) => {
 
 const ago = (seconds) => (seconds < 90 ? `${Math.round(seconds)} s ago` : `${Math.round(seconds / 60)} min ago`);
 
-export function show(pulse, history, ahead, finish) {
+export function show(pulse, history, ahead) {
   if (round !== null && pulse.counts.round !== round) roundAt = performance.now();
   round = pulse.counts.round;
   facts(pulse, history, ahead);
   progress(pulse, ahead);
   estimate(pulse);
-  verdict(pulse, finish);
+  verdict(pulse);
 }
 
 /** `ahead`: answers given here that the server has not counted yet. */
@@ -87,17 +87,17 @@ function estimate({ estimate: { accuracy, low, high, sentence }, control }) {
   $("control").hidden = !control;
 }
 
-function verdict({ verdict: { ready, reason }, autolabel, counts }, finish) {
+function verdict({ verdict: { ready, reason }, autolabel, counts }) {
   const checking = autolabel?.status === "checking";
   $("verdict-head").textContent = checking ? "Blind checks are running" : counts.auto ? (autolabel?.void ? "The certificate no longer holds" : "The model took over") : ready ? "Ready to finish" : "What next?";
   $("verdict").textContent = checking ? autolabel.reason : counts.auto && autolabel?.certificate ? autolabel.certificate : reason;
   $("verdict").closest(".panel").classList.toggle("ready", ready && !checking);
   $("b-finish").classList.toggle("calls", ready && !checking);
   const act = $("verdict-act");
-  const label = checking ? "Give up the checks" : counts.auto ? "Results and downloads" : ready ? "Finish…" : "";
+  const label = checking ? "Give up the checks…" : counts.auto ? "Results and downloads" : ready ? "Finish…" : "";
   if (act.dataset.label === label) return;
   act.dataset.label = label;
-  act.replaceChildren(label ? el("button", { type: "button", class: checking || counts.auto ? "plain" : "primary", onclick: finish }, label) : "");
+  act.replaceChildren(label ? el("a", { class: checking || counts.auto ? "button plain" : "button primary", href: "finish" }, label) : "");
 }
 
 /** Trouble or a mode that the person must know about; null takes it away. */

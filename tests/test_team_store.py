@@ -1,0 +1,232 @@
+"""A team's server on a database: two web processes serve one session. Starts a PostgreSQL server of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx2 as httpx
+import pytest
+from starlette.testclient import TestClient
+
+from askwise import Session, worker
+from askwise.app import wire
+from askwise.app.server import create_app
+from askwise.core import Event, Unreachable
+from askwise.store import MemoryStore, read_log
+from askwise.verification import verify
+
+sys.path.append(str(Path(__file__).parent))
+from postgres_server import QUOTED, SECRET, Server, programs
+
+PASSWORD = "four words in a row"
+TEXTS = [f"{'lovely sunny' if i % 2 else 'awful gloomy'} day number {i}" for i in range(40)]
+TOKEN = "a-token-long-enough"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    pytest.importorskip("psycopg", reason="psycopg is not installed: pip install 'askwise[postgres]'")
+    found = programs()
+    if found is None:
+        pytest.skip("no PostgreSQL server programs (initdb, pg_ctl) are installed here")
+    started = Server(found)
+    yield started
+    started.stop()
+
+
+class Web:
+    """`askwise serve --store …` as a process, with all that it prints."""
+
+    def __init__(self, store: str) -> None:
+        command = [sys.executable, "-m", "askwise", "serve", "--store", store, "--port", "0"]
+        self.process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=os.environ | {"NO_COLOR": "1"}
+        )
+        self.lines: list[str] = []
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        self.lines.extend(self.process.stdout)
+
+    def up(self) -> str:
+        """Its address, once it answers."""
+        until(lambda: any("Ctrl+C" in line for line in self.lines) or self.process.poll() is not None)
+        assert self.process.poll() is None, self.lines
+        return self.lines[0].split()[-1]
+
+    def end(self) -> int:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        code = self.process.wait(30)
+        self._reader.join(10)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+        return code
+
+
+def until(what: Any, seconds: float = 30) -> None:
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end, "it never came about"
+        time.sleep(0.05)
+
+
+def browser(address: str) -> Any:
+    return httpx.Client(base_url=address, headers={"origin": address.rstrip("/")}, trust_env=False, timeout=60)
+
+
+def good(reply: Any) -> Any:
+    assert reply.status_code == 200, reply.text
+    return reply.json()
+
+
+def label_one(client: Any, tab: str) -> tuple[str, str]:
+    """Ask for a question and answer it; gives (item, label)."""
+    (question,) = good(client.post("/p/mail/api/v1/ask", json={"tab": tab, "want": 1}))["next"]
+    label = "nice" if "lovely" in question["text"] else "not"
+    body = {"tab": tab, "want": 0, "key": question["item"], "item": question["item"], "label": label}
+    good(client.post("/p/mail/api/v1/tell", json=body | {"asked": question["asked"]}))
+    return question["item"], label
+
+
+def leaders(server: Server) -> str:
+    """The database processes that hold the lock of who refreshes: the second key is the negative of a session."""
+    return server.sql(
+        "SELECT string_agg(pid::text, ',') FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 2 AND granted "
+        "AND objid::bigint > 2147483647",
+        "team",
+    )
+
+
+def test_two_web_processes_serve_one_session(server: Server) -> None:
+    address = server.address("mail")
+    store = address.partition("#")[0]
+    Session(TEXTS, classes=["nice", "not"], encoder="tfidf", store=address).close()
+    one = Web(store)
+    two = None
+    said: list[tuple[str, str, str]] = []
+    try:
+        with contextlib.ExitStack() as tabs:
+            first = one.up()
+            link = next(line for line in one.lines if "Become the owner" in line).split()[-1]
+            two = Web(store)  # starts while the owner lets people in
+            owner = tabs.enter_context(browser(first))
+            body = {"secret": link.split("#")[1], "name": "olga", "password": PASSWORD}
+            good(owner.post("/api/v1/join", json=body))
+            for name in ("ann", "ben"):
+                made = good(owner.post("/api/v1/invitations", json={"role": "annotator"}))["link"]
+                with browser(first) as joining:
+                    body = {"secret": made.split("#")[1], "name": name, "password": PASSWORD}
+                    good(joining.post("/api/v1/join", json=body))
+            second = two.up()
+            ann, ben = tabs.enter_context(browser(first)), tabs.enter_context(browser(second))
+            for client, name in ((ann, "ann"), (ben, "ben")):  # accounts made at one are known at the other
+                good(client.post("/api/v1/login", json={"name": name, "password": PASSWORD}))
+            for _ in range(4):
+                said += [("ann", *label_one(ann, "tab")), ("ben", *label_one(ben, "tab"))]
+            assert len({item for _, item, _ in said}) == len(said), "nobody is asked what another was asked"
+
+            until(lambda: leaders(server))
+            before = leaders(server)
+            assert "," not in before, "one process refreshes"
+            server.control("restart")
+            said += [("ann", *label_one(ann, "tab")), ("ben", *label_one(ben, "tab"))]
+            assert one.end() == 0
+            until(lambda: leaders(server))
+            assert "," not in leaders(server)
+            said.append(("ben", *label_one(ben, "tab")))
+            assert two.end() == 0
+    finally:
+        for web in (one, two):
+            if web is not None:
+                web.end()
+    log = list(read_log(address))
+    with Session.open(address) as session:
+        ids = session.pool.ids
+    told = [(e.data["annotator"], ids[e.data["row"]], e.data["label"]) for e in log if e.kind == "told"]
+    assert sorted(told) == sorted(said)
+    assert verify(address)
+    printed = "".join(one.lines + two.lines)
+    assert SECRET not in printed
+    assert QUOTED not in printed
+    assert "Traceback" not in printed
+
+
+class Gone(MemoryStore):
+    """A store whose database goes away."""
+
+    gone = False
+
+    def append(self, events: Any, *, after: int | None = None) -> int:
+        if self.gone and any(isinstance(e, Event) for e in events):
+            raise Unreachable("The database of postgresql://db/team#mail cannot be reached.")
+        return super().append(events, after=after)
+
+
+def test_a_database_that_is_away_is_no_mistake_of_the_caller() -> None:
+    store = Gone()
+    with Session(TEXTS, classes=["nice", "not"], encoder="tfidf", store=store) as session:
+        app = create_app(session, token=TOKEN)
+        with TestClient(app, base_url="http://127.0.0.1", headers={"x-askwise-token": TOKEN}) as client:
+            (question,) = good(client.post("/api/v1/ask", json={"tab": "t", "want": 1}))["next"]
+            body = {"tab": "t", "want": 0, "key": "k", "item": question["item"], "label": "nice"}
+            store.gone = True
+            reply = client.post("/api/v1/tell", json=body)
+            assert (reply.status_code, reply.json()["error"]) == (
+                503,
+                "The database of postgresql://db/team#mail cannot be reached.",
+            )
+            store.gone = False
+            good(client.post("/api/v1/tell", json=body))  # the same key: an error is not remembered
+        assert session.counts()["labeled"] == 1
+
+
+def test_figures_rest_when_they_take_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Session(TEXTS, classes=["nice", "not"], encoder="tfidf") as session:
+        figures = wire.Figures(session)
+        now, spent = [100.0], [0.0]
+        monkeypatch.setattr(wire.time, "monotonic", lambda: now[0])
+        monkeypatch.setattr(wire.time, "thread_time", lambda: spent.append(spent[-1] + cost) or spent[-1])
+        cost = wire.QUICK / 2
+
+        def labeled_after_another(row: int) -> int:
+            session.tell(session.pool.ids[row], "nice")
+            return figures()[0]["labeled"]
+
+        assert [labeled_after_another(row) for row in range(3)] == [1, 2, 3], "those of now"
+        cost = 0.05
+        assert labeled_after_another(3) == 4
+        assert labeled_after_another(4) == 4, "it rests"
+        now[0] += 0.05 * wire.REST
+        assert labeled_after_another(5) == 6
+
+
+def test_a_worker_rests_between_refreshes_and_still_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "REST", 1e9)
+    monkeypatch.setattr(worker, "MOST_REST", 1e6)
+    done: list[float] = []
+    once = threading.Event()
+
+    def refresh() -> bool:
+        done.append(time.monotonic())
+        once.set()
+        return True
+
+    resting = worker.Worker(refresh, lambda: True)
+    resting.start()
+    assert once.wait(30)
+    resting.nudge()
+    resting.nudge()
+    resting.stop()  # at once: a rest would take days
+    assert len(done) == 1
