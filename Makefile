@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 SEEDS ?= 20
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test peers check lint types bench bench-speed balance certificate control screening screenshots clean
+.PHONY: help demo test peers check lint types bench bench-speed balance certificate control screening screenshots load clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -63,6 +63,9 @@ screening: $(VENV)/dev ## Measure: searches for rare items beside ASReview and B
 
 screenshots: $(VENV)/dev ## Take the pictures of docs/images anew
 	$(BIN)/python benchmarks/screenshots.py
+
+load: $(VENV)/dev ## Measure: fifty people labeling at once (11 minutes)
+	$(BIN)/python benchmarks/load.py --docs
 
 clean: ## Remove what make built
 	rm -rf $(VENV) .venv-peers demo out build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
