@@ -7,10 +7,12 @@ import json
 import sqlite3
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from askwise import cli
+from askwise.core import BadInput
 from askwise.session import Session
 
 GOOD = ["lovely", "wonderful", "great", "happy", "sunny", "bright", "pleasant", "kind"]
@@ -244,12 +246,23 @@ def test_a_session_that_exists_is_never_changed_by_a_mistake(mail, labeled, askw
     assert labeled.read_bytes() == before
 
 
-def test_a_folder_is_no_data_and_no_report(labeled, tmp_path, askwise):
+def test_a_folder_without_images_is_no_data_and_no_report(labeled, tmp_path, askwise, monkeypatch):
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "a.txt").write_text("nothing to see")
+    monkeypatch.chdir(tmp_path / "notes")
     for args in (("label", ".", "--labels", "a,b"), ("label", "/", "--labels", "a,b"),
                  ("report", labeled, "--out", tmp_path)):  # fmt: skip
         code, _, err = askwise(*args)
         assert code == 2
         assert err.startswith("Error: ")
+
+
+def test_the_session_of_this_folder_lies_beside_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert cli._session_path(Path()) == tmp_path.resolve().with_suffix(".askwise")
+    assert cli._session_path(Path("a/mail.csv.gz")) == Path("a/mail.askwise")
+    with pytest.raises(BadInput, match="root of all files"):
+        cli._session_path(Path("/"))
 
 
 def test_what_it_says_to_go_on_with_works_whatever_the_session_is_called(mail, tmp_path, askwise):

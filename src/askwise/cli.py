@@ -201,10 +201,10 @@ def label(
         path = file
         session = _open(path, encoder=encoder)
     else:
+        path = session_file or _session_path(file)
         pool = _load(file, kind=kind, text=text, id_column=id_column, label_column=label_column)
         if terminal:
             _check_terminal(pool)
-        path = session_file or _session_path(file)
         wanted = None if labels is None else _parse_labels(labels)
         if exists(path):
             session = _go_on(path, pool, wanted, strategy=strategy, encoder=encoder, seed=seed, fixed=fixed)
@@ -382,8 +382,13 @@ def _is_session(where: Place) -> bool:
 
 
 def _session_path(file: Path) -> Path:
-    """`mail.csv.gz` → `mail.askwise`, in the same folder."""
-    name = file.with_suffix("") if file.suffix.lower() in _PACKED else file
+    """`mail.csv.gz` → `mail.askwise`, in the same folder; `.` → beside this folder, by its name."""
+    from askwise.core import BadInput
+
+    name = file if file.name else file.resolve()
+    if not name.name:
+        raise BadInput(f"{file} is the root of all files. Name a file, or a folder with images.")
+    name = name.with_suffix("") if name.suffix.lower() in _PACKED else name
     return name.with_suffix(SESSION_SUFFIX)
 
 
