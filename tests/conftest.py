@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+# A shell that runs us in the background ignores Ctrl+C, and what we start would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The sentence encoder would be fetched; tests that want it ask for it by name.
 os.environ["ASKWISE_ENCODER"] = "tfidf"

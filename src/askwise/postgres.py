@@ -348,7 +348,9 @@ class PostgresStore:
 
     def _lost(self, error: psycopg.Error) -> bool:
         severity = error.diag.severity_nonlocalized
-        return self._db is None or self._db.closed or severity in ("FATAL", "PANIC")
+        # Without a code it is not the server that speaks: the client noticed the end in the middle of something.
+        cut = isinstance(error, self._sql.OperationalError) and error.sqlstate is None
+        return self._db is None or self._db.closed or cut or severity in ("FATAL", "PANIC")
 
     def _drop(self) -> None:
         if self._db is not None:
