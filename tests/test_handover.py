@@ -261,6 +261,14 @@ def test_a_file_is_not_certified_with_more_confidence_than_its_parts():
         session.autolabel(target="all")
 
 
+def test_a_file_that_may_hold_more_errors_already_is_refused():
+    session, truth = made(n=3000)
+    assert session.autolabel(max_error={"benign": 0.05}, oracle=oracle(truth)).status == "certified"
+    refused = session.autolabel(max_error=0.01, target="file")
+    assert refused.status == "refused"
+    assert "more than is asked for of all 3,000 items" in refused.reason
+
+
 @given(st.integers(0, 500), st.integers(1, 4000))
 def test_a_number_of_errors_as_a_share_allows_just_these(allowed, n):
     share = audit.share_of(allowed, n)

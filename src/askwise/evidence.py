@@ -142,7 +142,12 @@ def granted(state: State) -> int:
 
 def allowance(state: State, max_error: float) -> int:
     """How many wrong labels another certificate may allow, so that all together keep to a share of all items."""
-    return math.floor(Fraction(str(max_error)) * state.n) - granted(state)
+    return _left(max_error, state.n, granted(state))
+
+
+def _left(max_error: float, items: int, granted: int) -> int:
+    """Wrong labels that a share of all items leaves after those granted; negative where they are too many already."""
+    return math.floor(Fraction(str(max_error)) * items) - granted
 
 
 def _people(state: State, attempt: Attempt) -> int:
@@ -189,8 +194,8 @@ class Planning:
         return (1 - confidence) * audit.SPEND[self.used] if self.used < len(audit.SPEND) else 0.0
 
     def allowance(self, max_error: float) -> int:
-        """How many wrong labels another certificate may allow, so that all together keep to a share of all items."""
-        return max(0, math.floor(Fraction(str(max_error)) * self.items) - self.granted)
+        """As `evidence.allowance`, but at least 0: a plan for nothing allowed is a plan, and not worth it."""
+        return max(0, _left(max_error, self.items, self.granted))
 
     def region(
         self, max_error: float, confidence: float, target: Target = "auto", parts: int = 1

@@ -106,6 +106,11 @@ def freeze(
             f"Labels stand that were certified with {min(weaker):.0%} confidence only, so nothing can be said of the "
             f"whole file with {confidence:.0%}. Take them back, or ask for {min(weaker):.0%}."
         )
+    if target == "file" and any(evidence.allowance(state, max_error) < 0 for max_error in wanted.values()):
+        return refuse(
+            f"The certificates that stand allow {evidence.granted(state):,} wrong labels, more than is asked for of all"
+            f" {state.n:,} items. Take labels back, or allow more errors."
+        )
     found, reasons = [], []
     for label, max_error in wanted.items():
         known = evidence.planning(state, sure, label)
