@@ -62,6 +62,12 @@ EncoderName = Annotated[
     str | None, typer.Option("--encoder", metavar="NAME", help="How texts become numbers; default the best installed.")
 ]
 Seed = Annotated[int, typer.Option("--seed", help="Every random draw derives from it.")]
+FirstSeed = Annotated[int | None, typer.Option("--seed", help="Every random draw derives from it; default 0.")]
+Port = Annotated[int | None, typer.Option("--port", min=0, max=65535, help="Port of the page; default a free one.")]
+NoBrowser = Annotated[bool, typer.Option("--no-browser", help="Print the address, open nothing.")]
+Guidelines = Annotated[
+    Path | None, typer.Option("--guidelines", metavar="FILE", help="Text or Markdown shown to the person.")
+]
 
 
 def main(args: Sequence[str] | None = None) -> None:
@@ -173,14 +179,10 @@ def label(
         ),
     ] = None,
     terminal: Annotated[bool, typer.Option("--terminal", help="Label here instead of in the browser.")] = False,
-    port: Annotated[
-        int | None, typer.Option("--port", min=0, max=65535, help="Port of the page; default a free one.")
-    ] = None,
-    no_browser: Annotated[bool, typer.Option("--no-browser", help="Print the address, open nothing.")] = False,
-    guidelines: Annotated[
-        Path | None, typer.Option("--guidelines", metavar="FILE", help="Text or Markdown shown to the person.")
-    ] = None,
-    seed: Annotated[int | None, typer.Option("--seed", help="Every random draw derives from it; default 0.")] = None,
+    port: Port = None,
+    no_browser: NoBrowser = False,
+    guidelines: Guidelines = None,
+    seed: FirstSeed = None,
 ) -> None:
     """Label FILE: in the browser, or here with --terminal. Go on later with the same command."""
     advice = _read_text(guidelines) if guidelines else ""
@@ -531,14 +533,10 @@ def screen(
     out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="With --simulate: plot, CSV.")] = None,
     session_file: NewSession = None,
     terminal: Annotated[bool, typer.Option("--terminal", help="Screen here instead of in the browser.")] = False,
-    port: Annotated[
-        int | None, typer.Option("--port", min=0, max=65535, help="Port of the page; default a free one.")
-    ] = None,
-    no_browser: Annotated[bool, typer.Option("--no-browser", help="Print the address, open nothing.")] = False,
-    guidelines: Annotated[
-        Path | None, typer.Option("--guidelines", metavar="FILE", help="Text or Markdown shown to the person.")
-    ] = None,
-    seed: Annotated[int | None, typer.Option("--seed", help="Every random draw derives from it; default 0.")] = None,
+    port: Port = None,
+    no_browser: NoBrowser = False,
+    guidelines: Guidelines = None,
+    seed: FirstSeed = None,
 ) -> None:
     """Find nearly all of the few relevant records in FILE, and say when enough are found."""
     from askwise import screening

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -192,27 +192,45 @@ def audit_plan(n: int, max_error: float, alpha: float, target: Target = "auto") 
     if target not in ("auto", "dataset"):
         raise BadInput(f"Unknown target {target!r}; known: 'auto' (share of the model's labels), 'dataset' (of all).")
     checks, levels = _pointwise_levels(n, max_error, alpha, target)
+    needed, risk = _best_within(
+        alpha, checks, levels, lambda points: false_certificate_risk(n, max_error, target, points), halvings=20
+    )
+    return Plan(n, max_error, alpha, target, needed, risk)
+
+
+def _best_within(
+    alpha: float, checks: Array, levels: Floats, risk_of: Callable[[Array], float], *, halvings: int
+) -> tuple[tuple[int, ...], float]:
+    """The plan with the highest pointwise level whose exact risk is at most `alpha`, and that risk.
+
+    Args:
+        alpha: Largest acceptable risk, in (0, 1).
+        checks: (c,) candidate numbers of checks, ascending.
+        levels: (c, k) smallest level at which k are acceptable after so many checks.
+        risk_of: The exact risk of a plan, (k,) checks needed.
+        halvings: Steps of the bisection over levels.
+    """
     budget = alpha * (1 - 1e-6)  # leaves room for rounding in log-factorials
 
     def plan(a: float) -> tuple[tuple[int, ...], float]:
         acceptable = np.logical_and.accumulate(levels <= a, axis=1)
-        errors = int(np.count_nonzero(acceptable.any(axis=0)))
-        needed = checks[acceptable[:, :errors].argmax(axis=0)]
-        return tuple(int(m) for m in needed), false_certificate_risk(n, max_error, target, needed)
+        most = int(np.count_nonzero(acceptable.any(axis=0)))
+        needed = checks[acceptable[:, :most].argmax(axis=0)]
+        return tuple(int(m) for m in needed), risk_of(needed)
 
     low, high = math.log(alpha / 40), math.log(2 * alpha)
     needed, risk = plan(math.exp(low))
     while risk > budget:
         low -= 1
         needed, risk = plan(math.exp(low))
-    for _ in range(20):
+    for _ in range(halvings):
         middle = (low + high) / 2
         better, its_risk = plan(math.exp(middle))
         if its_risk <= budget:
             low, needed, risk = middle, better, its_risk
         else:
             high = middle
-    return Plan(n, max_error, alpha, target, needed, risk)
+    return needed, risk
 
 
 def _pointwise_levels(n: int, max_error: float, alpha: float, target: Target) -> tuple[Array, Floats]:

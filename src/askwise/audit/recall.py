@@ -13,7 +13,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from askwise.audit.plan import PATIENCE, SPEND, Certification, Outcome, _arrivals, _log_choose
+from askwise.audit.plan import PATIENCE, SPEND, Certification, Outcome, _arrivals, _best_within, _log_choose
 from askwise.core import Array, BadInput, share
 
 Floats: TypeAlias = npt.NDArray[np.float64]
@@ -182,26 +182,9 @@ def recall_plan(n: int, found: int, recall: float, alpha: float) -> RecallPlan:
             f"{alpha!r}. Recall is a share: 0.95 is 95 %."
         )
     checks, levels = _stop_levels(n, found, recall)
-    budget = alpha * (1 - 1e-6)  # leaves room for rounding in log-factorials
-
-    def plan(a: float) -> tuple[tuple[int, ...], float]:
-        acceptable = np.logical_and.accumulate(levels <= a, axis=1)
-        hits = int(np.count_nonzero(acceptable.any(axis=0)))
-        needed = checks[acceptable[:, :hits].argmax(axis=0)]
-        return tuple(int(m) for m in needed), false_stop_risk(n, found, recall, needed)
-
-    low, high = math.log(alpha / 40), math.log(2 * alpha)
-    needed, risk = plan(math.exp(low))
-    while risk > budget:
-        low -= 1
-        needed, risk = plan(math.exp(low))
-    for _ in range(16):
-        middle = (low + high) / 2
-        better, its_risk = plan(math.exp(middle))
-        if its_risk <= budget:
-            low, needed, risk = middle, better, its_risk
-        else:
-            high = middle
+    needed, risk = _best_within(
+        alpha, checks, levels, lambda points: false_stop_risk(n, found, recall, points), halvings=16
+    )
     return RecallPlan(n, found, recall, alpha, needed, risk)
 
 
