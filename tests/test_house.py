@@ -33,6 +33,7 @@ LAYERS = [
     {"strategies", "pool", "encoders", "learners", "store", "postgres", "fetch"},
     {
         "engine",
+        "rounds",
         "state",
         "advice",
         "reasons",

@@ -18,12 +18,12 @@ from askwise import (
     audit,
     control,
     encoders,
-    engine,
     evidence,
     handover,
     learners,
     people,
     results,
+    rounds,
     screening,
     signals,
     stopping,
@@ -873,24 +873,16 @@ class Session:
                 seen = s.last_answer
                 labeled = np.flatnonzero(s.labeled_mask)
                 y = np.array([s.class_number(s.label_of(int(r)) or "") for r in labeled], np.intp)
-                rounds = np.array([s.answers[int(r)].round for r in labeled], np.intp)
+                order = np.array([s.answers[int(r)].round for r in labeled], np.intp)
                 candidates = np.flatnonzero(s.eligible_mask)
                 known = np.union1d(labeled, np.fromiter(s.leases, np.intp, len(s.leases)))
-                n_classes = len(s.classes)
-                batch = int(np.clip(self._asked_since_ranking, 1, QUEUE))
+                task = rounds.Round(
+                    labeled, y, order, known, candidates, classes=len(s.classes), seed=self.seed, spare=QUEUE,
+                    batch=int(np.clip(self._asked_since_ranking, 1, QUEUE)),
+                )  # fmt: skip
                 self._asked_since_ranking = 0
-            X = self.features()
-            proba = None
-            if len(np.unique(y)) >= 2:
-                self._learner.fit(X[labeled], y)
-                proba = np.zeros((len(self.pool), n_classes), np.float32)
-                columns = np.asarray(self._learner.classes_, int)
-                for rows in engine.blocks(len(self.pool)):
-                    proba[rows][:, columns] = self._learner.predict_proba(X[rows])
-            known_y, known_order = np.full(len(known), -1), np.zeros(len(known), np.intp)
-            at = np.searchsorted(known, labeled)
-            known_y[at], known_order[at] = y, rounds
-            queue, planned, strategy = self._rank(candidates, known, known_y, known_order, proba, batch)
+            learned = rounds.learn(task, self.features(), self._learner, self._strategy, self._dense)
+            proba = learned.proba
             region = None
             if proba is not None and self._goal is None:
                 with self._lock:
@@ -899,40 +891,12 @@ class Session:
                     *self._terms, self._target
                 )  # up to a second the first time, so not under the lock
             with self._lock:
-                self._publish(seen, queue, planned, strategy, proba, region, started)
+                self._publish(seen, learned, region, started)
             return True
 
-    def _rank(
-        self, candidates: Array, known: Array, known_y: Array, known_order: Array, proba: Array | None, batch: int
-    ) -> tuple[list[tuple[int, float, str]], int, str]:
-        """The queue: what the strategy picks together, then what follows by score."""
-        X = self.features()
-        given: dict[str, Any] = {
-            "labeled_rows": known,
-            "labeled_y": known_y,
-            "labeled_order": known_order,
-            "n_labeled": int((known_y >= 0).sum()),
-        }
-        if hasattr(X, "tocsr"):
-            given["embedding"] = self._dense
-        if proba is not None:
-            given["proba"] = proba
-        learner = self._learner if proba is not None else None  # without a model `select` covers the pool
-        found = engine.select(X, candidates, learner, self._strategy, k=batch, seed=self.seed, given=given, spare=QUEUE)
-        queue = list(zip(found.rows.tolist(), found.scores.tolist(), found.parts, strict=True))
-        return queue, min(batch, len(queue)), found.strategy
-
-    def _publish(
-        self,
-        seen: int,
-        queue: list[tuple[int, float, str]],
-        planned: int,
-        strategy: str,
-        proba: Array | None,
-        region: audit.Region | None,
-        started: float,
-    ) -> None:
+    def _publish(self, seen: int, learned: rounds.Learned, region: audit.Region | None, started: float) -> None:
         """Write the new ranking to the log, with the numbers of the round."""
+        proba, queue = learned.proba, learned.queue
         if proba is not None:
             self._proba, self._sure, self._region = proba, proba.max(1), region
             self._region_auto = len(self._state.auto)
@@ -951,8 +915,8 @@ class Session:
                 "queue": [row for row, _, _ in queue],
                 "scores": [round(score, 6) for _, score, _ in queue],
                 "parts": [part for _, _, part in queue],
-                "planned": planned,
-                "strategy": strategy,
+                "planned": learned.planned,
+                "strategy": learned.strategy,
                 "predictions": change,
             }
             if guesses is not None:

@@ -1,0 +1,97 @@
+"""One round of learning: fit, score and rank the pool, arrays in and arrays out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from askwise import engine
+from askwise.core import Array, Learner, Matrix
+from askwise.strategies import Strategy
+
+
+@dataclass(frozen=True)
+class Round:
+    """What a round learns from, taken out of the state of a session, so that learning needs neither it nor its lock."""
+
+    labeled: Array
+    """(m,) rows with a label, ascending."""
+    y: Array
+    """(m,) their class numbers."""
+    order: Array
+    """(m,) which earlier round each was asked in."""
+    known: Array
+    """(k,) rows that are labeled or in somebody's hands, ascending; `labeled` is a part of it."""
+    candidates: Array
+    """(c,) rows that may be asked."""
+    classes: int
+    """How many there are."""
+    batch: int
+    """Questions that the strategy picks together."""
+    spare: int
+    """Further rows, best score first."""
+    seed: int
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What a round found."""
+
+    proba: Array | None
+    """(n, classes) of the whole pool; None where the labels are of one class or none."""
+    queue: list[tuple[int, float, str]]
+    """(row, score, part of the strategy), best first."""
+    planned: int
+    """How many of the queue the strategy picked together."""
+    strategy: str
+    """Which one ranked."""
+
+
+def learn(
+    round_: Round, X: Matrix, learner: Learner, strategy: Strategy, dense: Callable[[], Array] | None = None
+) -> Learned:
+    """Fit the learner on the labels, ask it about the whole pool, and rank what may be asked.
+
+    Args:
+        round_: What to learn from.
+        X: (n, d) features of the pool, dense or CSR.
+        learner: Fitted anew, unless all labels are of one class.
+        strategy: Ranks.
+        dense: Gives (n, d) rows for distances; needed where `X` is sparse.
+    """
+    n = int(X.shape[0])
+    proba = None
+    if len(np.unique(round_.y)) >= 2:
+        learner.fit(X[round_.labeled], round_.y)
+        proba = np.zeros((n, round_.classes), np.float32)
+        columns = np.asarray(learner.classes_, int)
+        for rows in engine.blocks(n):
+            proba[rows][:, columns] = learner.predict_proba(X[rows])
+    known_y, known_order = np.full(len(round_.known), -1), np.zeros(len(round_.known), np.intp)
+    at = np.searchsorted(round_.known, round_.labeled)
+    known_y[at], known_order[at] = round_.y, round_.order
+    given: dict[str, Any] = {
+        "labeled_rows": round_.known,
+        "labeled_y": known_y,
+        "labeled_order": known_order,
+        "n_labeled": len(round_.labeled),
+    }
+    if hasattr(X, "tocsr"):
+        given["embedding"] = dense
+    if proba is not None:
+        given["proba"] = proba
+    found = engine.select(
+        X,
+        round_.candidates,
+        learner if proba is not None else None,  # without a model `select` covers the pool
+        strategy,
+        k=round_.batch,
+        seed=round_.seed,
+        given=given,
+        spare=round_.spare,
+    )
+    queue = list(zip(found.rows.tolist(), found.scores.tolist(), found.parts, strict=True))
+    return Learned(proba, queue, min(round_.batch, len(queue)), found.strategy)
