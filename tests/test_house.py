@@ -26,6 +26,7 @@ LAYERS = [
         "tables",
         "media",
         "export",
+        "labelsets",
         "plots",
         "notices",
         "worker",

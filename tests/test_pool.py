@@ -234,10 +234,10 @@ def test_labels_become_strings(value: Any, given: str | None) -> None:
 
 
 def test_a_label_that_is_no_label_is_reported_and_the_item_loads() -> None:
-    pool = load_pool(["text", "other"], label=[["a"], "b"])
+    pool = load_pool(["text", "other"], label=[{"a": 1}, "b"])
     assert len(pool) == 2
     assert pool.given == {1: "b"}
-    assert "a list" in problems(pool)[1]
+    assert "a dict" in problems(pool)[1]
 
 
 # ── which column ────────────────────────────────────────────────────────────────────────────

@@ -153,6 +153,9 @@ def label(
     labels: Annotated[
         str | None, typer.Option("--labels", metavar="A,B,C", help="The labels, separated by commas.")
     ] = None,
+    multilabel: Annotated[
+        bool, typer.Option("--multilabel", help="An item may have several labels, or none of them.")
+    ] = False,
     id_column: IdColumn = None,
     label_column: Annotated[
         str | None, typer.Option("--label", metavar="COLUMN", help="Column of labels that some rows have already.")
@@ -189,7 +192,8 @@ def label(
     from askwise.store import exists
 
     text = text or None
-    fixed = {"--overlap": overlap, "--people-per-item": people_per_item, "--max-error": max_error, "--target": target}
+    fixed = {"--overlap": overlap, "--people-per-item": people_per_item, "--max-error": max_error, "--target": target,
+             "--multilabel": multilabel or None}  # fmt: skip
     if file is None:
         given = {"--text": text, "--labels": labels, "--id": id_column, "--label": label_column, "--kind": kind,
                  "--session": session_file, "--strategy": strategy, "--encoder": encoder, "--seed": seed,
@@ -289,11 +293,15 @@ def _begin(
     **more: Any,
 ) -> Session:
     from askwise.core import BadInput, ContractError, MissingExtra
+    from askwise.labelsets import labels_of
     from askwise.session import Session
     from askwise.store import discard
 
-    if wanted is None and len(set(pool.given.values())) < 2:
-        found = f"the label column holds {len(set(pool.given.values()))}" if pool.given else "none is given"
+    names = set(pool.given.values())
+    if more.get("multilabel"):
+        names = {part for name in names for part in labels_of(name)}
+    if wanted is None and len(names) < 2:
+        found = f"the label column holds {len(names)}" if pool.given else "none is given"
         raise BadInput(f"At least two labels are needed, and {found}. Name them: --labels a,b,c")
     try:
         return Session(pool, classes=wanted, strategy=strategy, encoder=encoder, store=path, seed=seed, **more)
@@ -315,6 +323,7 @@ def _go_on(
 ) -> Session:
     """The session that an earlier command left next to the file, if it is about the same items."""
     from askwise.core import BadInput
+    from askwise.labelsets import labels_of, write_set
 
     session = _open(path, encoder=encoder)
     try:
@@ -346,7 +355,10 @@ def _go_on(
                     f"{name} is chosen at the start, and the session {path} was begun with {was}. Leave {name} out, or "
                     f"start a new session with --session OTHER{SESSION_SUFFIX}"
                 )
-        if pool.given and pool.given != session.pool.given:
+        given = pool.given
+        if session.multilabel:
+            given = {row: write_set(labels_of(name), session.classes) for row, name in given.items()}
+        if given and given != session.pool.given:
             raise BadInput(
                 f"The session {path} was started with {len(session.pool.given):,} labels from the data; the column of "
                 f"--label holds {len(pool.given):,}, or others. Leave --label out, or start a new session with "

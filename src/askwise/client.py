@@ -6,7 +6,7 @@ import hashlib
 import hmac
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -53,9 +53,13 @@ class Client:
         reply = self._call("POST", "ask", {"tab": self._tab, "want": n})
         return [Question.model_validate(one) for one in reply["next"]]
 
-    def tell(self, question: Question | str, label: Label, *, seconds: float | None = None) -> None:
-        """Answer with a label: on the server's disk when this returns, and once, whatever the network does."""
-        self._act("tell", question, label=label, seconds=seconds)
+    def tell(self, question: Question | str, label: Label | Sequence[Label], *, seconds: float | None = None) -> None:
+        """Answer with a label: on the server's disk when this returns, and once, whatever the network does.
+
+        Where an item has several labels, a list of all that apply.
+        """
+        said = {"label": label} if isinstance(label, str) else {"labels": list(label)}
+        self._act("tell", question, **said, seconds=seconds)
 
     def skip(self, question: Question | str, *, seconds: float | None = None) -> None:
         """Put an item off; it comes back later."""

@@ -52,6 +52,8 @@ def estimate(state: State, guesses: Array | None) -> Estimate:
 def metrics(state: State, guesses: Array | None) -> Metrics | None:
     """How good a model with these guesses is at each class, on the items still to be decided; None before the first.
 
+    In a multi-label session at each label.
+
     Args:
         state: Not changed.
         guesses: (n,) class numbers.
@@ -62,12 +64,18 @@ def metrics(state: State, guesses: Array | None) -> Metrics | None:
     truth, rest, classes = state.truth(), state.rest(), len(state.classes)
     answered = [None if truth[draw.row] == audit.UNKNOWN else int(truth[draw.row]) for draw in draws]
     then = [state.predictions_of(draw.round) for draw in draws]
-    moved = [
-        audit.moves(np.unpackbits(d.eligible, count=state.n).view(bool), old, truth, guesses, rest, classes)
-        for d, old in zip(draws, then, strict=True)
-    ]
+    members = [np.unpackbits(d.eligible, count=state.n).view(bool) for d in draws]
     said = [int(old[d.row]) for d, old in zip(draws, then, strict=True)]
     confidence = float(state.opened["confidence"])
+    if state.multilabel:
+        holds = state.membership()
+        by_label = [
+            audit.moves_by_label(m, old, truth, guesses, rest, holds) for m, old in zip(members, then, strict=True)
+        ]
+        return audit.metrics_by_label(
+            said, answered, by_label, guesses, rest, holds, state.labels, confidence=confidence
+        )
+    moved = [audit.moves(m, old, truth, guesses, rest, classes) for m, old in zip(members, then, strict=True)]
     return audit.metrics_on_rest(said, answered, moved, guesses, rest, state.classes, confidence=confidence)
 
 

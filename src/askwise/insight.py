@@ -35,7 +35,12 @@ SOURCES = ("human", "given", "model", "unsure", "skip", "open")
 
 
 def confusion(state: State) -> Array:
-    """(classes, classes) counts of answered check items: guess at the draw × label given; unsure is left out."""
+    """(classes, classes) counts of answered check items: guess at the draw × label given; unsure is left out.
+
+    In a multi-label session (labels, 4) counts of each label: rightly guessed, wrongly guessed, missed, rightly not.
+    """
+    if state.multilabel:
+        return _label_confusion(state)
     size = len(state.classes)
     found = np.zeros((size, size), np.int64)
     truth = state.truth()
@@ -45,22 +50,33 @@ def confusion(state: State) -> Array:
     return found
 
 
+def _label_confusion(state: State) -> Array:
+    holds, truth = state.membership(), state.truth()
+    found = np.zeros((len(state.labels), 4), np.int64)
+    for draw, wrong in zip(*state.draw_outcomes(), strict=True):
+        if wrong is not None and truth[draw.row] >= 0:
+            guess, told = holds[state.predictions_of(draw.round)[draw.row]], holds[truth[draw.row]]
+            found += np.stack([guess & told, guess & ~told, ~guess & told, ~guess & ~told], axis=1)
+    return found
+
+
 def balance(state: State) -> list[dict[str, Any]]:
-    """For each class how many labels people gave, came with the data, the model gave; and its guesses of the rest."""
-    code = {name: i for i, name in enumerate(state.classes)}
+    """For each label how many answers of people, of the data, of the model have it; and its guesses of the rest."""
     found = np.zeros((len(state.classes), 4), np.int64)
     for answer in state.answers.values():
         if answer.label is not None:
-            found[code[answer.label], 0 if answer.kind == "label" else 1] += 1
+            found[state.class_number(answer.label), 0 if answer.kind == "label" else 1] += 1
     for row, (number, _, _) in state.auto.items():
         found[number, 2] += not state.labeled_mask[row]
     if state.predictions is not None:
         guesses = state.predictions[state.rest()]
         found[:, 3] = np.bincount(guesses, minlength=len(state.classes))
+    if state.multilabel:
+        found = state.membership().T.astype(np.int64) @ found
     names = ("human", "given", "model", "guessed")
     return [
         {"label": name, **dict(zip(names, counts, strict=True))}
-        for name, counts in zip(state.classes, found.tolist(), strict=True)
+        for name, counts in zip(state.labels, found.tolist(), strict=True)
     ]
 
 
@@ -199,6 +215,21 @@ def suspects(X: Matrix, y: Array, classes: int, seed: int = 0) -> list[Suspect]:
     ]
 
 
+def suspect_labels(X: Matrix, Y: Array, seed: int = 0) -> list[tuple[Suspect, int]]:
+    """As `suspects` for items with sets of labels: each label by itself, with the number of the label.
+
+    Args:
+        X: (n, d) features of the labeled items.
+        Y: (n, labels) bool.
+        seed: Of the folds.
+
+    Returns:
+        (suspect, label); `likely` is 1 where the label is missing, 0 where it is too much.
+    """
+    found = [(one, i) for i in range(Y.shape[1]) for one in suspects(X, Y[:, i].astype(np.intp), 2, seed)]
+    return sorted(found, key=lambda pair: pair[0].own / max(pair[0].other, 1e-12))
+
+
 def contradictions(X: Matrix, y: Array, least: float = ALIKE) -> list[tuple[int, int, float]]:
     """Pairs of nearly equal items with different labels: (position, position, cosine), the most alike first.
 
@@ -296,6 +327,7 @@ class Where:
     source: str = ""
     """One of `SOURCES`."""
     label: str = ""
+    """In a multi-label session the items whose set holds it, or is this set."""
     annotator: str = ""
     flagged: bool = False
 
@@ -318,6 +350,10 @@ def label(state: State, row: int) -> str | None:
     return found
 
 
+def _has(state: State, found: str | None, wanted: str) -> bool:
+    return found is not None and (found == wanted or wanted in state.parts(found))
+
+
 def find(state: State, where: Where) -> Array:
     """(n,) which items match, apart from `where.text`."""
     chosen = np.ones(state.n, bool)
@@ -329,7 +365,7 @@ def find(state: State, where: Where) -> Array:
             row
             for row in known
             if (not where.source or source(state, row) == where.source)
-            and (not where.label or label(state, row) == where.label)
+            and (not where.label or _has(state, label(state, row), where.label))
         ]
         chosen[hits] = True
     if where.annotator:

@@ -14,6 +14,7 @@ from typing import Any, Literal, cast, overload
 import numpy as np
 
 from askwise.core import BadInput, Matrix, unknown
+from askwise.labelsets import NONE, SEPARATOR
 from askwise.media import SUFFIXES, Archive, File, Folder, Source, of_kind, wrong_with
 from askwise.tables import Problem, Records, Table, file_format, find_file, is_frame, read_file, read_frame
 
@@ -51,7 +52,7 @@ class Pool:
     sources: list[list[int]] = field(default_factory=list)
     """For each item the 0-based source rows that are this item; more than one for exact duplicates."""
     given: dict[int, str] = field(default_factory=dict)
-    """Item row → label that came with the data."""
+    """Item row → label that came with the data; several labels as one text, such as "a|b"."""
     problems: list[Problem] = field(default_factory=list)
     """Rows that did not load, and labels that were not taken."""
     address: dict[str, Any] = field(default_factory=dict)
@@ -63,6 +64,8 @@ class Pool:
     """What was decided on the user's behalf: delimiter, text column, an encoding that looks wrong."""
     digest: str = ""
     """SHA-256 over the contents in order, hex: ids from a column say nothing about them."""
+    sets: bool = False
+    """Whether some labels came as lists of several: they go with multi-label sessions only."""
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -97,7 +100,9 @@ def load_pool(
             the only one that does not hold numbers; `notes` says which was taken. Several columns, such as title and
             abstract, are joined to one text in the order given.
         id: Column of unique names, or one value for each row. Default: a hash of the content.
-        label: Column of labels that are already known, or one value for each row; blank, None and NaN mean open.
+        label: Column of labels that are already known, or one value for each row; blank, None and NaN mean open. For a
+            multi-label session a value is a list of labels, or a text such as "a|b"; an empty list, or "(none)", says
+            that none applies.
         format: "csv", "tsv", "jsonl", "parquet" or "xlsx" where the suffix does not say.
         encoding: Text encoding of a file; default UTF-8, or UTF-16/32 where a byte order mark says so.
 
@@ -461,6 +466,14 @@ def label_name(value: object) -> str | None:
     return name
 
 
+def _written(values: Iterable[object]) -> str | None:
+    """Several labels as one text, in alphabetical order; None where one of them is no name."""
+    names = {label_name(value) for value in values}
+    if None in names or "" in names or any(SEPARATOR in str(name) for name in names):
+        return None
+    return SEPARATOR.join(sorted(map(str, names))) or NONE
+
+
 class _Builder:
     """Merges exact duplicates, hands out ids, takes over labels."""
 
@@ -476,6 +489,7 @@ class _Builder:
         self.problems: list[Problem] = []
         self.by_content: dict[bytes, int] = {}
         self.by_id: dict[str, int] = {}
+        self.sets = False
 
     def refuse(self, row: int, why: str) -> None:
         self.problems.append(self.table.problem(row, why))
@@ -509,6 +523,9 @@ class _Builder:
 
     def _label(self, row: int, item: int, value: object) -> None:
         label = label_name(value)
+        if label is None and isinstance(value, list | tuple | set | frozenset | np.ndarray):
+            self.sets = True
+            label = _written(value)
         if label is None:
             self.refuse(row, f"has a label that is {_shown(value)}; the item is left open")
         if not label or item in self.conflicting:
@@ -542,6 +559,7 @@ class _Builder:
             problems=self.problems,
             notes=self.table.notes,
             digest=_digest(self.by_content),
+            sets=self.sets,
         )
         pool.address = address | {"fingerprint": pool.fingerprint, "rows": rows}
         return pool

@@ -13,7 +13,12 @@ if TYPE_CHECKING:
 
 
 def reason_for(
-    ask: Ask, *, guesses: Sequence[tuple[Label, float]], trained_on: int, check: tuple[int, int | None] | None
+    ask: Ask,
+    *,
+    guesses: Sequence[tuple[Label, float]],
+    trained_on: int,
+    check: tuple[int, int | None] | None,
+    multilabel: bool = False,
 ) -> str:
     """The sentence for one question.
 
@@ -22,6 +27,7 @@ def reason_for(
         guesses: The likeliest classes with probabilities, likeliest first; empty where the model must not show.
         trained_on: Number of labels the model had.
         check: For blind checks: (which one, how many still needed if all go well).
+        multilabel: Whether each guess says for itself how likely the label applies.
     """
     if check is not None:
         number, needed = check
@@ -38,6 +44,9 @@ def reason_for(
     family = _family(ask.strategy)
     if family in ("uncertainty", "hybrid", "committee", "change") and guesses:
         model = f"model {ask.round}, trained on {trained_on} label{'s' if trained_on != 1 else ''}"
+        if multilabel:
+            name, p = min(guesses, key=lambda guess: abs(guess[1] - 0.5))
+            return f"The model is least settled whether {name} applies: {p:.0%} ({model})."
         name, p = guesses[0]
         if len(guesses) == 1:
             return f"The model gives {name} {p:.0%} ({model})."

@@ -116,16 +116,18 @@ def report(
     state: State, title: str, verdict: Verdict, settings: dict[str, Any], problems: Sequence[str], pool: Pool
 ) -> Report:
     """The numbers of a report; `askwise.report` renders them."""
-    by_class = {name: {"human": 0, "model": 0} for name in state.classes}
+    by_class = {name: {"human": 0, "model": 0} for name in state.labels}
     asked: Counter[str] = Counter()
     for answer in state.answers.values():
         if answer.label is not None:
-            by_class[answer.label]["human"] += 1
+            for name in state.parts(answer.label):
+                by_class[name]["human"] += 1
         if answer.kind == "label":
             asked[answer.strategy] += 1
     for row, (code, _, _) in state.auto.items():
         if not state.labeled_mask[row]:
-            by_class[state.classes[code]]["model"] += 1
+            for name in state.parts(state.classes[code]):
+                by_class[name]["model"] += 1
     attempts = []
     for a in state.attempts:
         checks, wrong = evidence.progress(state, a)
@@ -149,7 +151,7 @@ def report(
         created=time.time(),
         items=state.n,
         rows=int(state.opened["rows"]),
-        classes=tuple(state.classes),
+        classes=tuple(state.labels),
         counts=by_class,
         human=state.human,
         given=numbers["given"],

@@ -20,7 +20,7 @@ class Round:
     labeled: Array
     """(m,) rows with a label, ascending."""
     y: Array
-    """(m,) their class numbers."""
+    """(m,) their class numbers; in a multi-label session (m, labels) zeros and ones."""
     order: Array
     """(m,) which earlier round each was asked in."""
     known: Array
@@ -28,7 +28,7 @@ class Round:
     candidates: Array
     """(c,) rows that may be asked."""
     classes: int
-    """How many there are."""
+    """How many there are; in a multi-label session how many labels."""
     batch: int
     """Questions that the strategy picks together."""
     spare: int
@@ -41,7 +41,8 @@ class Learned:
     """What a round found."""
 
     proba: Array | None
-    """(n, classes) of the whole pool; None where the labels are of one class or none."""
+    """(n, classes) of the whole pool; in a multi-label session (n, labels), each for itself. None where all answers
+    are alike, or there is none."""
     queue: list[tuple[int, float, str]]
     """(row, score, part of the strategy), best first."""
     planned: int
@@ -62,15 +63,17 @@ def learn(
         strategy: Ranks.
         dense: Gives (n, d) rows for distances; needed where `X` is sparse.
     """
-    n = int(X.shape[0])
+    n, several = int(X.shape[0]), round_.y.ndim == 2
     proba = None
-    if len(np.unique(round_.y)) >= 2:
+    if len(np.unique(round_.y, axis=0)) >= 2:
         learner.fit(X[round_.labeled], round_.y)
         proba = np.zeros((n, round_.classes), np.float32)
         columns = np.asarray(learner.classes_, int)
         for rows in engine.blocks(n):
-            proba[rows][:, columns] = learner.predict_proba(X[rows])
-    known_y, known_order = np.full(len(round_.known), -1), np.zeros(len(round_.known), np.intp)
+            found = learner.predict_proba(X[rows])
+            proba[rows][:, columns] = found[..., 1] if several else found
+    known_y = np.full((len(round_.known), *round_.y.shape[1:]), -1)
+    known_order = np.zeros(len(round_.known), np.intp)
     at = np.searchsorted(round_.known, round_.labeled)
     known_y[at], known_order[at] = round_.y, round_.order
     given: dict[str, Any] = {
@@ -82,8 +85,8 @@ def learn(
     if hasattr(X, "tocsr"):
         given["embedding"] = dense
     if proba is not None:
-        given["proba"] = proba
-    found = engine.select(
+        given["proba"] = np.stack([1 - proba, proba], axis=-1) if several else proba
+    picked = engine.select(
         X,
         round_.candidates,
         learner if proba is not None else None,  # without a model `select` covers the pool
@@ -93,5 +96,33 @@ def learn(
         given=given,
         spare=round_.spare,
     )
-    queue = list(zip(found.rows.tolist(), found.scores.tolist(), found.parts, strict=True))
-    return Learned(proba, queue, min(round_.batch, len(queue)), found.strategy)
+    queue = list(zip(picked.rows.tolist(), picked.scores.tolist(), picked.parts, strict=True))
+    return Learned(proba, queue, min(round_.batch, len(queue)), picked.strategy)
+
+
+def certainty(proba: Array, multilabel: bool) -> Array:
+    """(n,) probability that the guess is right: of the likeliest class, or of the likeliest set as a whole.
+
+    The labels of a set are taken for independent, as the learner takes them. Where they are not, this is off; it only
+    orders items and plans, and what is claimed rests on checks.
+
+    Args:
+        proba: (n, classes), or (n, labels) probabilities that each label applies.
+        multilabel: Which of the two.
+    """
+    found: Array = np.maximum(proba, 1 - proba).prod(1) if multilabel else proba.max(1)
+    return found
+
+
+def likely_sets(proba: Array) -> tuple[Array, Array]:
+    """The likeliest set of labels of each item, for independent labels: those with a probability above one half.
+
+    Args:
+        proba: (n, labels).
+
+    Returns:
+        ((u, labels) bool, each set that occurs once; (n,) which of them).
+    """
+    packed = np.packbits(proba > 0.5, axis=1)
+    sets, which = np.unique(packed, axis=0, return_inverse=True)
+    return np.unpackbits(sets, axis=1, count=proba.shape[1]).astype(bool), which.ravel()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -58,6 +58,7 @@ from askwise.core import (
 )
 from askwise.evidence import Target
 from askwise.export import write_table
+from askwise.labelsets import NONE, check_label, labels_of, write_set
 from askwise.pool import Pool, label_name, load_pool
 from askwise.questions import CHECKS_AHEAD, OVERLAP, next_checks, next_questions
 from askwise.reasons import reason_for
@@ -75,6 +76,8 @@ QUEUE = 100
 """Rows ranked ahead, so that questions never wait for the model."""
 COMPARE_EVERY = 1.25
 """The worker compares with random sampling when there are so many times the labels of the last comparison."""
+MULTILABEL = "cvirs"
+"""Strategy of a multi-label session where "auto" is asked for."""
 MOST_LOST = 3
 """How often other processes may be first before this one asks the store for its turn."""
 
@@ -85,8 +88,11 @@ class Session:
     Args:
         pool: A `Pool`, or anything `load_pool` accepts: a path, a list of strings, a data frame, a matrix.
         classes: The labels that may be given; None = discovered from the answers.
+        multilabel: An item has a set of labels, perhaps an empty one, instead of one label. Right is the whole set:
+            every estimate and certificate counts an item as wrong where one label is missing or too much.
         strategy: Name of a query strategy, or a `Strategy`.
-        learner: None = our softmax regression; else any scikit-learn classifier with `predict_proba`.
+        learner: None = our softmax regression (in a multi-label session one for each label); else any scikit-learn
+            classifier with `predict_proba`.
         encoder: None = the default; else a name, an `Encoder` or a callable `encode(list) -> array`.
         store: None = in memory; a path = a SQLite file that survives; `postgresql://…#name` = in that database, see
             docs/team-store.md; or a `Store`.
@@ -115,6 +121,7 @@ class Session:
         pool: Any,
         *,
         classes: Sequence[Label] | None = None,
+        multilabel: bool = False,
         strategy: str | strategies.Strategy = "auto",
         learner: Any = None,
         encoder: Any = None,
@@ -144,28 +151,41 @@ class Session:
         _check_share("confidence", confidence)
         declared = _declared(classes)
         given = {row: str(name) for row, name in loaded.given.items()}
-        if declared is not None and (strange := sorted(set(given.values()) - set(declared))):
+        found = set(given.values())
+        if multilabel:
+            found = {part for name in given.values() for part in labels_of(name)}
+            for name in found | set(declared or ()):
+                check_label(name)
+        elif loaded.sets:
+            raise BadInput("Some labels in the data are lists. With several labels an item, say multilabel=True.")
+        if declared is not None and (strange := sorted(found - set(declared))):
             raise BadInput(
                 f"The data already holds the label {strange[0]!r}, which is not in the list: {', '.join(declared)}. "
                 "Add it to the list, or mend the label column."
             )
-        names = declared if declared is not None else sorted(set(given.values()))
+        names = declared if declared is not None else sorted(found)
+        if multilabel:
+            given = {row: write_set(labels_of(name), names) for row, name in given.items()}
         if encoder is not None and loaded.kind == "array":
             raise BadInput("encoder= goes with texts, not with an array, which brings its own features. Leave it out.")
         goal = None
         if recall is not None:
+            if multilabel:
+                raise BadInput("A search looks for one label; leave multilabel out, or recall.")
             goal = screening.Goal.of(recall, relevant, names, first)
             encoder, learner_, chosen = _search_parts(goal, names, loaded, encoder, learner, strategy)
         elif relevant is not None or len(first):
             raise BadInput("relevant= and first= go with recall=, the share of the relevant items to find.")
         else:
-            learner_, chosen = learner, strategies.get(strategy)
-        if chosen.task != "classification":
+            learner_, chosen = learner, _strategy(strategy, multilabel)
+        task = "multilabel" if multilabel else "classification"
+        if chosen.task != task:
             raise BadInput(
-                f"The strategy {chosen.name!r} is for {chosen.task}; a session asks for one label an item. Choose one "
-                "for classification (`askwise strategies`), or use askwise.select()."
+                f"The strategy {chosen.name!r} is for {chosen.task}; this session asks for "
+                f"{'a set of labels' if multilabel else 'one label'} an item. Choose one for {task} (`askwise "
+                "strategies`), or use askwise.select()."
             )
-        self._start_up(loaded, encoder, learner_, chosen)
+        self._start_up(loaded, encoder, learner_, chosen, multilabel=multilabel)
         opened = {
             "format": FORMAT,
             "version": _version(),
@@ -179,6 +199,7 @@ class Session:
             "max_error": float(max_error),
             "confidence": float(confidence),
             "classes": names,
+            "multilabel": multilabel,
             "declared": declared is not None,
             "pool": dict(loaded.address),
             "problems": [[p.row, p.line, p.what] for p in loaded.problems],
@@ -281,12 +302,13 @@ class Session:
                 missing.append(f"encoder= (it was {opened['encoder']})")
         if learner is None and not opened["own_learner"]:
             missing.append(f"learner= (it was {opened['learner']})")
+        multilabel = bool(opened.get("multilabel", False))
         if strategy is None and opened["strategy"] not in strategies.available():
             missing.append(f"strategy= (it was {opened['strategy']})")
         if goal is not None and learner is None and opened["own_learner"]:
             learner = screening.LinearScreener(goal.number(opened["classes"]))
-        chosen = strategy or strategies.get("auto" if missing else opened["strategy"])
-        self._start_up(found, encoder, learner, chosen, reopened=True)
+        chosen = strategy or _strategy("auto" if missing else opened["strategy"], multilabel)
+        self._start_up(found, encoder, learner, chosen, reopened=True, multilabel=multilabel)
         if missing:  # looking, reporting and exporting need none of it; learning on with something else would mislead
             self._missing = (
                 f"This session learned with what its file cannot hold. To go on learning, open it from Python with "
@@ -307,7 +329,14 @@ class Session:
         return self
 
     def _start_up(
-        self, pool: Pool, encoder: Any, learner: Any, strategy: strategies.Strategy, *, reopened: bool = False
+        self,
+        pool: Pool,
+        encoder: Any,
+        learner: Any,
+        strategy: strategies.Strategy,
+        *,
+        reopened: bool = False,
+        multilabel: bool = False,
     ) -> None:
         self.pool = pool
         self._rows = {item: row for row, item in enumerate(pool.ids)}
@@ -316,7 +345,7 @@ class Session:
         known = pool.kind != "array" and (encoder is not None or not reopened)
         self._encoder: Encoder | None = encoders.get(encoder, pool.kind) if known else None
         self._encoder_name = self._encoder.name if self._encoder is not None else "given features"
-        self._learner: Learner = learners.adapt(learner)
+        self._learner: Learner = learners.adapt_multilabel(learner) if multilabel else learners.adapt(learner)
         self._learner_name = learners.describe(self._learner)
         self._X: Matrix | None = pool.features
         self._Z: Array | None = None
@@ -341,9 +370,14 @@ class Session:
 
     @property
     def classes(self) -> tuple[Label, ...]:
-        """The labels, in the order declared or discovered."""
+        """The labels that may be given, in the order declared or discovered."""
         with self._lock:
-            return tuple(self._state.classes)
+            return tuple(self._state.labels)
+
+    @property
+    def multilabel(self) -> bool:
+        """Whether an item has a set of labels instead of one."""
+        return self._state.multilabel
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -380,6 +414,10 @@ class Session:
     def problems(self) -> list[str]:
         """Rows of the input that could not be loaded, one sentence each."""
         return [f"row {p.row}: {p.what}" for p in self.pool.problems]
+
+    def parts(self, label: Label) -> tuple[Label, ...]:
+        """The labels in an answer or a guess: itself; in a multi-label session those of the set."""
+        return self._state.parts(label)
 
     def answers(self) -> dict[int, Answer]:
         """Row → current answer (labels that came with the data included)."""
@@ -476,6 +514,8 @@ class Session:
         guesses = () if blind else self._guesses(row)
         suggestion = None if blind or s.predictions is None else s.classes[int(s.predictions[row])]
         confidence = next((p for name, p in guesses if name == suggestion), None)
+        if s.multilabel and guesses:
+            confidence = self._sure_of(row)
         attempt = s.open_attempt
         return Query(
             item=self.pool.ids[row],
@@ -485,6 +525,7 @@ class Session:
                 ask,
                 guesses=guesses,
                 trained_on=s.points[-1].labels if s.points else 0,
+                multilabel=s.multilabel,
                 check=(attempt.position[row] + 1, evidence.judge(s, attempt).left)
                 if ask.check and attempt and row in attempt.position  # one in hand may outlive its attempt
                 else None,
@@ -504,38 +545,77 @@ class Session:
         proba, s = self._proba, self._state
         if proba is None or s.ranking is None or self._proba_round != s.ranking.round:
             return ()
+        if s.multilabel:  # all that are likely to apply, however many
+            most = max(most, int((proba[row] > 0.5).sum()))
         best = np.argsort(-proba[row], kind="stable")[:most]
-        return tuple((s.classes[int(c)], float(proba[row, c])) for c in best)
+        return tuple((s.labels[int(c)], float(proba[row, c])) for c in best)
 
-    def tell(self, query: Query | str, label: Label, *, annotator: str = "me", seconds: float | None = None) -> None:
+    def tell(
+        self,
+        query: Query | str,
+        label: Label | Iterable[Label],
+        *,
+        annotator: str = "me",
+        seconds: float | None = None,
+    ) -> None:
         """Record a label; on the disk when this returns. Late, out-of-order and changed answers are fine.
 
         Args:
             query: The query, or an item id (any item, asked or not).
-            label: One of the classes; a new one is added where the classes are discovered.
+            label: One of the classes; a new one is added where the classes are discovered. In a multi-label session
+                all labels that apply, as a list or as a text such as "a|b"; an empty list says that none does.
             annotator: Who answered.
             seconds: Time the answer took, if measured.
 
         Raises:
             BadInput: The item or the label is not known.
         """
-        row = self._row(query)
-        name = label_name(label) or ""  # as labels that come with the data are read
-        if not name:
-            raise BadInput(f"The label {label!r} is empty or no name of a class. Give a class, or use skip or unsure.")
+        row, names = self._row(query), self._named(label)
         with self._lock:
 
             def decide() -> list[Event]:
-                news = []
-                if name not in self._state.classes:
-                    if self._state.opened["declared"]:
-                        raise unknown("label", name, self._state.classes)
-                    news.append(Event("class_added", {"name": name}))
-                return [*news, Event("told", self._answered(row, annotator, seconds) | {"label": name})]
+                s, news = self._state, []
+                strange = [name for name in names if name not in s.labels]
+                if strange and s.opened["declared"]:
+                    raise unknown("label", strange[0], s.labels)
+                news = [Event("class_added", {"name": name}) for name in strange]
+                said = write_set(names, [*s.labels, *strange]) if s.multilabel else names[0]
+                return [*news, Event("told", self._answered(row, annotator, seconds) | {"label": said})]
 
             self._commit(decide)
             self._judge()
         self._worker.nudge()
+
+    def _named(self, label: Label | Iterable[Label]) -> list[Label]:
+        """The labels of an answer, read as those that come with the data."""
+        if not self.multilabel:
+            name = label_name(label) or ""
+            if not name:
+                raise BadInput(
+                    f"The label {label!r} is empty or no name of a class. Give a class, or use skip or unsure."
+                )
+            return [name]
+        if isinstance(label, str):
+            names = list(labels_of(label)) or ([] if label.strip() == NONE else [""])
+        else:
+            names = [label_name(one) or "" for one in label] if isinstance(label, Iterable) else [""]
+        if not all(names):
+            raise BadInput(
+                f"The labels {label!r} are no list of labels. Give all that apply, [] where none does, or use skip."
+            )
+        return list(dict.fromkeys(map(check_label, names)))
+
+    def _class(self, label: Label | Iterable[Label]) -> Label:
+        """The class of a label, or of a set of labels, that are known.
+
+        Raises:
+            BadInput: They are not.
+        """
+        names, s = self._named(label), self._state
+        strange = [name for name in names if name not in s.labels]
+        if strange:
+            raise unknown("label", strange[0], s.labels)
+        return write_set(names, s.labels) if s.multilabel else names[0]
 
     def skip(self, query: Query | str, *, annotator: str = "me", seconds: float | None = None) -> None:
         """Put an item off; it comes back later."""
@@ -574,7 +654,7 @@ class Session:
 
             self._commit(decide)
 
-    def adjudicate(self, query: Query | str, label: Label | None, *, annotator: str = "me") -> None:
+    def adjudicate(self, query: Query | str, label: Label | Iterable[Label] | None, *, annotator: str = "me") -> None:
         """Decide on the label of an item that people have labeled; it stands whatever they said.
 
         Everybody's answers stay in the log and count in the agreement. The decision is lifted by `label=None`, or by a
@@ -582,7 +662,7 @@ class Session:
 
         Args:
             query: The item, or its id.
-            label: One of the classes; None = take the decision back.
+            label: One of the classes (in a multi-label session a set, as for `tell`); None = take the decision back.
             annotator: Who decides.
 
         Raises:
@@ -593,24 +673,23 @@ class Session:
 
             def decide() -> list[Event]:
                 s = self._state
-                if label is not None and label not in s.classes:
-                    raise unknown("label", label, s.classes)
+                said = None if label is None else self._class(label)
                 if s.label_of(row) is None:
                     raise BadInput(f"Nobody has labeled the item {self.pool.ids[row]!r} yet; use tell().")
-                if label is None and row not in s.rulings:
+                if said is None and row not in s.rulings:
                     raise BadInput(f"Nothing was decided on the item {self.pool.ids[row]!r}.")
-                return [Event("adjudicated", {"row": row, "label": label, "annotator": annotator})]
+                return [Event("adjudicated", {"row": row, "label": said, "annotator": annotator})]
 
             self._commit(decide)
             self._judge()
         self._worker.nudge()
 
-    def tell_many(self, items: Sequence[str], label: Label, *, annotator: str = "me") -> int:
+    def tell_many(self, items: Sequence[str], label: Label | Iterable[Label], *, annotator: str = "me") -> int:
         """Record one label for many items at once; returns the number by which `untell` takes all of them back.
 
         Args:
             items: Item ids, `MOST_AT_ONCE` at most.
-            label: One of the classes.
+            label: One of the classes; in a multi-label session a set, as for `tell`.
             annotator: Who answers.
 
         Raises:
@@ -624,9 +703,7 @@ class Session:
             number: list[int] = []
 
             def decide() -> list[Event]:
-                s = self._state
-                if label not in s.classes:
-                    raise unknown("label", label, s.classes)
+                s, said = self._state, self._class(label)
                 waiting = sum(a.outcome == "open" and row in a.position for a in s.attempts for row in rows)
                 waiting += sum(s.asks[row].audit for row in rows if row in s.leases)
                 if waiting:
@@ -635,7 +712,7 @@ class Session:
                         "Leave them out, or finish the checks first."
                     )
                 number[:] = [s.seq + 1]
-                told = [self._answered(row, annotator, None) | {"label": label, "batch": s.seq + 1} for row in rows]
+                told = [self._answered(row, annotator, None) | {"label": said, "batch": s.seq + 1} for row in rows]
                 return [Event("told", data) for data in told]
 
             self._commit(decide)
@@ -804,8 +881,10 @@ class Session:
         """
         name = str(name).strip()
         with self._lock:
-            if not name or name in self._state.classes:
+            if not name or name in self._state.labels:
                 raise BadInput(f"Cannot add the class {name!r}: it is {'empty' if not name else 'one already'}.")
+            if self.multilabel:
+                check_label(name)
             self._commit(lambda: [Event("class_added", {"name": name})])
 
     def _answered(self, row: int, annotator: str, seconds: float | None) -> dict[str, Any]:
@@ -873,11 +952,13 @@ class Session:
                 seen = s.last_answer
                 labeled = np.flatnonzero(s.labeled_mask)
                 y = np.array([s.class_number(s.label_of(int(r)) or "") for r in labeled], np.intp)
+                if s.multilabel:
+                    y = s.membership()[y].astype(np.intp)
                 order = np.array([s.answers[int(r)].round for r in labeled], np.intp)
                 candidates = np.flatnonzero(s.eligible_mask)
                 known = np.union1d(labeled, np.fromiter(s.leases, np.intp, len(s.leases)))
                 task = rounds.Round(
-                    labeled, y, order, known, candidates, classes=len(s.classes), seed=self.seed, spare=QUEUE,
+                    labeled, y, order, known, candidates, classes=len(s.labels), seed=self.seed, spare=QUEUE,
                     batch=int(np.clip(self._asked_since_ranking, 1, QUEUE)),
                 )  # fmt: skip
                 self._asked_since_ranking = 0
@@ -886,7 +967,7 @@ class Session:
             region = None
             if proba is not None and self._goal is None:
                 with self._lock:
-                    planning = evidence.planning(self._state, proba.max(1))
+                    planning = evidence.planning(self._state, rounds.certainty(proba, s.multilabel))
                 region = planning.region(
                     *self._terms, self._target
                 )  # up to a second the first time, so not under the lock
@@ -898,14 +979,15 @@ class Session:
         """Write the new ranking to the log, with the numbers of the round."""
         proba, queue = learned.proba, learned.queue
         if proba is not None:
-            self._proba, self._sure, self._region = proba, proba.max(1), region
+            self._proba, self._region = proba, region
+            self._sure = rounds.certainty(proba, self._state.multilabel)
             self._region_auto = len(self._state.auto)
 
         def decide() -> list[Event]:
             s = self._state
-            guesses, change = s.predictions, None
+            guesses, change, new = s.predictions, None, list[Label]()
             if proba is not None:
-                guesses = proba.argmax(1).astype(np.int32)
+                guesses, new = _guessed(s, proba)
                 base = s.predictions if s.predictions is not None else np.zeros(s.n, np.int32)
                 change = pack((base ^ guesses).tobytes())
             self._proba_round = s.ranking.round + 1 if s.ranking else 0
@@ -918,7 +1000,7 @@ class Session:
                 "planned": learned.planned,
                 "strategy": learned.strategy,
                 "predictions": change,
-            }
+            } | ({"sets": new} if s.multilabel else {})
             if guesses is not None:
                 now = evidence.estimate(s, guesses)
                 data["point"] = {
@@ -1066,13 +1148,13 @@ class Session:
             compute: False = what was found last.
 
         Returns:
-            What was found last where the model is not at hand (after reopening, until `refresh`); None in a search and
-            before the first model.
+            What was found last where the model is not at hand (after reopening, until `refresh`); None in a search, in
+            a multi-label session and before the first model.
         """
         with self._lock:
             s, sure = self._state, self._confidences()
             known, last = self._compared, self._compared[1] if self._compared else s.control
-            if not compute or self._goal is not None or s.predictions is None or sure is None:
+            if not compute or self._goal is not None or s.multilabel or s.predictions is None or sure is None:
                 return last
             key = (self._proba_round, s.last_answer)
             if known is not None and known[0] == key:
@@ -1212,6 +1294,11 @@ class Session:
                 raise BadInput(
                     "This is a search: its recall and confidence were set at the start. Leave max_error, costs and "
                     "confidence out."
+                )
+            if s.multilabel and (costs is not None or isinstance(max_error, Mapping)):
+                raise BadInput(
+                    "In a multi-label session an item is right or wrong as a whole set, so there is one share of "
+                    "errors, not one for each label. Give max_error as a number."
                 )
             if (costs is None) != (max_cost is None) or (costs is not None and max_error is not None):
                 raise BadInput("Give either max_error, or costs together with max_cost.")
@@ -1434,6 +1521,21 @@ class Session:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _strategy(strategy: str | strategies.Strategy, multilabel: bool) -> strategies.Strategy:
+    return strategies.get(MULTILABEL if multilabel and strategy == "auto" else strategy)
+
+
+def _guessed(state: State, proba: Array) -> tuple[Array, list[Label]]:
+    """((n,) class numbers of the likeliest classes, sets of labels among them that no class stands for yet)."""
+    if not state.multilabel:
+        return proba.argmax(1).astype(np.int32), []
+    sets, which = rounds.likely_sets(proba)
+    names = [write_set([state.labels[i] for i in np.flatnonzero(one)], state.labels) for one in sets]
+    new = [name for name in names if name not in state.numbers]
+    numbers = state.numbers | {name: len(state.classes) + i for i, name in enumerate(new)}
+    return np.array([numbers[name] for name in names], np.int32)[which], new
 
 
 def _search_parts(

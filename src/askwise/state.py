@@ -14,6 +14,7 @@ import numpy as np
 
 from askwise.audit import UNKNOWN, UNSURE
 from askwise.core import Answer, Array, BadStore, Control, CurvePoint, Event, Label, Rows
+from askwise.labelsets import labels_of
 from askwise.pool import Pool, Problem, columns_of, packed, pool_digest, source_of, unpacked
 
 ITEMS_PER_EVENT = 5_000
@@ -209,7 +210,14 @@ class State:
     seq: int = 0
     opened: Mapping[str, Any] = field(default_factory=dict)
     n: int = 0
+    labels: list[Label] = field(default_factory=list)
+    """The labels that may be given, in the order declared or discovered."""
+    multilabel: bool = False
+    """Whether an item has a set of labels: an answer, a guess and a class are such a set then, written as one text."""
     classes: list[Label] = field(default_factory=list)
+    """What an item is taken for, by number: the labels; in a multi-label session each set of labels met so far."""
+    numbers: dict[Label, int] = field(default_factory=dict)
+    """The same the other way round."""
     answers: dict[int, Answer] = field(default_factory=dict)
     """Row → what holds of it: the answer of the one who gave one, or the consensus of several."""
     votes: dict[int, dict[str, Answer]] = field(default_factory=dict)
@@ -298,7 +306,19 @@ class State:
 
     def class_number(self, label: Label) -> int:
         """Position of a label among the classes."""
-        return self.classes.index(label)
+        return self.numbers[label]
+
+    def parts(self, label: Label) -> tuple[Label, ...]:
+        """The labels in an answer: itself; in a multi-label session those of the set."""
+        return labels_of(label) if self.multilabel else (label,)
+
+    def membership(self) -> Array:
+        """(classes, labels) bool: which labels each class holds; the identity where an item has one label."""
+        found = np.zeros((len(self.classes), len(self.labels)), bool)
+        column = {name: i for i, name in enumerate(self.labels)}
+        for number, name in enumerate(self.classes):
+            found[number, [column[part] for part in self.parts(name)]] = True
+        return found
 
     def label_of(self, row: int) -> Label | None:
         """The human label of a row."""
@@ -371,6 +391,15 @@ class State:
 
     # Writing.
 
+    def _number(self, name: Label) -> None:
+        self.numbers[name] = len(self.classes)
+        self.classes.append(name)
+
+    def _meet(self, name: Label) -> None:
+        """In a multi-label session a set becomes a class when it first occurs."""
+        if self.multilabel and name not in self.numbers:
+            self._number(name)
+
     def apply(self, event: Event) -> None:
         """Take one event in."""
         handler = _HANDLERS.get(event.kind)
@@ -414,7 +443,8 @@ class State:
             self.unsettled |= row not in self.consensus
             count = Counter(answer.label for answer in labels)
             label = self.consensus.get(row, max(labels, key=lambda answer: (count[answer.label], answer.seq)).label)
-            labels = [answer for answer in labels if answer.label == label]
+            same = [answer for answer in labels if answer.label == label]
+            labels = same or [replace(labels[-1], label=label)]  # label by label they may agree on a set nobody gave
         standing = labels or others
         ruling = self.rulings.get(row)
         if ruling is not None and standing and standing[-1].label is not None:
@@ -437,17 +467,26 @@ class State:
 def _on_opened(s: State, e: Event) -> None:
     s.opened = e.data
     s.n = int(e.data["n"])
-    s.classes = list(e.data["classes"])
+    s.multilabel = bool(e.data.get("multilabel", False))
+    for name in e.data["classes"]:
+        _add_label(s, name)
     s.labeled_mask = np.zeros(s.n, bool)
     s.eligible_mask = np.ones(s.n, bool)
     for row, label in e.data["given"].items():
+        s._meet(label)
         s.given[int(row)] = Answer(int(row), "given", label, "", e.seq, e.at)
         s._settle(int(row))
     s.last_answer = e.seq
 
 
+def _add_label(s: State, name: Label) -> None:
+    s.labels.append(name)
+    if not s.multilabel:
+        s._number(name)
+
+
 def _on_class(s: State, e: Event) -> None:
-    s.classes.append(e.data["name"])
+    _add_label(s, e.data["name"])
 
 
 def _on_asked(s: State, e: Event) -> None:
@@ -495,6 +534,8 @@ def _on_answer(s: State, e: Event) -> None:
         s.skips[row] = s.told
     else:
         s.skips.pop(row, None)
+    if kind == "label":
+        s._meet(e.data["label"])
     answer = Answer(
         row=row,
         kind=kind,
@@ -518,6 +559,7 @@ def _on_consensus(s: State, e: Event) -> None:
     s.unsettled = False
     for row, label in e.data["labels"].items():
         before = s.label_of(int(row))
+        s._meet(label)
         s.consensus[int(row)] = label
         s._settle(int(row))
         if s.label_of(int(row)) != before:
@@ -537,6 +579,7 @@ def _on_adjudicated(s: State, e: Event) -> None:
     if label is None:
         s.rulings.pop(row, None)
     else:  # a blind check stays one: what was known when it was answered has not changed
+        s._meet(label)
         s.rulings[row] = replace(
             s.answers[row], kind="label", label=label, annotator=e.data["annotator"], seq=e.seq, at=e.at, seconds=None
         )
@@ -571,6 +614,8 @@ def _on_ranked(s: State, e: Event) -> None:
         int(d["round"]), int(d["trained_on"]), [int(r) for r in d["queue"]], list(d["scores"]), list(d["parts"]),
         d["strategy"], int(d["planned"]),
     )  # fmt: skip
+    for name in d.get("sets", ()):
+        s._meet(name)
     if d.get("predictions") is not None:
         change = np.frombuffer(unpack(d["predictions"]), np.int32)
         base = s.predictions if s.predictions is not None else np.zeros(s.n, np.int32)

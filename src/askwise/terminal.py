@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
 
 from askwise.core import BadInput, Query, share
+from askwise.labelsets import NONE
 from askwise.report import printable
 
 if TYPE_CHECKING:
@@ -29,6 +30,11 @@ ESCAPE = "\x1b"
 AWAY = 300.0
 """Seconds after which the person is taken to have left: the time of that answer is not counted."""
 
+HELP_SETS = (
+    ("1 … 9, 0", "put the label with that number into the set, or take it out"),
+    ("Enter", "answer with the set"),
+    ("x", "none of these labels applies"),
+)
 HELP = (
     ("1 … 9, 0", "give the label with that number"),
     ("/", "find a label by name (or add a new one)"),
@@ -137,6 +143,7 @@ class _Desk:
         self.waiting: list[Query] = []  # questions put aside by an undo
         self.shown = 0.0
         self.checking = False
+        self.chosen: list[str] = []  # of an item with several labels, so far
 
     def run(self, keys: Keys) -> None:
         while True:
@@ -156,12 +163,12 @@ class _Desk:
     def _answer(self, query: Query, keys: Keys) -> bool:
         """Show one question until it has an answer; False when the person wants to stop."""
         self.shown = time.monotonic()
-        self.whole = False
+        self.whole, self.chosen = False, []
         while True:
             self._draw(query)
             self.extra = None
             key = keys()
-            while key in ENTER:
+            while key in ENTER and not self.session.multilabel:
                 key = keys()
             if key in ("", "q", "\x04"):
                 return False
@@ -175,10 +182,17 @@ class _Desk:
             return self._digit(query, DIGITS.index(key))
         if key == "/":
             name = self._find(keys)
-            return name is not None and self._tell(query, name)
+            return name is not None and self._choose(query, name)
+        if self.session.multilabel and key in ENTER:
+            return self._submit(query)
+        if self.session.multilabel and key == "x":
+            return self._tell(query, NONE)
         if key == "p":
             if query.suggestion is None:
                 self.message = "There is no guess to accept here."
+                return False
+            if self.session.multilabel:
+                self.chosen = list(self.session.parts(query.suggestion))
                 return False
             return self._tell(query, query.suggestion)
         if key == " ":
@@ -201,7 +215,7 @@ class _Desk:
         elif key == "h":
             self.extra = _plain(self.guidelines or "There are no guidelines (give them with --guidelines FILE).")
         elif key == "?":
-            self.extra = _help()
+            self.extra = _help(self.session.multilabel)
         elif key == "c":
             return self._certify(query, keys)
         else:
@@ -212,11 +226,27 @@ class _Desk:
         if number >= len(self.session.classes):
             self.message = f"There is no label {number + 1}; {len(self.session.classes)} are known."
             return False
-        return self._tell(query, self.session.classes[number])
+        return self._choose(query, self.session.classes[number])
 
-    def _tell(self, query: Query, name: str) -> bool:
+    def _choose(self, query: Query, name: str) -> bool:
+        """Answer with the label; where an item has several, put it into the set or take it out."""
+        if not self.session.multilabel:
+            return self._tell(query, name)
+        if name in self.chosen:
+            self.chosen.remove(name)
+        else:
+            self.chosen.append(name)
+        return False
+
+    def _submit(self, query: Query) -> bool:
+        if not self.chosen:
+            self.message = "No label is chosen yet. Choose some, or press x if none of these applies."
+            return False
+        return self._tell(query, self.chosen)
+
+    def _tell(self, query: Query, name: str | list[str]) -> bool:
         self.session.tell(query, name, seconds=self._seconds())
-        return self._done(name)
+        return self._done(name if isinstance(name, str) else ", ".join(name))
 
     def _done(self, what: str) -> bool:
         self.given += 1
@@ -347,9 +377,8 @@ class _Desk:
         if guess is not None:
             parts.append(guess)
         parts += [Text(""), self._labels()]
-        parts.append(
-            Text("space skip · u unsure · f flag · Backspace undo · g guess · ? all keys · q quit", style="dim")
-        )
+        usual = "space skip · u unsure · f flag · Backspace undo · g guess · ? all keys · q quit"
+        parts.append(Text("Enter answers · x none of these · " * self.session.multilabel + usual, style="dim"))
         search = self.session.recall()
         parts.append(Text((search or self.session.estimate()).sentence, style="dim"))
         if self.extra is not None:
@@ -428,8 +457,9 @@ class _Desk:
 
         line = Text()
         for digit, name in zip(DIGITS, self.session.classes, strict=False):
+            chosen = name in self.chosen
             line.append(f" {digit} ", style="reverse")
-            line.append(f" {printable(name)}   ")
+            line.append(f" {'✓ ' if chosen else ''}{printable(name)}   ", style="bold" if chosen else "")
         if len(self.session.classes) > len(DIGITS):
             line.append(f" / find one of {len(self.session.classes)} labels", style="dim")
         return line
@@ -464,10 +494,10 @@ def _plain(text: str) -> Text:
     return Text(printable(text))
 
 
-def _help() -> Any:
+def _help(multilabel: bool) -> Any:
     from rich.table import Table
 
     table = Table(box=None, show_header=False, pad_edge=False)
-    for key, what in HELP:
+    for key, what in (*HELP_SETS, *HELP[1:]) if multilabel else HELP:
         table.add_row(key, what)
     return table

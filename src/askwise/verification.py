@@ -16,6 +16,7 @@ import numpy as np
 
 from askwise import __version__, audit, evidence, people
 from askwise.core import FINGERPRINT_DIGITS, Array, BadInput, BadStore, Certificate, Event, Store
+from askwise.labelsets import labels_of, write_set
 from askwise.postgres import Address
 from askwise.questions import is_audit_slot
 from askwise.state import Attempt, State, pool_from_log, unpack
@@ -337,7 +338,11 @@ def _opened(w: _Walk, e: Event) -> None:
         w.expect("events", 0 < d[name] < 1, e, f"{name} is {d[name]!r}, which is no share.")
     w.expect("events", 0 <= d["audit_share"] <= 1, e, f"audit_share is {d['audit_share']!r}, which is no share.")
     w.rows([int(row) for row in d["given"]], d["n"])
-    strange = sorted(set(d["given"].values()) - set(d["classes"]))
+    given = set(d["given"].values())
+    if d.get("multilabel"):
+        w.expect("events", all(_is_set(name, d["classes"]) for name in given), e, "a given label is no set of labels.")
+        given = {part for name in given for part in labels_of(name)}
+    strange = sorted(given - set(d["classes"]))
     w.expect("events", not strange, e, f"the data came with labels that are no class: {strange[:3]}.")
 
 
@@ -347,7 +352,17 @@ def _items(w: _Walk, e: Event) -> None:
 
 def _class_added(w: _Walk, e: Event) -> None:
     name = e.data["name"]
-    w.expect("events", isinstance(name, str) and name not in w.state.classes, e, f"{name!r} is a class already.")
+    w.expect("events", isinstance(name, str) and name not in w.state.labels, e, f"{name!r} is a class already.")
+
+
+def _is_set(name: object, labels: Sequence[str]) -> bool:
+    """Whether this is how a set of labels is written."""
+    parts = labels_of(name) if isinstance(name, str) else ()
+    return set(parts) <= set(labels) and name == write_set(parts, labels)
+
+
+def _is_class(s: State, name: object) -> bool:
+    return _is_set(name, s.labels) if s.multilabel else name in s.classes
 
 
 def _released(w: _Walk, e: Event) -> None:
@@ -433,7 +448,7 @@ def _answer(w: _Walk, e: Event) -> None:
     refers = e.data["asked"] == (ask.seq if ask else None)
     w.expect("events", refers, e, f"answers question {e.data['asked']}, but {ask.seq if ask else None} was asked last.")
     if e.kind == "told":
-        w.expect("events", e.data["label"] in s.classes, e, f"the label {e.data['label']!r} is no class.")
+        w.expect("events", _is_class(s, e.data["label"]), e, f"the label {e.data['label']!r} is no class.")
     else:
         w.expect("events", e.data.get("label") is None, e, f"holds a label, {e.data.get('label')!r}.")
 
@@ -455,7 +470,7 @@ def _adjudicated(w: _Walk, e: Event) -> None:
     w.rows([row])
     labeled = s.label_of(row) is not None
     w.expect("events", labeled, e, f"decides on row {row}, which nobody has labeled.")
-    known = row in s.rulings if label is None else label in s.classes
+    known = row in s.rulings if label is None else _is_class(s, label)
     w.expect("events", known, e, f"takes back what was not decided, or decides on {label!r}, which is no class.")
 
 
@@ -471,7 +486,12 @@ def _ranked(w: _Walk, e: Event) -> None:
         if len(change) != s.n:
             raise BadStore(f"{len(change):,} guesses for {s.n:,} items.")
         guesses = change if guesses is None else guesses ^ change
-        w.expect("guesses", bool(((guesses >= 0) & (guesses < len(s.classes))).all()), e, "guesses no such class.")
+        new = d.get("sets", [])
+        fresh = s.multilabel or not new
+        fresh = fresh and all(_is_set(name, s.labels) and name not in s.numbers for name in new)
+        w.expect("guesses", fresh and len(set(new)) == len(new), e, "guesses what is no new set of labels.")
+        known = len(s.classes) + len(new)
+        w.expect("guesses", bool(((guesses >= 0) & (guesses < known)).all()), e, "guesses no such class.")
         w.done["guesses"] += 1
     point = d.get("point")
     w.expect("estimates", (point is None) == (guesses is None), e, "an estimate goes with a model, and the reverse.")

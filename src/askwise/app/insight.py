@@ -20,6 +20,7 @@ from askwise.app.labeling import plain
 from askwise.app.roles import Here, Routes
 from askwise.app.shapes import Name, Text
 from askwise.core import BadInput
+from askwise.labelsets import write_set
 
 if TYPE_CHECKING:
     from askwise.core import Array
@@ -90,6 +91,7 @@ def dashboard(at: Here) -> dict[str, Any]:
     return found | {
         "title": session.title,
         "classes": list(session.classes),
+        "multilabel": session.multilabel,
         "counts": counts,
         "estimate": plain(session.estimate()) | {"sentence": session.estimate().sentence},
         "verdict": plain(verdict),
@@ -227,13 +229,23 @@ def _labeled(s: State) -> tuple[Array, Array, set[int]]:
 def suspects(at: Here) -> dict[str, Any]:
     """Labels that a model which did not see them takes for wrong, the most suspicious first."""
     session = at.session
-    X, names = session.features(), session.classes
+    X = session.features()
     (rows, y, blind), last, answers = session.look(lambda s: (_labeled(s), s.last_answer, dict(s.answers)))
-    decided = session.look(lambda s: set(s.rulings))
-    size = len(names)
-    found = _once(session, "suspects", (last, size), lambda: insight.suspects(X[rows], y, size, session.seed))
+    names, labels, decided = session.look(lambda s: (list(s.classes), list(s.labels), set(s.rulings)))
+    size, holds = len(names), session.look(lambda s: s.membership())
+
+    def compute() -> list[tuple[insight.Suspect, str]]:
+        if not session.multilabel:
+            return [(one, names[one.likely]) for one in insight.suspects(X[rows], y, size, session.seed)]
+        found = []
+        for one, label in insight.suspect_labels(X[rows], holds[y], session.seed):
+            likely = holds[y[one.at]].copy()
+            likely[label] = one.likely
+            found.append((one, write_set([labels[i] for i in np.flatnonzero(likely)], labels)))
+        return found
+
     shown, hidden = [], 0
-    for one in found:
+    for one, rather in _once(session, "suspects", (last, size), compute):
         row = int(rows[one.at])
         if row in blind:
             hidden += 1
@@ -242,7 +254,7 @@ def suspects(at: Here) -> dict[str, Any]:
                 {
                     "row": row,
                     "label": names[int(y[one.at])],
-                    "likely": names[one.likely],
+                    "likely": rather,
                     "annotator": answers[row].annotator,
                     "own": round(one.own, 4),
                     "other": round(one.other, 4),
@@ -255,7 +267,7 @@ def suspects(at: Here) -> dict[str, Any]:
 def duplicates(at: Here) -> dict[str, Any]:
     """Pairs of nearly equal items with different labels, the most alike first."""
     session = at.session
-    X, names = session.features(), session.classes
+    X, names = session.features(), session.look(lambda s: list(s.classes))
     (rows, y, _), last, answers = session.look(lambda s: (_labeled(s), s.last_answer, dict(s.answers)))
     rows, y = rows[-insight.MOST_COMPARED :], y[-insight.MOST_COMPARED :]
     decided = session.look(lambda s: set(s.rulings))
@@ -314,17 +326,19 @@ class Decision(BaseModel):
     """A label that stands whatever others said."""
 
     item: Name
-    label: Name | None = Field(description="One of the classes; null takes a decision back.")
+    label: Name | None = Field(default=None, description="One of the classes; without any label a decision falls.")
+    labels: list[Name] | None = Field(default=None, max_length=1000, description="Instead: the set of labels.")
 
 
 @routes.post("/api/v1/review/decide", response_model=dict[str, Any])
 def decide(at: Here, body: Decision) -> dict[str, Any]:
     """Decide on the label of an item: over the answers of others, or the first answer where there is none."""
     session, row = at.session, at.session._row(body.item)
-    if body.label is None or session.look(lambda s: s.label_of(row)) is not None:
-        session.adjudicate(body.item, body.label, annotator=at.who.name)
+    label = body.label if body.labels is None else body.labels
+    if label is None or session.look(lambda s: s.label_of(row)) is not None:
+        session.adjudicate(body.item, label, annotator=at.who.name)
         return {"number": None, "item": body.item}
-    return {"number": session.tell_many([body.item], body.label, annotator=at.who.name), "item": body.item}
+    return {"number": session.tell_many([body.item], label, annotator=at.who.name), "item": body.item}
 
 
 # ── data ────────────────────────────────────────────────────────────────────────────────────
@@ -405,7 +419,8 @@ def item(at: Here, item: Name) -> dict[str, Any]:
 class Bulk(BaseModel):
     """One label for many items: those named, or those that match."""
 
-    label: Name
+    label: Name | None = None
+    labels: list[Name] | None = Field(default=None, max_length=1000, description="Instead: the set of labels.")
     items: list[Name] = Field(default_factory=list, max_length=5_000)
     where: Chosen | None = Field(default=None, description="Instead of `items`: all that match.")
     count: int | None = Field(default=None, ge=0, le=2**31, description="How many match; refused where it has changed.")
@@ -414,12 +429,14 @@ class Bulk(BaseModel):
 @routes.post("/api/v1/items/label", response_model=dict[str, Any])
 def label_many(at: Here, body: Bulk) -> dict[str, Any]:
     """Label many items at once; `number` takes all of it back."""
-    session, chosen = at.session, body.items
+    session, chosen, label = at.session, body.items, body.label if body.labels is None else body.labels
+    if label is None:
+        raise BadInput("Which label? Send one of: " + ", ".join(session.classes) + ".")
     if body.where is not None:
         chosen = [session.pool.ids[row] for row in _matching(session, body.where).tolist()]
         if body.count is not None and len(chosen) != body.count:
             raise BadInput(f"Meanwhile {len(chosen):,} items match, no longer {body.count:,}. Look again.")
-    number = session.tell_many(chosen, body.label, annotator=at.who.name)
+    number = session.tell_many(chosen, label, annotator=at.who.name)
     return {"number": number, "count": len(set(chosen))}
 
 
@@ -556,6 +573,11 @@ def _counts(s: State, rows: list[int]) -> list[int]:
     return found
 
 
+def _by_label(s: State, guesses: list[int]) -> dict[str, int]:
+    found = np.array(guesses, np.int64) @ s.membership()[: len(guesses)]
+    return dict(zip(s.labels, found.tolist(), strict=True))
+
+
 @routes.post("/api/v1/finish/plan", response_model=dict[str, Any])
 def plan(at: Here, body: Limits) -> dict[str, Any]:
     """What would be handed over, without starting: how many, of which class, some of them. Nothing is spent."""
@@ -570,6 +592,8 @@ def plan(at: Here, body: Limits) -> dict[str, Any]:
         if name not in session.classes:
             raise BadInput(f"{name!r} is no class. Choose from {', '.join(session.classes)}.")
     wanted: dict[str | None, float] = {None: body.max_error or session.settings["max_error"]}
+    if body.classes and session.multilabel:
+        raise BadInput("Items with several labels are right or wrong as a whole: give one share of errors for all.")
     if body.classes:
         wanted = {name: share for name, share in body.classes.items()}  # noqa: C416 - its keys may be None
     confidence, target = session.settings["confidence"], body.of(session)
@@ -589,7 +613,7 @@ def plan(at: Here, body: Limits) -> dict[str, Any]:
     some = sorted(rng.choice(chosen, min(8, len(chosen)), replace=False).tolist()) if hidden else []
     return {
         "parts": parts,
-        "by_class": dict(zip(session.classes, guesses, strict=False)),
+        "by_class": session.look(lambda s: _by_label(s, guesses)),
         "sample": [_shown(session, row) for row in some],
         "size": len(chosen),
         "rest": session.counts()["rest"],

@@ -87,6 +87,8 @@ def _without_each(session: Session, text: str) -> list[dict[str, Any]]:
     each = list(dict.fromkeys(found.lower() for found in WORD.findall(text)))[:MOST]
     without = [re.sub(rf"(?<!\w){re.escape(word)}(?!\w)", " ", text, flags=re.IGNORECASE) for word in each]
     proba = learner.predict_proba(encoder.encode([text, *without]))
+    if session.multilabel:
+        proba = proba[..., 1]
     names = session.classes
     with np.errstate(divide="ignore"):
         odds = np.clip(np.log(proba) - np.log1p(-proba.astype(np.float64)), -30, 30)

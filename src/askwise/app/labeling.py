@@ -66,7 +66,7 @@ def _hand(at: Place, body: shapes.Hand) -> dict[str, Any]:
         desk.drop()
         desk.checking = checking
     dealt = desk.deal(at.who.name, body.tab, body.have, body.want)
-    return {"next": [wire.query(q) for q in dealt], "pulse": pulse}
+    return {"next": [wire.query(session, q) for q in dealt], "pulse": pulse}
 
 
 def _asked_of_them(at: Place, item: str) -> None:
@@ -93,7 +93,9 @@ def _arrived(at: Place, body: shapes.Act) -> bool:
     """Whether the log already holds this answer, given after its question was asked."""
     for earlier in at.session.history(50, annotator=at.who.name):
         if at.session.pool.ids[earlier.row] == body.item:
-            return bool(earlier.label == body.label and earlier.seq > body.asked > 0)
+            told = None if earlier.label is None else set(at.session.parts(earlier.label))
+            said = body.labels if body.label is None else at.session.parts(body.label)
+            return bool(told == (None if said is None else set(said)) and earlier.seq > body.asked > 0)
     return False
 
 
@@ -130,9 +132,11 @@ def ask(at: Here, body: shapes.Hand) -> dict[str, Any]:
 @routes.post("/api/v1/tell", response_model=shapes.Dealt, tags=["labeling"])
 def tell(at: Here, body: shapes.Act) -> dict[str, Any]:
     """Answer with a label: on the disk when the reply comes. The next questions are in the reply."""
-    session, label = at.session, body.label
+    session, label = at.session, body.label if body.labels is None else body.labels
     if label is None:
         raise BadInput("An answer needs a label. Send one of: " + ", ".join(session.classes) + ".")
+    if body.labels is not None and not session.multilabel:
+        raise BadInput("An item of this project has one label: send `label`, not `labels`.")
     return _answered(at, body, lambda: session.tell(body.item, label, annotator=at.who.name, seconds=body.seconds))
 
 
@@ -169,7 +173,7 @@ def retract(at: Here, body: shapes.Act) -> dict[str, Any]:
         question = at.session.retract(body.item, annotator=name)
         if question is not None:
             desk.put(name, body.tab, question)
-        return {"query": wire.query(question) if question else None, **_hand(at, body)}
+        return {"query": wire.query(at.session, question) if question else None, **_hand(at, body)}
 
     return desk.once(name, body.key, act)
 

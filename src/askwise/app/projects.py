@@ -31,6 +31,7 @@ from askwise.app.server import build
 from askwise.app.shapes import Name, Text
 from askwise.app.wire import shown
 from askwise.core import BadInput, Conflict, ContractError, MissingExtra
+from askwise.labelsets import labels_of
 from askwise.media import Archive, check_archive
 from askwise.pool import TEXT_NAMES, Pool, holds_paths, load_pool
 from askwise.tables import SUFFIXES, Table, file_format, read_file
@@ -110,6 +111,7 @@ class Look(BaseModel):
     text: list[Name] = Field(default_factory=list, max_length=1000, description="Columns that are shown.")
     label: Name | None = Field(default=None, description="Column of labels that are known.")
     id: Name | None = Field(default=None, description="Column of names of the rows; null = a hash of the content.")
+    multilabel: bool = Field(default=False, description="An item may have several labels, written a|b in its column.")
 
 
 class Seen(BaseModel):
@@ -350,11 +352,14 @@ def _column(name: str, values: Sequence[Any]) -> dict[str, Any]:
     return {"name": name, "examples": examples, "filled": len(filled), "different": len(set(map(str, filled)))}
 
 
-def _seen(pool: Pool) -> dict[str, Any]:
+def _seen(pool: Pool, multilabel: bool) -> dict[str, Any]:
+    given = list(pool.given.values())
+    if multilabel:
+        given = [part for written in given for part in labels_of(written)]
     return {
         "items": len(pool),
         "rows": int(pool.address["rows"]),
-        "classes": Counter(pool.given.values()).most_common(1000),
+        "classes": Counter(given).most_common(1000),
         "examples": [shown(content)[:LONGEST] for content in pool.contents[:EXAMPLES]],
         "problems": [{"row": p.row, "line": p.line, "what": p.what} for p in pool.problems[:SHOWN]],
         "problems_in_all": len(pool.problems),
@@ -415,7 +420,7 @@ def routes(intake: Intake, begin: Callable[[Session, Path, str], str]) -> Routes
     @made.post("/api/v1/new/look", response_model=Seen)
     def look(body: Look) -> dict[str, Any]:
         """What a session about these columns would hold, and which rows cannot be used."""
-        return _seen(intake.pool(body))
+        return _seen(intake.pool(body), body.multilabel)
 
     @made.post("/api/v1/new/start", response_model=Begun)
     def start(body: Annotated[Begin, Body()]) -> dict[str, Any]:
@@ -433,7 +438,8 @@ def routes(intake: Intake, begin: Callable[[Session, Path, str], str]) -> Routes
                 raise BadInput(f"At least two labels are needed, got {len(names)}.")
             store = path.parent / f"{path.parent.name}.askwise"
             try:
-                session = Session(pool, classes=names, store=store, title=body.title or path.parent.name)
+                title = body.title or path.parent.name
+                session = Session(pool, classes=names, multilabel=body.multilabel, store=store, title=title)
             except (BadInput, ContractError, MissingExtra):
                 discard(store)  # what lies there is this request's own beginning
                 raise

@@ -42,7 +42,12 @@ class Act(Hand):
     key: Name = Field(description="Made by the caller: what is sent twice with the same key is done once.")
     item: Name = Field(description="Id of the item.")
     asked: int = Field(default=0, ge=0, le=2**53, description="`asked` of the question that is answered; 0 = unknown.")
-    label: Name | None = Field(default=None, description="The class; needed by `tell`.")
+    label: Name | None = Field(default=None, description="The class; `tell` needs it, or `labels`.")
+    labels: list[Name] | None = Field(
+        default=None,
+        max_length=1000,
+        description="Instead, where an item has several: all labels that apply, [] where none does.",
+    )
     note: Note = Field(default="", description="Of a flag.")
     seconds: float | None = Field(
         default=None, ge=0, le=86_400, allow_inf_nan=False, description="Time the answer took, if measured."
@@ -82,9 +87,12 @@ class Question(Open):
     score: float | None = Field(description="Of the strategy; only the order means something.")
     round: int = Field(description="The ranking it comes from; 0 = before the first model.")
     audit: bool = Field(description="A blind check.")
-    suggestion: str | None = Field(description="The model's guess.")
+    suggestion: str | None = Field(description="The model's guess; a set of labels is written a|b, or (none).")
+    suggestions: list[str] = Field(description="The same as a list of labels; empty where there is no guess.")
     confidence: float | None = Field(description="Calibrated probability of the guess, 0 to 1.")
-    guesses: list[tuple[str, float]] = Field(description="Likeliest labels with their probability, likeliest first.")
+    guesses: list[tuple[str, float]] = Field(
+        description="Likeliest labels with their probability, likeliest first; with sets each for itself."
+    )
 
 
 class Estimate(Open):
@@ -122,7 +130,8 @@ class Attempt(Open):
 class Pulse(Open):
     """Everything that changes while people label, apart from the questions."""
 
-    classes: list[str]
+    classes: list[str] = Field(description="The labels that may be given.")
+    multilabel: bool = Field(description="An item has a set of labels instead of one.")
     counts: dict[str, int] = Field(description="Items, answers of each kind, open items and so on, by name.")
     training: bool = Field(description="A model is being fitted now.")
     trouble: str | None = Field(description="What stopped the learning; null while all is well.")
@@ -154,6 +163,7 @@ class Given(Open):
     text: str
     kind: str = Field(description="`label`, `skip`, `unsure` or `given` (came with the data).")
     label: str | None
+    labels: list[str] = Field(description="The label as a list: of several where an item has them, [] where none.")
     audit: bool
     flag: str | None = Field(description="The note of a flag; null = not flagged.")
     seconds: float | None

@@ -44,8 +44,9 @@ def view(content: Any) -> dict[str, Any] | None:
     return {"pair": list(map(shown, content))} if isinstance(content, tuple) else None
 
 
-def query(asked: Query) -> dict[str, Any]:
+def query(session: Session, asked: Query) -> dict[str, Any]:
     """One question as the page needs it; a check item never carries a guess, whatever it was given."""
+    suggestion = None if asked.audit else asked.suggestion
     return {
         "item": asked.item,
         "row": asked.row,
@@ -57,7 +58,8 @@ def query(asked: Query) -> dict[str, Any]:
         "score": asked.score,
         "round": asked.round,
         "audit": asked.audit,
-        "suggestion": None if asked.audit else asked.suggestion,
+        "suggestion": suggestion,
+        "suggestions": [] if suggestion is None else list(session.parts(suggestion)),
         "confidence": None if asked.audit else asked.confidence,
         "guesses": [] if asked.audit else [[label, p] for label, p in asked.guesses],
     }
@@ -72,6 +74,7 @@ def answer(session: Session, given: Answer) -> dict[str, Any]:
         "view": view(session.pool.contents[given.row]),
         "kind": given.kind,
         "label": given.label,
+        "labels": [] if given.label is None else list(session.parts(given.label)),
         "audit": given.audit,
         "flag": given.flag,
         "seconds": given.seconds,
@@ -129,6 +132,7 @@ def pulse(session: Session, figures: Figures | None = None) -> dict[str, Any]:
     verdict = session.verdict()
     return {
         "classes": list(session.classes),
+        "multilabel": session.multilabel,
         "counts": counts,
         "training": session.training,
         "trouble": f"{type(error).__name__}: {error}" if (error := session.worker_error) else None,

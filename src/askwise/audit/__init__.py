@@ -27,7 +27,7 @@ from askwise.audit.bounds import (
     slack,
     window_starts,
 )
-from askwise.audit.classes import Moves, count_on_rest, metrics_on_rest, moves
+from askwise.audit.classes import Moves, count_on_rest, metrics_by_label, metrics_on_rest, moves, moves_by_label
 from askwise.audit.plan import (
     GRID,
     HORIZON,
@@ -95,9 +95,11 @@ __all__ = [
     "false_stop_risk",
     "may_miss",
     "mean_error_bounds",
+    "metrics_by_label",
     "metrics_on_rest",
     "most_missed",
     "moves",
+    "moves_by_label",
     "ranked_stop",
     "recall_at_least",
     "recall_plan",

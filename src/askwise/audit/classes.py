@@ -169,17 +169,103 @@ def metrics_on_rest(
         fp, fn = counts[1]
         certain.append(guessed[c] > fp[1] or fn[0] > 0)  # the class does occur on the rest
         found.append(_class(labels[c], int(guessed[c]), *counts[0], false[c], missed[c]))
-    balanced = Interval(
-        _mean([c.recall.estimate for c in found]),
-        sum(low for low, _ in recalls) / size if size else 0.0,
-        _highest_mean([h for (_, h), sure in zip(recalls, certain, strict=True) if sure],
-                      [h for (_, h), sure in zip(recalls, certain, strict=True) if not sure]),
-    )  # fmt: skip
+    balanced = _balanced(found, recalls, certain)
     auroc = None
     if size == 2:
         (low0, high0), (low1, high1) = recalls
         auroc = Interval(None, low0 * low1, 1 - (1 - high0) * (1 - high1))
     return Metrics(tuple(found), balanced, auroc, confidence, answered, total)
+
+
+def moves_by_label(
+    members: Array, predicted: Array, truth: Array, current: Array, rest: Array, holds: Array
+) -> list[Moves]:
+    """As `moves`, where a class is a set of labels: for each label by itself, class 1 = the label is in the set.
+
+    Args:
+        members: (n,) bool, the items this check was drawn from.
+        predicted: (n,) integer class codes, guesses of the model that was current at the draw.
+        truth: (n,) integer class codes of human labels, `UNKNOWN` or `UNSURE`.
+        current: (n,) integer class codes, guesses of today's model.
+        rest: (n,) bool, items still to be decided.
+        holds: (classes, labels) bool, which labels each class holds.
+    """
+    classes, labels = holds.shape
+    stay, gone = members & rest, members & ~rest
+    answered = gone & (truth != UNKNOWN)
+
+    def pairs(one: Array, other: Array, width: int) -> tuple[Array, Array, Array]:
+        """Pairs of codes that occur, and how often: of sets there are too many for a table."""
+        both, often = np.unique(one.astype(np.int64) * width + other, return_counts=True)
+        return both // width, both % width, often
+
+    def crossed(often: Array, one: Array, other: Array) -> Array:
+        """(labels, 2, 2) items by (label in the one set, label in the other)."""
+        sides = [(~one, one), (~other, other)]
+        return np.stack([[often @ (a & b) for b in sides[1]] for a in sides[0]]).transpose(2, 0, 1)
+
+    def split(codes: Array) -> Array:
+        """(labels, 2) items by whether the label is in the set."""
+        often = np.bincount(codes, minlength=classes)
+        on = often @ holds
+        return np.stack([often.sum() - on, on], axis=1)
+
+    before, after, often = pairs(predicted[stay], current[stay], classes)
+    stayed = crossed(often, holds[before], holds[after])
+    guess, actual, often = pairs(predicted[answered], np.where(truth < 0, classes, truth)[answered], classes + 1)
+    known = actual < classes
+    told = crossed(often[known], holds[guess[known]], holds[actual[known]])
+    no = often[~known]
+    unsure = np.stack([no @ ~holds[guess[~known]], no @ holds[guess[~known]]], axis=1)
+    left = np.concatenate([told, unsure[:, :, None]], axis=2)
+    outside, unknown = split(current[rest & ~members]), split(predicted[gone & (truth == UNKNOWN)])
+    size = int(np.count_nonzero(members))
+    return [Moves(size, stayed[i], outside[i], left[i], unknown[i]) for i in range(labels)]
+
+
+def metrics_by_label(
+    guesses: Sequence[int],
+    truths: Sequence[int | None],
+    moved: Sequence[Sequence[Moves]],
+    current: Array,
+    rest: Array,
+    holds: Array,
+    labels: Sequence[str],
+    *,
+    confidence: float = 0.95,
+) -> Metrics:
+    """As `metrics_on_rest`, where a class is a set of labels: precision, recall and F1 of each label.
+
+    Each label is a yes or no of its own, so its bounds are those of a class among two. `balanced_accuracy` is the mean
+    recall of the labels that occur on the rest (macro-averaged recall); AUROC is not defined.
+
+    Args:
+        guesses: (m,) class guessed for each drawn item by the model that was current at its draw.
+        truths: (m,) its true class, -2 for unsure, None while unanswered.
+        moved: (m,) from `moves_by_label`.
+        current: (n,) guesses of the current model.
+        rest: (n,) bool.
+        holds: (classes, labels) bool, which labels each class holds.
+        labels: (labels,) their names.
+        confidence: In (0, 1).
+    """
+    if not 0 < confidence < 1:
+        raise BadInput(f"Confidence must be strictly between 0 and 1, got {confidence!r}; 0.95 is usual.")
+    often = np.bincount(current[rest], minlength=len(holds))
+    total, alpha = int(often.sum()), (1 - confidence) / 2
+    found, recalls, certain = [], [], []
+    for i, name in enumerate(labels):
+        said = [int(holds[g, i]) for g in guesses]
+        true = [t if t is None or t < 0 else int(holds[t, i]) for t in truths]
+        mine = [m[i] for m in moved]
+        guessed = int(often @ holds[:, i])
+        false, missed = _points(said, true, np.array([total - guessed, guessed]))
+        counts = [_counts_of(1, said, true, mine, guessed, total, a) for a in (alpha, alpha / len(labels))]
+        recalls.append(_recall(guessed, *counts[1]))
+        certain.append(guessed > counts[1][0][1] or counts[1][1][0] > 0)
+        found.append(_class(name, guessed, *counts[0], false[1], missed[1]))
+    answered = sum(t is not None for t in truths)
+    return Metrics(tuple(found), _balanced(found, recalls, certain), None, confidence, answered, total)
 
 
 def _counts_of(
@@ -258,6 +344,18 @@ def _points(
         known = all(checks[b] or not guessed[b] for b in others)
         missed.append(float(sum(guessed[b] * share[b, c] for b in others)) if known else None)
     return false, missed
+
+
+def _balanced(
+    found: Sequence[ClassMetrics], recalls: Sequence[tuple[float, float]], certain: Sequence[bool]
+) -> Interval:
+    """Mean recall of the classes that occur, from bounds that hold for all of them together."""
+    return Interval(
+        _mean([c.recall.estimate for c in found]),
+        sum(low for low, _ in recalls) / len(recalls) if recalls else 0.0,
+        _highest_mean([h for (_, h), sure in zip(recalls, certain, strict=True) if sure],
+                      [h for (_, h), sure in zip(recalls, certain, strict=True) if not sure]),
+    )  # fmt: skip
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

@@ -1,6 +1,6 @@
 """Models that relearn in milliseconds as labels arrive."""
 
-from askwise.learners.adapters import Adapted, adapt, describe, unfitted
+from askwise.learners.adapters import Adapted, adapt, adapt_multilabel, describe, unfitted
 from askwise.learners.multilabel import MultiLabel
 from askwise.learners.regression import AdaptedRegressor, RidgeRegression, adapt_regressor
 from askwise.learners.softmax import SoftmaxRegression
@@ -12,6 +12,7 @@ __all__ = [
     "RidgeRegression",
     "SoftmaxRegression",
     "adapt",
+    "adapt_multilabel",
     "adapt_regressor",
     "describe",
     "unfitted",

@@ -252,6 +252,21 @@ def adapt(estimator: Any = None, *, calibrate: bool | None = None) -> Any:
     return Adapted(estimator, calibrate=calibrate)
 
 
+def adapt_multilabel(estimator: Any = None) -> MultiLabel:
+    """A learner of sets of labels: a `MultiLabel` as it is, what takes a matrix of labels inside one, else a copy of
+    the classifier for each label; None is a softmax regression for each.
+
+    Raises:
+        BadInput: As for `adapt`.
+    """
+    if estimator is None or isinstance(estimator, MultiLabel):
+        return MultiLabel() if estimator is None else estimator
+    adapt(estimator)  # says what is wrong with it
+    tags = estimator.__sklearn_tags__() if hasattr(estimator, "__sklearn_tags__") else None
+    takes = tags is not None and (getattr(tags.classifier_tags, "multi_label", False) or tags.target_tags.multi_output)
+    return MultiLabel(estimator, each=not takes)
+
+
 def unfitted(learner: Any) -> Any:
     """A learner of the same kind and settings that has learned nothing.
 
