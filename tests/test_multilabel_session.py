@@ -121,7 +121,9 @@ def test_classifiers_of_others_learn_sets(learner: Any) -> None:
     )
 
 
-@pytest.mark.parametrize("strategy", ["binary_minimum", "mmc", "adaptive_multilabel", "label_vote_entropy"])
+@pytest.mark.parametrize(
+    "strategy", ["binary_minimum", "mmc", "adaptive_multilabel", "label_vote_entropy", "random", "k_center", "typiclust"]
+)
 def test_the_strategies_for_sets_can_be_named(strategy: str) -> None:
     session, truth = begin(60, strategy=strategy)
     answer(session, truth, 3)

@@ -179,7 +179,7 @@ class Session:
         else:
             learner_, chosen = learner, _strategy(strategy, multilabel)
         task = "multilabel" if multilabel else "classification"
-        if chosen.task != task:
+        if chosen.task != task and not (multilabel and chosen.features_only):
             raise BadInput(
                 f"The strategy {chosen.name!r} is for {chosen.task}; this session asks for "
                 f"{'a set of labels' if multilabel else 'one label'} an item. Choose one for {task} (`askwise "

@@ -41,6 +41,13 @@ class Strategy:
     summary: str = ""
     """One sentence for people who choose."""
 
+    @property
+    def features_only(self) -> bool:
+        """Whether it asks for neither a model nor answers, so that it goes with any task."""
+        names = {*signals.needs(self.score), *signals.needs(self.pick)}
+        answers = {"classes", "labeled_y", "labeled_order"}
+        return not names & answers and not any(map(signals.needs_learner, names))
+
 
 class Engine(Protocol):
     """What a combinator may ask for while `select` runs. Rows are numbers of the pool, ascending unless said."""
@@ -94,6 +101,11 @@ class Engine(Protocol):
 @dataclass(frozen=True)
 class Combinator(Strategy):
     """A strategy made of others: it says in `choose` how their choices become one."""
+
+    @property
+    def features_only(self) -> bool:
+        """False: its parts decide, and `task` says for what."""
+        return False
 
     @abstractmethod
     def choose(self, engine: Engine, rows: Rows, k: int, spare: int) -> Selection:
