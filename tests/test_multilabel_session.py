@@ -122,7 +122,8 @@ def test_classifiers_of_others_learn_sets(learner: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "strategy", ["binary_minimum", "mmc", "adaptive_multilabel", "label_vote_entropy", "random", "k_center", "typiclust"]
+    "strategy",
+    ["binary_minimum", "mmc", "adaptive_multilabel", "label_vote_entropy", "random", "k_center", "typiclust"],
 )
 def test_the_strategies_for_sets_can_be_named(strategy: str) -> None:
     session, truth = begin(60, strategy=strategy)

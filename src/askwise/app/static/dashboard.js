@@ -108,7 +108,31 @@ function name(label, index) {
   return tag;
 }
 
-function confusion({ confusion: table, classes: names }) {
+/** Items with several labels: what was missed and what was too much, label by label. */
+function labelErrors({ confusion: table, classes: names }) {
+  const head = { title: "Errors of each label", help: "Random check items only: what the model guessed before it knew, against the answer. Missed: the answer has the label, the guess has not; too much: the reverse. Checks from the whole course count, so early mistakes of the model are in it.", doc: "docs/multilabel.md" };
+  const total = table.length ? table[0].reduce((a, b) => a + b, 0) : 0;
+  if (!total) return figure({ ...head, body: el("p", { class: "nothing" }, "No check item has been answered yet.") });
+  const rows = table.map(([right, extra, missed], i) => ({ label: names[i], i, right, extra, missed })).sort((a, b) => b.extra + b.missed - a.extra - a.missed);
+  const worst = rows[0];
+  return figure({
+    ...head,
+    sentence: worst.extra + worst.missed ? `${plural(total, "check item")}; most errors with ${worst.label}: missed ${worst.missed}, too much ${worst.extra}.` : `${plural(total, "check item")}, no label missed or too much.`,
+    body: el(
+      "div",
+      { class: "scroll", tabIndex: 0, role: "region", "aria-label": "Errors of each label" },
+      el(
+        "table",
+        { class: "confusion" },
+        el("thead", {}, el("tr", {}, ...["label", "right", "missed", "too much"].map((title) => el("th", { scope: "col" }, title)))),
+        el("tbody", {}, ...rows.map((r) => el("tr", {}, el("th", { scope: "row" }, name(r.label, r.i)), ...[r.right, r.missed, r.extra].map((n) => el("td", { class: "num" }, count(n)))))),
+      ),
+    ),
+  });
+}
+
+function confusion({ confusion: table, classes: names, multilabel }) {
+  if (multilabel) return labelErrors({ confusion: table, classes: names });
   const total = table.flat().reduce((a, b) => a + b, 0);
   const wrong = table.flatMap((row, i) => row.filter((_, j) => i !== j)).reduce((a, b) => a + b, 0);
   const most = Math.max(1, ...table.flat());

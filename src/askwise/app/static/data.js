@@ -1,7 +1,7 @@
 // Data: every item with its label; filter, search, sort, label many at once.
 
 import { call } from "./api.js";
-import { media, tag } from "./choose.js";
+import { chooseSet, inWords, media, said, tag } from "./choose.js";
 import { dialog, toast } from "./dialogs.js";
 import { $, count, el, icon, plural } from "./dom.js";
 
@@ -13,11 +13,13 @@ const DONE = { told: "labeled", skipped: "skipped", unsure: "marked unsure", fla
 const state = { text: "", source: "", label: "", annotator: "", flagged: false, sort: "row", down: false, offset: 0, total: 0, items: [], chosen: new Set(), all: false };
 let classes = [];
 let kind = "text";
+let sets = false;
 let asked = 0;
 
 export async function open(page, about) {
   classes = about.pulse.classes;
   kind = about.kind;
+  sets = about.pulse.multilabel;
   page.replaceChildren(filters(), el("div", { class: "bulk", id: "bulk" }), el("p", { class: "small", id: "total", role: "status" }), el("div", { id: "table" }), el("nav", { class: "pager", id: "pager", "aria-label": "Pages of the table" }));
   await load();
 }
@@ -142,26 +144,27 @@ function bulk() {
           state.all || state.total <= state.chosen.size ? null : el("button", { type: "button", class: "link", onclick: () => ((state.all = true), render()) }, `Choose all ${count(state.total)} that match`),
           el("button", { type: "button", class: "link", onclick: () => (state.chosen.clear(), (state.all = false), render()) }, "None"),
           el("span", { class: "push" }),
-          list,
-          el("button", { type: "button", class: "primary", onclick: () => labelAll(list.value) }, "Label them"),
+          sets ? null : list,
+          el("button", { type: "button", class: "primary", onclick: async () => labelAll(sets ? await chooseSet({ classes }) : list.value) }, sets ? "Label them …" : "Label them"),
         ].filter(Boolean)
       : [el("span", { class: "small" }, "Choose items to label them together.")]),
   );
 }
 
 async function labelAll(label) {
+  if (label === null) return;
   const n = state.all ? state.total : state.chosen.size;
   if (n > 20) {
-    const sure = await dialog({ title: `Label ${plural(n, "item")} as ${label}?`, body: el("p", {}, "Labels that they have by you are replaced. One press takes all of it back."), buttons: [{ label: "Cancel", value: "", kind: "plain" }, { label: `Label ${count(n)}`, value: "yes", kind: "primary" }] });
+    const sure = await dialog({ title: `Label ${plural(n, "item")} as ${inWords(label)}?`, body: el("p", {}, "Labels that they have by you are replaced. One press takes all of it back."), buttons: [{ label: "Cancel", value: "", kind: "plain" }, { label: `Label ${count(n)}`, value: "yes", kind: "primary" }] });
     if (sure !== "yes") return;
   }
   try {
     const body = state.all ? { where: where(), count: state.total } : { items: [...state.chosen] };
-    const reply = await call("items/label", { label, ...body }, { timeout: 120_000 });
+    const reply = await call("items/label", { ...said(label), ...body }, { timeout: 120_000 });
     state.chosen.clear();
     state.all = false;
     await load();
-    toast(`Labeled ${plural(reply.count, "item")} ${label}`, { button: "Undo", act: () => undo(reply.number), time: 20_000 });
+    toast(`Labeled ${plural(reply.count, "item")} ${inWords(label)}`, { button: "Undo", act: () => undo(reply.number), time: 20_000 });
   } catch (error) {
     toast(error.message, { bad: true, time: 10_000 });
   }

@@ -88,6 +88,7 @@ function choosing({ pulse, shares: offered, target, max_error: wanted, confidenc
   const apart = el("input", { type: "checkbox", id: "apart", onchange: () => ((perClass.hidden = !apart.checked), (one.disabled = of.disabled = apart.checked), ask()) });
   const perClass = el("ul", { class: "per-class", hidden: true }, ...classes.map((name, i) => el("li", {}, tag(name, classes), each[i])));
   const price = el("div", { "aria-live": "polite" });
+  const sets = pulse.multilabel; // right or wrong as a whole, so there is one share for all
   const start = el("button", { type: "button", class: "primary", disabled: true, onclick: () => begin() }, "Start the blind checks");
   const body = () => (search ? {} : apart.checked ? { classes: Object.fromEntries(classes.map((name, i) => [name, each[i].value]).filter(([, v]) => v).map(([name, v]) => [name, Number(v)])) } : { max_error: Number(one.value), target: of.value });
   let asked = 0;
@@ -119,7 +120,7 @@ function choosing({ pulse, shares: offered, target, max_error: wanted, confidenc
     return [
       el("p", { class: "says" }, `${plural(size, "item")} of ${count(rest)} for about ${plural(Math.round(checks), "blind check")} (at least ${count(first)}).`),
       el("ul", { class: "parts" }, ...parts.map((p) => el("li", {}, p.label ? tag(p.label, classes) : null, small(p.reason)))),
-      el("h3", {}, "By the model's class"),
+      el("h3", {}, sets ? "Items with each label, by the model" : "By the model's class"),
       el("ul", { class: "counts" }, ...given.map(([name, n]) => el("li", {}, tag(name, classes), el("b", { class: "num" }, count(n))))),
       sample.length ? el("details", {}, el("summary", {}, `Some of these ${plural(size, "item")}`), el("ul", { class: "sample" }, ...sample.map((one) => el("li", { dir: "auto" }, one.text))), small("Their labels stay hidden: any of them may become a blind check.")) : "",
     ];
@@ -141,8 +142,9 @@ function choosing({ pulse, shares: offered, target, max_error: wanted, confidenc
       search ? "How the search ends" : "How many of the model's labels may be wrong?",
       el("p", {}, pulse.verdict.reason),
       search ? null : el("div", { class: "target-row" }, el("label", { for: "target" }, "Allow"), one, of),
-      search ? null : el("label", { class: "tick-field" }, apart, el("span", {}, "a share for each class")),
-      search ? null : perClass,
+      search || sets ? null : el("label", { class: "tick-field" }, apart, el("span", {}, "a share for each class")),
+      search || sets ? null : perClass,
+      sets ? small("An item counts as wrong where one of its labels is missing or too much.") : null,
       search ? null : small("Of the whole file is the cheapest: your own labels count as right, so the model's alone may be wrong more often than the share."),
       small(`Proved with ${percent(confidence)} confidence, all attempts together.`),
     ),

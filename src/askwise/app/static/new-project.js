@@ -110,7 +110,7 @@ function roles(kindChanged, changed = null) {
   look();
 }
 
-const chosen = () => ({ upload: upload.upload, kind: kindNow(), text: named("shown"), label: named("label")[0] ?? null, id: named("id")[0] ?? null });
+const chosen = () => ({ upload: upload.upload, kind: kindNow(), text: named("shown"), label: named("label")[0] ?? null, id: named("id")[0] ?? null, multilabel: $("several").checked });
 
 async function look() {
   const mine = ++turn;
@@ -200,6 +200,7 @@ $("classes").addEventListener("input", () => {
   own = true;
   noteClasses();
 });
+$("several").addEventListener("change", look);
 $("form").addEventListener("submit", start);
 const { largest, suffixes } = await call("new");
 $("file").accept = suffixes.join(",");

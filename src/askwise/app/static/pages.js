@@ -1,6 +1,7 @@
 // The pages beside Label: finds out which one this is, loads its script.
 
 import { Refused, call } from "./api.js";
+import { useSets } from "./choose.js";
 import { $, el } from "./dom.js";
 import { rail } from "./rail.js";
 
@@ -29,6 +30,7 @@ async function open() {
   document.title = `${TITLES[name]} · ${about.title || "Askwise"}`;
   $("project").textContent = about.title;
   rail(name, about.me.role);
+  useSets(about.pulse.multilabel);
   const page = await SCRIPTS[name]();
   $("loading")?.remove();
   await page.open($("page"), about);

@@ -1,7 +1,7 @@
 // Review: where labels disagree or look wrong, what is left for people, what the model labeled.
 
 import { call } from "./api.js";
-import { chooser, media, tag } from "./choose.js";
+import { chooser, media, said, tag } from "./choose.js";
 import { toast } from "./dialogs.js";
 import { $, count, el, percent, plural } from "./dom.js";
 
@@ -75,7 +75,7 @@ async function show(name, offset = 0) {
 async function decide(card, item, label, done) {
   for (const button of card.querySelectorAll("button, select")) button.disabled = true;
   try {
-    const reply = await call("review/decide", { item, label });
+    const reply = await call("review/decide", { item, ...said(label) });
     const back = async () => {
       try {
         if (reply.number === null) await call("review/decide", { item, label: null });
