@@ -187,9 +187,9 @@ function balance({ balance: rows }) {
   });
 }
 
-function control({ control: c }) {
+function control({ control: c, multilabel }) {
   const head = { title: "Against labeling at random", help: "How many labels in random order would leave as few wrong, were the model to label the rest: a forecast from the check items and from fits on random samples of the labels, with a range of about 90 %. No proof.", doc: "docs/control.md" };
-  if (!c || c.needed === null || c.low === null || c.high === null) return figure({ ...head, body: el("p", { class: "nothing" }, c?.sentence ?? "This is worked out while the model learns, once there are enough labels.") });
+  if (!c || c.needed === null || c.low === null || c.high === null) return figure({ ...head, body: el("p", { class: "nothing" }, multilabel ? "This is not worked out where items have several labels." : c?.sentence ?? "This is worked out while the model learns, once there are enough labels.") });
   const most = Math.max(c.labels, c.high);
   const bar = (text, value, low, high) => {
     const line = el("span", { class: "span-bar" }, low === null ? el("i", { class: "own" }) : el("i", { class: "span-band" }), low === null ? null : el("i", { class: "span-tick" }));
