@@ -22,8 +22,13 @@ function brief(entry) {
   return more.length && full.length > 20 ? `${first} +${more.length}` : full;
 }
 
+let drawn = "";
+
 /** Pills, oldest left; `looking` is the entry on the card, `visit` opens one. */
 export function show(entries, looking, hueOf, visit) {
+  const wanted = JSON.stringify(entries.slice(0, LENGTH).map((entry) => [entry.item, called(entry), entry.flag, entry === looking, hueOf(labelsOf(entry)[0])]));
+  if (wanted === drawn) return;
+  drawn = wanted;
   const pills = entries.slice(0, LENGTH).map((entry) => {
     const [first] = labelsOf(entry);
     const angle = first === undefined ? null : hueOf(first);
@@ -31,7 +36,7 @@ export function show(entries, looking, hueOf, visit) {
       "button",
       {
         type: "button",
-        class: `pill ${entry.kind}${entry === looking ? " looking" : ""}`,
+        class: `pill ${angle === null && entry.kind === "label" ? "none" : entry.kind}${entry === looking ? " looking" : ""}`,
         title: `${called(entry)}: ${entry.text.slice(0, 200)}`,
         "aria-label": `${called(entry)}: ${entry.text.slice(0, 80)}`,
         onclick: () => visit(entry),
@@ -46,5 +51,7 @@ export function show(entries, looking, hueOf, visit) {
   const list = $("history");
   list.replaceChildren(...pills.reverse());
   list.parentElement.hidden = !pills.length;
-  (list.querySelector(".looking") ?? list.lastElementChild)?.scrollIntoView({ block: "nearest", inline: "nearest" });
+  // Not scrollIntoView, which would scroll the page as well, away from the question.
+  const pill = list.querySelector(".looking") ?? list.lastElementChild;
+  if (pill) list.scrollLeft = pill.offsetLeft - list.offsetLeft - (list.clientWidth - pill.offsetWidth) / 2;
 }

@@ -74,8 +74,8 @@ export class Labels {
     } else this.grid.replaceChildren(...this.buttons.values(), this.extra);
     $("labels").classList.toggle("many", this.many);
     this.grid.classList.toggle("few", classes.length <= 3);
-    const find = this.many ? `Find one of ${classes.length} labels` : mayAdd ? "Find a label, or type a new one" : "Find a label";
-    this.input.placeholder = several ? `${find}; Enter puts it on, Esc leaves` : find;
+    this.input.placeholder = this.many ? `Find one of ${classes.length} labels` : mayAdd ? "Find a label, or type a new one" : "Find a label";
+    this.input.title = several ? "Enter puts the label on or off; Esc leaves" : "";
     this.filter();
   }
 

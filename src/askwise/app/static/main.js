@@ -366,7 +366,7 @@ function showOn(q) {
   row.hidden = !several();
   if (row.hidden) return;
   for (const button of row.querySelectorAll("button")) button.disabled = !q;
-  $("b-submit").classList.toggle("primary", on.size > 0);
+  $("b-submit").className = on.size ? "primary" : "plain";
   $("b-submit").firstElementChild.textContent = on.size ? `Submit ${plural(on.size, "label")}` : "Submit";
 }
 
