@@ -93,7 +93,7 @@ class Fake:
             "item": f"i{row}", "row": row, "asked": row + 1, "text": f"message {row}", "view": None,
             "reason": "Unlike anything labeled so far.", "strategy": "s", "score": 0.5, "round": 1,
             "audit": not guesses,
-            "suggestion": (" | ".join(chosen) or "(none)") if guesses else None, "suggestions": chosen,
+            "suggestion": ("|".join(chosen) or "(none)") if guesses else None, "suggestions": chosen,
             "confidence": 0.7 if guesses else None, "guesses": guesses,
         }  # fmt: skip
 
@@ -101,7 +101,7 @@ class Fake:
         labeled = sum(a["kind"] == "label" for a in self.told.values())
         counts = {"items": 200, "labeled": labeled, "today": labeled, "open": 200 - labeled, "unsure": 0, "auto": 0}
         return {
-            "many": True, "classes": self.classes, "counts": counts | {"round": 1, "model_labels": 5},
+            "multilabel": True, "classes": self.classes, "counts": counts | {"round": 1, "model_labels": 5},
             "training": False, "trouble": None, "autolabel": None, "search": False, "control": None,
             "estimate": {"accuracy": None, "low": 0, "high": 1, "sentence": "Not known yet."},
             "verdict": {"ready": False, "reason": "Go on.", "left": None, "range": None, "region": 0},
@@ -111,7 +111,7 @@ class Fake:
         rows = [(item, self.told[item]) for item in reversed(self.order) if item in self.told]
         return [
             {"item": item, "row": int(item[1:]), "text": f"message {item[1:]}", "view": None, "kind": a["kind"],
-             "label": (" | ".join(a["labels"]) or "(none)") if a["kind"] == "label" else None, "labels": a["labels"],
+             "label": ("|".join(a["labels"]) or "(none)") if a["kind"] == "label" else None, "labels": a["labels"],
              "audit": False, "flag": None, "seconds": 1.0}
             for item, a in rows
         ]  # fmt: skip
@@ -128,7 +128,7 @@ class Fake:
             self.sent.append((verb, body))
         reply: Any = []
         if verb == "state":
-            about = {"title": "Mail", "kind": "text", "session": "fake", "guidelines": "", "many": True, "team": False}
+            about = {"title": "Mail", "kind": "text", "session": "fake", "guidelines": "", "team": False}
             me = {"name": "me", "role": "owner"}
             reply = about | {"me": me, "max_error": 0.05, "confidence": 0.95, "history": self.history()}
             reply["pulse"] = self.pulse()
@@ -368,6 +368,61 @@ def test_everything_works_by_tab_too(idle: Session, visit: Any) -> None:
     page.wait_for_function("t => document.getElementById('text').textContent !== t", arg=first)
     until(lambda: fake.told, page)
     assert fake.labels(first) == ["refund", "account"]
+
+
+def test_a_real_session_learns_what_is_submitted(visit: Any) -> None:
+    words = {"card": "my card is lost", "money": "money is missing", "login": "cannot log in"}
+    texts = [
+        " and ".join(text for bit, text in enumerate(words.values()) if at >> bit & 1) + f" {at}" for at in range(120)
+    ]
+    session = Session(texts, classes=list(words), multilabel=True, encoder="tfidf", audit_share=0.2, seed=1)
+    page = visit(session)
+
+    def keys(text: str) -> list[str]:
+        return [str(at + 1) for at, said in enumerate(words.values()) if said in text]
+
+    blind = suggested = 0
+    for _ in range(30):
+        check, marked = page.locator(".why.check").count(), page.locator(".grid .suggested").count()
+        assert not (check and marked)
+        blind, suggested = blind + check, suggested + bool(marked)
+        assert on(page) == []
+        wanted = keys(text_of(page))
+        press(page, *([*wanted, "Enter"] if wanted else ["x"]))
+        if suggested < 3:
+            session.refresh()
+    until(lambda: session.counts()["labeled"] == 30, page)
+    assert blind
+    assert suggested
+    for row, answer in session.answers().items():
+        want = [name for name, said in words.items() if said in texts[row]]
+        assert list(session.parts(answer.label)) == want
+    last = page.locator("#history .pill").last.text_content()
+    press(page, "Backspace")
+    until(lambda: session.counts()["labeled"] == 29, page)
+    assert last in (", ".join(on(page)), f"{(on(page) or [''])[0]} +{len(on(page)) - 1}", "none of these")
+    page.keyboard.press("/")
+    page.keyboard.type("app|crash")
+    page.keyboard.press("Enter")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".toast.bad >> text=cannot be told from a set")
+    page.keyboard.type("crash")
+    page.keyboard.press("Enter")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".grid .label[aria-pressed=true] >> text=crash")
+    page.keyboard.press("Escape")
+    before = press(page, "Enter")
+    until(lambda: session.counts()["labeled"] == 30, page)
+    assert session.parts(session.answers()[texts.index(before)].label)[-1] == "crash"
+    page.reload()
+    page.wait_for_selector("#why:not(:empty)")
+    page.wait_for_selector("#history .pill")
+    session.refresh()
+    while page.locator(".why.check").count() or not page.locator(".grid .suggested").count():
+        press(page, " ")
+    page.keyboard.press("w")
+    page.wait_for_selector(".words mark")
+    page.wait_for_selector(".near b")
 
 
 # ── "None of these" where an item has one label ─────────────────────────────────────────────

@@ -48,8 +48,8 @@ const keyOf = (q) => `${q.item}#${q.asked}`;
 const current = () => state.looking ?? state.deck[0] ?? null;
 const guessShown = (q) => state.guess && !q.audit && !q.revisited;
 /** Whether an item takes several labels. */
-const several = () => Boolean(state.pulse?.many ?? state.about?.many);
-const suggestions = (q) => q.suggestions ?? (q.suggestion ? [q.suggestion] : []);
+const several = () => Boolean(state.pulse?.multilabel);
+const suggestions = (q) => q.suggestions ?? []; // none of an item whose answer was taken back, before the server says more
 const mayAdd = () => state.about?.me.role !== "annotator";
 const noneClass = () => state.pulse?.classes.find((name) => name.toLowerCase() === NONE.toLowerCase());
 const labels = new Labels({ choose, add: addClass, submit });
@@ -144,7 +144,7 @@ function lost(error) {
 /** Whether it says what was said before. */
 const same = (entry, kind, chosen) => kind === entry.kind && (kind !== "label" || JSON.stringify([...chosen].sort()) === JSON.stringify([...strip.labelsOf(entry)].sort()));
 /** What an answer with these labels holds: as the log writes it. */
-const written = (chosen) => ({ labels: chosen, label: several() ? chosen?.join(" | ") || "(none)" : (chosen?.[0] ?? null) });
+const written = (chosen) => ({ labels: chosen, label: several() ? chosen.join("|") || "(none)" : chosen[0] });
 const sent = (kind, chosen) => (several() && kind === "label" ? { labels: chosen } : { label: chosen?.[0] ?? null });
 
 /**
@@ -168,7 +168,7 @@ function answer(kind, chosen = null) {
   entry.key = outbox.push(verb, { item: id, asked: question.asked, ...sent(kind, chosen), seconds });
   flash(entry);
   render();
-  const thought = state.after && question.suggestion && kind === "label" ? ` · the model's guess: ${question.suggestion}${question.confidence === null ? "" : ` ${percent(question.confidence)}`}` : "";
+  const thought = state.after && question.suggestion && kind === "label" ? ` · the model's guess: ${suggestions(question).join(", ") || "none of these"}${question.confidence === null ? "" : ` ${percent(question.confidence)}`}` : "";
   const done = { label: `Labeled ${strip.called(entry)}`, skip: "Skipped", unsure: "Marked unsure" }[kind];
   toast(done + thought, undoing());
 }
