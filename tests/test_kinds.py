@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
 from askwise import cli, encoders, media
+from askwise.app import kinds
 from askwise.app.server import create_app
 from askwise.app.wire import shown, view
 from askwise.core import BadInput
@@ -463,6 +464,140 @@ def test_words_that_speak_for_a_class_and_never_on_a_check() -> None:
     with TestClient(create_app(blind, token=TOKEN)) as client:
         assert client.get(f"/api/v1/words?row={asked.row}", headers=KEY).json() == []
     blind.close()
+
+
+def spots(folder: Path, n: int = 40, suffix: str = "png") -> Path:
+    """Images of noise with one bright patch: of class "left" at the upper left, of "right" at the lower right."""
+    folder.mkdir(exist_ok=True)
+    for at in range(n):
+        pixels = np.random.default_rng(at).integers(60, 90, (56, 70, 3), dtype=np.uint8)
+        y, x = (8, 10) if at % 2 else (40, 50)
+        pixels[y : y + 8, x : x + 10] = 250
+        Image.fromarray(pixels).save(folder / f"{at:02}.{suffix}")
+    return folder
+
+
+def trained(folder: Path, **options: Any) -> Session:
+    session = Session(load_pool(folder), classes=["right", "left"], **options)
+    for row in range(20):
+        session.tell(session.pool.ids[row], "left" if row % 2 else "right")
+    session.refresh()
+    return session
+
+
+def test_regions_are_what_a_slow_reference_finds(tmp_path: Path) -> None:
+    session = trained(spots(tmp_path / "spots"), audit_share=0)
+    with session, TestClient(create_app(session, token=TOKEN)) as client:
+        found = client.get("/api/v1/regions?row=31", headers=KEY).json()
+        assert [one["label"] for one in found] == ["left", "right"]
+        # One cell after the other, on arrays, by the textbook: cover it, ask the model again.
+        pixels = np.asarray(Image.open(io.BytesIO(session.pool.contents[31].read())).convert("RGB"))
+        mean = pixels.reshape(-1, 3).mean(0).round()
+
+        def log_odds(image: Any) -> float:
+            p = session._learner.predict_proba(session._encoder.encode([image]))[0]  # type: ignore[union-attr]
+            p = p[list(session._learner.classes_).index(1)].astype(float)
+            return float(np.log(p / (1 - p)))
+
+        want = np.empty((7, 7))
+        for y in range(7):
+            for x in range(7):
+                image = pixels.copy()
+                image[y * 8 : y * 8 + 8, x * 10 : x * 10 + 10] = mean
+                want[y, x] = log_odds(pixels) - log_odds(image)
+        assert np.allclose(found[0]["cells"], want, atol=2e-3)
+        assert max(np.unravel_index(np.argmax(found[0]["cells"]), (7, 7))) <= 2
+        assert found[0]["where"][0] == "upper left"
+        assert np.allclose(found[1]["cells"], -want, atol=2e-3)
+        assert client.get("/api/v1/regions?row=40", headers=KEY).status_code == 400
+
+
+def test_regions_are_laid_as_the_image_is_shown(tmp_path: Path) -> None:
+    from PIL import ImageOps
+
+    cells = np.arange(6.0).reshape(2, 3)
+    for turn in range(1, 9):
+        stored = Image.fromarray(np.uint8(cells))
+        stored.getexif()[kinds.ORIENTATION] = turn
+        shown = np.asarray(ImageOps.exif_transpose(stored))
+        assert np.array_equal(kinds.upright(cells, turn), shown), turn
+        photo = picture(1, bright=100, size=(40, 90))
+        exif = Image.Exif()
+        exif[kinds.ORIENTATION] = turn
+        photo.save(tmp_path / f"{turn}.jpg", exif=exif)
+    assert np.array_equal(kinds.upright(cells, 77), cells), "an orientation that is none"
+    for file in load_pool(tmp_path).contents:
+        variants, shape, turn = kinds.covered(file, side=30, grid=5)
+        assert (len(variants), shape, f"{turn}.jpg") == (26, (5, 5), file.name)
+        image = Image.open(io.BytesIO(variants[7].read()))
+        assert (image.size, image.getexif()[kinds.ORIENTATION]) == ((30, 13), turn)
+
+
+def test_images_of_any_form_are_covered(tmp_path: Path) -> None:
+    images = {
+        "tiny.png": Image.new("RGB", (3, 1), "red"),
+        "clear.png": Image.new("RGBA", (20, 20), (0, 0, 0, 0)),
+        "wide.png": Image.fromarray(np.linspace(0, 60_000, 400).astype(np.uint16).reshape(20, 20)),
+        "palette.gif": Image.new("P", (20, 20), 3),
+        "gray.jpg": Image.new("L", (20, 20), 90),
+    }
+    for name, image in images.items():
+        image.save(tmp_path / name)
+    shapes = {}
+    files = load_pool(tmp_path, kind="image").contents
+    for file in files:
+        variants, shapes[file.name], _ = kinds.covered(file)
+        sizes = {Image.open(io.BytesIO(one.read())).size for one in variants}
+        assert sizes == {images[file.name].size}
+    assert shapes == {name: (1, 3) if name == "tiny.png" else (7, 7) for name in images}
+    (tmp_path / "gray.jpg").write_bytes(b"changed")
+    with pytest.raises(BadInput, match="changed"):
+        kinds.covered(next(file for file in files if file.name == "gray.jpg"))
+
+
+def test_places_in_words() -> None:
+    cells = np.zeros((7, 7))
+    assert kinds.places(cells) == []
+    cells[0, 0] = 0.09
+    assert kinds.places(cells) == [], "less than is worth naming"
+    cells[3, 3], cells[6, 5], cells[6, 6], cells[0, 0] = 1.0, 0.6, 0.6, 0.49
+    assert kinds.places(cells) == ["lower right", "center"]
+    assert kinds.places(np.array([[0.3, 0.2, 0.0]])) == ["middle left", "center"]
+
+
+def test_regions_and_words_of_a_blind_check_stay_hidden_until_it_is_answered(tmp_path: Path) -> None:
+    session = trained(spots(tmp_path / "spots"), audit_share=1)
+    with session, TestClient(create_app(session, token=TOKEN)) as client:
+
+        def told() -> list[Any]:
+            return client.get(f"/api/v1/regions?row={asked.row}", headers=KEY).json()
+
+        asked = session.ask()[0]
+        assert asked.audit
+        assert told() == []
+        session.skip(asked)
+        assert told() == [], "put off, it may be asked again"
+        session.release()
+        assert told() == [], "the lease is over, the question may still be on a screen"
+        session.tell(asked, "left")
+        assert len(told()) == 2
+
+
+def test_regions_wait_for_a_training_and_need_a_model(tmp_path: Path) -> None:
+    folder = spots(tmp_path / "spots", 12)
+    store = tmp_path / "s.askwise"
+    session = Session(load_pool(folder), classes=["right", "left"], store=store, audit_share=0)
+    with session, TestClient(create_app(session, token=TOKEN)) as client:
+        assert client.get("/api/v1/regions?row=3", headers=KEY).json() == []
+        for row in range(8):
+            session.tell(session.pool.ids[row], "left" if row % 2 else "right")
+        session.refresh()
+        assert len(client.get("/api/v1/regions?row=9", headers=KEY).json()) == 2
+        with session._refreshing:
+            reply = client.get("/api/v1/regions?row=9", headers=KEY)
+        assert (reply.status_code, "being trained" in reply.json()["error"]) == (503, True)
+    with Session.open(store) as session, TestClient(create_app(session, token=TOKEN)) as client:
+        assert client.get("/api/v1/regions?row=9", headers=KEY).json() == [], "reopened, not yet trained"
 
 
 @pytest.fixture

@@ -106,6 +106,7 @@ NEEDS: dict[str, Role | None] = {
     "GET /api/v1/nearest": ANNOTATOR,
     "GET /api/v1/file": ANNOTATOR,
     "GET /api/v1/words": ANNOTATOR,
+    "GET /api/v1/regions": ANNOTATOR,
     "GET /api/v1/metrics": REVIEWER,
     "GET /api/v1/answers": REVIEWER,
     "GET /api/v1/annotators": REVIEWER,

@@ -94,6 +94,14 @@ def _pixels(item: Any) -> Array:
         image = Image.open(io.BytesIO(item))
     else:
         image = item if isinstance(item, Image.Image) else Image.fromarray(np.asarray(item))
+    small = as_rgb(image).resize((SIDE, SIDE), Image.Resampling.BOX)
+    return np.asarray(small, dtype=np.float32) / 255
+
+
+def as_rgb(image: Any) -> Any:
+    """A Pillow image in three colors of 8 bits: what is transparent becomes white, wide ranges are stretched."""
+    from PIL import Image
+
     if image.mode[:1] in "IF":  # 16 bits and more: X-rays, depth maps; converting them plainly would clip
         wide = np.asarray(image, dtype=np.float64)
         span = max(wide.max() - wide.min(), 1e-12)
@@ -101,8 +109,7 @@ def _pixels(item: Any) -> Array:
     if image.mode in ("P", "LA", "PA", "RGBA"):
         rgba = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
-    small = image.convert("RGB").resize((SIDE, SIDE), Image.Resampling.BOX)
-    return np.asarray(small, dtype=np.float32) / 255
+    return image.convert("RGB")
 
 
 def describe(pixels: Array) -> Array:

@@ -2,6 +2,7 @@
 
 import { call } from "./api.js";
 import { $, el, percent } from "./dom.js";
+import { keyName } from "./keys.js";
 import * as view from "./view.js";
 
 let open = false;
@@ -68,7 +69,7 @@ function details(question, guess) {
   if (question.audit) {
     parts.push(el("p", { class: "small" }, "On a blind check the model's guess stays hidden, so that your answer is your own."));
   } else if (!guess) {
-    parts.push(el("p", { class: "small" }, "The model's guess is hidden (g shows it)."));
+    parts.push(el("p", { class: "small" }, `The model's guess is hidden${keyName("guess") && ` (${keyName("guess")} shows it)`}.`));
   } else if (question.guesses.length) {
     parts.push(
       el("h3", {}, "Likeliest labels"),
@@ -79,6 +80,11 @@ function details(question, guess) {
     const words = el("ul", { class: "words" });
     parts.push(words);
     speaking(question.row, words);
+  }
+  if (!question.audit && guess && shownKind === "image" && question.round) {
+    const list = el("ul", { class: "regions" });
+    parts.push(list);
+    looking(question, list);
   }
   // What is like it would tell the guess as well.
   if (!question.audit && guess) {
@@ -112,6 +118,59 @@ async function speaking(row, list) {
       el("li", {}, el("span", { class: "name", dir: "auto" }, label), el("span", {}, ...words.map(([word, less]) => el("mark", { dir: "auto", title: `Without it the odds fall ${Math.exp(less).toFixed(1)} times` }, word)))),
     ),
   );
+}
+
+/**
+ * The parts of an image that speak for each of the likeliest labels: in words, and on the image where the button of a
+ * label is pressed.
+ */
+async function looking({ row }, list) {
+  let found = [];
+  try {
+    found = await call(`regions?row=${row}`);
+  } catch (error) {
+    list.replaceChildren(el("li", { class: "small" }, error.message));
+    return;
+  }
+  if (row !== shownRow || !list.isConnected) return;
+  const told = found.filter(({ where }) => where.length);
+  if (!told.length) {
+    list.remove();
+    return;
+  }
+  list.before(el("h3", {}, "What in the image speaks for a label"));
+  const buttons = told.map(({ label, cells, where }) => {
+    const button = el("button", { type: "button", class: "plain", "aria-pressed": "false" }, el("span", { dir: "auto" }, label), el("span", { class: "sr" }, `: show on the image. ${where.join(", ")}`));
+    button.addEventListener("click", () => {
+      const on = button.getAttribute("aria-pressed") === "true";
+      for (const other of buttons) other.setAttribute("aria-pressed", String(other === button && !on));
+      view.cover(on ? null : { cells, label, where });
+    });
+    return button;
+  });
+  list.replaceChildren(...told.map(({ where }, at) => el("li", {}, buttons[at], el("span", {}, where.join(", ")))));
+  if (waiting === row) regionsOf(list);
+  waiting = null;
+}
+
+let waiting = null; // the row whose parts are to be shown as soon as they are known
+
+/** Press the button of the next label; after the last one, none. */
+function regionsOf(list) {
+  const buttons = [...list.querySelectorAll("button")];
+  const at = buttons.findIndex((button) => button.getAttribute("aria-pressed") === "true");
+  (buttons[at + 1] ?? buttons[at])?.click();
+}
+
+/** Show what speaks for the likeliest label, then for the next, then nothing. */
+export function regions(question, guess) {
+  const list = document.querySelector(".regions");
+  if (open && list?.querySelector("button")) {
+    regionsOf(list);
+    return;
+  }
+  waiting = question.row;
+  if (!open) toggle(question, guess);
 }
 
 function guessBar(label, p) {

@@ -1,7 +1,7 @@
 // Dialogs and short messages.
 
 import { $, el, icon } from "./dom.js";
-import { KEYS } from "./keys.js";
+import { KEYS, keyName, rebind, resetKeys } from "./keys.js";
 
 /** A modal dialog; resolves with the value of the button pressed, "" when closed. */
 export function dialog({ title, body, buttons, wide = false }) {
@@ -39,25 +39,80 @@ export function dialog({ title, body, buttons, wide = false }) {
   });
 }
 
-const row = (shown, text) =>
-  el("tr", {}, el("td", {}, ...shown.split(" or ").flatMap((key, at) => [at ? " or " : "", ...combo(key)])), el("td", {}, text));
-const combo = (key) => key.split(" ").flatMap((part, at) => [at ? " " : "", el("kbd", {}, part)]);
+const combo = (keys) => keys.split(" ").flatMap((part, at) => [at ? " " : "", el("kbd", {}, part)]);
 
-export function keyHelp(classes) {
-  const many = classes > 10;
-  const table = el(
-    "table",
-    { class: "keys" },
-    el(
-      "tbody",
-      {},
-      row(`1 or ${Math.min(classes, 9)}`.replace(" or ", " … "), "Choose the label with this number: one press answers"),
-      classes > 9 && row("0", "The tenth label"),
-      many && row("⇧ 1 … ⇧ 0".replaceAll(" … ", " or "), "The eleventh to the twentieth label (Shift and a digit)"),
-      ...KEYS.filter(({ kinds }) => !kinds || kinds.includes(document.body.dataset.kind)).map(({ shown, text }) => row(shown, text)),
-    ),
-  );
-  return dialog({ title: "Keys", body: [table, el("p", { class: "small" }, "Keys do nothing while you type in a field.")], wide: true });
+/**
+ * The list of keys, each of which can be changed. `several`: an item takes several labels; `changed` is called after
+ * each change.
+ */
+export function keyHelp(classes, { several, changed }) {
+  const body = el("tbody");
+  const said = el("p", { class: "small", role: "status" });
+  let waiting = null; // the action that waits for its new key
+
+  const fixed = (keys, text) => el("tr", {}, el("td", {}, ...keys), el("td", {}, text), el("td"));
+  const change = (name, text) => {
+    const button = el("button", { type: "button", class: "link", "data-change": name, "aria-label": `Change the key: ${text}` }, waiting === name ? "Press a key…" : "Change");
+    button.addEventListener("click", () => {
+      waiting = waiting === name ? null : name;
+      said.textContent = waiting ? "Press the new key, or Esc to leave it as it is." : "";
+      fill();
+    });
+    return button;
+  };
+  function fill() {
+    const focus = document.activeElement?.dataset?.change;
+    const does = several ? "Choose the label with this number; again takes it off" : "Choose the label with this number: one press answers";
+    body.replaceChildren(
+      ...[
+        fixed(classes > 1 ? [...combo("1"), " … ", ...combo(String(Math.min(classes, 9)))] : combo("1"), does),
+        classes > 9 && fixed(combo("0"), "The tenth label"),
+        classes > 10 && fixed([...combo("⇧ 1"), " … ", ...combo("⇧ 0")], "The eleventh to the twentieth label (Shift and a digit)"),
+        classes > 20 && fixed([...combo("⇧ Alt 1"), " … ", ...combo("⇧ Alt 0")], "The twenty-first to the thirtieth"),
+        several && fixed(combo("Ctrl Enter"), "In the field that finds labels: submit"),
+        ...KEYS.filter(({ kinds }) => !kinds || kinds.includes(document.body.dataset.kind)).map(({ name, text, several: other, also, fixed: stays }) => {
+          const says = (several && other) || text;
+          const keys = [keyName(name) ? el("kbd", {}, keyName(name)) : el("span", { class: "small" }, "none")];
+          if (also) keys.push(" or ", ...combo(also));
+          return el("tr", {}, el("td", {}, ...keys), el("td", {}, says), el("td", {}, stays ? "" : change(name, says)));
+        }),
+      ].filter(Boolean),
+    );
+    if (focus) body.querySelector(`[data-change="${focus}"]`)?.focus();
+  }
+  fill();
+
+  const reset = el("button", { type: "button", class: "plain", id: "b-reset-keys" }, "Reset keys");
+  reset.addEventListener("click", () => {
+    resetKeys();
+    waiting = null;
+    said.textContent = "Every action has its first key again.";
+    fill();
+    changed();
+  });
+  /** The next key press is the new key, whatever it would do otherwise. */
+  const hear = (event) => {
+    if (!waiting) return;
+    event.preventDefault();
+    event.stopPropagation();
+    if (event.key === "Escape") {
+      said.textContent = "Left as it is.";
+      waiting = null;
+    } else {
+      const trouble = rebind(waiting, event);
+      if (trouble === null) return;
+      said.textContent = trouble || `The key is ${keyName(waiting)} now.`;
+      if (!trouble) {
+        waiting = null;
+        changed();
+      }
+    }
+    fill();
+  };
+  addEventListener("keydown", hear, true);
+  const note = el("p", { class: "small" }, "Keys do nothing while you type in a field. Changed keys are kept in this browser.");
+  const done = dialog({ title: "Keys", body: [el("table", { class: "keys" }, body), el("div", { class: "row keys-foot" }, reset, said), note], wide: true });
+  return done.finally(() => removeEventListener("keydown", hear, true));
 }
 
 /** A sentence at the foot of the page for five seconds, with one button at most. */

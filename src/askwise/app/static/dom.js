@@ -70,3 +70,13 @@ export function prose(markdown) {
   }
   return box;
 }
+
+/** What the guidelines say of each label: lines "- **label** text"; label in small letters → text. */
+export function definitions(markdown) {
+  const found = new Map();
+  for (const line of markdown.split(/\r?\n/)) {
+    const [, name, text] = line.match(/^\s*[-*]\s+\*\*([^*]+)\*\*\s*[:–—-]?\s*(\S.*)$/) ?? [];
+    if (name) found.set(name.replace(/:$/, "").trim().toLowerCase(), text.replace(/\*\*|`/g, ""));
+  }
+  return found;
+}

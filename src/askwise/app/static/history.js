@@ -6,24 +6,43 @@ export const LENGTH = 20;
 
 const NAMES = { skip: "skipped", unsure: "unsure" };
 
-/** What an answer is called on its pill and in messages. */
-export const called = (entry) => entry.label ?? NAMES[entry.kind];
+/** The labels of an answer; none where it is another kind of answer. */
+export const labelsOf = (entry) => (entry.kind in NAMES || entry.label === null ? [] : (entry.labels ?? [entry.label]));
+
+/** What an answer is called in messages. */
+export function called(entry) {
+  if (entry.kind in NAMES) return NAMES[entry.kind];
+  return labelsOf(entry).join(", ") || "none of these";
+}
+
+/** The same on a pill: "a, b", or "a +2" where that would be long. */
+function brief(entry) {
+  const full = called(entry);
+  const [first, ...more] = labelsOf(entry);
+  return more.length && full.length > 20 ? `${first} +${more.length}` : full;
+}
+
+let drawn = "";
 
 /** Pills, oldest left; `looking` is the entry on the card, `visit` opens one. */
 export function show(entries, looking, hueOf, visit) {
+  const wanted = JSON.stringify(entries.slice(0, LENGTH).map((entry) => [entry.item, called(entry), entry.flag, entry === looking, hueOf(labelsOf(entry)[0])]));
+  if (wanted === drawn) return;
+  drawn = wanted;
   const pills = entries.slice(0, LENGTH).map((entry) => {
-    const angle = entry.label === null ? null : hueOf(entry.label);
+    const [first] = labelsOf(entry);
+    const angle = first === undefined ? null : hueOf(first);
     const pill = el(
       "button",
       {
         type: "button",
-        class: `pill ${entry.kind}${entry === looking ? " looking" : ""}`,
-        title: entry.text.slice(0, 200),
+        class: `pill ${angle === null && entry.kind === "label" ? "none" : entry.kind}${entry === looking ? " looking" : ""}`,
+        title: `${called(entry)}: ${entry.text.slice(0, 200)}`,
         "aria-label": `${called(entry)}: ${entry.text.slice(0, 80)}`,
         onclick: () => visit(entry),
       },
       entry.flag === null || entry.flag === undefined ? null : icon("flag"),
-      el("span", { dir: "auto" }, called(entry)),
+      el("span", { dir: "auto" }, brief(entry)),
     );
     if (entry === looking) pill.setAttribute("aria-current", "true");
     if (angle !== null) pill.style.setProperty("--h", angle);
@@ -32,5 +51,7 @@ export function show(entries, looking, hueOf, visit) {
   const list = $("history");
   list.replaceChildren(...pills.reverse());
   list.parentElement.hidden = !pills.length;
-  (list.querySelector(".looking") ?? list.lastElementChild)?.scrollIntoView({ block: "nearest", inline: "nearest" });
+  // Not scrollIntoView, which would scroll the page as well, away from the question.
+  const pill = list.querySelector(".looking") ?? list.lastElementChild;
+  if (pill) list.scrollLeft = pill.offsetLeft - list.offsetLeft - (list.clientWidth - pill.offsetWidth) / 2;
 }

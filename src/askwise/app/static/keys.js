@@ -1,43 +1,125 @@
-// The keyboard: one table for the listener, the buttons and the overlay.
+// The keyboard: one table for the listener, the buttons and the overlay. Each key can be changed.
 
-/** name → keys that do it, and what the overlay says. Digits choose labels and are handled apart. */
+/**
+ * name → its key, and what the overlay says; `several` = what it says where an item takes several labels. Digits choose
+ * labels and are handled apart.
+ */
 export const KEYS = [
-  { name: "accept", keys: ["p", "Enter"], shown: "p or Enter", text: "Accept the model's guess (when it is shown)" },
-  { name: "skip", keys: [" "], shown: "Space", text: "Skip: ask me later" },
-  { name: "unsure", keys: ["u"], shown: "u", text: "Unsure: I cannot tell; not asked again" },
-  { name: "undo", keys: ["Backspace"], shown: "Backspace or Ctrl Z", text: "Undo the last answer; press again for the one before" },
-  { name: "flag", keys: ["f"], shown: "f", text: "Flag this item for a second look" },
-  { name: "note", keys: ["n"], shown: "n", text: "Flag it with a note" },
-  { name: "older", keys: ["ArrowLeft"], shown: "←", text: "Look back through my answers" },
-  { name: "newer", keys: ["ArrowRight"], shown: "→", text: "… and forward again" },
-  { name: "search", keys: ["/"], shown: "/", text: "Find a label by name, or add one" },
-  { name: "guess", keys: ["g"], shown: "g", text: "The model's guess: shown, told after the answer, hidden" },
-  { name: "more", keys: ["w"], shown: "w", text: "Why is this asked: similar items, likeliest labels" },
-  { name: "mono", keys: ["m"], shown: "m", text: "Letters of one width, for code", kinds: ["text", "pair"] },
-  { name: "larger", keys: ["+"], shown: "+", text: "Larger; also the wheel or two fingers", kinds: ["image"] },
-  { name: "smaller", keys: ["-"], shown: "-", text: "Smaller", kinds: ["image"] },
-  { name: "fit", keys: ["="], shown: "=", text: "The whole image", kinds: ["image"] },
-  { name: "invert", keys: ["i"], shown: "i", text: "Negative", kinds: ["image"] },
-  { name: "play", keys: ["a"], shown: "a", text: "Play or pause", kinds: ["audio"] },
-  { name: "guide", keys: ["h"], shown: "h", text: "Guidelines" },
-  { name: "help", keys: ["?"], shown: "?", text: "This list" },
-  { name: "escape", keys: ["Escape"], shown: "Esc", text: "Close, or back to the open question" },
+  { name: "accept", key: "p", text: "Accept the model's guess (when it is shown)", several: "Choose what the model suggests; nothing is submitted yet" },
+  { name: "submit", key: "Enter", text: "Accept the model's guess, too", several: "Submit the chosen labels" },
+  { name: "none", key: "x", text: "None of these: no label fits" },
+  { name: "skip", key: " ", text: "Skip: ask me later" },
+  { name: "unsure", key: "u", text: "Unsure: I cannot tell; not asked again" },
+  { name: "undo", key: "Backspace", also: "Ctrl Z", text: "Undo the last answer; press again for the one before" },
+  { name: "flag", key: "f", text: "Flag this item for a second look" },
+  { name: "note", key: "n", text: "Flag it with a note" },
+  { name: "older", key: "ArrowLeft", text: "Look back through my answers" },
+  { name: "newer", key: "ArrowRight", text: "… and forward again" },
+  { name: "search", key: "/", text: "Find a label by name, or add one" },
+  { name: "guess", key: "g", text: "The model's guess: shown, told after the answer, hidden" },
+  { name: "more", key: "w", text: "Why is this asked: similar items, likeliest labels" },
+  { name: "mono", key: "m", text: "Letters of one width, for code", kinds: ["text", "pair"] },
+  { name: "larger", key: "+", text: "Larger; also the wheel or two fingers", kinds: ["image"] },
+  { name: "smaller", key: "-", text: "Smaller", kinds: ["image"] },
+  { name: "fit", key: "=", text: "The whole image", kinds: ["image"] },
+  { name: "invert", key: "i", text: "Negative", kinds: ["image"] },
+  { name: "regions", key: "r", text: "What in the image speaks for a likely label, then for the next", kinds: ["image"] },
+  { name: "play", key: "a", text: "Play or pause", kinds: ["audio"] },
+  { name: "guide", key: "h", text: "Guidelines" },
+  { name: "help", key: "?", text: "This list" },
+  { name: "escape", key: "Escape", text: "Close, or back to the open question", fixed: true },
 ];
 
-const ACTION = new Map(KEYS.flatMap(({ name, keys }) => keys.map((key) => [key, name])));
+const KEPT = "askwise-keys";
+const NAMES = { " ": "Space", ArrowLeft: "←", ArrowRight: "→", Escape: "Esc" };
+const USABLE = new Set([" ", "Enter", "Backspace", "Delete", "Insert", "ArrowLeft", "ArrowRight"]); // beside letters and signs
+const HELD = new Set(["Shift", "Control", "Alt", "AltGraph", "Meta", "CapsLock", "Fn", "NumLock"]);
 
-/** The key that chooses label number `index`: 1 … 9, 0, then with Shift; "" beyond the twentieth. */
-export function labelKey(index) {
-  if (index > 19) return "";
-  return `${index > 9 ? "⇧" : ""}${(index + 1) % 10}`;
+let own = {}; // action → the key that replaces its default
+let action = new Map(); // key → action
+let keyFor = new Map(); // action → key
+
+/** A key as the table writes it: letters small, whatever Shift does. */
+const plainKey = (event) => (event.key.length === 1 ? event.key.toLowerCase() : event.key);
+
+const usable = (key) => typeof key === "string" && (USABLE.has(key) || (/^\P{C}$/u.test(key) && !/^[0-9]$/.test(key)));
+
+function arrange() {
+  action = new Map();
+  keyFor = new Map();
+  const take = (name, key) => {
+    if (action.has(key)) return; // a default that a changed key has taken: the action is without a key
+    action.set(key, name);
+    keyFor.set(name, key);
+  };
+  for (const { name } of KEYS) if (own[name]) take(name, own[name]);
+  for (const { name, key } of KEYS) if (!own[name]) take(name, key);
 }
+
+/** Take over the keys that this browser has kept. */
+function recall() {
+  try {
+    const kept = JSON.parse(localStorage.getItem(KEPT) ?? "{}");
+    own = Object.fromEntries(KEYS.filter(({ name, fixed }) => !fixed && usable(kept?.[name])).map(({ name }) => [name, kept[name]]));
+  } catch {
+    localStorage.removeItem(KEPT); // damaged by hand: the defaults
+  }
+  arrange();
+}
+recall();
+
+const shown = (key) => NAMES[key] ?? key;
+
+/** The key of an action as it is printed; "" where it has none. */
+export const keyName = (name) => (keyFor.has(name) ? shown(keyFor.get(name)) : "");
+
+/** " (key)" to stand behind a name; nothing where there is no key. */
+export const inBrackets = (name) => (keyName(name) ? ` (${keyName(name)})` : "");
+
+const brief = (name) => KEYS.find((entry) => entry.name === name).text.split(/[:;(]/)[0].trim();
+
+/**
+ * Give an action the key that was pressed. Returns null while only Shift or the like is held, "" when it is done, else
+ * the sentence that says why not.
+ */
+export function rebind(name, event) {
+  const key = plainKey(event);
+  if (HELD.has(event.key)) return null;
+  if (event.ctrlKey || event.metaKey || event.altKey) return "Keys with Ctrl, Alt or ⌘ belong to the browser. Press one key alone.";
+  if (digitOf(event) !== undefined) return "Digits choose labels. Press another key.";
+  if (!usable(key)) return `${event.key} belongs to the browser. Press a letter, a sign, Space, Enter, Backspace, Delete, ← or →.`;
+  const other = action.get(key);
+  if (other && other !== name) return `${shown(key)} is taken: “${brief(other)}”. Give that another key first.`;
+  own[name] = key;
+  if (KEYS.find((entry) => entry.name === name).key === key) delete own[name];
+  localStorage.setItem(KEPT, JSON.stringify(own));
+  arrange();
+  return "";
+}
+
+/** Every action has its first key again. */
+export function resetKeys() {
+  own = {};
+  localStorage.removeItem(KEPT);
+  arrange();
+}
+
+/** The key that chooses label number `index`: 1 … 9, 0, then with Shift, then with Shift and Alt; "" beyond the thirtieth. */
+export function labelKey(index) {
+  if (index > 29) return "";
+  return `${["", "⇧", "⇧Alt "][Math.floor(index / 10)]}${(index + 1) % 10}`;
+}
+
+const digitOf = (event) => event.code.match(/^(?:Digit|Numpad)(\d)$/)?.[1];
 
 /** The label number a key press chooses, or null. The place of the key counts, so any keyboard layout will do. */
 function labelIndex(event) {
-  const digit = event.code.match(/^(?:Digit|Numpad)(\d)$/)?.[1];
-  if (digit === undefined || event.ctrlKey || event.metaKey || event.altKey) return null;
+  const digit = digitOf(event);
+  if (digit === undefined || event.ctrlKey || event.metaKey || (event.altKey && !event.shiftKey)) return null;
+  const at = (Number(digit) + 9) % 10;
+  if (event.altKey) return at + 20;
   const typed = /^\d$/.test(event.key); // layouts that need Shift for a digit: a digit typed is a digit meant
-  return ((Number(digit) + 9) % 10) + (event.shiftKey && !typed ? 10 : 0);
+  return at + (event.shiftKey && !typed ? 10 : 0);
 }
 
 const typing = (target) => target.closest?.("input, textarea, select, [contenteditable]");
@@ -52,7 +134,7 @@ export function listen(act, choose) {
     if (document.querySelector("dialog[open]")) return;
     const undo = event.key.toLowerCase() === "z" && (event.ctrlKey || event.metaKey) && !event.shiftKey;
     const plain = !event.ctrlKey && !event.metaKey && !event.altKey;
-    const name = undo ? "undo" : plain ? ACTION.get(event.key.length === 1 ? event.key.toLowerCase() : event.key) : undefined;
+    const name = undo ? "undo" : plain ? action.get(plainKey(event)) : undefined;
     if ((event.key === " " || event.key === "Enter") && event.target.closest?.("button:focus-visible, a:focus-visible")) return;
     const index = labelIndex(event);
     if (index === null && !name) return;

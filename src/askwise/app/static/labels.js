@@ -1,6 +1,7 @@
 // The label buttons, with the search field of long lists.
 
 import { $, el, hue, icon, percent } from "./dom.js";
+import { toast } from "./dialogs.js";
 import { labelKey } from "./keys.js";
 
 /** A name that may break after its own separators. */
@@ -15,14 +16,24 @@ const levels = (name) => {
 };
 
 const MANY = 10; // more labels than this show the search field at all times
+const HOLD = 500; // ms a finger rests on a label to read what it means
 
-/** Buttons for `classes`; `choose(label)` answers, `add(name)` makes a new class and answers with it. */
+/**
+ * Buttons for `classes`; `choose(label)` answers, or puts the label on or off where an item takes several; `add(name)`
+ * makes a new class and does the same with it; `submit()` answers with what is on.
+ */
 export class Labels {
-  constructor({ choose, add }) {
+  constructor({ choose, add, submit }) {
     this.choose = choose;
     this.add = add;
+    this.submit = submit;
     this.classes = [];
+    this.several = false; // an item takes several labels
+    this.mayAdd = true;
+    this.told = new Map(); // label in small letters → what the guidelines say of it
+    this.on = new Set(); // the labels that are on
     this.buttons = new Map();
+    this.near = new Map(); // the same labels once more, the likeliest of a long list
     this.groups = new Map();
     this.marked = 0;
     this.sure = false; // Enter was pressed once on "add"
@@ -46,10 +57,10 @@ export class Labels {
     return at < 0 ? null : hue(at);
   }
 
-  /** New classes: build the buttons. */
-  set(classes) {
-    if (classes.length === this.classes.length && classes.every((name, at) => name === this.classes[at])) return;
-    this.classes = [...classes];
+  /** New classes, or another way to answer: build the buttons. */
+  set(classes, { several, mayAdd, told }) {
+    if (several === this.several && mayAdd === this.mayAdd && told === this.told && classes.length === this.classes.length && classes.every((name, at) => name === this.classes[at])) return;
+    Object.assign(this, { classes: [...classes], several, mayAdd, told });
     const grouped = this.many && classes.filter((name) => levels(name)[0]).length * 2 > classes.length;
     this.buttons = new Map(classes.map((name, at) => [name, this.button(name, labelKey(at), hue(at), grouped)]));
     this.groups = new Map(); // group → its heading and its buttons
@@ -63,43 +74,66 @@ export class Labels {
     } else this.grid.replaceChildren(...this.buttons.values(), this.extra);
     $("labels").classList.toggle("many", this.many);
     this.grid.classList.toggle("few", classes.length <= 3);
-    this.input.placeholder = this.many ? `Find one of ${classes.length} labels` : "Find a label, or type a new one";
+    this.input.placeholder = this.many ? `Find one of ${classes.length} labels` : mayAdd ? "Find a label, or type a new one" : "Find a label";
+    this.input.title = several ? "Enter puts the label on or off; Esc leaves" : "";
     this.filter();
   }
 
   button(name, key, angle, grouped = false) {
+    const told = this.told.get(name.toLowerCase());
     const button = el(
       "button",
-      { type: "button", class: "label", title: name, onclick: (event) => this.choose(name, event) },
+      { type: "button", class: "label", title: told ? `${name}: ${told}` : name },
       key ? el("kbd", {}, key) : el("i", { class: "dot" }),
       el("span", { class: "name", dir: "auto" }, ...breakable(grouped ? levels(name)[1] : name)),
       el("span", { class: "p" }),
       el("i", { class: "bar" }),
     );
     button.style.setProperty("--h", angle);
+    if (told) this.tell(button, `${name}: ${told}`);
+    button.addEventListener("click", (event) => this.choose(name, event));
     return button;
   }
 
-  /** Mark the model's guess, or nothing; `chosen` is the present answer of a revisited item. */
-  show({ suggestion, guesses, chosen, disabled }) {
+  /** A finger that rests on the button reads what the label means, and does not choose it. */
+  tell(button, text) {
+    let timer = 0;
+    let read = false;
+    button.addEventListener("pointerdown", (event) => {
+      read = false;
+      if (event.pointerType === "mouse") return; // hovers
+      timer = setTimeout(() => {
+        read = true;
+        toast(text, { time: 10_000 });
+      }, HOLD);
+    });
+    for (const end of ["pointerup", "pointercancel", "pointerleave"]) button.addEventListener(end, () => clearTimeout(timer));
+    button.addEventListener("contextmenu", (event) => read && event.preventDefault());
+    button.addEventListener("click", (event) => {
+      if (read) event.stopImmediatePropagation();
+      read = false;
+    });
+  }
+
+  /** Mark what the model suggests, or nothing; `on` are the labels of a revisited item, or those put on so far. */
+  show({ suggested, guesses, on, disabled }) {
     const p = new Map(guesses);
     for (const [name, button] of this.buttons) {
       button.disabled = disabled;
-      button.classList.toggle("chosen", name === chosen);
-      this.decorate(button, name === suggestion, p.get(name));
-      if (name === chosen) button.setAttribute("aria-pressed", "true");
-      else button.removeAttribute("aria-pressed");
+      this.decorate(button, name, suggested.includes(name), p.get(name));
     }
     const likely = this.many && !disabled ? guesses.slice(0, 3) : [];
     this.likely.hidden = !likely.length;
-    this.likely.replaceChildren(
-      ...likely.map(([name, share]) => {
+    this.near = new Map(
+      likely.map(([name, share]) => {
         const at = this.classes.indexOf(name);
         const button = this.button(name, labelKey(at), hue(at));
-        this.decorate(button, name === suggestion, share);
-        return button;
+        this.decorate(button, name, suggested.includes(name), share);
+        return [name, button];
       }),
     );
+    this.likely.replaceChildren(...this.near.values());
+    this.press(on);
     this.input.disabled = disabled;
     if (this.input.value) {
       this.input.value = "";
@@ -107,12 +141,23 @@ export class Labels {
     }
   }
 
-  decorate(button, suggested, share) {
+  /** Show which labels are on. */
+  press(on) {
+    this.on = on;
+    for (const [name, button] of [...this.buttons, ...this.near]) {
+      button.classList.toggle("chosen", on.has(name));
+      if (this.several || on.has(name)) button.setAttribute("aria-pressed", String(on.has(name)));
+      else button.removeAttribute("aria-pressed");
+    }
+  }
+
+  decorate(button, name, suggested, share) {
     button.classList.toggle("suggested", suggested);
     const known = share !== undefined;
     button.querySelector(".p").textContent = known ? percent(share) : "";
     button.style.setProperty("--p", known ? share : 0);
-    if (suggested) button.setAttribute("aria-description", "The model's guess");
+    const says = [suggested && (this.several ? "Suggested by the model" : "The model's guess"), this.told.get(name.toLowerCase())].filter(Boolean);
+    if (says.length) button.setAttribute("aria-description", says.join(". "));
     else button.removeAttribute("aria-description");
   }
 
@@ -125,6 +170,16 @@ export class Labels {
 
   close() {
     this.searching = false;
+    this.input.value = "";
+    this.filter();
+  }
+
+  /** Something was found: an answer ends the search; where an item takes several labels, the next can be typed. */
+  leave() {
+    if (!this.several) {
+      this.close();
+      return;
+    }
     this.input.value = "";
     this.filter();
   }
@@ -149,7 +204,7 @@ export class Labels {
     for (const [name, button] of this.buttons) if (this.groups.size) button.querySelector(".name").replaceChildren(...breakable(wanted ? name : levels(name)[1]));
     this.likely.hidden = Boolean(wanted) || !this.likely.children.length;
     const exact = this.classes.some((name) => name.toLowerCase() === wanted);
-    this.extra.hidden = !wanted || exact;
+    this.extra.hidden = !wanted || exact || !this.mayAdd;
     this.sure = false;
     this.extra.replaceChildren(icon("plus"), el("span", { class: "name", dir: "auto" }, `Add “${this.input.value.trim()}”`));
     $("find").hidden = !(this.many || this.searching);
@@ -174,8 +229,10 @@ export class Labels {
     if (step && options.length) {
       this.marked = (this.marked + step + options.length) % options.length;
       this.mark();
+    } else if (event.key === "Enter" && this.several && (event.ctrlKey || event.metaKey)) {
+      this.submit();
     } else if (event.key === "Enter" && this.input.value.trim() && options.length) {
-      this.enter(options[this.marked]);
+      if (!event.repeat) this.enter(options[this.marked]);
     } else if (event.key === "Escape") {
       this.close();
       $("card").focus({ preventScroll: true });
@@ -188,14 +245,14 @@ export class Labels {
   enter(option) {
     if (option !== this.extra) {
       const name = [...this.buttons].find(([, button]) => button === option)[0];
-      this.close();
+      this.leave();
       this.choose(name);
     } else if (!this.sure) {
       this.sure = true;
-      this.extra.querySelector(".name").textContent = `Press Enter again to add “${this.input.value.trim()}” and answer with it`;
+      this.extra.querySelector(".name").textContent = `Press Enter again to add “${this.input.value.trim()}” and ${this.several ? "put it on" : "answer with it"}`;
     } else {
       const name = this.input.value.trim();
-      this.close();
+      this.leave();
       this.add(name);
     }
   }

@@ -7,8 +7,8 @@ import * as side from "./side.js";
 import * as watch from "./stopwatch.js";
 import { Refused, call } from "./api.js";
 import { dialog, hideToast, keyHelp, toast } from "./dialogs.js";
-import { $, el, icon, percent, plural, prose } from "./dom.js";
-import { KEYS, listen } from "./keys.js";
+import { $, definitions, el, icon, percent, plural, prose } from "./dom.js";
+import { KEYS, inBrackets, keyName, listen } from "./keys.js";
 import { Labels } from "./labels.js";
 import { Outbox } from "./outbox.js";
 import { rail } from "./rail.js";
@@ -16,6 +16,8 @@ import { rail } from "./rail.js";
 const AHEAD = 3; // questions in the browser: the open one and two more; further ahead they would be out of date
 const SETTLE = 80; // ms in which a second press is the same press bouncing
 const POLL = 2000;
+const NONE = "None of these"; // the class that says so where an item has one label
+const LATER = 20; // labels before the advice to finish is given again
 
 const state = {
   deck: [], // questions, the first one is on the card
@@ -31,6 +33,9 @@ const state = {
   shownAt: 0,
   shownKey: "",
   heard: 0,
+  told: new Map(), // what the guidelines say of each label
+  pressed: { label: null, at: 0 }, // the label put on or off last
+  advice: { open: false, from: 0 }, // whether the dialog is to come, and after how many labels
 };
 
 const tab = (sessionStorage["askwise-tab"] ??= crypto.randomUUID());
@@ -42,7 +47,12 @@ const hand = (sending = null) => {
 const keyOf = (q) => `${q.item}#${q.asked}`;
 const current = () => state.looking ?? state.deck[0] ?? null;
 const guessShown = (q) => state.guess && !q.audit && !q.revisited;
-const labels = new Labels({ choose, add: addClass });
+/** Whether an item takes several labels. */
+const several = () => Boolean(state.pulse?.multilabel);
+const suggestions = (q) => q.suggestions ?? []; // none of an item whose answer was taken back, before the server says more
+const mayAdd = () => state.about?.me.role !== "annotator";
+const noneClass = () => state.pulse?.classes.find((name) => name.toLowerCase() === NONE.toLowerCase());
+const labels = new Labels({ choose, add: addClass, submit });
 
 const outbox = new Outbox({
   fill: hand,
@@ -65,6 +75,7 @@ function take({ pulse, next }) {
   state.heard = performance.now();
   state.gone = "";
   const before = state.pulse?.autolabel;
+  const ready = state.pulse?.verdict.ready;
   if (pulse) state.pulse = pulse;
   const held = new Set(state.deck.map((q) => q.item));
   for (const q of next ?? []) if (!held.has(q.item) && !state.answered.has(keyOf(q))) state.deck.push(q);
@@ -75,12 +86,41 @@ function take({ pulse, next }) {
     ask();
     showOutcome();
   }
+  if (ready === false && state.pulse.verdict.ready) state.advice.open = true;
+  advise();
+}
+
+/**
+ * Ask once how to go on when the advice becomes to finish: again after twenty more labels where that was wished, else
+ * not before the advice has changed.
+ */
+async function advise() {
+  const { advice, pulse } = state;
+  const { verdict, counts, autolabel } = pulse;
+  if (!verdict.ready) advice.open = false;
+  if (!advice.open || counts.labeled < advice.from || !owner() || counts.auto || autolabel?.status === "checking" || state.looking) return;
+  if (!state.deck.length || document.querySelector("dialog[open]") || document.activeElement === $("search")) return;
+  advice.open = false;
+  const chosen = await dialog({
+    title: "Ready to finish",
+    // No button has the focus: who labels fast may be pressing Space or Enter now.
+    body: [el("p", { tabIndex: -1, autofocus: true }, verdict.reason), el("p", { class: "small" }, "How do you want to go on? Closing this is the same as Go on: it comes back when the advice has changed.")],
+    buttons: [
+      { label: `Label ${LATER} more`, value: "later" },
+      { label: "Go on", value: "" },
+      { label: "Finish…", value: "finish", kind: "primary" },
+    ],
+  });
+  advice.from = state.pulse.counts.labeled + LATER; // also where the advice wavers
+  if (chosen === "later") advice.open = true;
+  if (chosen === "finish") finishing();
 }
 
 /** The question as the server has it now, in the place of what was put up for it. */
 function replace(question) {
   const at = state.deck.findIndex((q) => q.item === question.item);
   state.answered.delete(keyOf(question));
+  question.on = state.deck[at]?.on; // what is put on, or was before
   if (at >= 0) state.deck[at] = question;
   else state.deck.unshift(question);
 }
@@ -101,10 +141,19 @@ function lost(error) {
 
 // ── answers ─────────────────────────────────────────────────────────────────────────────────
 
-/** Answer the open question (or change an earlier answer): shown at once, sent at once, acknowledged when it is saved. */
-function answer(kind, label = null) {
+/** Whether it says what was said before. */
+const same = (entry, kind, chosen) => kind === entry.kind && (kind !== "label" || JSON.stringify([...chosen].sort()) === JSON.stringify([...strip.labelsOf(entry)].sort()));
+/** What an answer with these labels holds: as the log writes it. */
+const written = (chosen) => ({ labels: chosen, label: several() ? chosen.join("|") || "(none)" : chosen[0] });
+const sent = (kind, chosen) => (several() && kind === "label" ? { labels: chosen } : { label: chosen?.[0] ?? null });
+
+/**
+ * Answer the open question (or change an earlier answer) with a label, with several or none where an item takes
+ * several: shown at once, sent at once, acknowledged when it is saved.
+ */
+function answer(kind, chosen = null) {
   if (state.looking) {
-    change(kind, label);
+    change(kind, chosen);
     return;
   }
   const question = state.deck[0];
@@ -112,30 +161,33 @@ function answer(kind, label = null) {
   state.answered.add(keyOf(question));
   state.deck.shift();
   const seconds = watch.seconds();
-  const entry = { item: question.item, row: question.row, text: question.text, view: question.view, kind, label, audit: question.audit, flag: question.flag ?? null, seconds, question };
+  const { item: id, row, text, view, audit } = question;
+  const entry = { item: id, row, text, view, kind, ...(kind === "label" ? written(chosen) : { label: null }), audit, flag: question.flag ?? null, seconds, question };
   state.history.unshift(entry);
   const verb = { label: "tell", skip: "skip", unsure: "unsure" }[kind];
-  entry.key = outbox.push(verb, { item: question.item, asked: question.asked, label, seconds });
-  flash(label);
+  entry.key = outbox.push(verb, { item: id, asked: question.asked, ...sent(kind, chosen), seconds });
+  flash(entry);
   render();
-  const thought = state.after && question.suggestion && kind === "label" ? ` · the model's guess: ${question.suggestion} ${percent(question.confidence ?? 0)}` : "";
-  const done = { label: `Labeled ${label}`, skip: "Skipped", unsure: "Marked unsure" }[kind];
-  toast(done + thought, { button: "Undo (Backspace)", act: undo });
+  const thought = state.after && question.suggestion && kind === "label" ? ` · the model's guess: ${suggestions(question).join(", ") || "none of these"}${question.confidence === null ? "" : ` ${percent(question.confidence)}`}` : "";
+  const done = { label: `Labeled ${strip.called(entry)}`, skip: "Skipped", unsure: "Marked unsure" }[kind];
+  toast(done + thought, undoing());
 }
 
-function change(kind, label) {
+const undoing = () => ({ button: `Undo${inBrackets("undo")}`, act: undo });
+
+function change(kind, chosen) {
   const entry = state.looking;
   state.looking = null;
-  if (kind === "skip" || (kind === entry.kind && label === entry.label)) {
+  if (kind === "skip" || same(entry, kind, chosen)) {
     render();
     return;
   }
-  const newer = { ...entry, kind, label, seconds: null };
+  const newer = { ...entry, kind, ...(kind === "label" ? written(chosen) : { label: null, labels: null }), seconds: null };
   state.history = [newer, ...state.history.filter((other) => other !== entry)];
-  newer.key = outbox.push(kind === "unsure" ? "unsure" : "tell", { item: entry.item, asked: entry.question?.asked ?? 0, label, seconds: null });
-  flash(label);
+  newer.key = outbox.push(kind === "unsure" ? "unsure" : "tell", { item: entry.item, asked: entry.question?.asked ?? 0, ...sent(kind, chosen), seconds: null });
+  flash(newer);
   render();
-  toast(`Changed from ${strip.called(entry)} to ${strip.called(newer)}`, { button: "Undo (Backspace)", act: undo });
+  toast(`Changed from ${strip.called(entry)} to ${strip.called(newer)}`, undoing());
 }
 
 /** Take back the answer on the card, else the last one: on the server too. */
@@ -148,6 +200,7 @@ function undo() {
   state.looking = null;
   state.history = state.history.filter((other) => other !== entry);
   const question = entry.question ?? { item: entry.item, row: entry.row, text: entry.text, view: entry.view, asked: 0, reason: "You took your answer back.", audit: entry.audit, suggestion: null, confidence: null, guesses: [], score: null, strategy: "", round: 0 };
+  if (several()) question.on = new Set(strip.labelsOf(entry));
   state.answered.delete(keyOf(question));
   state.deck = [question, ...state.deck.filter((q) => q.item !== question.item)];
   if (!outbox.cancel(entry.key)) outbox.push("retract", { item: entry.item });
@@ -158,16 +211,65 @@ function undo() {
 function choose(label, event) {
   // A mouse click must not leave the focus on the button, where Space would press it again.
   if (event?.detail) event.currentTarget.blur();
-  answer("label", label);
+  if (several()) toggle(label);
+  else answer("label", [label]);
 }
 
+/** Put a label on, or off again; nothing is sent before `submit`. */
+function toggle(label) {
+  const q = current();
+  const now = performance.now();
+  if (!q || (label === state.pressed.label && now - state.pressed.at < SETTLE)) return;
+  state.pressed = { label, at: now };
+  q.on ??= new Set();
+  if (!q.on.delete(label)) q.on.add(label);
+  showOn(q);
+  const all = inOrder(q.on);
+  say(`${label} ${q.on.has(label) ? "on" : "off"}. ${all.length ? `${plural(all.length, "label")}: ${all.join(", ")}` : "No label"}.`);
+}
+
+/** Labels in the order of their buttons, however they were put on. */
+const inOrder = (on) => labels.classes.filter((name) => on.has(name));
+
+/** Say something to those who listen to the page, beside the question itself. */
+const say = (text) => ($("said").textContent = text);
+
+/** Answer with the labels that are on; where an item has one label, with the model's guess. */
+function submit() {
+  if (!several()) {
+    accept();
+    return;
+  }
+  const q = current();
+  if (!q || performance.now() - state.shownAt < SETTLE) return;
+  const chosen = inOrder(q.on ?? new Set());
+  // An empty press is more often a slip than an answer.
+  if (chosen.length) answer("label", chosen);
+  else toast(`Choose labels, or None of these${inBrackets("none")}.`);
+}
+
+/** No label fits: the empty set; where an item has one label, the class of that name, made at its first use. */
+async function none() {
+  if (several()) answer("label", []);
+  else if (state.pulse?.search) toast("A search asks for one thing: either it is that, or it is not.");
+  else if (!current()) return;
+  else if (noneClass()) answer("label", [noneClass()]);
+  else if (mayAdd()) await addClass(NONE);
+  else toast(`There is no label “${NONE}” yet; a reviewer can add it. Until then: Unsure${inBrackets("unsure")}.`);
+}
+
+/** Make a new class, and answer with it; where an item takes several labels, put it on. */
 async function addClass(name) {
+  const q = current();
   try {
     take({ pulse: await call("classes", { name }) });
-    answer("label", name);
   } catch (error) {
     toast(error.message, { bad: true });
+    return;
   }
+  if (q !== current()) return; // another question has come meanwhile
+  if (several()) toggle(name);
+  else answer("label", [name]);
 }
 
 async function flag(withNote) {
@@ -201,12 +303,16 @@ function walk(step) {
 function visit(entry) {
   if (entry && state.deck.some((q) => q.item === entry.item)) return;
   state.looking = entry;
-  if (entry) entry.revisited = true;
+  if (entry) {
+    entry.revisited = true;
+    entry.on = new Set(strip.labelsOf(entry));
+  }
   render();
 }
 
-function flash(label) {
-  const angle = label === null ? null : labels.hueOf(label);
+function flash(entry) {
+  const [first] = strip.labelsOf(entry);
+  const angle = first === undefined ? null : labels.hueOf(first);
   const node = $("card");
   node.classList.remove("flash");
   node.style.setProperty("--h", angle ?? 225);
@@ -223,19 +329,24 @@ function render() {
     return;
   }
   const q = current();
-  labels.set(state.pulse.classes);
+  labels.set(state.pulse.classes, { several: several(), mayAdd: mayAdd(), told: state.told });
   const key = q ? `${keyOf(q)}${q.revisited ? "!" : ""}|${state.guess}|${q.reason}` : "";
   if (!q) showEmpty();
   else if (key !== state.shownKey) showQuestion(q);
   state.shownKey = key;
   const visible = q && guessShown(q);
-  const chosen = q?.revisited ? q.label : null;
-  if (state.labelKey !== `${key}|${chosen}|${state.pulse.classes.length}`) {
-    labels.show({ suggestion: visible ? q.suggestion : null, guesses: visible ? q.guesses : [], chosen, disabled: !q });
-    state.labelKey = `${key}|${chosen}|${state.pulse.classes.length}`;
+  const labelKey = `${key}|${q?.revisited ? q.label : ""}|${state.pulse.classes.length}|${several()}`;
+  if (state.labelKey !== labelKey) {
+    const suggested = visible ? suggestions(q) : [];
+    labels.show({ suggested, guesses: visible ? q.guesses : [], on: onOf(q), disabled: !q });
+    $("b-none").classList.toggle("suggested", Boolean(visible && several() && q.suggestion && !suggested.length));
+    state.labelKey = labelKey;
   }
+  showOn(q);
   for (const button of document.querySelectorAll("#acts button")) {
-    button.disabled = button.dataset.act === "undo" ? !state.history.length : !q || (Boolean(q.revisited) && button.dataset.act === "skip");
+    const { act } = button.dataset;
+    button.disabled = act === "undo" ? !state.history.length : !q || (Boolean(q.revisited) && act === "skip");
+    if (act === "none") button.hidden = several() || state.pulse.search || !(noneClass() || mayAdd());
   }
   document.querySelector('[data-act="flag"]').classList.toggle("on", typeof q?.flag === "string");
   strip.show(state.history, state.looking, (label) => labels.hueOf(label), visit);
@@ -244,12 +355,27 @@ function render() {
   showBanner(q);
 }
 
+/** The labels that are on, on the card: of a question that takes several, or of an earlier answer. */
+const onOf = (q) => (q && (several() || q.revisited) && (q.on ?? (q.revisited ? new Set(strip.labelsOf(q)) : null))) || new Set();
+
+function showOn(q) {
+  const on = onOf(q);
+  labels.press(on);
+  document.body.classList.toggle("several", several());
+  const row = $("submit-row");
+  row.hidden = !several();
+  if (row.hidden) return;
+  for (const button of row.querySelectorAll("button")) button.disabled = !q;
+  $("b-submit").className = on.size ? "primary" : "plain";
+  $("b-submit").firstElementChild.textContent = on.size ? `Submit ${plural(on.size, "label")}` : "Submit";
+}
+
 function showQuestion(q) {
   const { looking } = state;
   let { reason } = q;
-  if (looking) reason = `Your earlier answer: ${strip.called(looking)}. Choose again to change it, Esc or → goes back.`;
+  if (looking) reason = `Your earlier answer: ${strip.called(looking)}. ${several() ? `Put labels on or off and submit${inBrackets("submit")} to change it` : "Choose again to change it"}, Esc${keyName("newer") && ` or ${keyName("newer")}`} goes back.`;
   // The sentence may name the guess that was asked to be hidden.
-  else if (!state.guess && q.guesses.some(([label]) => reason.includes(label))) reason = "The model is not settled on this one; what it thinks is hidden (g shows it).";
+  else if (!state.guess && q.guesses.some(([label]) => reason.includes(label))) reason = "The model is not settled on this one; what it thinks is hidden" + (keyName("guess") && ` (${keyName("guess")} shows it)`) + ".";
   const question = { ...q, reason };
   card.show(question, { guess: state.guess, kind: state.about?.kind ?? "text" });
   item.ahead(state.about?.kind, state.deck.slice(1));
@@ -370,13 +496,21 @@ function accept() {
   const q = state.deck[0];
   if (state.looking || !q) return;
   if (q.audit) toast("On a blind check the guess stays hidden: choose a label yourself.");
-  else if (!state.guess) toast("The guess is hidden (g shows it).");
+  else if (!state.guess) toast(`The guess is hidden${keyName("guess") && ` (${keyName("guess")} shows it)`}.`);
   else if (!q.suggestion) toast("There is no guess to accept yet.");
-  else answer("label", q.suggestion);
+  else if (!several()) answer("label", [q.suggestion]);
+  else if (!suggestions(q).length) toast(`The model suggests none of these${keyName("none") && `: ${keyName("none")} says so`}.`);
+  else {
+    q.on = new Set([...(q.on ?? []), ...suggestions(q)]);
+    showOn(q);
+    say(`On: ${inOrder(q.on).join(", ")}. Not submitted yet.`);
+  }
 }
 
 const ACTS = {
   accept,
+  submit,
+  none,
   skip: () => answer("skip"),
   unsure: () => answer("unsure"),
   undo,
@@ -391,22 +525,23 @@ const ACTS = {
   smaller: () => item.zoom(1 / 1.4),
   fit: item.fit,
   invert: item.invert,
+  regions: () => state.deck[0] && !state.looking && card.regions(state.deck[0], state.guess),
   play: item.play,
   more: () => state.deck[0] && !state.looking && card.toggle(state.deck[0], state.guess),
   guide,
-  help: () => keyHelp(state.pulse?.classes.length ?? 0),
+  help: () => keyHelp(state.pulse?.classes.length ?? 0, { several: several(), changed: showKeys }),
   escape: () => (hideToast(), visit(null)),
 };
 
 function buildActs() {
   const shown = [
+    ["none", "none", "None"],
     ["skip", "skip", "Skip"],
     ["unsure", "unsure", "Unsure"],
     ["flag", "flag", "Flag"],
     ["search", "plus", "New label"],
     ["undo", "undo", "Undo"],
   ];
-  const keyOfAct = (name) => KEYS.find((entry) => entry.name === name);
   $("acts").append(
     ...shown.map(([name, image, text]) =>
       el(
@@ -415,7 +550,7 @@ function buildActs() {
           type: "button",
           class: "act",
           "data-act": name,
-          title: keyOfAct(name).text,
+          title: KEYS.find((entry) => entry.name === name).text,
           onclick: (event) => {
             if (event.detail) event.currentTarget.blur();
             ACTS[name]();
@@ -423,18 +558,34 @@ function buildActs() {
         },
         icon(image),
         el("span", {}, text),
-        el("kbd", {}, keyOfAct(name).shown.split(" or ")[0]),
+        el("kbd", { "data-key": name }),
       ),
     ),
   );
+  for (const [id, act] of [["b-none", none], ["b-submit", submit]]) {
+    $(id).addEventListener("click", (event) => {
+      if (event.detail) event.currentTarget.blur();
+      act();
+    });
+  }
+  showKeys();
   $("b-more").addEventListener("click", () => ACTS.more());
   $("b-guess").addEventListener("click", () => ACTS.guess());
   $("b-guide").addEventListener("click", guide);
   $("b-keys").addEventListener("click", () => ACTS.help());
   listen(
     (name) => ACTS[name](),
-    (index) => index < labels.classes.length && answer("label", labels.classes[index]),
+    (index) => index < labels.classes.length && choose(labels.classes[index]),
   );
+}
+
+/** Print each key where it stands: on buttons, behind the names of those without room for it. */
+function showKeys() {
+  for (const node of document.querySelectorAll("[data-key]")) {
+    node.textContent = keyName(node.dataset.key);
+    node.hidden = !node.textContent;
+  }
+  for (const node of document.querySelectorAll("[data-title]")) node.title = node.dataset.title + inBrackets(node.dataset.titleKey);
 }
 
 /** Hear from the server while nothing is sent: training state, estimate, new questions when there were none. */
@@ -453,6 +604,7 @@ async function boot() {
     state.about = about;
     state.pulse = pulse;
     state.history = history;
+    state.told = definitions(about.guidelines);
     rail("./", about.me.role);
     document.body.dataset.kind = about.kind;
     document.body.dataset.role = about.me.role; // what the role may not do is not shown

@@ -2,6 +2,7 @@
 
 import { address } from "./api.js";
 import { $, el } from "./dom.js";
+import { inBrackets } from "./keys.js";
 
 const tuned = { brightness: 100, contrast: 100, invert: false }; // kept from image to image
 let at = { zoom: 1, x: 0, y: 0 }; // of the image on the card
@@ -49,13 +50,13 @@ function viewer(from, name) {
   const bar = el(
     "div",
     { class: "tune", role: "group", "aria-label": "How the image is shown" },
-    button("−", "Smaller (-)", () => zoom(1 / 1.4)),
+    button("−", `Smaller${inBrackets("smaller")}`, () => zoom(1 / 1.4)),
     el("output", { class: "num", id: "zoom-now", "aria-label": "Zoom" }, "100 %"),
-    button("+", "Larger (+)", () => zoom(1.4)),
-    button("Fit", "The whole image (=)", fit),
+    button("+", `Larger${inBrackets("larger")}`, () => zoom(1.4)),
+    button("Fit", `The whole image${inBrackets("fit")}`, fit),
     slider("Brightness", "brightness"),
     slider("Contrast", "contrast"),
-    el("button", { type: "button", class: "plain", id: "b-invert", title: "Negative (i)", "aria-pressed": String(tuned.invert), onclick: invert }, "Invert"),
+    el("button", { type: "button", class: "plain", id: "b-invert", title: `Negative${inBrackets("invert")}`, "aria-pressed": String(tuned.invert), onclick: invert }, "Invert"),
     button("Reset", "Brightness, contrast and colors as they are", reset),
   );
   return el("div", { class: "viewer" }, stage, bar);
@@ -137,10 +138,46 @@ function place() {
   const room = (size) => ((at.zoom - 1) * size) / 2; // never out of sight
   at.x = Math.min(room(box.width), Math.max(-room(box.width), at.x));
   at.y = Math.min(room(box.height), Math.max(-room(box.height), at.y));
-  for (const img of stage.querySelectorAll("img")) img.style.transform = `translate(${at.x}px, ${at.y}px) scale(${at.zoom})`;
+  for (const img of stage.querySelectorAll("img, canvas")) img.style.transform = `translate(${at.x}px, ${at.y}px) scale(${at.zoom})`;
   stage.classList.toggle("zoomed", at.zoom > 1);
   const now = $("zoom-now");
   if (now) now.value = `${Math.round(100 * at.zoom)} %`;
+}
+
+const STRONG = 0.5; // of the strongest cell: framed, so that color is not all that tells
+const FINE = 840; // pixels of the longer side that the cells are drawn at
+
+/** Lay the cells that speak for a label over the image on the card, or (null) take them away. */
+export function cover(what) {
+  const pane = stage?.querySelector(".pane");
+  pane?.querySelector("canvas")?.remove();
+  const img = pane?.querySelector("img");
+  if (!what || !img?.naturalWidth) return;
+  const { cells, label, where } = what;
+  const by = FINE / Math.max(img.naturalWidth, img.naturalHeight);
+  // As wide to high as the image, so that the browser fits both into the pane alike.
+  const canvas = el("canvas", { width: Math.round(img.naturalWidth * by), height: Math.round(img.naturalHeight * by), role: "img", "aria-label": `For ${label} speaks: ${where.join(", ")}` });
+  const ink = canvas.getContext("2d");
+  const most = Math.max(...cells.flat());
+  const edge = (i, n, size) => Math.round((i * size) / n);
+  cells.forEach((line, y) =>
+    line.forEach((lost, x) => {
+      const share = Math.max(0, lost / most);
+      const [left, top] = [edge(x, line.length, canvas.width), edge(y, cells.length, canvas.height)];
+      const [width, height] = [edge(x + 1, line.length, canvas.width) - left, edge(y + 1, cells.length, canvas.height) - top];
+      ink.fillStyle = `rgb(255 150 0 / ${0.6 * share})`;
+      ink.fillRect(left, top, width, height);
+      if (share < STRONG) return;
+      for (const [color, inset] of [["#000", 3], ["#fff", 7]]) {
+        ink.strokeStyle = color;
+        ink.lineWidth = 4;
+        ink.strokeRect(left + inset, top + inset, width - 2 * inset, height - 2 * inset);
+      }
+    }),
+  );
+  pane.append(canvas);
+  stage.scrollIntoView({ block: "nearest" });
+  place();
 }
 
 /** Wheel, drag, pinch, double click. */
