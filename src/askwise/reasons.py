@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from askwise.state import Ask
 
 
+SETTLED = 0.45
+"""Distance of a label's probability from one half at which nobody would call it unsettled."""
+
+
 def reason_for(
     ask: Ask,
     *,
@@ -46,6 +50,8 @@ def reason_for(
         model = f"model {ask.round}, trained on {trained_on} label{'s' if trained_on != 1 else ''}"
         if multilabel:
             name, p = min(guesses, key=lambda guess: abs(guess[1] - 0.5))
+            if abs(p - 0.5) > SETTLED:
+                return f"The model is fairly sure of each label; as a set they are unlike those it knows ({model})."
             return f"The model is least settled whether {name} applies: {p:.0%} ({model})."
         name, p = guesses[0]
         if len(guesses) == 1:
