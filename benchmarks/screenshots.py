@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
-from PIL import Image
+from PIL import Image, ImageDraw
 from playwright.sync_api import Page, sync_playwright
 
 from askwise.app.accounts import Accounts
@@ -34,6 +34,7 @@ from askwise.app.projects import Intake, create_new
 from askwise.app.roles import ANNOTATOR, OWNER, REVIEWER
 from askwise.app.server import create_app
 from askwise.app.team import Team, create_team_app
+from askwise.pool import load_pool
 from askwise.session import Session
 
 OUT = Path(__file__).parents[1] / "docs" / "images"
@@ -196,6 +197,89 @@ def label(camera: Camera, url: str, truth: dict[str, str]) -> None:
             camera.shoot(page, name)
 
 
+def several(camera: Camera) -> None:
+    """The page where an item has several labels: messages with one wish or two."""
+    names = [name for name in ("labels-light", "labels-phone-dark") if camera.wants(name)]
+    if not names:
+        return
+    rng = random.Random(6)
+    truth: dict[str, list[str]] = {}
+    while len(truth) < 400:
+        wishes = rng.sample(list(MESSAGES), rng.choice([1, 1, 2]))
+        text = " Also: ".join(sentence(rng, name) for name in wishes)
+        truth[text[0].upper() + text[1:]] = wishes
+    with Session(
+        list(truth), classes=list(MESSAGES), multilabel=True, encoder="tfidf", title=TITLE, audit_share=0.2, seed=2
+    ) as session:
+        for _ in range(5):
+            for query in session.ask(10):
+                session.tell(query, truth[query.text], seconds=rng.lognormvariate(1, 0.5))
+            session.refresh()
+        guidelines = GUIDELINES.replace("label the first", "label both")
+        with served(create_app(session, token=TOKEN, guidelines=guidelines)) as url:
+            for name in names:
+                with camera.page(PHONE if "phone" in name else WIDE, name.rpartition("-")[2]) as page:
+                    page.goto(f"{url}?token={TOKEN}")
+                    page.wait_for_selector("#why:not(:empty)")
+                    for _ in range(60):  # to a question where the model suggests two
+                        if page.locator(".grid .suggested").count() == 2:
+                            break
+                        page.wait_for_timeout(200)
+                        page.keyboard.press("Space")
+                    page.wait_for_selector(".toast", state="detached")
+                    page.keyboard.press("p")
+                    camera.shoot(page, name)
+
+
+def shapes(n: int) -> Iterator[tuple[str, Image.Image]]:
+    """Made images: dusk with a moon, or a street with a lamp."""
+    rng = random.Random(7)
+    for i in range(n):
+        scene = "moon" if i % 2 else "lamp"
+        light = rng.randint(0, 30)
+        image = Image.linear_gradient("L").resize((240, 180)).point(lambda v, light=light: 20 + light + v // 3)
+        image = Image.merge("RGB", (image, image.point(lambda v: v + 6), image.point(lambda v: v + 26)))
+        draw = ImageDraw.Draw(image)
+        for _ in range(8):
+            x, height = rng.randint(-20, 230), rng.randint(20, 60)
+            draw.rectangle((x, 180 - height, x + rng.randint(20, 50), 180), fill=(24, 26, 34))
+        x, y = rng.randint(24, 70), rng.randint(20, 44)
+        if scene == "moon":
+            draw.ellipse((x, y, x + 28, y + 28), fill=(244, 238, 206))
+        else:
+            x += 120
+            draw.rectangle((x, 90, x + 4, 180), fill=(70, 70, 76))
+            draw.ellipse((x - 10, 76, x + 14, 100), fill=(255, 214, 120))
+        yield f"{scene} {i:02}.png", image
+
+
+def regions(camera: Camera, folder: Path) -> None:
+    """An image with what speaks for a label."""
+    if not camera.wants("regions-light"):
+        return
+    images = folder / "images"
+    images.mkdir()
+    for name, image in shapes(60):
+        image.save(images / name)
+    with Session(load_pool(images), classes=["lamp", "moon"], title="By night", audit_share=0.1, seed=3) as session:
+        for _ in range(3):
+            for query in session.ask(8):
+                session.tell(query, query.text.split()[0], seconds=1.4)
+            session.refresh()
+        with served(create_app(session, token=TOKEN)) as url, camera.page(WIDE, "light", 1020) as page:
+            page.goto(f"{url}?token={TOKEN}")
+            page.wait_for_selector("#why:not(:empty)")
+            for _ in range(20):
+                if page.locator(".grid .suggested").count():
+                    break
+                page.wait_for_timeout(200)
+                page.keyboard.press("Space")
+            page.wait_for_selector(".toast", state="detached")
+            page.keyboard.press("r")
+            page.wait_for_selector(".stage canvas")
+            camera.shoot(page, "regions-light")
+
+
 def pages(camera: Camera, url: str) -> None:
     for name, address, size, scheme, height, ready in (
         ("dashboard-light", "dashboard", WIDE, "light", 1180, ".figure .chart.map canvas"),
@@ -291,6 +375,8 @@ def main() -> None:
             label(camera, url, truth)
             if camera.wants("certificate"):
                 certified(camera, session, url, truth)
+        several(camera)
+        regions(camera, Path(folder))
         if camera.wants("new-project"):
             new_project(camera, Path(folder), truth)
         if camera.wants("team"):

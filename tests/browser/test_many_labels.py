@@ -432,17 +432,17 @@ def test_none_of_these_makes_its_class_at_the_first_use(visit: Any) -> None:
     session = Session([f"thing {i}" for i in range(30)], classes=["fruit", "tool"], encoder="tfidf")
     page = visit(session)
     assert session.classes == ("fruit", "tool")
-    first = press(page, "x")
+    first = text_of(page)
+    page.click("[data-act=none]")
+    page.wait_for_function("t => document.getElementById('text').textContent !== t", arg=first)
+    assert page.locator("[data-act=none]").is_hidden(), "its class has a button now"
     second = press(page, "x")
     until(lambda: session.counts()["labeled"] == 2, page)
     assert session.classes == ("fruit", "tool", "None of these")
     answers = {session.pool.contents[row]: answer.label for row, answer in session.answers().items()}
     assert answers == {first: "None of these", second: "None of these"}
     assert page.locator("#submit-row").is_hidden()
-    third = text_of(page)
-    page.wait_for_timeout(100)
-    page.click("[data-act=none]")
-    page.wait_for_function("t => document.getElementById('text').textContent !== t", arg=third)
+    press(page, "3")
     until(lambda: session.counts()["labeled"] == 3, page)
 
 
@@ -481,7 +481,7 @@ def test_annotators_wait_for_the_class(visit: Any) -> None:
     page.keyboard.press("Escape")
     assert session.classes == ("fruit", "tool")
     session.add_class("none of these")
-    page.wait_for_selector("[data-act=none]:visible")
+    page.wait_for_selector(".grid >> text=none of these")
     press(page, "x")
     until(lambda: session.counts()["labeled"] == 1, page)
     assert next(iter(session.answers().values())).label == "none of these"

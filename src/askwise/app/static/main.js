@@ -346,7 +346,7 @@ function render() {
   for (const button of document.querySelectorAll("#acts button")) {
     const { act } = button.dataset;
     button.disabled = act === "undo" ? !state.history.length : !q || (Boolean(q.revisited) && act === "skip");
-    if (act === "none") button.hidden = several() || state.pulse.search || !(noneClass() || mayAdd());
+    if (act === "none") button.hidden = several() || state.pulse.search || (noneClass() ? !labels.many : !mayAdd()); // a short list shows the class itself
   }
   document.querySelector('[data-act="flag"]').classList.toggle("on", typeof q?.flag === "string");
   strip.show(state.history, state.looking, (label) => labels.hueOf(label), visit);

@@ -165,7 +165,7 @@ export function cover(what) {
       const share = Math.max(0, lost / most);
       const [left, top] = [edge(x, line.length, canvas.width), edge(y, cells.length, canvas.height)];
       const [width, height] = [edge(x + 1, line.length, canvas.width) - left, edge(y + 1, cells.length, canvas.height) - top];
-      ink.fillStyle = `rgb(255 150 0 / ${0.6 * share})`;
+      ink.fillStyle = `rgb(255 150 0 / ${0.45 * share})`;
       ink.fillRect(left, top, width, height);
       if (share < STRONG) return;
       for (const [color, inset] of [["#000", 3], ["#fff", 7]]) {
