@@ -4,55 +4,140 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 
-from askwise import agreement
-from askwise.core import Agreement, Annotator, Array, Event
-from askwise.state import State
+from askwise import agreement, evidence
+from askwise.core import Agreement, Annotator, Answer, Array, Event
+from askwise.state import DOUBTED, State
+
+DOUBTS_KEPT = 200
+"""Doubtful labels that a ranking holds."""
+USUAL_QUALITY = 0.9
+"""Share of right labels taken for somebody as long as nobody's labels have been compared."""
 
 
-def votes(state: State, rows: Sequence[int]) -> tuple[list[str], Array]:
-    """(people in alphabetical order, (rows, people) class codes of their labels, `agreement.MISSING` where none)."""
-    people = sorted({name for row in rows for name, a in state.votes[row].items() if a.kind == "label"})
+def votes(
+    state: State, rows: Sequence[int], people: Sequence[str] | None = None, *, fair: bool = False
+) -> tuple[list[str], Array]:
+    """(people in alphabetical order, (rows, people) class codes of their labels, `agreement.MISSING` where none).
+
+    Args:
+        state: Not changed.
+        rows: Which.
+        people: Their order, if not that of all who labeled these rows.
+        fair: Without answers that were asked for because a label was doubtful; see `compared`.
+    """
+    given = [{name: a.label or "" for name, a in state.votes[row].items() if _counts(a, fair)} for row in rows]
+    if people is None:
+        people = sorted({name for labels in given for name in labels})
     column = {name: i for i, name in enumerate(people)}
     code = {label: i for i, label in enumerate(state.classes)}
     V = np.full((len(rows), len(people)), agreement.MISSING)
-    for i, row in enumerate(rows):
-        for name, answer in state.votes[row].items():
-            if answer.kind == "label":
-                V[i, column[name]] = code[answer.label or ""]
-    return people, V
+    for i, labels in enumerate(given):
+        for name, label in labels.items():
+            V[i, column[name]] = code[label]
+    return list(people), V
+
+
+def _counts(answer: Answer, fair: bool) -> bool:
+    return answer.kind == "label" and not (fair and answer.strategy == DOUBTED)
+
+
+def compared(state: State) -> list[int]:
+    """Rows with fair labels by several people, in order: they say how good people are, and how well they agree.
+
+    Not fair are answers that were asked for because a label was doubtful: there people differ more often than
+    elsewhere, and where that is, the model chose.
+    """
+    return [row for row in sorted(state.several) if sum(_counts(a, True) for a in state.votes[row].values()) > 1]
 
 
 def consensus(state: State) -> list[Event]:
     """The event that settles what several people labeled, by Dawid & Skene (1979); none where nothing is new.
 
-    Only labels that somebody gave are considered; of equally likely ones the newest wins.
+    Only labels that somebody gave are considered; of equally likely ones the newest wins. How good people are is told
+    from the rows of `compared` alone, so that whose label the model doubted moves the consensus of no other item.
     """
     if not state.unsettled or len(state.classes) < 2:
         return []
     rows = sorted(state.several)
     if not rows:
         return []
-    people, V = votes(state, rows)
-    found = agreement.dawid_skene(V, len(state.classes))
+    people, _ = votes(state, rows)
+    fair = compared(state)
+    found = agreement.dawid_skene(votes(state, fair, people, fair=True)[1], len(state.classes))
+    likely = dict(zip(fair, found.posterior, strict=True))
+    asked_again = [row for row in rows if not all(_counts(a, True) for a in state.votes[row].values() if a.label)]
+    likely |= zip(asked_again, agreement.posterior(votes(state, asked_again, people)[1], found), strict=True)
     labels = {}
-    for i, row in enumerate(rows):
+    for row in rows:
         answers = [a for a in state.votes[row].values() if a.kind == "label"]
-        weight = {a.seq: round(float(found.posterior[i, state.class_number(a.label or "")]), 9) for a in answers}
+        weight = {a.seq: round(float(likely[row][state.class_number(a.label or "")]), 9) for a in answers}
         labels[str(row)] = max(answers, key=lambda a: (weight[a.seq], a.seq)).label
     return [Event("consensus", {"labels": labels, "people": len(people), "method": "Dawid & Skene 1979"})]
 
 
+def again(state: State, proba: Array | None, guesses: Array | None) -> dict[str, Any]:
+    """What a `ranked` event says of labels to ask another person about: the most doubtful, and how good people are.
+
+    Doubtful after ActiveLab (Goh & Mueller, 2023). Check items are never among them: see docs/guarantee.md.
+
+    Args:
+        state: Not changed.
+        proba: (n, c) the model's probabilities, of classes in the order of `state.classes`; None = no model.
+        guesses: (n,) its guesses.
+
+    Returns:
+        `again`, rows with scores 0..1, at most `DOUBTS_KEPT`, the most doubtful first; `quality` of people where
+        others answered the same items. Empty where the session asks nobody twice, and in a search, whose every answer
+        is evidence.
+    """
+    if not state.opened.get("overlap") or "goal" in state.opened or proba is None or guesses is None:
+        return {}
+    most, checks = int(state.opened.get("people_per_item", 2)), state.checks()
+    code = {label: i for i, label in enumerate(state.classes[: proba.shape[1]])}
+    rows = [
+        row
+        for row in sorted(state.votes)
+        if 0 < sum(a.kind == "label" for a in state.votes[row].values()) < most
+        and row not in checks
+        and row not in state.rulings
+        and state.label_of(row) in code
+    ]
+    quality = _quality(state)
+    if rows:
+        names, V = votes(state, rows)
+        usual = float(np.mean(list(quality.values()))) if quality else USUAL_QUALITY
+        right = evidence.estimate(state, guesses).accuracy
+        scores = agreement.doubts(
+            np.array([code[state.label_of(row) or ""] for row in rows]),
+            V,
+            np.array([quality.get(name, usual) for name in names]),
+            proba[rows],
+            usual if right is None else right,
+        )
+        best = np.argsort(-scores, kind="stable")[:DOUBTS_KEPT]
+        found = [[rows[i], round(float(scores[i]), 6)] for i in best]
+    else:
+        found = []
+    return {"again": found, "quality": {name: round(value, 6) for name, value in quality.items()}}
+
+
+def _quality(state: State) -> dict[str, float]:
+    """Annotator → expected share of right labels, of those who labeled items that others labeled, too."""
+    names, V = votes(state, compared(state), fair=True)
+    if len(names) < 2 or len(state.classes) < 2:
+        return {}
+    found = agreement.dawid_skene(V, len(state.classes)).quality
+    return {name: float(found[i]) for i, name in enumerate(names)}
+
+
 def annotators(state: State) -> list[Annotator]:
     """What each person has done, in alphabetical order; quality where others answered the same items."""
-    rows = sorted(state.several)
-    names, V = votes(state, rows)
-    quality: dict[str, float] = {}
-    if len(names) > 1 and len(state.classes) > 1:
-        found = agreement.dawid_skene(V, len(state.classes)).quality
-        quality = {name: float(found[i]) for i, name in enumerate(names)}
+    names, V = votes(state, compared(state), fair=True)
+    quality = _quality(state)
     everyone = sorted({name for given in state.votes.values() for name in given})
     return [
         Annotator(
@@ -70,9 +155,9 @@ def annotators(state: State) -> list[Annotator]:
 
 
 def agreed(state: State) -> Agreement:
-    """How well people agree on the items that several of them labeled."""
-    rows = sorted(state.several)
-    names, V = votes(state, rows)
+    """How well people agree on the items that several of them labeled; answers asked for out of doubt left out."""
+    rows = compared(state)
+    names, V = votes(state, rows, fair=True)
 
     def known(value: float) -> float | None:
         return None if np.isnan(value) else value

@@ -7,13 +7,19 @@ from typing import TYPE_CHECKING
 
 from askwise import strategies
 from askwise.core import AskwiseError, Label
+from askwise.state import DOUBTED
 
 if TYPE_CHECKING:
     from askwise.state import Ask
 
 
 def reason_for(
-    ask: Ask, *, guesses: Sequence[tuple[Label, float]], trained_on: int, check: tuple[int, int | None] | None
+    ask: Ask,
+    *,
+    guesses: Sequence[tuple[Label, float]],
+    trained_on: int,
+    check: tuple[int, int | None] | None,
+    differ: bool = False,
 ) -> str:
     """The sentence for one question.
 
@@ -22,6 +28,7 @@ def reason_for(
         guesses: The likeliest classes with probabilities, likeliest first; empty where the model must not show.
         trained_on: Number of labels the model had.
         check: For blind checks: (which one, how many still needed if all go well).
+        differ: Whether people gave it different labels; which ones is never said.
     """
     if check is not None:
         number, needed = check
@@ -31,6 +38,10 @@ def reason_for(
         return "A blind check of an attempt that has ended: your answer counts for what it proved."
     if ask.strategy == "overlap":
         return "Somebody else has labeled this one: a second opinion shows how well you agree."
+    if ask.strategy == DOUBTED:
+        if differ:
+            return "Others answered this one differently: your opinion may settle it."
+        return "Somebody else has labeled this one, and another opinion is worth most here."
     if ask.audit:
         return "Random check item: keeps the accuracy estimate honest."
     if ask.strategy == "volunteered":
