@@ -164,6 +164,17 @@ def test_a_consensus_that_moves_retrains_and_recounts():
     assert not session.refresh()
 
 
+def test_the_time_of_a_label_is_the_median_of_those_measured():
+    session = Session(TEXTS, classes=["ham", "spam"])
+    for row, seconds in enumerate([2.0, None, 400.0, 3.0]):
+        session.tell(session.pool.ids[row], "ham", annotator="ann", seconds=seconds)
+    session.skip(session.pool.ids[5], annotator="ann", seconds=60.0)
+    session.tell(session.pool.ids[6], "ham", annotator="bob")
+    ann, bob = session.annotators()
+    assert (ann.labels, ann.timed, ann.pace, ann.seconds) == (4, 3, 3.0, 465.0)
+    assert (bob.labels, bob.timed, bob.pace, bob.seconds) == (1, 0, None, 0.0)
+
+
 def test_one_person_alone_has_no_measured_quality():
     session = Session(TEXTS, classes=["ham", "spam"])
     session.tell(session.pool.ids[0], "ham", annotator="ann", seconds=3)

@@ -518,6 +518,10 @@ class Annotator:
     """Items that others labeled, too; answers asked for because a label was doubtful are left out."""
     quality: float | None
     """Expected share of right labels, from the shared items (Dawid & Skene, 1979); None without any."""
+    timed: int = 0
+    """Labels whose time was measured."""
+    pace: float | None = None
+    """Seconds that one of these took, the median: a break counts as one slow label; None without any."""
 
 
 @dataclass(frozen=True)

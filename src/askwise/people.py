@@ -148,9 +148,12 @@ def annotators(state: State) -> list[Annotator]:
             seconds=sum(a.seconds or 0.0 for a in mine),
             shared=int((V[:, names.index(name)] != agreement.MISSING).sum()) if name in names else 0,
             quality=quality.get(name),
+            timed=len(took),
+            pace=float(np.median(took)) if took else None,
         )
         for name in everyone
         for mine in [[given[name] for given in state.votes.values() if name in given]]
+        for took in [[a.seconds for a in mine if a.kind == "label" and a.seconds is not None]]
     ]
 
 
