@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from askwise import Session, agreement, verify
-from askwise.core import BadInput
+from askwise import Session, agreement, evidence, people, questions, verify
+from askwise.core import BadInput, Event
+from askwise.store import MemoryStore, seal
 
 TEXTS = [f"cash prize {i}" if i % 2 else f"see you at {i}" for i in range(12)]
 
@@ -161,6 +164,17 @@ def test_a_consensus_that_moves_retrains_and_recounts():
     assert not session.refresh()
 
 
+def test_the_time_of_a_label_is_the_median_of_those_measured():
+    session = Session(TEXTS, classes=["ham", "spam"])
+    for row, seconds in enumerate([2.0, None, 400.0, 3.0]):
+        session.tell(session.pool.ids[row], "ham", annotator="ann", seconds=seconds)
+    session.skip(session.pool.ids[5], annotator="ann", seconds=60.0)
+    session.tell(session.pool.ids[6], "ham", annotator="bob")
+    ann, bob = session.annotators()
+    assert (ann.labels, ann.timed, ann.pace, ann.seconds) == (4, 3, 3.0, 465.0)
+    assert (bob.labels, bob.timed, bob.pace, bob.seconds) == (1, 0, None, 0.0)
+
+
 def test_one_person_alone_has_no_measured_quality():
     session = Session(TEXTS, classes=["ham", "spam"])
     session.tell(session.pool.ids[0], "ham", annotator="ann", seconds=3)
@@ -204,14 +218,17 @@ def test_a_share_of_the_questions_is_for_a_second_opinion(tmp_path):
         for who in ("ann", "bob", "cid"):
             asked += [(who, q) for q in answered(session, truth, who, 10)]
         session.refresh()
-    again = [(who, q) for who, q in asked if q.strategy == "overlap"]
+    again = [(who, q) for who, q in asked if q.strategy in ("overlap", "doubted")]
     assert len(again) == pytest.approx(0.3 * len(asked), abs=8)
     assert all(q.suggestion is None and q.guesses == () and q.audit for _who, q in again)
-    assert "second opinion" in again[0][1].reason
+    assert {q.strategy for _who, q in again} == {"overlap", "doubted"}
+    assert "second opinion" in next(q.reason for _who, q in again if q.strategy == "overlap")
     seen = Counter((who, q.row) for who, q in asked)
     assert max(seen.values()) == 1  # nobody twice
     assert max(Counter(q.row for _who, q in asked).values()) <= 3
-    assert session.agreement().items == len({q.row for _who, q in again})
+    at_random = {q.row for _who, q in again if q.strategy == "overlap"}
+    assert 0 < session.agreement().items <= len(at_random), "doubtful labels say nothing of the others"
+    assert len(session._state.several) == len({q.row for _who, q in again})
     assert verify(store).ok
     session.close()
 
@@ -231,6 +248,225 @@ def test_a_certificate_survives_second_opinions_on_its_checks():
     checks = set(session._state.attempts[0].order[: result.certificate.audits].tolist())
     assert checks & {q.row for q in again}
     assert not session.certificates()[0].void
+
+
+# ── whose label is doubted ──────────────────────────────────────────────────────────────────
+
+
+def team(seed=0, most=2, store=None, rounds=8, overlap=0.2):
+    """Three people, of whom the last is careless, have worked on an easy pool; the truth, and what everybody says."""
+    rng = np.random.default_rng(seed)
+    truth = rng.integers(0, 2, 1500)
+    X = rng.normal(size=(1500, 5)).astype(np.float32)
+    X[:, 0] += 6 * truth
+    said = {
+        name: np.where(rng.random(1500) < right, truth, 1 - truth)
+        for name, right in zip(("ann", "bob", "cid"), (0.97, 0.97, 0.65), strict=True)
+    }
+    session = Session(
+        X, classes=["no", "yes"], overlap=overlap, people_per_item=most, audit_share=0.2, seed=seed, store=store
+    )
+    for _ in range(rounds):
+        for who in said:
+            answered(session, said[who], who, 10)
+        session.refresh()
+    return session, truth, said
+
+
+def test_another_opinion_goes_to_labels_that_are_wrong():
+    doubted, others = [], []
+    for seed in range(4):
+        session, truth, said = team(seed)
+        for _ in range(6):
+            for who in ("ann", "bob"):
+                for _question in range(6):
+                    (query,) = session.ask(1, annotator=who)
+                    wrong = session._state.label_of(query.row) != ["no", "yes"][truth[query.row]]
+                    if query.strategy == "doubted":
+                        doubted.append(wrong)
+                    elif query.strategy == "overlap":
+                        others.append(wrong)
+                    session.tell(query, ["no", "yes"][said[who][query.row]], annotator=who)
+            session.refresh()
+    assert len(doubted) > 15
+    assert np.mean(doubted) > 2 * np.mean(others), "checks at random hit wrong labels as often as there are any"
+
+
+def test_who_is_measurably_worse_is_not_asked_to_settle_it():
+    session, _truth, said = team(rounds=14)
+    quality = session._state.ranking.quality
+    assert quality["cid"] < min(quality["ann"], quality["bob"]) - 0.1
+    asked = answered(session, said["cid"], "cid", 60)
+    doubted = [q for q in asked if q.strategy == "doubted"]
+    votes = session._state.votes
+    assert not [q for q in doubted if {"ann", "bob"} & set(votes[q.row])], "of good people nothing is settled by cid"
+    assert [q for q in asked if q.strategy == "overlap"], "their quality goes on being measured"
+    new = answered(session, said["ann"], "dan", 30)
+    assert [q for q in new if q.strategy == "doubted"], "of whom nothing is known may be asked"
+
+
+def test_the_reason_says_that_people_differ_and_not_how():
+    session, truth, _said = team(most=3)
+    s = session._state
+    plain = [row for row in s.votes if row not in s.checks() and set(s.votes[row]) == {"ann"}]
+    for i, row in enumerate(plain):  # dan agrees with most, not with all
+        session.tell(session.pool.ids[row], ["no", "yes"][truth[row] ^ (i % 4 == 0)], annotator="dan")
+    session.refresh()
+    reasons = {}
+    for _ in range(500):
+        (query,) = session.ask(1, annotator="eve")
+        if query.strategy == "doubted":
+            reasons[query.row] = query.reason
+            assert query.audit, "blind"
+            assert (query.suggestion, query.guesses, query.confidence) == (None, (), None)
+        session.tell(query, ["no", "yes"][truth[query.row]], annotator="eve")
+    assert set(reasons.values()) == {
+        "Others answered this one differently: your opinion may settle it.",
+        "Somebody else has labeled this one, and another opinion is worth most here.",
+    }
+    for row, reason in reasons.items():
+        differ = len({a.label for name, a in s.votes[row].items() if name != "eve"}) > 1
+        assert differ == reason.startswith("Others")
+
+
+@pytest.fixture(scope="module")
+def worked():
+    session, _truth, _said = team(3)
+    return session._state
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_whether_a_check_item_is_asked_again_depends_on_no_label_and_on_no_guess(worked, seed):
+    """With other labels, guesses, doubts and qualities the same check items come back, at the same questions."""
+    rng = np.random.default_rng(seed)
+    who = ["ann", "bob", "cid", "dan", "eve"][seed % 5]
+    checks = worked.checks()
+
+    def asked(state, number):
+        state.handed = Counter({who: number})
+        (found,) = questions.next_questions(state, 1, lambda row: None, who)
+        assert not (found["strategy"] == "doubted" and found["row"] in checks)
+        return found["row"] if found["strategy"] == "overlap" and found["row"] in checks else None
+
+    other = {"no": "yes", "yes": "no"}
+    state = copy.copy(worked)
+    state.votes, state.answers, state.several = dict(state.votes), dict(state.answers), set(state.several)
+    state.labeled_mask, state.eligible_mask = state.labeled_mask.copy(), state.eligible_mask.copy()
+    state.consensus = {}
+    for row in list(state.votes):
+        state.votes[row] = {
+            name: replace(a, label=other[a.label]) if a.label and rng.random() < 0.5 else a
+            for name, a in state.votes[row].items()
+        }
+        state._settle(row)
+    state.predictions = rng.integers(0, 2, state.n).astype(np.int32)
+    doubts = [(int(row), 1.0) for row in rng.permutation(list(state.votes))]
+    state.ranking = replace(state.ranking, again=doubts, quality={name: rng.random() for name in ("ann", "bob", "cid")})
+    before = [asked(worked, number) for number in range(60)]
+    assert [asked(state, number) for number in range(60)] == before
+    assert seed % 5 < 3 or any(row is not None for row in before), "somebody new may be asked about every one"
+
+
+def test_check_items_are_asked_again_as_often_when_the_model_was_wrong(worked):
+    wrong = {d.row: w for d, w in zip(*worked.draw_outcomes(), strict=True)}
+    drawn = Counter()
+    for number in range(4000):
+        drawn[questions.drawn_again(worked, "dan", 2, (), number)[0]] += 1
+    free = [row for row in wrong if questions.may_ask_again(worked, row, "dan", 2)]
+    hit = {w: [drawn[row] for row in free if wrong[row] is w] for w in (True, False)}
+    assert min(map(len, hit.values())) >= 3
+    each = 4000 / len(drawn)
+    for counts in hit.values():
+        assert np.mean(counts) == pytest.approx(each, abs=4 * np.sqrt(each / len(counts)))
+
+
+def test_a_label_that_was_doubted_makes_no_bound_better():
+    session, _truth, _said = team(1)
+    s = session._state
+    assert s.doubted
+    assert not s.doubted & s.checks()
+    now = session.estimate()
+    s.doubted = set()
+    believed = evidence.estimate(s, s.predictions)
+    assert now.low <= believed.low
+    assert now.high >= believed.high
+    assert (now.low, now.high) != (believed.low, believed.high)
+
+
+def test_whose_label_was_doubted_moves_no_other_consensus():
+    session, _truth, _said = team(4, most=3)
+    s = session._state
+    assert s.several - s.doubted
+    assert s.several & s.doubted
+
+    def settled(state):
+        state.unsettled = True
+        return people.consensus(state)[0].data["labels"]
+
+    before = settled(s)
+    for row in s.several & s.doubted:  # the opposite of what was said when it was doubted
+        for name, a in list(s.votes[row].items()):
+            if a.strategy == "doubted":
+                s.votes[row][name] = replace(a, label="no" if a.label == "yes" else "yes")
+    after = settled(s)
+    assert {r: v for r, v in before.items() if int(r) not in s.doubted} == {
+        r: v for r, v in after.items() if int(r) not in s.doubted
+    }
+    assert before != after
+
+
+def test_asking_again_is_confirmed_from_the_log_and_a_check_item_asked_for_its_doubt_is_found(tmp_path):
+    session, _truth, said = team(2, store=(store := MemoryStore()))
+    answered(session, said["ann"], "ann", 20)
+    log = list(store.read())
+    assert verify(log).ok, verify(log).findings
+
+    def forged(change):
+        events = [{"kind": e.kind, "data": copy.deepcopy(dict(e.data)), "at": e.at} for e in log]
+        change(events)
+        found = verify([e for e, _ in seal([Event(**e) for e in events], 0, "")])
+        return {f.check for f in found.findings if f.ok is False}
+
+    def items(events, strategy):
+        return [q for e in events if e["kind"] == "asked" for q in e["data"]["items"] if q["strategy"] == strategy]
+
+    assert not forged(lambda events: None)
+    assert "draws" in forged(lambda events: items(events, "overlap")[-1].update(strategy="doubted"))
+    assert "draws" in forged(lambda events: items(events, "doubted")[-1].update(strategy="overlap"))
+    drawn = next(iter(session._state.checks()))
+    assert "draws" in forged(lambda events: items(events, "doubted")[-1].update(row=drawn))
+    ranked = max(i for i, e in enumerate(log) if e.kind == "ranked")
+    assert len(log[ranked].data["again"]) > 5
+    assert "events" in forged(lambda events: events[ranked]["data"].update(again=[[1500, 1.0]]))
+
+    def bare(events):  # as it was written before doubts were recorded
+        for event in events:
+            if event["kind"] == "ranked":
+                event["data"] = {k: v for k, v in event["data"].items() if k not in ("again", "quality")}
+
+    assert not forged(bare)
+    events = [{"kind": e.kind, "data": dict(e.data), "at": e.at} for e in log]
+    bare(events)
+    old = MemoryStore()
+    old.append([Event(**e) for e in events])
+    again = Session.open(old, pool=session.pool)
+    assert again._state.ranking.again == []
+    assert not [q for q in answered(again, said["ann"], "ann", 10) if q.strategy == "doubted"]
+    again.refresh()
+    assert again._state.ranking.again
+
+
+def test_a_search_and_a_session_without_overlap_doubt_nobody():
+    rng = np.random.default_rng(3)
+    y = rng.random(200) < 0.2
+    X = np.column_stack([6 * y + rng.normal(size=200), rng.normal(size=200)]).astype(np.float32)
+    for more in ({"overlap": 0.0}, {"overlap": 0.5, "recall": 0.8, "relevant": "yes"}):
+        session = Session(X, classes=["no", "yes"], store=(store := MemoryStore()), **more)
+        for who in ("ann", "bob") * 3:
+            asked = answered(session, y.astype(int), who, 6)
+            assert "doubted" not in {q.strategy for q in asked}
+            session.refresh()
+        assert not [e for e in store.read() if e.data.get("again")]
 
 
 @pytest.mark.parametrize("wrong", [{"overlap": 1.0}, {"overlap": -0.1}, {"people_per_item": 1}])

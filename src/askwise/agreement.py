@@ -65,9 +65,7 @@ def dawid_skene(
         )
     if not np.all((V != MISSING).any(1)):
         raise BadInput("Every item needs at least one answer; leave items without answers out.")
-    given = np.zeros((classes, *V.shape))  # (answer, item, person)
-    for c in range(classes):
-        given[c] = c == V
+    given = _given(V, classes)
     pseudo = np.full((classes, classes), smoothing / 2 / (classes - 1))
     np.fill_diagonal(pseudo, smoothing / 2)
     T = given.sum(2).T / given.sum((0, 2))[:, None]
@@ -77,15 +75,47 @@ def dawid_skene(
         prior = (T.sum(0) + 1 / classes) / (len(T) + 1)
         counts = np.einsum("nk,cnp->pkc", T, given) + pseudo
         confusion = counts / counts.sum(2, keepdims=True)
-        logs = np.log(prior) + np.einsum("cnp,pkc->nk", given, np.log(confusion))
-        logs -= logs.max(1, keepdims=True)
-        new = np.exp(logs)
-        new /= new.sum(1, keepdims=True)
-        moved = float(np.abs(new - T).max())
+        new = _posterior(given, prior, confusion)
+        moved = float(np.abs(new - T).max(initial=0.0))
         T = new
         if moved < tol or taken == steps:
             break
     return Consensus(T, confusion, prior, taken)
+
+
+def posterior(votes: Array, consensus: Consensus) -> Array:
+    """(n, c) probability of each class for other items, by what a consensus found of the same people.
+
+    Args:
+        votes: (n, people) class codes 0..c-1, `MISSING` where there is no answer; people in the order of `consensus`.
+        consensus: Found on items that were not chosen for what people said of them.
+
+    Raises:
+        BadInput: no such codes, or other people.
+    """
+    V, classes = _votes(votes), len(consensus.prior)
+    if V.max(initial=0) >= classes or V.shape[1] != len(consensus.confusion):
+        raise BadInput(
+            f"Give votes of the same {len(consensus.confusion)} people, codes below {classes}; got shape {V.shape} "
+            f"with codes up to {V.max(initial=0)}."
+        )
+    return _posterior(_given(V, classes), consensus.prior, consensus.confusion)
+
+
+def _given(V: Array, classes: int) -> Array:
+    """(answer, item, person) 1 where the person gave that answer."""
+    found = np.zeros((classes, *V.shape))
+    for c in range(classes):
+        found[c] = c == V
+    return found
+
+
+def _posterior(given: Array, prior: Array, confusion: Array) -> Array:
+    logs = np.log(prior) + np.einsum("cnp,pkc->nk", given, np.log(confusion))
+    logs -= logs.max(1, keepdims=True)
+    found: Array = np.exp(logs)
+    found /= found.sum(1, keepdims=True)
+    return found
 
 
 def cohen_kappa(a: Array, b: Array) -> float:
@@ -161,31 +191,55 @@ def worth_asking_again(consensus: Consensus, votes: Array, model: Array, model_q
     Returns:
         (n,) and (m,) scores 0..1, larger = more worth asking.
     """
-    V = _votes(votes)
     n, c = consensus.posterior.shape
     P = np.asarray(model, dtype=float)
-    if P.ndim != 2 or P.shape[1] != c or len(P) < n or len(V) != n or not 0 <= model_quality <= 1:
+    if P.ndim != 2 or P.shape[1] != c or len(P) < n or len(_votes(votes)) != n or not 0 <= model_quality <= 1:
         raise BadInput(
             f"Give the model's (n + m, {c}) probabilities, the {n} answered items first, and its quality 0..1."
         )
-
-    def weight(quality: Array | float) -> Array:
-        found: Array = np.maximum(1 - (1 - np.asarray(quality)) / (1 - 1 / c), 1e-3)
-        return found
-
-    people = np.asarray(weight(consensus.quality))
-    label = consensus.labels
-    given = V != MISSING
-    share = np.take_along_axis(P[:n], label[:, None], 1)[:, 0]
-    # What a person's answer says of the label: their reliability where they agree, what is left of it where not.
-    quality = consensus.quality[None, :]
-    says = np.where(label[:, None] == V, quality, (1 - quality) / (c - 1))
-    mine = float(weight(model_quality))
-    known = (mine * share + (given * people * says).sum(1)) / (mine + (given * people).sum(1))
+    known = doubts(consensus.labels, votes, consensus.quality, P[:n], model_quality)
+    people, mine = _weight(consensus.quality, c), float(_weight(model_quality, c))
     # A new item has the model alone; with the weight of an average person, who knows nothing of it yet.
     average = float(people.mean()) if len(people) else 1.0
     new = (mine * P[n:].max(1) + average / c) / (mine + average)
-    return np.asarray(1 - known), np.asarray(1 - new)
+    return known, np.asarray(1 - new)
+
+
+def doubts(labels: Array, votes: Array, quality: Array, model: Array, model_quality: float) -> Array:
+    """How far each label is in doubt, by the people who answered and by the model; see `worth_asking_again`.
+
+    Args:
+        labels: (n,) class codes 0..c-1, the label that holds of each item.
+        votes: (n, people) class codes, `MISSING` where there is no answer.
+        quality: (people,) share of right answers of each, 0..1.
+        model: (n, c) the model's probabilities.
+        model_quality: Share of right guesses of the model, 0..1.
+
+    Returns:
+        (n,) one minus the confidence in the label, 0..1.
+
+    Raises:
+        BadInput: arrays that do not go together.
+    """
+    V, P, label, q = _votes(votes), np.asarray(model, dtype=float), np.asarray(labels), np.asarray(quality, dtype=float)
+    if P.ndim != 2 or P.shape[1] < 2 or len(P) != len(V) or label.shape != V.shape[:1] or q.shape != V.shape[1:]:
+        raise BadInput(
+            "Give a label, votes and the model's probabilities of two or more classes for each item, and a quality for "
+            f"each person; got shapes {label.shape}, {V.shape}, {P.shape} and {q.shape}."
+        )
+    c = P.shape[1]
+    given, people, mine = V != MISSING, _weight(q, c), float(_weight(model_quality, c))
+    share = np.take_along_axis(P, label[:, None], 1)[:, 0]
+    # What a person's answer says of the label: their reliability where they agree, what is left of it where not.
+    says = np.where(label[:, None] == V, q[None, :], (1 - q[None, :]) / (c - 1))
+    known = (mine * share + (given * people * says).sum(1)) / (mine + (given * people).sum(1))
+    return np.asarray(1 - known)
+
+
+def _weight(quality: Array | float, classes: int) -> Array:
+    """How far somebody is better than chance, above 0."""
+    found: Array = np.maximum(1 - (1 - np.asarray(quality, dtype=float)) / (1 - 1 / classes), 1e-3)
+    return found
 
 
 def _votes(votes: Array) -> Array:

@@ -515,14 +515,18 @@ class Annotator:
     seconds: float
     """Time spent on these answers, as far as it was measured."""
     shared: int
-    """Items that others labeled, too."""
+    """Items that others labeled, too; answers asked for because a label was doubtful are left out."""
     quality: float | None
     """Expected share of right labels, from the shared items (Dawid & Skene, 1979); None without any."""
+    timed: int = 0
+    """Labels whose time was measured."""
+    pace: float | None = None
+    """Seconds that one of these took, the median: a break counts as one slow label; None without any."""
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """How well people agree on the items that several of them labeled."""
+    """How well people agree on the items that several labeled; answers asked for out of doubt are left out."""
 
     items: int
     same: int

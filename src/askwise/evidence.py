@@ -32,7 +32,7 @@ def estimate(state: State, guesses: Array | None) -> Estimate:
     if guesses is None:
         return Estimate(None, 0.0, 1.0, confidence, 0, 0, int(rest.sum()))
     draws, wrong = state.draw_outcomes()
-    truth = state.truth()
+    truth = _counted(state)
     slack = []
     for round_, checks in itertools.groupby(draws, lambda draw: draw.round):
         change = audit.Change(state.predictions_of(round_), truth, guesses, rest)
@@ -61,7 +61,7 @@ def metrics(state: State, guesses: Array | None) -> Metrics | None:
     if guesses is None:
         return None
     draws, _ = state.draw_outcomes()
-    truth, rest, classes = state.truth(), state.rest(), len(state.classes)
+    truth, rest, classes = _counted(state), state.rest(), len(state.classes)
     answered = [None if truth[draw.row] == audit.UNKNOWN else int(truth[draw.row]) for draw in draws]
     then = [state.predictions_of(draw.round) for draw in draws]
     members = [np.unpackbits(d.eligible, count=state.n).view(bool) for d in draws]
@@ -77,6 +77,17 @@ def metrics(state: State, guesses: Array | None) -> Metrics | None:
         )
     moved = [audit.moves(m, old, truth, guesses, rest, classes) for m, old in zip(members, then, strict=True)]
     return audit.metrics_on_rest(said, answered, moved, guesses, rest, state.classes, confidence=confidence)
+
+
+def _counted(state: State) -> Array:
+    """(n,) class numbers as they count in bounds, `audit.UNKNOWN` also where a label was doubted and asked again.
+
+    Which labels are doubted depends on the model, so what they are changed to does, too; check items are not revised
+    so. Without a label such an item stands for the worst in either direction, and no bound is too good.
+    """
+    truth = state.truth()
+    truth[list(state.doubted.difference(draw.row for draw in state.draws))] = audit.UNKNOWN
+    return truth
 
 
 def plan_of(attempt: Attempt) -> audit.Plan | audit.RecallPlan:

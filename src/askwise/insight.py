@@ -280,11 +280,7 @@ def disputed(state: State) -> list[int]:
 
 def blind(state: State) -> set[int]:
     """Rows that were or may be blind checks: who sees the model's guess of these first would spoil the check."""
-    rows = {draw.row for draw in state.draws}
-    for attempt in state.attempts:
-        answered = attempt.checks if attempt.outcome != "open" else len(attempt.order)
-        rows |= set(attempt.order[:answered].tolist())
-    return rows
+    return state.checks()
 
 
 def spot_checks(state: State) -> tuple[list[int], int, int]:

@@ -2,93 +2,189 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 
-from askwise import agreement
-from askwise.core import Agreement, Annotator, Array, Event
+from askwise import agreement, evidence
+from askwise.core import Agreement, Annotator, Answer, Array, Event
 from askwise.labelsets import write_set
-from askwise.state import State
+from askwise.state import DOUBTED, State
+
+DOUBTS_KEPT = 200
+"""Doubtful labels that a ranking holds."""
+USUAL_QUALITY = 0.9
+"""Share of right labels taken for somebody as long as nobody's labels have been compared."""
 
 
-def votes(state: State, rows: Sequence[int]) -> tuple[list[str], Array]:
-    """(people in alphabetical order, (rows, people) class codes of their labels, `agreement.MISSING` where none)."""
-    people = sorted({name for row in rows for name, a in state.votes[row].items() if a.kind == "label"})
-    column = {name: i for i, name in enumerate(people)}
-    V = np.full((len(rows), len(people)), agreement.MISSING)
-    for i, row in enumerate(rows):
-        for name, answer in state.votes[row].items():
-            if answer.kind == "label":
-                V[i, column[name]] = state.class_number(answer.label or "")
-    return people, V
-
-
-def _label_by_label(state: State, V: Array) -> Iterator[tuple[int, agreement.Consensus]]:
-    """In a multi-label session: what the people make of each label that somebody gave; class 1 = it applies.
-
-    One model for each label, as in binary relevance: of sets as a whole there are too many to know anybody's errors.
+def votes(
+    state: State, rows: Sequence[int], people: Sequence[str] | None = None, *, fair: bool = False
+) -> tuple[list[str], Array]:
+    """(people in alphabetical order, (rows, people) class codes of their labels, `agreement.MISSING` where none).
 
     Args:
         state: Not changed.
-        V: (rows, people) from `votes`.
+        rows: Which.
+        people: Their order, if not that of all who labeled these rows.
+        fair: Without answers that were asked for because a label was doubtful; see `compared`.
     """
-    holds = state.membership()
-    for label in np.flatnonzero(holds[np.unique(V[V != agreement.MISSING])].any(0)).tolist():
-        W = np.where(V == agreement.MISSING, agreement.MISSING, holds[V, label].astype(V.dtype))
-        yield label, agreement.dawid_skene(W, 2)
+    given = [{name: a.label or "" for name, a in state.votes[row].items() if _counts(a, fair)} for row in rows]
+    if people is None:
+        people = sorted({name for labels in given for name in labels})
+    column = {name: i for i, name in enumerate(people)}
+    V = np.full((len(rows), len(people)), agreement.MISSING)
+    for i, labels in enumerate(given):
+        for name, label in labels.items():
+            V[i, column[name]] = state.class_number(label)
+    return list(people), V
+
+
+def _counts(answer: Answer, fair: bool) -> bool:
+    return answer.kind == "label" and not (fair and answer.strategy == DOUBTED)
+
+
+def compared(state: State) -> list[int]:
+    """Rows with fair labels by several people, in order: they say how good people are, and how well they agree.
+
+    Not fair are answers that were asked for because a label was doubtful: there people differ more often than
+    elsewhere, and where that is, the model chose.
+    """
+    return [row for row in sorted(state.several) if sum(_counts(a, True) for a in state.votes[row].values()) > 1]
+
+
+def _given_labels(state: State, V: Array) -> list[int]:
+    """In a multi-label session: numbers of the labels in these (rows, people) votes."""
+    found: list[int] = np.flatnonzero(state.membership()[np.unique(V[V != agreement.MISSING])].any(0)).tolist()
+    return found
+
+
+def _yes_or_no(state: State, V: Array, label: int) -> Array:
+    """In a multi-label session: votes on one label; class 1 = it applies.
+
+    People are modelled for each label by itself: of sets as a whole there are too many to know anybody's errors.
+    """
+    found: Array = np.where(V == agreement.MISSING, agreement.MISSING, state.membership()[V, label].astype(V.dtype))
+    return found
 
 
 def consensus(state: State) -> list[Event]:
     """The event that settles what several people labeled, by Dawid & Skene (1979); none where nothing is new.
 
-    Only labels that somebody gave are considered; of equally likely ones the newest wins. In a multi-label session each
-    label is settled by itself, so the set may be one that nobody gave as a whole.
+    Only labels that somebody gave are considered; of equally likely ones the newest wins. How good people are is told
+    from the rows of `compared` alone, so that whose label the model doubted moves the consensus of no other item. In a
+    multi-label session each label is settled by itself, so the set may be one that nobody gave as a whole.
     """
     if not state.unsettled or len(state.classes) < 2:
         return []
     rows = sorted(state.several)
     if not rows:
         return []
-    people, V = votes(state, rows)
+    people, all_votes = votes(state, rows)
+    fair = compared(state)
+    asked_again = [row for row in rows if not all(_counts(a, True) for a in state.votes[row].values() if a.label)]
+    fair_votes = votes(state, fair, people, fair=True)[1]
+    again_votes = votes(state, asked_again, people)[1]
+
+    def likely_classes(fair_votes: Array, again_votes: Array, classes: int) -> dict[int, Array]:
+        """Row → (classes,) probabilities."""
+        found = agreement.dawid_skene(fair_votes, classes)
+        likely = dict(zip(fair, found.posterior, strict=True))
+        return likely | dict(zip(asked_again, agreement.posterior(again_votes, found), strict=True))
+
     if state.multilabel:
-        sets = _settled_sets(state, rows, V)
+        applies: dict[int, list[str]] = {row: [] for row in rows}
+        newest = {row: max((a for a in state.votes[row].values() if a.label), key=lambda a: a.seq) for row in rows}
+        for number in _given_labels(state, all_votes):
+            name = state.labels[number]
+            likely = likely_classes(_yes_or_no(state, fair_votes, number), _yes_or_no(state, again_votes, number), 2)
+            for row in rows:
+                no, yes = np.round(likely[row], 9).tolist()
+                if yes > no or (yes == no and name in state.parts(newest[row].label or "")):
+                    applies[row].append(name)
+        sets = {str(row): write_set(names, state.labels) for row, names in applies.items()}
         return [Event("consensus", {"labels": sets, "people": len(people), "method": "Dawid & Skene 1979, by label"})]
-    found = agreement.dawid_skene(V, len(state.classes))
+    likely = likely_classes(fair_votes, again_votes, len(state.classes))
     labels = {}
-    for i, row in enumerate(rows):
+    for row in rows:
         answers = [a for a in state.votes[row].values() if a.kind == "label"]
-        weight = {a.seq: round(float(found.posterior[i, state.class_number(a.label or "")]), 9) for a in answers}
+        weight = {a.seq: round(float(likely[row][state.class_number(a.label or "")]), 9) for a in answers}
         labels[str(row)] = max(answers, key=lambda a: (weight[a.seq], a.seq)).label
     return [Event("consensus", {"labels": labels, "people": len(people), "method": "Dawid & Skene 1979"})]
 
 
-def _settled_sets(state: State, rows: Sequence[int], V: Array) -> dict[str, str]:
-    holds = state.membership()
-    newest = [max((a for a in state.votes[row].values() if a.kind == "label"), key=lambda a: a.seq) for row in rows]
-    said = holds[[state.class_number(a.label or "") for a in newest]]
-    applies = np.zeros_like(said)
-    for label, found in _label_by_label(state, V):
-        yes, no = np.round(found.posterior[:, 1], 9), np.round(found.posterior[:, 0], 9)
-        applies[:, label] = (yes > no) | ((yes == no) & said[:, label])
-    return {
-        str(row): write_set([state.labels[label] for label in np.flatnonzero(one)], state.labels)
-        for row, one in zip(rows, applies, strict=True)
-    }
+def again(state: State, proba: Array | None, guesses: Array | None) -> dict[str, Any]:
+    """What a `ranked` event says of labels to ask another person about: the most doubtful, and how good people are.
+
+    Doubtful after ActiveLab (Goh & Mueller, 2023). Check items are never among them: see docs/guarantee.md.
+
+    Args:
+        state: Not changed.
+        proba: (n, c) the model's probabilities, of classes in the order of `state.classes`, or in a multi-label session
+            (n, labels) of each label; None = no model.
+        guesses: (n,) its guesses.
+
+    Returns:
+        `again`, rows with scores 0..1, at most `DOUBTS_KEPT`, the most doubtful first; `quality` of people where
+        others answered the same items. Empty where the session asks nobody twice, and in a search, whose every answer
+        is evidence.
+    """
+    if not state.opened.get("overlap") or "goal" in state.opened or proba is None or guesses is None:
+        return {}
+    most, checks = int(state.opened.get("people_per_item", 2)), state.checks()
+    known = set(state.classes) if state.multilabel else set(state.classes[: proba.shape[1]])
+    rows = [
+        row
+        for row in sorted(state.votes)
+        if 0 < sum(a.kind == "label" for a in state.votes[row].values()) < most
+        and row not in checks
+        and row not in state.rulings
+        and state.label_of(row) in known
+    ]
+    quality = _quality(state)
+    if rows:
+        names, V = votes(state, rows)
+        usual = float(np.mean(list(quality.values()))) if quality else USUAL_QUALITY
+        right = evidence.estimate(state, guesses).accuracy
+        labels = np.array([state.class_number(state.label_of(row) or "") for row in rows])
+        P = proba[rows]
+        if state.multilabel:  # the question is whether the set that stands is right as a whole
+            V = np.where(agreement.MISSING == V, V, labels[:, None] != V)
+            holds = state.membership()[labels, : P.shape[1]]
+            right_set = np.where(holds, P, 1 - P).prod(1)
+            P, labels = np.stack([right_set, 1 - right_set], axis=1), np.zeros(len(rows), np.intp)
+        scores = agreement.doubts(
+            labels,
+            V,
+            np.array([quality.get(name, usual) for name in names]),
+            P,
+            usual if right is None else right,
+        )
+        best = np.argsort(-scores, kind="stable")[:DOUBTS_KEPT]
+        found = [[rows[i], round(float(scores[i]), 6)] for i in best]
+    else:
+        found = []
+    return {"again": found, "quality": {name: round(value, 6) for name, value in quality.items()}}
+
+
+def _quality(state: State) -> dict[str, float]:
+    """Annotator → expected share of right labels, of those who labeled items that others labeled, too."""
+    names, V = votes(state, compared(state), fair=True)
+    if len(names) < 2 or len(state.classes) < 2:
+        return {}
+    if state.multilabel:  # how often one is right on a label, over the labels that occur
+        each = [agreement.dawid_skene(_yes_or_no(state, V, label), 2).quality for label in _given_labels(state, V)]
+        found = np.mean(each or [np.ones(len(names))], axis=0)
+    else:
+        found = agreement.dawid_skene(V, len(state.classes)).quality
+    return {name: float(found[i]) for i, name in enumerate(names)}
 
 
 def annotators(state: State) -> list[Annotator]:
     """What each person has done, in alphabetical order; quality where others answered the same items."""
-    rows = sorted(state.several)
-    names, V = votes(state, rows)
-    quality: dict[str, float] = {}
-    if len(names) > 1 and len(state.classes) > 1:
-        if state.multilabel:  # how often one is right on a label, over the labels that occur
-            found = np.mean([one.quality for _, one in _label_by_label(state, V)] or [np.ones(len(names))], axis=0)
-        else:
-            found = agreement.dawid_skene(V, len(state.classes)).quality
-        quality = {name: float(found[i]) for i, name in enumerate(names)}
+    names, V = votes(state, compared(state), fair=True)
+    quality = _quality(state)
     everyone = sorted({name for given in state.votes.values() for name in given})
     return [
         Annotator(
@@ -99,16 +195,19 @@ def annotators(state: State) -> list[Annotator]:
             seconds=sum(a.seconds or 0.0 for a in mine),
             shared=int((V[:, names.index(name)] != agreement.MISSING).sum()) if name in names else 0,
             quality=quality.get(name),
+            timed=len(took),
+            pace=float(np.median(took)) if took else None,
         )
         for name in everyone
         for mine in [[given[name] for given in state.votes.values() if name in given]]
+        for took in [[a.seconds for a in mine if a.kind == "label" and a.seconds is not None]]
     ]
 
 
 def agreed(state: State) -> Agreement:
-    """How well people agree on the items that several of them labeled."""
-    rows = sorted(state.several)
-    names, V = votes(state, rows)
+    """How well people agree on the items that several of them labeled; answers asked for out of doubt left out."""
+    rows = compared(state)
+    names, V = votes(state, rows, fair=True)
 
     def known(value: float) -> float | None:
         return None if np.isnan(value) else value

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import numpy as np
 
-from askwise.state import Attempt, State
+from askwise.state import DOUBTED, Attempt, Ranking, State
 
 SKIP_DISTANCE = 20
 """A skipped item comes back after this many further answers, or when nothing else is left."""
@@ -32,7 +32,12 @@ def next_checks(state: State, attempt: Attempt, n: int) -> list[dict[str, Any]]:
 
 
 OVERLAP = "overlap"
-"""Strategy of a question that somebody else has answered already."""
+"""Strategy of a question that somebody else has answered already, drawn at random."""
+AT_RANDOM = 0.5
+"""Of the second opinions such a share is on items drawn at random; from these the agreement and everybody's quality
+are told. The others are on the most doubtful labels."""
+AS_GOOD = 0.05
+"""People whose qualities differ by less count as equally good: these are estimates from some tens of items."""
 
 
 def next_questions(
@@ -80,7 +85,11 @@ def next_questions(
     while len(found) < n:
         mine = state.handed[annotator] + len(found)
         if overlap and is_audit_slot(mine, zlib.crc32(annotator.encode(), _seed(state)), overlap):
-            row = _shared(state, annotator, people, taken, mine)
+            row, doubt = drawn_again(state, annotator, people, taken, mine)
+            doubtful = _doubtful(state, annotator, people, taken) if doubt else None
+            if doubtful is not None:
+                add(doubtful[0], drawn=False, score=doubtful[1], strategy=DOUBTED)
+                continue
             if row is not None:
                 before = state.asks.get(row)
                 # Blind for this annotator as well; a check stays a check, whoever answers it last.
@@ -108,20 +117,69 @@ def next_questions(
     return found
 
 
-def _shared(state: State, annotator: str, people: int, taken: set[int], mine: int) -> int | None:
-    """An item for this annotator's opinion, at random among those that fewer than `people` others have labeled."""
+def drawn_again(
+    state: State, annotator: str, people: int, taken: Collection[int], mine: int
+) -> tuple[int | None, bool]:
+    """An item for this annotator's opinion, at random among those that fewer than `people` others have labeled.
+
+    Neither anybody's label nor the model has a say in the draw. A check item that was drawn is asked, and none that was
+    not: check items are revised at random only, as what people say of them is the evidence.
+
+    Args:
+        state: Not changed.
+        annotator: Who asks.
+        people: So many label an item at most.
+        taken: Rows that are given out in the same breath.
+        mine: Number of the annotator's question.
+
+    Returns:
+        (row, or None where there is none; whether a label that is doubtful may be asked about in its place).
+    """
     rows = sorted(
         row
-        for row, votes in state.votes.items()
-        if annotator not in votes
-        and 0 < sum(a.kind == "label" for a in votes.values()) < people
-        and row not in state.leases
-        and row not in taken
+        for row in state.votes
+        if may_ask_again(state, row, annotator, people) and row not in state.leases and row not in taken
     )
     if not rows:
-        return None
+        return None, False
     rng = np.random.default_rng([_seed(state), 4, zlib.crc32(annotator.encode()), mine])
-    return rows[int(rng.integers(len(rows)))]
+    row = rows[int(rng.integers(len(rows)))]
+    return row, bool(rng.random() >= AT_RANDOM) and row not in state.checks()
+
+
+def may_ask_again(state: State, row: int, annotator: str, people: int) -> bool:
+    """Whether somebody has labeled the row, fewer than `people`, and this annotator has not answered it."""
+    votes = state.votes.get(row, {})
+    return annotator not in votes and 0 < sum(a.kind == "label" for a in votes.values()) < people
+
+
+def _doubtful(state: State, annotator: str, people: int, taken: Collection[int]) -> tuple[int, float] | None:
+    """(row, score) of the most doubtful label that this annotator may settle, never of a check item; None = none."""
+    ranking, checks = state.ranking, state.checks()
+    if ranking is None:
+        return None
+    return next(
+        (
+            (row, score)
+            for row, score in ranking.again
+            if row not in checks
+            and row not in state.leases
+            and row not in taken
+            and may_ask_again(state, row, annotator, people)
+            and _settles(state, ranking, row, annotator)
+        ),
+        None,
+    )
+
+
+def _settles(state: State, ranking: Ranking, row: int, annotator: str) -> bool:
+    """Whether the score still holds, and this annotator's word has the weight to change what the others said."""
+    labels = [a for a in state.votes[row].values() if a.kind == "label"]
+    if any(a.seq > ranking.trained_on for a in labels):
+        return False
+    mine = ranking.quality.get(annotator)
+    others = [ranking.quality[a.annotator] for a in labels if a.annotator in ranking.quality]
+    return mine is None or mine >= max(others, default=0.0) - AS_GOOD
 
 
 def is_audit_slot(slot: int, seed: int, share: float) -> bool:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from askwise import strategies
 from askwise.core import AskwiseError, Label
+from askwise.state import DOUBTED
 
 if TYPE_CHECKING:
     from askwise.state import Ask
@@ -23,6 +24,7 @@ def reason_for(
     trained_on: int,
     check: tuple[int, int | None] | None,
     multilabel: bool = False,
+    differ: bool = False,
 ) -> str:
     """The sentence for one question.
 
@@ -32,6 +34,7 @@ def reason_for(
         trained_on: Number of labels the model had.
         check: For blind checks: (which one, how many still needed if all go well).
         multilabel: Whether each guess says for itself how likely the label applies.
+        differ: Whether people gave it different labels; which ones is never said.
     """
     if check is not None:
         number, needed = check
@@ -41,6 +44,10 @@ def reason_for(
         return "A blind check of an attempt that has ended: your answer counts for what it proved."
     if ask.strategy == "overlap":
         return "Somebody else has labeled this one: a second opinion shows how well you agree."
+    if ask.strategy == DOUBTED:
+        if differ:
+            return "Others answered this one differently: your opinion may settle it."
+        return "Somebody else has labeled this one, and another opinion is worth most here."
     if ask.audit:
         return "Random check item: keeps the accuracy estimate honest."
     if ask.strategy == "volunteered":

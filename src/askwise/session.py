@@ -62,7 +62,7 @@ from askwise.labelsets import NONE, check_label, labels_of, write_set
 from askwise.pool import Pool, label_name, load_pool
 from askwise.questions import CHECKS_AHEAD, OVERLAP, next_checks, next_questions
 from askwise.reasons import reason_for
-from askwise.state import State, pack, pool_events, pool_from_log
+from askwise.state import DOUBTED, State, pack, pool_events, pool_from_log
 from askwise.store import FORMAT, Place, open_store, place
 from askwise.worker import Worker
 
@@ -509,7 +509,7 @@ class Session:
     def _query(self, row: int) -> Query:
         s = self._state
         ask = s.asks[row]
-        hidden = ask.audit or ask.check or ask.strategy == OVERLAP
+        hidden = ask.audit or ask.check or ask.strategy in (OVERLAP, DOUBTED)
         blind = hidden or not s.model
         guesses = () if blind else self._guesses(row)
         suggestion = None if blind or s.predictions is None else s.classes[int(s.predictions[row])]
@@ -529,6 +529,7 @@ class Session:
                 check=(attempt.position[row] + 1, evidence.judge(s, attempt).left)
                 if ask.check and attempt and row in attempt.position  # one in hand may outlive its attempt
                 else None,
+                differ=len({a.label for a in s.votes.get(row, {}).values() if a.kind == "label"}) > 1,
             ),
             strategy=ask.strategy,
             probability=ask.probability,
@@ -1000,7 +1001,8 @@ class Session:
                 "planned": learned.planned,
                 "strategy": learned.strategy,
                 "predictions": change,
-            } | ({"sets": new} if s.multilabel else {})
+            }
+            data |= ({"sets": new} if s.multilabel else {}) | people.again(s, proba, guesses)
             if guesses is not None:
                 now = evidence.estimate(s, guesses)
                 data["point"] = {

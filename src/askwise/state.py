@@ -18,6 +18,8 @@ from askwise.labelsets import labels_of
 from askwise.pool import Pool, Problem, columns_of, packed, pool_digest, source_of, unpacked
 
 ITEMS_PER_EVENT = 5_000
+DOUBTED = "doubted"
+"""Strategy of a question that somebody else has answered, chosen because that answer is doubtful."""
 
 
 def pack(data: bytes) -> str:
@@ -163,6 +165,10 @@ class Ranking:
     strategy: str
     planned: int
     """How many of the queue the batch rule chose together; what follows is ordered by score alone."""
+    again: list[tuple[int, float]] = field(default_factory=list)
+    """(row, score) of labels that another opinion would help most, the most doubtful first; see `people.again`."""
+    quality: dict[str, float] = field(default_factory=dict)
+    """Annotator → expected share of right labels, of those whose labels others have checked."""
 
 
 @dataclass
@@ -246,6 +252,8 @@ class State:
     after: dict[int, int] = field(default_factory=dict)
     """`seq` of an answer → `seq` of the last answer that replaced it."""
     asks: dict[int, Ask] = field(default_factory=dict)
+    doubted: set[int] = field(default_factory=set)
+    """Rows that were asked again because their label was doubtful; see docs/guarantee.md on what they count for."""
     leases: dict[int, Lease] = field(default_factory=dict)
     slots: int = 0
     """Questions handed out while learning; decides which are check items."""
@@ -324,6 +332,14 @@ class State:
         """The human label of a row."""
         answer = self.answers.get(row)
         return answer.label if answer is not None and answer.kind in ("label", "given") else None
+
+    def checks(self) -> set[int]:
+        """Rows that were or may be blind checks: drawn at random, or at the beginning of the order of an attempt."""
+        rows = {draw.row for draw in self.draws}
+        for attempt in self.attempts:
+            answered = attempt.checks if attempt.outcome != "open" else len(attempt.order)
+            rows |= set(attempt.order[:answered].tolist())
+        return rows
 
     def predictions_of(self, round_: int) -> Array:
         """(n,) class numbers that the model of a round guessed."""
@@ -497,6 +513,8 @@ def _on_asked(s: State, e: Event) -> None:
             s.draws.append(Draw(row, e.seq, int(e.data["round"]), np.packbits(s.eligible_mask), q.get("confidence")))
             if s.predictions is not None:
                 s.past.setdefault(int(e.data["round"]), s.predictions)
+        if q.get("strategy") == DOUBTED and not q.get("drawn", True):
+            s.doubted.add(row)
         s.slots += not check and q.get("drawn", True)
         s.handed[e.data["annotator"]] += not check
         s.asks[row] = Ask(
@@ -612,7 +630,8 @@ def _on_ranked(s: State, e: Event) -> None:
     d = e.data
     ranking = Ranking(
         int(d["round"]), int(d["trained_on"]), [int(r) for r in d["queue"]], list(d["scores"]), list(d["parts"]),
-        d["strategy"], int(d["planned"]),
+        d["strategy"], int(d["planned"]), [(int(r), float(x)) for r, x in d.get("again", ())],
+        {str(name): float(q) for name, q in d.get("quality", {}).items()},
     )  # fmt: skip
     for name in d.get("sets", ()):
         s._meet(name)

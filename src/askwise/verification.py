@@ -18,8 +18,8 @@ from askwise import __version__, audit, evidence, people
 from askwise.core import FINGERPRINT_DIGITS, Array, BadInput, BadStore, Certificate, Event, Store
 from askwise.labelsets import labels_of, write_set
 from askwise.postgres import Address
-from askwise.questions import is_audit_slot
-from askwise.state import Attempt, State, pool_from_log, unpack
+from askwise.questions import OVERLAP, drawn_again, is_audit_slot, may_ask_again
+from askwise.state import DOUBTED, Attempt, State, pool_from_log, unpack
 from askwise.store import Place, digest, read_log
 
 CLOSE = 1e-9
@@ -380,11 +380,13 @@ def _asked(w: _Walk, e: Event) -> None:
     w.expect("draws", e.data["round"] == now, e, f"says model {e.data['round']}, but {now} was the current one.")
     open_mask = s.eligible_mask.copy()
     slot = s.slots
-    for q in items:
+    for place, q in enumerate(items):
         row = int(q["row"])
         w.done["draws"] += 1
         if not q.get("drawn", True):
             _asked_again(w, e, q)
+            if q.get("strategy") in (OVERLAP, DOUBTED):
+                _second_opinion(w, e, q, place)
         elif q.get("check"):
             _blind_check(w, e, q)
         else:
@@ -403,6 +405,22 @@ def _asked_again(w: _Walk, e: Event, q: Mapping[str, Any]) -> None:
     if q.get("audit") or q.get("check"):
         same = q.get("probability") == (before.probability if before else None)
         w.expect("draws", same, e, f"asks row {row} again with another probability, {q.get('probability')}.")
+
+
+def _second_opinion(w: _Walk, e: Event, q: Mapping[str, Any], place: int) -> None:
+    """Whose answer to a check item is asked for anew, the seed draws: neither the model nor a label has a say."""
+    s, row, who = w.state, int(q["row"]), e.data["annotator"]
+    last = w.last
+    if last is not None and last.kind == "retracted" and last.data["row"] == row:
+        return  # a question that came back to whoever took their answer back
+    people = int(s.opened.get("people_per_item", 2))
+    taken = {int(before["row"]) for before in e.data["items"][:place]}
+    drawn, doubt = drawn_again(s, who, people, taken, s.handed[who] + place)
+    if q["strategy"] == OVERLAP:
+        w.expect("draws", row == drawn, e, f"the seed draws row {drawn} for another opinion of {who!r}, got {row}.")
+        return
+    free = doubt and row not in s.checks() and may_ask_again(s, row, who, people)
+    w.expect("draws", free, e, f"doubts the label of row {row}, which is a check item, or where a random one was due.")
 
 
 def _blind_check(w: _Walk, e: Event, q: Mapping[str, Any]) -> None:
@@ -479,6 +497,7 @@ def _ranked(w: _Walk, e: Event) -> None:
     due = s.ranking.round + 1 if s.ranking else 0
     w.expect("guesses", d["round"] == due, e, f"is ranking {d['round']!r}, expected {due}.")
     w.rows(d["queue"])
+    w.rows([row for row, _ in d.get("again", ())])
     w.expect("guesses", d["trained_on"] <= s.last_answer, e, f"trained on event {d['trained_on']}, which came later.")
     guesses = s.predictions
     if d.get("predictions") is not None:

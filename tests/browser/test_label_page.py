@@ -3,30 +3,16 @@
 from __future__ import annotations
 
 import itertools
-import shutil
-import socket
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
 
 from askwise.app.server import create_app
 from askwise.session import Session
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-FLAGS = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-quic",
-    "--no-first-run", "--disable-component-update", "--disable-sync",
-]  # fmt: skip
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine's PATH"),
-]
 TOKEN = "a-token-of-some-length"
 FRUIT, TOOL = ["apple", "pear", "plum", "cherry"], ["hammer", "saw", "drill", "wrench"]
 
@@ -42,47 +28,26 @@ def key_for(text: str) -> str:
 class Served:
     """A session behind a real server on the loopback; can be stopped and started again at the same place."""
 
-    def __init__(self, session: Session, guidelines: str = "") -> None:
-        self.session, self.guidelines, self.port = session, guidelines, 0
-        self.start()
+    def __init__(self, session: Session, guidelines: str, run: Callable[[Any], Any]) -> None:
+        self.session, self.guidelines = session, guidelines
+        self.running = run(self.app())
+        self.url = self.running.url
+        self.stop = self.running.stop
+
+    def app(self) -> Any:
+        return create_app(self.session, token=TOKEN, guidelines=self.guidelines)
 
     def start(self) -> None:
-        listener = socket.socket()
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(("127.0.0.1", self.port))
-        self.port = listener.getsockname()[1]
-        app = create_app(self.session, token=TOKEN, guidelines=self.guidelines)
-        config = uvicorn.Config(app, access_log=False, log_level="error", lifespan="off", timeout_graceful_shutdown=1)
-        self.server = uvicorn.Server(config)
-        self.thread = threading.Thread(target=self.server.run, kwargs={"sockets": [listener]}, daemon=True)
-        self.thread.start()
-        while not self.server.started:
-            time.sleep(0.01)
-
-    def stop(self) -> None:
-        self.server.should_exit = True
-        self.thread.join(10)
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
+        self.running.start(self.app())
 
 
 @pytest.fixture
-def serve() -> Iterator[Callable[..., Served]]:
+def serve(run: Any) -> Iterator[Callable[..., Served]]:
     running: list[Served] = []
 
     def start(items: list[str] | None = None, classes: Any = ("fruit", "tool"), guidelines: str = "") -> Served:
         session = Session(items or texts(60), classes=list(classes), encoder="tfidf", max_error=0.1, title="Things")
-        running.append(Served(session, guidelines))
+        running.append(Served(session, guidelines, run))
         return running[-1]
 
     yield start
@@ -92,26 +57,16 @@ def serve() -> Iterator[Callable[..., Served]]:
 
 
 @pytest.fixture
-def visit(browser: Any) -> Iterator[Callable[..., Any]]:
-    """Opens the page as the link does; fails the test when the page complains or calls another host."""
-    contexts, troubles = [], []
+def visit(new_page: Any) -> Callable[..., Any]:
+    """Opens the page as the link does."""
 
     def open_page(served: Served, **settings: Any) -> Any:
-        context = browser.new_context(viewport={"width": 1280, "height": 900}, **settings)
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(10_000)
-        page.on("pageerror", lambda error: troubles.append(str(error)))
-        page.on("console", lambda m: "Content Security Policy" in m.text and troubles.append(m.text))
-        page.on("request", lambda r: r.url.startswith((served.url, "data:")) or troubles.append(r.url))
+        page = new_page(served.url, **settings)
         page.goto(f"{served.url}?token={TOKEN}")
         page.wait_for_selector("#why:not(:empty)")
         return page
 
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert troubles == []
+    return open_page
 
 
 def text_of(page: Any) -> str:

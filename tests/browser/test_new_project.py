@@ -6,9 +6,6 @@ import base64
 import csv
 import io
 import itertools
-import shutil
-import socket
-import threading
 import time
 import wave
 import zipfile
@@ -18,78 +15,26 @@ from typing import Any
 
 import numpy as np
 import pytest
-import uvicorn
 
 from askwise.app.projects import Intake, create_new
 from askwise.app.server import create_app
 from askwise.pool import load_pool
 from askwise.session import Session
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-FLAGS = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-quic",
-    "--no-first-run", "--disable-component-update", "--disable-sync",
-]  # fmt: skip
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine's PATH"),
-]
 TOKEN = "a-token-of-some-length"
 
 
-class Running:
-    """An app behind a real server on the loopback."""
-
-    def __init__(self, app: Any) -> None:
-        listener = socket.socket()
-        listener.bind(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
-        config = uvicorn.Config(app, access_log=False, log_level="error", lifespan="off", timeout_graceful_shutdown=1)
-        self.server = uvicorn.Server(config)
-        self.thread = threading.Thread(target=self.server.run, kwargs={"sockets": [listener]}, daemon=True)
-        self.thread.start()
-        while not self.server.started:
-            time.sleep(0.01)
-
-    def stop(self) -> None:
-        self.server.should_exit = True
-        self.thread.join(10)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
-def visit(browser: Any) -> Iterator[Callable[..., Any]]:
-    """Serves an app and opens it; fails the test when the page complains or calls another host."""
-    contexts, troubles, running = [], [], []
+def visit(new_page: Any, run: Any) -> Callable[..., Any]:
+    """Serves an app and opens it."""
 
     def open_page(app: Any, **settings: Any) -> Any:
-        served = Running(app)
-        running.append(served)
-        context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}} | settings)
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(20_000)
-        page.on("pageerror", lambda error: troubles.append(str(error)))
-        page.on("dialog", lambda dialog: troubles.append(dialog.message))
-        page.on("console", lambda m: "Content Security Policy" in m.text and troubles.append(m.text))
-        page.on("request", lambda r: r.url.startswith((served.url, "data:")) or troubles.append(r.url))
-        page.goto(f"{served.url}?token={TOKEN}")
+        url = run(app).url
+        page = new_page(url, **settings)
+        page.goto(f"{url}?token={TOKEN}")
         return page
 
-    yield open_page
-    for context in contexts:
-        context.close()
-    for served in running:
-        served.stop()
-    assert troubles == []
+    return open_page
 
 
 @pytest.fixture

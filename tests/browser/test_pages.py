@@ -2,29 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
-import socket
-import threading
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-import uvicorn
 
 from askwise.app.server import create_app
 from askwise.session import Session
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-FLAGS = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-quic",
-    "--no-first-run", "--disable-component-update", "--disable-sync",
-]  # fmt: skip
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine's PATH"),
-]
 TOKEN = "a-token-of-some-length"
 FRUIT, TOOL = ["apple", "pear", "plum", "cherry"], ["hammer", "saw", "drill", "wrench"]
 PAGES = ["dashboard", "review", "data", "models", "finish"]
@@ -67,52 +52,27 @@ def worked(n: int = 300, answers: int = 48) -> Session:
     return session
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
-def serve() -> Iterator[Callable[[Session], str]]:
-    running: list[tuple[uvicorn.Server, threading.Thread, Session]] = []
+def serve(run: Any) -> Iterator[Callable[[Session], str]]:
+    served: list[tuple[Session, Any]] = []
 
     def start(session: Session) -> str:
-        listener = socket.socket()
-        listener.bind(("127.0.0.1", 0))
-        app = create_app(session, token=TOKEN)
-        config = uvicorn.Config(app, access_log=False, log_level="error", lifespan="off", timeout_graceful_shutdown=1)
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
-        thread.start()
-        running.append((server, thread, session))
-        while not server.started:
-            time.sleep(0.01)
-        return f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        served.append((session, run(create_app(session, token=TOKEN))))
+        url: str = served[-1][1].url
+        return url
 
     yield start
-    for server, thread, session in running:
-        server.should_exit = True
-        thread.join(10)
+    for session, running in served:
+        running.stop()
         session.close()
 
 
 @pytest.fixture
-def visit(browser: Any) -> Iterator[Callable[..., Any]]:
-    """Opens a page; fails the test when the page complains, runs what an item holds, or calls another host."""
-    contexts, troubles = [], []
+def visit(new_page: Any) -> Callable[..., Any]:
+    """Opens a page."""
 
     def open_page(url: str, name: str, *, width: int = 1280, **settings: Any) -> Any:
-        context = browser.new_context(viewport={"width": width, "height": 900}, **settings)
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(20_000)
-        page.on("pageerror", lambda error: troubles.append(str(error)))
-        page.on("dialog", lambda d: (troubles.append(f"dialog: {d.message}"), d.dismiss()))
-        page.on("console", lambda m: "Content Security Policy" in m.text and troubles.append(m.text))
-        page.on("request", lambda r: r.url.startswith((url, "data:")) or troubles.append(r.url))
+        page = new_page(url, viewport={"width": width, "height": 900}, **settings)
         page.goto(f"{url}?token={TOKEN}")
         page.wait_for_selector("#rail a")
         if name:
@@ -120,23 +80,17 @@ def visit(browser: Any) -> Iterator[Callable[..., Any]]:
             page.wait_for_selector(READY[name.split("#")[0]])
         return page
 
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert troubles == []
+    return open_page
 
 
 @pytest.mark.parametrize("name", PAGES)
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
-def test_no_page_has_serious_findings_or_overflows(serve: Any, visit: Any, name: str, width: int, scheme: str) -> None:
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
+def test_no_page_has_serious_findings_or_overflows(
+    serve: Any, visit: Any, serious_findings: Any, name: str, width: int, scheme: str
+) -> None:
     page = visit(serve(worked()), name, width=width, color_scheme=scheme)
     page.wait_for_load_state("networkidle")
-    found = axe.Axe().run(page).response["violations"]
-    serious = [
-        (v["id"], [n["html"][:150] for n in v["nodes"][:3]]) for v in found if v["impact"] in ("serious", "critical")
-    ]
-    assert serious == []
+    assert serious_findings(page) == []
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "scrolls sideways"
 
 
@@ -179,6 +133,33 @@ def test_the_dashboard_draws_what_the_session_knows(serve: Any, visit: Any) -> N
     assert page.text_content(".big-line") != before
     assert slider.get_attribute("aria-valuetext") == "0.5 %"
     page.locator(".figure", has_text="Confusion").locator("td.right").first.wait_for()
+
+
+def test_what_labels_cost_is_told_at_a_price_that_stays_in_the_browser(serve: Any, visit: Any) -> None:
+    session = worked()
+    url = serve(session)
+    page = visit(url, "dashboard")
+    ada = next(a for a in session.annotators() if a.name == "Ada")
+    assert ada.pace == 2.0
+    row = page.locator(".numbers tr", has_text="Ada").first
+    assert row.locator("td").all_text_contents()[3:5] == ["2.0", f"{ada.seconds / 60:.1f}"]
+    assert "cost" not in page.locator(".figure", has_text="Krippendorff").locator("thead").first.inner_text()
+    page.fill("#price", "90")  # 2.5 cents a second
+    assert row.locator("td").all_text_contents()[5:7] == [f"{ada.seconds / 40:.2f}", "0.05"]
+    said = page.text_content(".cost")
+    assert said.startswith(f"{ada.seconds / 40:.2f} so far, 0.05 a label; 4 labels without a measured time not counted")
+    money = session.verdict(price_per_hour=90).money_left
+    assert money is not None
+    assert f"About {money:.2f} (" in said
+    page.reload()
+    page.wait_for_selector("#price")
+    assert page.input_value("#price") == "90"
+    assert page.text_content(".cost") == said
+    page.fill("#price", "")
+    assert page.text_content(".cost") == ""
+    page.reload()
+    page.wait_for_selector("#price")
+    assert page.input_value("#price") == ""
 
 
 def test_a_disagreement_is_decided_and_lifted_by_keyboard(serve: Any, visit: Any) -> None:

@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
-import socket
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
 
 from askwise.session import Session
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 argon2 = pytest.importorskip("argon2", reason="the extra `team` is not installed")
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine's PATH"),
-]
 
 from askwise.app import server  # noqa: E402
 from askwise.app.accounts import Accounts  # noqa: E402
@@ -41,7 +30,7 @@ PAYLOADS = [
 
 
 @pytest.fixture
-def url(tmp_path: Path) -> Iterator[tuple[str, str, Session]]:
+def url(tmp_path: Path, run: Any) -> Iterator[tuple[str, str, Session]]:
     """A team's server with one project full of hostile text: its address, the first owner's link, the session."""
     accounts = Accounts(tmp_path / "team.sqlite", hasher=argon2.PasswordHasher(1, 8, 1))
     hooks = Webhooks(accounts.engine, resolve=lambda *_: ["93.184.216.34"])
@@ -50,26 +39,15 @@ def url(tmp_path: Path) -> Iterator[tuple[str, str, Session]]:
     with Session(items, classes=[IMG, "tool"], encoder="tfidf", title=PAYLOADS[1], store=path) as session:
         project = Project(session, guidelines="\n".join(["# " + IMG, *(f"- {p}" for p in PAYLOADS)]), team=True)
         app = create_team_app(Team(accounts, hooks, {"things": project}))
-        listener = socket.socket()
-        listener.bind(("127.0.0.1", 0))
-        config = uvicorn.Config(app, access_log=False, log_level="error", lifespan="off", timeout_graceful_shutdown=1)
-        running = uvicorn.Server(config)
-        thread = threading.Thread(target=running.run, kwargs={"sockets": [listener]}, daemon=True)
-        thread.start()
-        while not running.started:
-            time.sleep(0.01)
-        address = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        yield address, accounts.invite(OWNER, by="test")[1], session
-        running.should_exit = True
-        thread.join(10)
-        listener.close()
+        running = run(app)
+        yield running.url.rstrip("/"), accounts.invite(OWNER, by="test")[1], session
+        running.stop()
     hooks.stop()
     accounts.close()
 
 
-def join(browser: Any, link: str, name: str) -> Any:
-    page = browser.new_context().new_page()
-    page.on("dialog", lambda dialog: pytest.fail(f"a script ran: {dialog.message}"))
+def join(new_page: Any, link: str, name: str) -> Any:
+    page = new_page(link.partition("/join")[0])
     page.goto(link)
     page.fill("#name", name)
     page.fill("#password", PASSWORD)
@@ -85,60 +63,57 @@ def unhurt(page: Any) -> None:
     assert page.evaluate(f"document.querySelectorAll({found!r}).length") == 0
 
 
-def test_a_team_starts_labels_and_runs_no_hostile_text(url: tuple[str, str, Session]) -> None:
+def test_a_team_starts_labels_and_runs_no_hostile_text(url: tuple[str, str, Session], new_page: Any) -> None:
     address, secret, session = url
-    with playwright.sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        olga = join(browser, f"{address}/join#{secret}", "olga")
-        assert PAYLOADS[1] in olga.inner_text(".projects")
-        olga.click("#f-invite button")
-        link = olga.input_value("dialog input")
-        olga.keyboard.press("Escape")
-        olga.fill("#token-name", IMG)
-        olga.click("#f-token button[type=submit]")
-        olga.wait_for_selector("dialog")
-        olga.keyboard.press("Escape")
-        olga.wait_for_selector("#tokens li span")
-        assert IMG in olga.inner_text("#tokens")
-        olga.fill("#webhook-url", "https://example.org/?a=<img/src=x/onerror=hacked=1>")
-        olga.click("#f-webhook button[type=submit]")
-        olga.wait_for_selector("dialog")
-        olga.keyboard.press("Escape")
-        unhurt(olga)
+    olga = join(new_page, f"{address}/join#{secret}", "olga")
+    assert PAYLOADS[1] in olga.inner_text(".projects")
+    olga.click("#f-invite button")
+    link = olga.input_value("dialog input")
+    olga.keyboard.press("Escape")
+    olga.fill("#token-name", IMG)
+    olga.click("#f-token button[type=submit]")
+    olga.wait_for_selector("dialog")
+    olga.keyboard.press("Escape")
+    olga.wait_for_selector("#tokens li span")
+    assert IMG in olga.inner_text("#tokens")
+    olga.fill("#webhook-url", "https://example.org/?a=<img/src=x/onerror=hacked=1>")
+    olga.click("#f-webhook button[type=submit]")
+    olga.wait_for_selector("dialog")
+    olga.keyboard.press("Escape")
+    unhurt(olga)
 
-        ann = join(browser, link, "ann")
-        assert ann.is_hidden("#s-people")
-        for page in (ann, olga):
-            page.goto(f"{address}/p/things/")
-            page.wait_for_selector("#labels button")
-        assert ann.is_hidden("#b-finish")
-        assert olga.is_visible("#b-finish")
-        assert ann.inner_text("#text") != olga.inner_text("#text"), "two people, two questions"
-        for page in (ann, olga):
-            shown = page.inner_text("#text")
-            assert any(shown.startswith(payload) for payload in PAYLOADS)
-            page.keyboard.press("n")
-            page.fill("dialog textarea", IMG)
-            page.keyboard.press("Control+Enter")
-            page.wait_for_timeout(150)
-            page.keyboard.press("1")
-            page.wait_for_function("shown => document.querySelector('#text').innerText !== shown", arg=shown)
-            unhurt(page)
-        for _ in range(100):
-            if {a.annotator for a in session.answers().values()} == {"ann", "olga"}:
-                break
-            time.sleep(0.05)
-        assert sorted(a.annotator for a in session.answers().values()) == ["ann", "olga"]
-        assert {a.flag for a in session.answers().values()} == {IMG}
-        for path in sorted({*server.PAGES, "/report"}):
-            olga.goto(f"{address}/p/things{path}")
-            olga.wait_for_timeout(700)
-            unhurt(olga)
-        olga.goto(f"{address}/api/v1/docs")
+    ann = join(new_page, link, "ann")
+    assert ann.is_hidden("#s-people")
+    for page in (ann, olga):
+        page.goto(f"{address}/p/things/")
+        page.wait_for_selector("#labels button")
+    assert ann.is_hidden("#b-finish")
+    assert olga.is_visible("#b-finish")
+    assert ann.inner_text("#text") != olga.inner_text("#text"), "two people, two questions"
+    for page in (ann, olga):
+        shown = page.inner_text("#text")
+        assert any(shown.startswith(payload) for payload in PAYLOADS)
+        page.keyboard.press("n")
+        page.fill("dialog textarea", IMG)
+        page.keyboard.press("Control+Enter")
+        page.wait_for_timeout(150)
+        page.keyboard.press("1")
+        page.wait_for_function("shown => document.querySelector('#text').innerText !== shown", arg=shown)
+        unhurt(page)
+    for _ in range(100):
+        if {a.annotator for a in session.answers().values()} == {"ann", "olga"}:
+            break
+        time.sleep(0.05)
+    assert sorted(a.annotator for a in session.answers().values()) == ["ann", "olga"]
+    assert {a.flag for a in session.answers().values()} == {IMG}
+    for path in sorted({*server.PAGES, "/report"}):
+        olga.goto(f"{address}/p/things{path}")
+        olga.wait_for_timeout(700)
         unhurt(olga)
-        ann.goto(f"{address}/team")
-        ann.click("#b-logout")
-        ann.wait_for_url("**/login")
-        ann.goto(f"{address}/p/things/")
-        assert ann.url.endswith("/login?next=/p/things/")
-        browser.close()
+    olga.goto(f"{address}/api/v1/docs")
+    unhurt(olga)
+    ann.goto(f"{address}/team")
+    ann.click("#b-logout")
+    ann.wait_for_url("**/login")
+    ann.goto(f"{address}/p/things/")
+    assert ann.url.endswith("/login?next=/p/things/")

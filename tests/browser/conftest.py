@@ -1,0 +1,128 @@
+"""What every browser test needs: Chromium, an app behind a real server, pages that tell on themselves."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+
+try:
+    from playwright.sync_api import sync_playwright
+except ModuleNotFoundError:
+    sync_playwright = None  # type: ignore[assignment]
+
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+FLAGS = [
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-quic",
+    "--no-first-run", "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+TIMEOUT = 20_000
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of this folder, and skip them where there is nothing to drive."""
+    why = "playwright is not installed" if sync_playwright is None else "no Chromium on this machine's PATH"
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.browser)
+            item.add_marker(pytest.mark.skipif(sync_playwright is None or CHROMIUM is None, reason=why))
+
+
+class Running:
+    """An app behind a real server on the loopback; can be stopped and started again at the same place."""
+
+    def __init__(self, app: Any) -> None:
+        self.port = 0
+        self.start(app)
+
+    def start(self, app: Any) -> None:
+        listener = socket.socket()
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.1", self.port))
+        self.port = listener.getsockname()[1]
+        config = uvicorn.Config(app, access_log=False, log_level="error", lifespan="off", timeout_graceful_shutdown=1)
+        self.server = uvicorn.Server(config)
+        self.thread = threading.Thread(target=self.server.run, kwargs={"sockets": [listener]}, daemon=True)
+        self.thread.start()
+        while not self.server.started:
+            time.sleep(0.01)
+
+    def stop(self) -> None:
+        self.server.should_exit = True
+        self.thread.join(10)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/"
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """A real Chromium."""
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def run() -> Iterator[Callable[[Any], Running]]:
+    """Puts an app behind a server; all are stopped at the end."""
+    running: list[Running] = []
+
+    def start(app: Any) -> Running:
+        running.append(Running(app))
+        return running[-1]
+
+    yield start
+    for one in running:
+        one.stop()
+
+
+@pytest.fixture
+def new_page(browser: Any) -> Iterator[Callable[..., Any]]:
+    """A page in a context of its own, that is a person of their own.
+
+    The test fails when the page complains, runs what an item holds, breaks its policy, or calls another host.
+    """
+    contexts: list[Any] = []
+    troubles: list[str] = []
+
+    def make(url: str, **settings: Any) -> Any:
+        context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}} | settings)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(TIMEOUT)
+        page.on("pageerror", lambda error: troubles.append(str(error)))
+        page.on("dialog", lambda dialog: (troubles.append(f"dialog: {dialog.message}"), dialog.dismiss()))
+        page.on("console", lambda m: "Content Security Policy" in m.text and troubles.append(m.text))
+        page.on("request", lambda r: r.url.startswith((url, "data:")) or troubles.append(r.url))
+        return page
+
+    yield make
+    for context in contexts:
+        context.close()
+    assert troubles == []
+
+
+SERIOUS = ("serious", "critical")
+
+
+@pytest.fixture
+def serious_findings() -> Callable[[Any], list[Any]]:
+    """What axe finds on a page that is serious or worse: (rule, places)."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
+
+    def find(page: Any) -> list[Any]:
+        found = axe.Axe().run(page).response["violations"]
+        return [(v["id"], [n["html"][:150] for n in v["nodes"][:3]]) for v in found if v["impact"] in SERIOUS]
+
+    return find
