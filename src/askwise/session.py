@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 
@@ -75,6 +75,8 @@ QUEUE = 100
 """Rows ranked ahead, so that questions never wait for the model."""
 COMPARE_EVERY = 1.25
 """The worker compares with random sampling when there are so many times the labels of the last comparison."""
+ANSWERED = {"label": "told", "skip": "skipped", "unsure": "unsure"}
+"""Kind of answer → the event that says so."""
 MOST_LOST = 3
 """How often other processes may be first before this one asks the store for its turn."""
 
@@ -449,15 +451,18 @@ class Session:
             rows: list[int] = []
 
             def decide() -> list[Event]:
-                s = self._state
-                attempt = s.open_attempt
-                items = next_checks(s, attempt, n) if attempt else next_questions(s, n, self._sure_of, annotator)
+                items = self._next(n, annotator)
                 rows[:] = [int(q["row"]) for q in items]
                 return [self._asked(items, annotator)] if items else []
 
             self._commit(decide)
             self._asked_since_ranking += len(rows)
             return [self._query(row) for row in rows]
+
+    def _next(self, n: int, annotator: str) -> list[dict[str, Any]]:
+        s = self._state
+        attempt = s.open_attempt
+        return next_checks(s, attempt, n) if attempt else next_questions(s, n, self._sure_of, annotator)
 
     def _asked(self, items: list[dict[str, Any]], annotator: str) -> Event:
         round_ = self._state.ranking.round if self._state.ranking else 0
@@ -519,38 +524,87 @@ class Session:
         Raises:
             BadInput: The item or the label is not known.
         """
-        row = self._row(query)
-        name = label_name(label) or ""  # as labels that come with the data are read
-        if not name:
-            raise BadInput(f"The label {label!r} is empty or no name of a class. Give a class, or use skip or unsure.")
-        with self._lock:
-
-            def decide() -> list[Event]:
-                news = []
-                if name not in self._state.classes:
-                    if self._state.opened["declared"]:
-                        raise unknown("label", name, self._state.classes)
-                    news.append(Event("class_added", {"name": name}))
-                return [*news, Event("told", self._answered(row, annotator, seconds) | {"label": name})]
-
-            self._commit(decide)
-            self._judge()
-        self._worker.nudge()
+        self._hand_in(query, "label", label, annotator, seconds)
 
     def skip(self, query: Query | str, *, annotator: str = "me", seconds: float | None = None) -> None:
         """Put an item off; it comes back later."""
-        self._put("skipped", query, annotator, seconds)
+        self._hand_in(query, "skip", None, annotator, seconds)
 
     def unsure(self, query: Query | str, *, annotator: str = "me", seconds: float | None = None) -> None:
         """Record that the person cannot tell; not asked again. As a check item it counts as wrong."""
-        self._put("unsure", query, annotator, seconds)
+        self._hand_in(query, "unsure", None, annotator, seconds)
 
-    def _put(self, kind: str, query: Query | str, annotator: str, seconds: float | None) -> None:
+    def hand_in(
+        self,
+        query: Query | str,
+        kind: Literal["label", "skip", "unsure"],
+        label: Label | None = None,
+        *,
+        ask: int,
+        annotator: str = "me",
+        seconds: float | None = None,
+    ) -> list[Query]:
+        """`tell`, `skip` or `unsure`, and `ask`, in one step of the log: for many people at once that is half the work.
+
+        Where the question is in hand, the next ones are drawn before the answer is taken in; a check item can
+        therefore not depend on it.
+
+        Args:
+            query: The query, or an item id.
+            kind: What the answer is.
+            label: As for `tell`; None for the other kinds.
+            ask: Questions wanted, 0 or more.
+            annotator: Who answered, and asks.
+            seconds: Time the answer took, if measured.
+
+        Returns:
+            The next questions: fewer, or none, when nothing is left to ask.
+
+        Raises:
+            BadInput: The item or the label is not known, or `ask` is negative.
+        """
+        if ask < 0 or kind not in ANSWERED or (label is None) == (kind == "label"):
+            raise BadInput(
+                f"hand_in takes a kind of answer ({', '.join(ANSWERED)}), a label with the first, and ask >= 0; got "
+                f"{kind!r}, {label!r}, {ask}."
+            )
+        return self._hand_in(query, kind, label, annotator, seconds, ask)
+
+    def _hand_in(
+        self, query: Query | str, kind: str, label: Label | None, annotator: str, seconds: float | None, ask: int = 0
+    ) -> list[Query]:
         row = self._row(query)
+        name = "" if kind != "label" else label_name(label) or ""  # as labels that come with the data are read
+        if kind == "label" and not name:
+            raise BadInput(f"The label {label!r} is empty or no name of a class. Give a class, or use skip or unsure.")
         with self._lock:
-            self._commit(lambda: [Event(kind, self._answered(row, annotator, seconds))])
+            if ask:
+                self._expire()
+            rows: list[int] = []
+
+            def decide() -> list[Event]:
+                s = self._state
+                news = []
+                # A row in hand cannot be asked, before its answer or after; any other is to be known as answered first.
+                items = self._next(ask, annotator) if ask and row in s.leases and s.open_attempt is None else []
+                rows[:] = [int(q["row"]) for q in items]
+                if items:
+                    news.append(self._asked(items, annotator))
+                if name and name not in s.classes:
+                    if s.opened["declared"]:
+                        raise unknown("label", name, s.classes)
+                    news.append(Event("class_added", {"name": name}))
+                said = {"label": name} if name else {}
+                return [*news, Event(ANSWERED[kind], self._answered(row, annotator, seconds) | said)]
+
+            self._commit(decide)
             self._judge()
+            self._asked_since_ranking += len(rows)
+            found = [self._query(row) for row in rows]
+            if len(found) < ask:
+                found += self.ask(ask - len(found), annotator=annotator)
         self._worker.nudge()
+        return found
 
     def flag(self, query: Query | str, note: str = "", *, annotator: str = "me") -> None:
         """Mark an item for later, with a note; the question stays open."""
@@ -720,7 +774,6 @@ class Session:
         Raises:
             BadInput: There is nothing of that number to give again.
         """
-        kinds = {"label": "told", "skip": "skipped", "unsure": "unsure"}
         with self._lock:
             again: list[Event] = []
 
@@ -736,7 +789,7 @@ class Session:
                     if (ask.seq if ask else 0) != asked or (mine is not None and mine.seq > number):
                         continue
                     data = self._answered(answer.row, answer.annotator, answer.seconds)
-                    again.append(Event(kinds[answer.kind], data | ({"label": answer.label} if answer.label else {})))
+                    again.append(Event(ANSWERED[answer.kind], data | ({"label": answer.label} if answer.label else {})))
                 if not again:
                     raise BadInput(f"There is nothing of the rewind {number} to give again.")
                 return again
@@ -978,16 +1031,14 @@ class Session:
 
         See docs/guarantee.md for what exactly is claimed.
         """
-        with self._lock:
-            return self._once("estimate", lambda: evidence.estimate(self._state, self._state.predictions))
+        return self._from_still("estimate", lambda s: evidence.estimate(s, s.predictions))
 
     def metrics(self) -> Metrics | None:
         """Precision, recall, F1 of each class, balanced accuracy and AUROC on the rest; None before the first model.
 
         From random check items alone; the bounds are true at every look. See docs/guarantee.md.
         """
-        with self._lock:
-            return self._once("metrics", lambda: evidence.metrics(self._state, self._state.predictions))
+        return self._from_still("metrics", lambda s: evidence.metrics(s, s.predictions))
 
     def annotators(self) -> list[Annotator]:
         """What each person has done, and how good their labels are where others labeled the same items."""
@@ -1098,7 +1149,7 @@ class Session:
         """The verdict in labels."""
         with self._lock:
             s = self._state
-            done = not s.rest().any()
+            done = not s.rest_mask.any()
             # A forecast moves with the rankings; only blind checks move it with every answer.
             key = (
                 s.seq
@@ -1399,7 +1450,7 @@ class Session:
                 if not events:
                     return
                 try:
-                    self._store.append(events, after=self._state.seq)
+                    news = self._append(events)
                 except Conflict:
                     lost += 1
                     if lost == MOST_LOST and hasattr(self._store, "turn"):
@@ -1407,14 +1458,25 @@ class Session:
                     if not self._catch_up():
                         raise
                     continue
-                self._catch_up()
+                self._take(news)
                 return
+
+    def _append(self, events: Sequence[Event]) -> Sequence[Event]:
+        """Append behind what is known; what is in the log since then."""
+        after = self._state.seq
+        last = self._store.append(events, after=after)
+        latest: Callable[[int, int], Sequence[Event] | None] | None = getattr(self._store, "latest", None)
+        news = None if latest is None else latest(after, last)  # saves reading what was written a moment ago
+        return self._store.read(after) if news is None else news
 
     def _catch_up(self) -> int:
         news = self._store.read(self._state.seq)
+        self._take(news)
+        return len(news)
+
+    def _take(self, news: Sequence[Event]) -> None:
         for event in news:
             self._state.apply(event)
-        return len(news)
 
     def _once(self, name: str, compute: Callable[[], T], key: Any = None) -> T:
         """A value that holds until the key (default: the log) moves on."""
@@ -1422,6 +1484,19 @@ class Session:
         if name not in self._cached or self._cached[name][0] != key:
             self._cached[name] = key, compute()
         found: T = self._cached[name][1]
+        return found
+
+    def _from_still(self, name: str, compute: Callable[[State], T]) -> T:
+        """As `_once`, for what takes long: computed from a still, while others go on answering."""
+        with self._lock:
+            if name in self._cached and self._cached[name][0] == self._state.seq:
+                found: T = self._cached[name][1]
+                return found
+            still = self._state.still()
+        found = compute(still)
+        with self._lock:
+            if self._cached.get(name, (-1, None))[0] < still.seq:
+                self._cached[name] = still.seq, found
         return found
 
     def close(self) -> None:
