@@ -34,6 +34,7 @@ LAYERS = [
     {
         "engine",
         "rounds",
+        "apart",
         "state",
         "advice",
         "reasons",

@@ -8,8 +8,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, cast
 
 import numpy as np
 
@@ -29,6 +30,7 @@ from askwise import (
     stopping,
     strategies,
 )
+from askwise.apart import Apart, CannotTravel
 from askwise.core import (
     Agreement,
     Annotator,
@@ -58,6 +60,7 @@ from askwise.core import (
 )
 from askwise.evidence import Target
 from askwise.export import write_table
+from askwise.notices import say
 from askwise.pool import Pool, label_name, load_pool
 from askwise.questions import CHECKS_AHEAD, OVERLAP, next_checks, next_questions
 from askwise.reasons import reason_for
@@ -334,6 +337,7 @@ class Session:
         self._asked_since_ranking = 1
         self._cached: dict[str, tuple[Any, Any]] = {}
         self._compared: tuple[tuple[int, int], Control] | None = None
+        self._apart: Apart | None = None  # where it learns, if not here
 
     def _read(self) -> None:
         self._state = State()
@@ -890,15 +894,17 @@ class Session:
     def features(self) -> Matrix:
         """(n, d) features of the pool; encodes on the first call."""
         with self._encoding:
-            if self._X is None:
-                if self._encoder is None:
-                    raise BadInput("This pool has neither features nor texts to encode.")
-                texts = list(self.pool.contents)
-                fit = getattr(self._encoder, "fit", None)
-                if fit is not None:
-                    fit(texts)
-                self._X = self._encoder.encode(texts)
-            return self._X
+            if self._X is None and self._encoder is None:
+                raise BadInput("This pool has neither features nor texts to encode.")
+            if self._apart is not None:
+                try:
+                    self._X = self._apart.features()
+                except CannotTravel as error:
+                    self._stay(error)
+            found = self._X
+            if found is None:
+                found = self._X = rounds.encoded(cast(Encoder, self._encoder), self.pool.contents)
+            return found
 
     def _dense(self) -> Array:
         """(n, d) dense rows for distances where the features are sparse."""
@@ -934,15 +940,19 @@ class Session:
                     batch=int(np.clip(self._asked_since_ranking, 1, QUEUE)),
                 )  # fmt: skip
                 self._asked_since_ranking = 0
-            learned = rounds.learn(task, self.features(), self._learner, self._strategy, self._dense)
+            X = self.features()
+            if self._apart is not None:
+                learned = self._apart.learn(task)
+            else:
+                learned = rounds.learn(task, X, self._learner, self._strategy, self._dense)
             proba = learned.proba
             region = None
             if proba is not None and self._goal is None:
                 with self._lock:
                     planning = evidence.planning(self._state, proba.max(1))
-                region = planning.region(
-                    *self._terms, self._target
-                )  # up to a second the first time, so not under the lock
+                # Up to a second the first time, so not under the lock.
+                compute = planning.region if self._apart is None else partial(self._apart.compute, planning.region)
+                region = compute(*self._terms, self._target)
             with self._lock:
                 self._publish(seen, learned, region, started)
             return True
@@ -1011,13 +1021,48 @@ class Session:
         if step_down is not None:
             step_down()
 
-    def start(self) -> None:
-        """Start the background worker: it refreshes whenever answers have come in."""
+    def start(self, *, apart: bool = False) -> None:
+        """Start the background worker: it refreshes whenever answers have come in.
+
+        Args:
+            apart: Encode, fit and rank in a process of its own, as the servers do: a thread that computes holds up
+                those that answer people. Where encoder, learner or strategy cannot be sent there, they are used here,
+                and a notice says so.
+        """
+        if apart and self._apart is None and not self._missing:
+            self._apart = Apart(
+                self._learner, self._strategy, X=self._X, encoder=self._encoder, contents=self.pool.contents
+            )
         self._worker.start()
+
+    def _stay(self, error: CannotTravel) -> None:
+        """Learn in this process from now on."""
+        if self._apart is not None:
+            self._apart.close()
+            self._apart = None
+        say(f"the model is trained inside the server, which answers people more slowly meanwhile: {error}")
 
     def stop(self) -> None:
         """Stop the background worker, after a refresh that is under way; raises what had stopped it before, if any."""
-        self._worker.stop()
+        try:
+            self._worker.stop()
+        finally:
+            with self._refreshing, self._encoding:
+                if self._apart is not None:
+                    self._apart.close()
+                    self._apart = None
+
+    def guesses_of(self, contents: Sequence[Any]) -> tuple[Array, Array] | None:
+        """((m, classes) probabilities, class numbers) that the newest model gives items of any kind it can encode.
+
+        None where there is no model here, or no encoder. Not to be called while a refresh runs.
+        """
+        if self._apart is not None:
+            return self._apart.guess(contents)
+        if self._encoder is None or not hasattr(self._learner, "classes_"):
+            return None
+        proba = self._learner.predict_proba(self._encoder.encode(list(contents)))
+        return proba, np.asarray(self._learner.classes_)
 
     @property
     def worker_error(self) -> Exception | None:
@@ -1132,7 +1177,10 @@ class Session:
         learner = learners.unfitted(self._learner)
         if isinstance(learner, learners.SoftmaxRegression):  # what is counted are guesses, and these to a few in 1,000
             learner.calibrate, learner.tol = False, 1e-2
-        found = sample.compare(self.features(), learner, self.seed)
+        X = self.features()
+        found = (
+            self._apart.compare(sample, learner, self.seed) if self._apart else sample.compare(X, learner, self.seed)
+        )
         with self._lock:
             self._compared = key, found
         return found

@@ -81,13 +81,12 @@ def words(at: Here, row: Annotated[int, Given(ge=0, le=2**53)]) -> list[dict[str
 
 def _without_each(session: Session, text: str) -> list[dict[str, Any]]:
     """The text encoded without each of its words: what that takes away from the likeliest classes."""
-    encoder, learner = session._encoder, session._learner
-    if encoder is None or not hasattr(learner, "classes_"):
-        return []
     each = list(dict.fromkeys(found.lower() for found in WORD.findall(text)))[:MOST]
     without = [re.sub(rf"(?<!\w){re.escape(word)}(?!\w)", " ", text, flags=re.IGNORECASE) for word in each]
-    proba = learner.predict_proba(encoder.encode([text, *without]))
-    names = session.classes
+    guessed = session.guesses_of([text, *without])
+    if guessed is None:
+        return []
+    (proba, numbers), names = guessed, session.classes
     with np.errstate(divide="ignore"):
         odds = np.clip(np.log(proba) - np.log1p(-proba.astype(np.float64)), -30, 30)
     found = []
@@ -95,5 +94,5 @@ def _without_each(session: Session, text: str) -> list[dict[str, Any]]:
         lost = odds[0, column] - odds[1:, column]
         best = np.argsort(-lost, kind="stable")[:6]
         telling = [(each[i], round(float(lost[i]), 4)) for i in best.tolist() if lost[i] >= LEAST]
-        found.append({"label": names[int(learner.classes_[column])], "words": telling})
+        found.append({"label": names[int(numbers[column])], "words": telling})
     return found
