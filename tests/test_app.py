@@ -477,7 +477,7 @@ def test_a_bug_shows_no_traceback(page: TestClient, session: Session, monkeypatc
     def broken(*_: Any, **__: Any) -> None:
         raise RuntimeError("secret inside")
 
-    monkeypatch.setattr(session, "tell", broken)
+    monkeypatch.setattr(session, "hand_in", broken)
     body = {"tab": "t", "key": "k", "item": session.pool.ids[0], "label": "fruit"}
     response = page.post("/api/v1/tell", json=body)
     assert response.status_code == 500

@@ -35,6 +35,7 @@ LAYERS = [
     {
         "engine",
         "rounds",
+        "apart",
         "state",
         "advice",
         "reasons",

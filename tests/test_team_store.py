@@ -192,24 +192,42 @@ def test_a_database_that_is_away_is_no_mistake_of_the_caller() -> None:
         assert session.counts()["labeled"] == 1
 
 
-def test_figures_rest_when_they_take_long(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_estimate_that_takes_long_is_made_in_the_background_and_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
     with Session(TEXTS, classes=["nice", "not"], encoder="tfidf") as session:
         figures = wire.Figures(session)
-        now, spent = [100.0], [0.0]
+        now, spent, made = [100.0], [0.0], []
         monkeypatch.setattr(wire.time, "monotonic", lambda: now[0])
         monkeypatch.setattr(wire.time, "thread_time", lambda: spent.append(spent[-1] + cost) or spent[-1])
+        real = session.estimate
+        monkeypatch.setattr(session, "estimate", lambda: made.append(threading.current_thread().name) or real())
         cost = wire.QUICK / 2
 
-        def labeled_after_another(row: int) -> int:
+        def items_and_labeled_after_another(row: int) -> tuple[int, int]:
             session.tell(session.pool.ids[row], "nice")
-            return figures()[0]["labeled"]
+            counts, estimate = figures()
+            if (working := figures._working) is not None:
+                working.join()
+            return estimate.rest, counts["labeled"]
 
-        assert [labeled_after_another(row) for row in range(3)] == [1, 2, 3], "those of now"
+        n, here = len(TEXTS), threading.current_thread().name
+        assert [items_and_labeled_after_another(row) for row in range(3)] == [(n - 1, 1), (n - 2, 2), (n - 3, 3)]
         cost = 0.05
-        assert labeled_after_another(3) == 4
-        assert labeled_after_another(4) == 4, "it rests"
+        assert items_and_labeled_after_another(3) == (n - 4, 4), "who finds out that it takes long has waited"
+        assert items_and_labeled_after_another(4) == (n - 4, 5), "the estimate rests, the counts do not"
+        assert made == [here] * 4
         now[0] += 0.05 * wire.REST
-        assert labeled_after_another(5) == 6
+        assert items_and_labeled_after_another(5) == (n - 4, 6), "nobody waits"
+        assert made[4:] == ["askwise-figures"]
+        assert items_and_labeled_after_another(6) == (n - 6, 7)
+
+        def broken() -> None:
+            raise RuntimeError("no estimate")
+
+        monkeypatch.setattr(session, "estimate", broken)
+        now[0] += 0.05 * wire.REST
+        items_and_labeled_after_another(7)
+        with pytest.raises(RuntimeError, match="no estimate"):
+            figures()
 
 
 def test_a_worker_rests_between_refreshes_and_still_ends(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import unquote
 
 from askwise.core import BadInput, BadStore, Conflict, Event, MissingExtra, Unreachable
-from askwise.store import seal
+from askwise.store import as_read, seal
 
 if TYPE_CHECKING:
     import psycopg
@@ -71,6 +71,12 @@ SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('sync
 
 # Locks of one session; the table's number tells apart the sessions of two schemas. Who waits gets it in turn.
 _WRITE = "'askwise_events'::regclass::oid::int4, %s"
+_AT_ONCE = """
+INSERT INTO askwise_events (session, seq, at, kind, data, digest)
+SELECT %s, new.* FROM unnest(%s::bigint[], %s::double precision[], %s::text[], %s::text[], %s::text[]) AS new
+WHERE EXISTS (SELECT FROM askwise_events WHERE session = %s AND seq = %s AND digest = %s)
+    AND NOT EXISTS (SELECT FROM askwise_events WHERE session = %s AND seq > %s)
+"""
 _LEAD = "'askwise_events'::regclass::oid::int4, -%s"
 
 
@@ -171,6 +177,8 @@ class PostgresStore:
         self._lock = threading.RLock()
         self._leading = self._closed = False
         self._session: int | None = None
+        self._newest_known: tuple[int, str] | None = None  # (seq, digest) of the newest event read or written here
+        self._latest: list[tuple[Event, str]] = []  # what was appended last, with its data as JSON
         self._db: Connection | None = None
         try:
             self._db = self._connect()
@@ -197,7 +205,10 @@ class PostgresStore:
                 "SELECT kind, data, at, seq, digest FROM askwise_events WHERE session = %s AND seq > %s ORDER BY seq",
                 (self._session, after),
             )
-            return [Event(kind, json.loads(data), at, seq, own) for kind, data, at, seq, own in found]
+            events = [Event(kind, json.loads(data), at, seq, own) for kind, data, at, seq, own in found]
+            if events:
+                self._newest_known = events[-1].seq, events[-1].digest
+            return events
 
         return self._do(work)
 
@@ -206,29 +217,55 @@ class PostgresStore:
 
         Writers of one session take turns in the order in which they came.
         """
-        sent: tuple[int, str] | None = None  # what a commit without an answer would have left as the newest event
+        sealed: list[tuple[Event, str]] = []
+        sent = False  # whether a commit without an answer may have left these as the newest events
 
         def work(db: Connection) -> int:
-            nonlocal sent
+            nonlocal sealed, sent
+            known = self._newest_known
+            if events and not sent and known is not None and known[0] == after:
+                sealed, sent = list(seal(events, *known)), True
+                if self._append_at_once(db, sealed, known):
+                    return sealed[-1][0].seq
+                sent = False
             with db.transaction():
                 session = self._hold(db, make=bool(events))
-                if sent is not None and self._digest(db, session, sent[0]) == sent[1]:
-                    return sent[0]
+                if sent and self._digest(db, session, sealed[-1][0].seq) == sealed[-1][0].digest:
+                    return sealed[-1][0].seq
                 last, previous = self._newest(db, session)
                 if after is not None and after != last:
                     raise Conflict(f"The log has moved on: {last} events where {after} were expected. Read again.")
-                lines = [(session, e.seq, e.at, e.kind, data, e.digest) for e, data in seal(events, last, previous)]
-                if not lines:
+                sealed = list(seal(events, last, previous))
+                if not sealed:
                     return last
                 db.cursor().executemany(
                     "INSERT INTO askwise_events (session, seq, at, kind, data, digest) VALUES (%s, %s, %s, %s, %s, %s)",
-                    lines,
+                    [(session, e.seq, e.at, e.kind, data, e.digest) for e, data in sealed],
                 )
-                _, last, *_, newest = lines[-1]
-                sent = last, newest
-            return last
+                sent = True
+            return sealed[-1][0].seq
 
-        return self._do(work)
+        last = self._do(work)
+        self._latest = sealed
+        if sealed:
+            self._newest_known = last, sealed[-1][0].digest
+        return last
+
+    def latest(self, after: int, last: int) -> Sequence[Event] | None:
+        """The events after+1..last as `read` would give them, where this store has just appended these; else None."""
+        return as_read(self._latest, after, last)
+
+    def _append_at_once(self, db: Connection, sealed: list[tuple[Event, str]], known: tuple[int, str]) -> bool:
+        """Append behind the event that was the newest, in one round trip; False = it is not the newest any more."""
+        session = self._find(db)
+        events = [event for event, _ in sealed]
+        with db.pipeline(), db.transaction():
+            db.execute(f"SELECT pg_advisory_xact_lock({_WRITE})", (session,))
+            done = db.execute(_AT_ONCE, (
+                session, [e.seq for e in events], [e.at for e in events], [e.kind for e in events],
+                [data for _, data in sealed], [e.digest for e in events], session, *known, session, known[0],
+            ))  # fmt: skip
+        return done.rowcount > 0
 
     def lead(self) -> bool:
         """Whether this store is the one of all on this session whose worker refreshes.
@@ -355,7 +392,7 @@ class PostgresStore:
     def _drop(self) -> None:
         if self._db is not None:
             self._db.close()
-        self._db, self._leading, self._session = None, False, None
+        self._db, self._leading, self._session, self._newest_known = None, False, None, None
 
     def _prepare(self, db: Connection, *, make: bool) -> None:
         """See that the tables are there and of a version that we know."""

@@ -13,30 +13,34 @@ import numpy as np
 from askwise import evidence
 from askwise.core import Array, Label, Report, Verdict
 from askwise.pool import Pool
-from askwise.state import State
+from askwise.state import QUARTER, State
 
 
 def counts(state: State) -> dict[str, int]:
     """How many items, answers of each kind, check items, open items and so on."""
-    kinds = Counter(a.kind for row, a in state.answers.items() if a.label is not None or row not in state.auto)
-    labeled = int(state.labeled_mask.sum())
     midnight = datetime.now().astimezone().replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
-    auto = sum(not state.labeled_mask[row] for row in state.auto)
+    labeled, auto = np.count_nonzero(state.labeled_mask), np.count_nonzero(state.auto_mask & ~state.labeled_mask)
+
+    def undecided(kind: str) -> int:
+        """Rows with an answer of a kind that is no label, but for those that the model has labeled."""
+        rows = state.kinds[kind]
+        return len(rows - state.auto.keys()) if state.auto else len(rows)
+
     return {
         "items": state.n,
         "labeled": state.human,
-        "given": kinds["given"],
-        "skipped": kinds["skip"],
-        "unsure": kinds["unsure"],
-        "auto": auto,
-        "open": state.n - labeled - auto,
-        "today": sum(a.kind == "label" and a.at >= midnight for a in state.answers.values()),
+        "given": len(state.kinds["given"]),
+        "skipped": undecided("skip"),
+        "unsure": undecided("unsure"),
+        "auto": int(auto),
+        "open": int(state.n - labeled - auto),
+        "today": sum(n for quarter, n in state.given_at.items() if quarter * QUARTER >= midnight),
         "round": state.ranking.round if state.ranking else 0,
         "model_labels": state.points[-1].labels if state.points else 0,
         "audits": len(state.draws),
         "attempts": len(state.attempts),
         "groups": state.groups,
-        "rest": int(state.rest().sum()),
+        "rest": int(np.count_nonzero(state.rest_mask)),
     }
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from askwise import engine
-from askwise.core import Array, Learner, Matrix
+from askwise.core import Array, Encoder, Learner, Matrix
 from askwise.strategies import Strategy
 
 
@@ -49,6 +49,15 @@ class Learned:
     """How many of the queue the strategy picked together."""
     strategy: str
     """Which one ranked."""
+
+
+def encoded(encoder: Encoder, contents: Sequence[Any]) -> Matrix:
+    """(n, d) features of the pool's items; an encoder that learns from them does so first."""
+    items = list(contents)
+    fit = getattr(encoder, "fit", None)
+    if fit is not None:
+        fit(items)
+    return encoder.encode(items)
 
 
 def learn(

@@ -8,8 +8,9 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar, cast
 
 import numpy as np
 
@@ -29,6 +30,7 @@ from askwise import (
     stopping,
     strategies,
 )
+from askwise.apart import Apart, CannotTravel
 from askwise.core import (
     Agreement,
     Annotator,
@@ -59,6 +61,7 @@ from askwise.core import (
 from askwise.evidence import Target
 from askwise.export import write_table
 from askwise.labelsets import NONE, check_label, labels_of, write_set
+from askwise.notices import say
 from askwise.pool import Pool, label_name, load_pool
 from askwise.questions import CHECKS_AHEAD, OVERLAP, next_checks, next_questions
 from askwise.reasons import reason_for
@@ -78,6 +81,8 @@ COMPARE_EVERY = 1.25
 """The worker compares with random sampling when there are so many times the labels of the last comparison."""
 MULTILABEL = "cvirs"
 """Strategy of a multi-label session where "auto" is asked for."""
+ANSWERED = {"label": "told", "skip": "skipped", "unsure": "unsure"}
+"""Kind of answer → the event that says so."""
 MOST_LOST = 3
 """How often other processes may be first before this one asks the store for its turn."""
 
@@ -361,6 +366,7 @@ class Session:
         self._asked_since_ranking = 1
         self._cached: dict[str, tuple[Any, Any]] = {}
         self._compared: tuple[tuple[int, int], Control] | None = None
+        self._apart: Apart | None = None  # where it learns, if not here
 
     def _read(self) -> None:
         self._state = State()
@@ -487,15 +493,18 @@ class Session:
             rows: list[int] = []
 
             def decide() -> list[Event]:
-                s = self._state
-                attempt = s.open_attempt
-                items = next_checks(s, attempt, n) if attempt else next_questions(s, n, self._sure_of, annotator)
+                items = self._next(n, annotator)
                 rows[:] = [int(q["row"]) for q in items]
                 return [self._asked(items, annotator)] if items else []
 
             self._commit(decide)
             self._asked_since_ranking += len(rows)
             return [self._query(row) for row in rows]
+
+    def _next(self, n: int, annotator: str) -> list[dict[str, Any]]:
+        s = self._state
+        attempt = s.open_attempt
+        return next_checks(s, attempt, n) if attempt else next_questions(s, n, self._sure_of, annotator)
 
     def _asked(self, items: list[dict[str, Any]], annotator: str) -> Event:
         round_ = self._state.ranking.round if self._state.ranking else 0
@@ -571,23 +580,9 @@ class Session:
         Raises:
             BadInput: The item or the label is not known.
         """
-        row, names = self._row(query), self._named(label)
-        with self._lock:
+        self._hand_in(query, "label", label, annotator, seconds)
 
-            def decide() -> list[Event]:
-                s, news = self._state, []
-                strange = [name for name in names if name not in s.labels]
-                if strange and s.opened["declared"]:
-                    raise unknown("label", strange[0], s.labels)
-                news = [Event("class_added", {"name": name}) for name in strange]
-                said = write_set(names, [*s.labels, *strange]) if s.multilabel else names[0]
-                return [*news, Event("told", self._answered(row, annotator, seconds) | {"label": said})]
-
-            self._commit(decide)
-            self._judge()
-        self._worker.nudge()
-
-    def _named(self, label: Label | Iterable[Label]) -> list[Label]:
+    def _named(self, label: Label | Iterable[Label] | None) -> list[Label]:
         """The labels of an answer, read as those that come with the data."""
         if not self.multilabel:
             name = label_name(label) or ""
@@ -620,18 +615,89 @@ class Session:
 
     def skip(self, query: Query | str, *, annotator: str = "me", seconds: float | None = None) -> None:
         """Put an item off; it comes back later."""
-        self._put("skipped", query, annotator, seconds)
+        self._hand_in(query, "skip", None, annotator, seconds)
 
     def unsure(self, query: Query | str, *, annotator: str = "me", seconds: float | None = None) -> None:
         """Record that the person cannot tell; not asked again. As a check item it counts as wrong."""
-        self._put("unsure", query, annotator, seconds)
+        self._hand_in(query, "unsure", None, annotator, seconds)
 
-    def _put(self, kind: str, query: Query | str, annotator: str, seconds: float | None) -> None:
+    def hand_in(
+        self,
+        query: Query | str,
+        kind: Literal["label", "skip", "unsure"],
+        label: Label | Iterable[Label] | None = None,
+        *,
+        ask: int,
+        annotator: str = "me",
+        seconds: float | None = None,
+    ) -> list[Query]:
+        """`tell`, `skip` or `unsure`, and `ask`, in one step of the log: for many people at once that is half the work.
+
+        Where the question is in hand, the next ones are drawn before the answer is taken in; a check item can
+        therefore not depend on it.
+
+        Args:
+            query: The query, or an item id.
+            kind: What the answer is.
+            label: As for `tell`; None for the other kinds.
+            ask: Questions wanted, 0 or more.
+            annotator: Who answered, and asks.
+            seconds: Time the answer took, if measured.
+
+        Returns:
+            The next questions: fewer, or none, when nothing is left to ask.
+
+        Raises:
+            BadInput: The item or the label is not known, or `ask` is negative.
+        """
+        if ask < 0 or kind not in ANSWERED or (label is None) == (kind == "label"):
+            raise BadInput(
+                f"hand_in takes a kind of answer ({', '.join(ANSWERED)}), a label with the first, and ask >= 0; got "
+                f"{kind!r}, {label!r}, {ask}."
+            )
+        return self._hand_in(query, kind, label, annotator, seconds, ask)
+
+    def _hand_in(
+        self,
+        query: Query | str,
+        kind: str,
+        label: Label | Iterable[Label] | None,
+        annotator: str,
+        seconds: float | None,
+        ask: int = 0,
+    ) -> list[Query]:
         row = self._row(query)
+        names = None if kind != "label" else self._named(label)
         with self._lock:
-            self._commit(lambda: [Event(kind, self._answered(row, annotator, seconds))])
+            if ask:
+                self._expire()
+            rows: list[int] = []
+
+            def decide() -> list[Event]:
+                s = self._state
+                news = []
+                # A row in hand cannot be asked, before its answer or after; any other is to be known as answered first.
+                items = self._next(ask, annotator) if ask and row in s.leases and s.open_attempt is None else []
+                rows[:] = [int(q["row"]) for q in items]
+                if items:
+                    news.append(self._asked(items, annotator))
+                said = {}
+                if names is not None:
+                    strange = [name for name in names if name not in s.labels]
+                    if strange and s.opened["declared"]:
+                        raise unknown("label", strange[0], s.labels)
+                    news += [Event("class_added", {"name": name}) for name in strange]
+                    said["label"] = write_set(names, [*s.labels, *strange]) if s.multilabel else names[0]
+                return [*news, Event(ANSWERED[kind], self._answered(row, annotator, seconds) | said)]
+
+            self._commit(decide)
             self._judge()
+            self._asked_since_ranking += len(rows)
+            found = [self._query(row) for row in rows]
+            if len(found) < ask:
+                found += self.ask(ask - len(found), annotator=annotator)
         self._worker.nudge()
+        return found
 
     def flag(self, query: Query | str, note: str = "", *, annotator: str = "me") -> None:
         """Mark an item for later, with a note; the question stays open."""
@@ -798,7 +864,6 @@ class Session:
         Raises:
             BadInput: There is nothing of that number to give again.
         """
-        kinds = {"label": "told", "skip": "skipped", "unsure": "unsure"}
         with self._lock:
             again: list[Event] = []
 
@@ -814,7 +879,7 @@ class Session:
                     if (ask.seq if ask else 0) != asked or (mine is not None and mine.seq > number):
                         continue
                     data = self._answered(answer.row, answer.annotator, answer.seconds)
-                    again.append(Event(kinds[answer.kind], data | ({"label": answer.label} if answer.label else {})))
+                    again.append(Event(ANSWERED[answer.kind], data | ({"label": answer.label} if answer.label else {})))
                 if not again:
                     raise BadInput(f"There is nothing of the rewind {number} to give again.")
                 return again
@@ -917,15 +982,17 @@ class Session:
     def features(self) -> Matrix:
         """(n, d) features of the pool; encodes on the first call."""
         with self._encoding:
-            if self._X is None:
-                if self._encoder is None:
-                    raise BadInput("This pool has neither features nor texts to encode.")
-                texts = list(self.pool.contents)
-                fit = getattr(self._encoder, "fit", None)
-                if fit is not None:
-                    fit(texts)
-                self._X = self._encoder.encode(texts)
-            return self._X
+            if self._X is None and self._encoder is None:
+                raise BadInput("This pool has neither features nor texts to encode.")
+            if self._apart is not None:
+                try:
+                    self._X = self._apart.features()
+                except CannotTravel as error:
+                    self._stay(error)
+            found = self._X
+            if found is None:
+                found = self._X = rounds.encoded(cast(Encoder, self._encoder), self.pool.contents)
+            return found
 
     def _dense(self) -> Array:
         """(n, d) dense rows for distances where the features are sparse."""
@@ -963,15 +1030,19 @@ class Session:
                     batch=int(np.clip(self._asked_since_ranking, 1, QUEUE)),
                 )  # fmt: skip
                 self._asked_since_ranking = 0
-            learned = rounds.learn(task, self.features(), self._learner, self._strategy, self._dense)
+            X = self.features()
+            if self._apart is not None:
+                learned = self._apart.learn(task)
+            else:
+                learned = rounds.learn(task, X, self._learner, self._strategy, self._dense)
             proba = learned.proba
             region = None
             if proba is not None and self._goal is None:
                 with self._lock:
                     planning = evidence.planning(self._state, rounds.certainty(proba, s.multilabel))
-                region = planning.region(
-                    *self._terms, self._target
-                )  # up to a second the first time, so not under the lock
+                # Up to a second the first time, so not under the lock.
+                compute = planning.region if self._apart is None else partial(self._apart.compute, planning.region)
+                region = compute(*self._terms, self._target)
             with self._lock:
                 self._publish(seen, learned, region, started)
             return True
@@ -1042,13 +1113,48 @@ class Session:
         if step_down is not None:
             step_down()
 
-    def start(self) -> None:
-        """Start the background worker: it refreshes whenever answers have come in."""
+    def start(self, *, apart: bool = False) -> None:
+        """Start the background worker: it refreshes whenever answers have come in.
+
+        Args:
+            apart: Encode, fit and rank in a process of its own, as the servers do: a thread that computes holds up
+                those that answer people. Where encoder, learner or strategy cannot be sent there, they are used here,
+                and a notice says so.
+        """
+        if apart and self._apart is None and not self._missing:
+            self._apart = Apart(
+                self._learner, self._strategy, X=self._X, encoder=self._encoder, contents=self.pool.contents
+            )
         self._worker.start()
+
+    def _stay(self, error: CannotTravel) -> None:
+        """Learn in this process from now on."""
+        if self._apart is not None:
+            self._apart.close()
+            self._apart = None
+        say(f"the model is trained inside the server, which answers people more slowly meanwhile: {error}")
 
     def stop(self) -> None:
         """Stop the background worker, after a refresh that is under way; raises what had stopped it before, if any."""
-        self._worker.stop()
+        try:
+            self._worker.stop()
+        finally:
+            with self._refreshing, self._encoding:
+                if self._apart is not None:
+                    self._apart.close()
+                    self._apart = None
+
+    def guesses_of(self, contents: Sequence[Any]) -> tuple[Array, Array] | None:
+        """((m, classes) probabilities, class numbers) that the newest model gives items of any kind it can encode.
+
+        None where there is no model here, or no encoder. Not to be called while a refresh runs.
+        """
+        if self._apart is not None:
+            return self._apart.guess(contents)
+        if self._encoder is None or not hasattr(self._learner, "classes_"):
+            return None
+        proba = self._learner.predict_proba(self._encoder.encode(list(contents)))
+        return proba, np.asarray(self._learner.classes_)
 
     @property
     def worker_error(self) -> Exception | None:
@@ -1062,16 +1168,14 @@ class Session:
 
         See docs/guarantee.md for what exactly is claimed.
         """
-        with self._lock:
-            return self._once("estimate", lambda: evidence.estimate(self._state, self._state.predictions))
+        return self._from_still("estimate", lambda s: evidence.estimate(s, s.predictions))
 
     def metrics(self) -> Metrics | None:
         """Precision, recall, F1 of each class, balanced accuracy and AUROC on the rest; None before the first model.
 
         From random check items alone; the bounds are true at every look. See docs/guarantee.md.
         """
-        with self._lock:
-            return self._once("metrics", lambda: evidence.metrics(self._state, self._state.predictions))
+        return self._from_still("metrics", lambda s: evidence.metrics(s, s.predictions))
 
     def annotators(self) -> list[Annotator]:
         """What each person has done, and how good their labels are where others labeled the same items."""
@@ -1165,7 +1269,10 @@ class Session:
         learner = learners.unfitted(self._learner)
         if isinstance(learner, learners.SoftmaxRegression):  # what is counted are guesses, and these to a few in 1,000
             learner.calibrate, learner.tol = False, 1e-2
-        found = sample.compare(self.features(), learner, self.seed)
+        X = self.features()
+        found = (
+            self._apart.compare(sample, learner, self.seed) if self._apart else sample.compare(X, learner, self.seed)
+        )
         with self._lock:
             self._compared = key, found
         return found
@@ -1182,7 +1289,7 @@ class Session:
         """The verdict in labels."""
         with self._lock:
             s = self._state
-            done = not s.rest().any()
+            done = not s.rest_mask.any()
             # A forecast moves with the rankings; only blind checks move it with every answer.
             key = (
                 s.seq
@@ -1488,7 +1595,7 @@ class Session:
                 if not events:
                     return
                 try:
-                    self._store.append(events, after=self._state.seq)
+                    news = self._append(events)
                 except Conflict:
                     lost += 1
                     if lost == MOST_LOST and hasattr(self._store, "turn"):
@@ -1496,14 +1603,25 @@ class Session:
                     if not self._catch_up():
                         raise
                     continue
-                self._catch_up()
+                self._take(news)
                 return
+
+    def _append(self, events: Sequence[Event]) -> Sequence[Event]:
+        """Append behind what is known; what is in the log since then."""
+        after = self._state.seq
+        last = self._store.append(events, after=after)
+        latest: Callable[[int, int], Sequence[Event] | None] | None = getattr(self._store, "latest", None)
+        news = None if latest is None else latest(after, last)  # saves reading what was written a moment ago
+        return self._store.read(after) if news is None else news
 
     def _catch_up(self) -> int:
         news = self._store.read(self._state.seq)
+        self._take(news)
+        return len(news)
+
+    def _take(self, news: Sequence[Event]) -> None:
         for event in news:
             self._state.apply(event)
-        return len(news)
 
     def _once(self, name: str, compute: Callable[[], T], key: Any = None) -> T:
         """A value that holds until the key (default: the log) moves on."""
@@ -1511,6 +1629,19 @@ class Session:
         if name not in self._cached or self._cached[name][0] != key:
             self._cached[name] = key, compute()
         found: T = self._cached[name][1]
+        return found
+
+    def _from_still(self, name: str, compute: Callable[[State], T]) -> T:
+        """As `_once`, for what takes long: computed from a still, while others go on answering."""
+        with self._lock:
+            if name in self._cached and self._cached[name][0] == self._state.seq:
+                found: T = self._cached[name][1]
+                return found
+            still = self._state.still()
+        found = compute(still)
+        with self._lock:
+            if self._cached.get(name, (-1, None))[0] < still.seq:
+                self._cached[name] = still.seq, found
         return found
 
     def close(self) -> None:

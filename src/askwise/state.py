@@ -20,6 +20,8 @@ from askwise.pool import Pool, Problem, columns_of, packed, pool_digest, source_
 ITEMS_PER_EVENT = 5_000
 DOUBTED = "doubted"
 """Strategy of a question that somebody else has answered, chosen because that answer is doubtful."""
+QUARTER = 900
+"""Seconds of a quarter of an hour: every time zone's midnight is the beginning of one."""
 
 
 def pack(data: bytes) -> str:
@@ -285,12 +287,32 @@ class State:
     """Row → number of answers at the time it was skipped."""
     told: int = 0
     """`told`, `skipped` or `unsure` events so far."""
+    kinds: dict[str, set[int]] = field(default_factory=lambda: {kind: set() for kind in ("given", "skip", "unsure")})
+    """Kind of answer, other than a label → the rows of which it holds."""
+    given_at: Counter[int] = field(default_factory=Counter)
+    """Quarter of an hour since 1970 → how many of the labels by people that hold are from then."""
     labeled_mask: Array = field(default_factory=lambda: np.zeros(0, bool))
     """(n,) rows with a human label."""
+    auto_mask: Array = field(default_factory=lambda: np.zeros(0, bool))
+    """(n,) rows in `auto`."""
+    rest_mask: Array = field(default_factory=lambda: np.zeros(0, bool))
+    """(n,) rows still to be decided: no human label, not unsure, not labeled by the model."""
     eligible_mask: Array = field(default_factory=lambda: np.zeros(0, bool))
     """(n,) rows that may be asked: no human label, not leased, not unsure, not auto-labeled."""
 
     # Reading.
+
+    def still(self) -> State:
+        """What estimates and metrics read of it, as it is now: what comes later does not change it."""
+        return replace(
+            self,
+            classes=list(self.classes),
+            answers=dict(self.answers),
+            draws=list(self.draws),
+            past=dict(self.past),
+            labeled_mask=self.labeled_mask.copy(),
+            rest_mask=self.rest_mask.copy(),
+        )
 
     @property
     def open_attempt(self) -> Attempt | None:
@@ -392,10 +414,7 @@ class State:
 
     def rest(self) -> Array:
         """(n,) the items still to be decided: no human label, not unsure, not labeled by the model."""
-        found = ~self.labeled_mask
-        found[[row for row, a in self.answers.items() if a.kind == "unsure"]] = False
-        found[list(self.auto)] = False
-        return found
+        return self.rest_mask.copy()
 
     def _wrong(self, row: int, guesses: Array) -> bool | None:
         answer = self.answers.get(row)
@@ -433,8 +452,9 @@ class State:
 
     def _refresh_eligible(self, row: int) -> None:
         answer = self.answers.get(row)
-        blocked = answer is not None and answer.kind != "skip"
-        self.eligible_mask[row] = not blocked and row not in self.leases and row not in self.auto
+        self.auto_mask[row] = row in self.auto
+        self.rest_mask[row] = (answer is None or answer.kind == "skip") and row not in self.auto
+        self.eligible_mask[row] = self.rest_mask[row] and row not in self.leases
 
     def _vote(self, row: int, annotator: str, answer: Answer | None) -> None:
         """Put an annotator's answer in the place of their last one, or take it back."""
@@ -471,11 +491,18 @@ class State:
         old = self.answers.get(row)
         if old is not None and old.kind == "label":
             self.human -= 1
+            self.given_at[int(old.at // QUARTER)] -= 1
+        elif old is not None:
+            self.kinds[old.kind].discard(row)
         if answer is None:
             self.answers.pop(row, None)
         else:
             self.answers[row] = answer
-            self.human += answer.kind == "label"
+        if answer is not None and answer.kind == "label":
+            self.human += 1
+            self.given_at[int(answer.at // QUARTER)] += 1
+        elif answer is not None:
+            self.kinds[answer.kind].add(row)
         self.labeled_mask[row] = answer is not None and answer.kind in ("label", "given")
         self._refresh_eligible(row)
 
@@ -486,8 +513,8 @@ def _on_opened(s: State, e: Event) -> None:
     s.multilabel = bool(e.data.get("multilabel", False))
     for name in e.data["classes"]:
         _add_label(s, name)
-    s.labeled_mask = np.zeros(s.n, bool)
-    s.eligible_mask = np.ones(s.n, bool)
+    s.labeled_mask, s.auto_mask = np.zeros(s.n, bool), np.zeros(s.n, bool)
+    s.eligible_mask, s.rest_mask = np.ones(s.n, bool), np.ones(s.n, bool)
     for row, label in e.data["given"].items():
         s._meet(label)
         s.given[int(row)] = Answer(int(row), "given", label, "", e.seq, e.at)

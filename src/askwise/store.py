@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -90,6 +91,13 @@ def seal(events: Iterable[Event], last: int, previous: str) -> Iterator[tuple[Ev
         yield Event(event.kind, event.data, at, seq, previous), data
 
 
+def as_read(sealed: Sequence[tuple[Event, str]], after: int, last: int) -> Sequence[Event] | None:
+    """The events after+1..last as `read` would give them, where they are those that `seal` has made; else None."""
+    if not sealed or sealed[0][0].seq != after + 1 or sealed[-1][0].seq != last:
+        return None
+    return [replace(event, data=json.loads(data)) for event, data in sealed]
+
+
 # ── the stores ──────────────────────────────────────────────────────────────────────────────
 
 
@@ -140,6 +148,7 @@ class SQLiteStore:
         elif not self.path.parent.is_dir():
             raise BadStore(f"Cannot create {str(path)!r}: the folder {str(self.path.parent)!r} does not exist.")
         self._lock = threading.Lock()
+        self._latest: list[tuple[Event, str]] = []  # what was appended last, with its data as JSON
         try:
             self._db = sqlite3.connect(self.path, check_same_thread=False, isolation_level=None, timeout=10)
             self._db.execute("PRAGMA busy_timeout=10000")
@@ -168,9 +177,15 @@ class SQLiteStore:
             _check(after, last)
             if events and last and not previous:  # all of it was written before digests existed
                 *_, previous = chain(_events(self._db, self.path, 0))
-            lines = [(e.seq, e.at, e.kind, data, e.digest) for e, data in seal(events, last, previous or "")]
+            sealed = list(seal(events, last, previous or ""))
+            lines = [(e.seq, e.at, e.kind, data, e.digest) for e, data in sealed]
             self._db.executemany("INSERT INTO events (seq, at, kind, data, digest) VALUES (?, ?, ?, ?, ?)", lines)
-            return int(last) + len(lines)
+        self._latest = sealed
+        return int(last) + len(sealed)
+
+    def latest(self, after: int, last: int) -> Sequence[Event] | None:
+        """The events after+1..last as `read` would give them, where this store has just appended these; else None."""
+        return as_read(self._latest, after, last)
 
     def close(self) -> None:
         """Close the file; folds the WAL back, so that the session is one file that can be copied."""

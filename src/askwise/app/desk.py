@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from askwise.core import Query
 
@@ -35,14 +35,40 @@ class Desk:
     def deal(self, annotator: str, tab: str, have: list[str], want: int) -> list[Query]:
         """Questions until the tab holds `want`: first those it lost in a reload, then the best new ones."""
         with self._lock:
-            held = self._held.setdefault((annotator, tab), {})
-            missing = want - len(have)
-            lost = [q for item, q in held.items() if item not in have][: max(0, missing)]
-            more = missing - len(lost)
+            lost = self._lost(annotator, tab, have, want)
+            more = want - len(have) - len(lost)
             fresh = self.session.ask(more, annotator=annotator) if more > 0 else []
-            held.update({q.item: q for q in fresh})
-            self._dealt.setdefault(annotator, set()).update(q.item for q in fresh)
-            return lost + [q for q in fresh if q.item not in have]
+            return lost + self._took(annotator, tab, have, fresh)
+
+    def hand_in(
+        self,
+        annotator: str,
+        tab: str,
+        have: list[str],
+        want: int,
+        item: str,
+        kind: Literal["label", "skip", "unsure"],
+        label: str | list[str] | None,
+        seconds: float | None,
+    ) -> list[Query]:
+        """An answer of the annotator; then as `deal`, in one step of the session."""
+        with self._lock:
+            lost = [q for q in self._lost(annotator, tab, have, want + 1) if q.item != item][: max(0, want - len(have))]
+            more = max(0, want - len(have) - len(lost))
+            fresh = self.session.hand_in(item, kind, label, ask=more, annotator=annotator, seconds=seconds)
+            self.clear(annotator, item)
+            return lost + self._took(annotator, tab, have, fresh)
+
+    def _lost(self, annotator: str, tab: str, have: list[str], want: int) -> list[Query]:
+        """What the tab lost in a reload, of what it wants."""
+        held = self._held.setdefault((annotator, tab), {})
+        return [q for item, q in held.items() if item not in have][: max(0, want - len(have))]
+
+    def _took(self, annotator: str, tab: str, have: list[str], fresh: list[Query]) -> list[Query]:
+        """The tab holds these new questions, too; those of them that it lacks."""
+        self._held[annotator, tab].update({q.item: q for q in fresh})
+        self._dealt.setdefault(annotator, set()).update(q.item for q in fresh)
+        return [q for q in fresh if q.item not in have]
 
     def dealt(self, annotator: str, item: str) -> bool:
         """Whether this process ever dealt the item to the annotator."""

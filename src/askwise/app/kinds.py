@@ -127,17 +127,17 @@ def _lost(session: Session, items: list[Any]) -> list[tuple[Label, Array]]:
         (class, (m,) float64 log-odds lost), likeliest first; nothing where the model cannot be called now.
     """
     with _settled(session):
-        encoder, learner = session._encoder, session._learner
-        if encoder is None or session._X is None or not hasattr(learner, "classes_"):
-            return []  # reopened, and not yet trained in this process
-        proba = np.asarray(learner.predict_proba(encoder.encode(items)))
-        if session.multilabel:
-            proba = proba[..., 1]
-        names = session.classes
-        with np.errstate(divide="ignore"):
-            odds = np.clip(np.log(proba) - np.log1p(-proba.astype(np.float64)), -30, 30)
-        likely = np.argsort(-proba[0], kind="stable")[:3].tolist()
-        return [(names[int(learner.classes_[c])], odds[0, c] - odds[1:, c]) for c in likely]
+        guessed = session.guesses_of(items)
+    if guessed is None:
+        return []  # reopened, and not yet trained in this process
+    proba, numbers = np.asarray(guessed[0]), guessed[1]
+    if session.multilabel:
+        proba = proba[..., 1]
+    names = session.classes
+    with np.errstate(divide="ignore"):
+        odds = np.clip(np.log(proba) - np.log1p(-proba.astype(np.float64)), -30, 30)
+    likely = np.argsort(-proba[0], kind="stable")[:3].tolist()
+    return [(names[int(numbers[c])], odds[0, c] - odds[1:, c]) for c in likely]
 
 
 # ── images ──────────────────────────────────────────────────────────────────────────────────

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -18,7 +18,7 @@ from askwise import audit
 from askwise.app import shapes, wire
 from askwise.app.desk import Desk
 from askwise.app.roles import REVIEWER, Here, Place, Routes
-from askwise.core import BadInput
+from askwise.core import BadInput, Query
 
 if TYPE_CHECKING:
     from askwise.session import Session
@@ -58,14 +58,16 @@ class Project:
 # ── asking and answering ────────────────────────────────────────────────────────────────────
 
 
-def _hand(at: Place, body: shapes.Hand) -> dict[str, Any]:
+def _hand(at: Place, body: shapes.Hand, dealt: list[Query] | None = None) -> dict[str, Any]:
+    """How things stand, and questions: those dealt already unless the rules of asking have changed, or new ones."""
     session, desk = at.session, at.project.desk
     pulse = wire.pulse(session, at.project.figures)
     checking = (pulse["autolabel"] or {}).get("status") == "checking"
     if checking != desk.checking:
         desk.drop()
-        desk.checking = checking
-    dealt = desk.deal(at.who.name, body.tab, body.have, body.want)
+        desk.checking, dealt = checking, None
+    if dealt is None:
+        dealt = desk.deal(at.who.name, body.tab, body.have, body.want)
     return {"next": [wire.query(session, q) for q in dealt], "pulse": pulse}
 
 
@@ -75,18 +77,24 @@ def _asked_of_them(at: Place, item: str) -> None:
         raise HTTPException(403, "This item was not asked of you, or somebody else has it now. Reviewers answer any.")
 
 
-def _answered(at: Place, body: shapes.Act, verb: Callable[[], None]) -> dict[str, Any]:
-    """Run a verb that answers a question, then deal the next ones in the same reply."""
-    desk = at.project.desk
+def _answered(at: Place, body: shapes.Act, kind: Literal["label", "skip", "unsure"]) -> dict[str, Any]:
+    """An answer to a question, and the next ones in the same reply."""
+    desk, name = at.project.desk, at.who.name
 
     def act() -> dict[str, Any]:
         _asked_of_them(at, body.item)
-        if not (body.again and _arrived(at, body)):
-            verb()
-        desk.clear(at.who.name, body.item)
-        return _hand(at, body)
+        label = None if kind != "label" else body.label if body.labels is None else body.labels
+        if body.again and _arrived(at, body):
+            desk.clear(name, body.item)
+            return _hand(at, body)
+        checking = at.session.look(lambda s: s.open_attempt is not None)
+        want = 0 if checking or desk.checking else body.want  # whether checks go on is known after the answer
+        dealt = desk.hand_in(name, body.tab, body.have, want, body.item, kind, label, body.seconds)
+        if not want:
+            return _hand(at, body)
+        return _hand(at, body, dealt)
 
-    return desk.once(at.who.name, body.key, act)
+    return desk.once(name, body.key, act)
 
 
 def _arrived(at: Place, body: shapes.Act) -> bool:
@@ -132,24 +140,23 @@ def ask(at: Here, body: shapes.Hand) -> dict[str, Any]:
 @routes.post("/api/v1/tell", response_model=shapes.Dealt, tags=["labeling"])
 def tell(at: Here, body: shapes.Act) -> dict[str, Any]:
     """Answer with a label: on the disk when the reply comes. The next questions are in the reply."""
-    session, label = at.session, body.label if body.labels is None else body.labels
-    if label is None:
-        raise BadInput("An answer needs a label. Send one of: " + ", ".join(session.classes) + ".")
-    if body.labels is not None and not session.multilabel:
+    if body.label is None and body.labels is None:
+        raise BadInput("An answer needs a label. Send one of: " + ", ".join(at.session.classes) + ".")
+    if body.labels is not None and not at.session.multilabel:
         raise BadInput("An item of this project has one label: send `label`, not `labels`.")
-    return _answered(at, body, lambda: session.tell(body.item, label, annotator=at.who.name, seconds=body.seconds))
+    return _answered(at, body, "label")
 
 
 @routes.post("/api/v1/skip", response_model=shapes.Dealt, tags=["labeling"])
 def skip(at: Here, body: shapes.Act) -> dict[str, Any]:
     """Put an item off; it comes back later."""
-    return _answered(at, body, lambda: at.session.skip(body.item, annotator=at.who.name, seconds=body.seconds))
+    return _answered(at, body, "skip")
 
 
 @routes.post("/api/v1/unsure", response_model=shapes.Dealt, tags=["labeling"])
 def unsure(at: Here, body: shapes.Act) -> dict[str, Any]:
     """Say that one cannot tell; not asked again."""
-    return _answered(at, body, lambda: at.session.unsure(body.item, annotator=at.who.name, seconds=body.seconds))
+    return _answered(at, body, "unsure")
 
 
 @routes.post("/api/v1/flag", response_model=shapes.Dealt, tags=["labeling"])

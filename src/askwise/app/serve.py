@@ -79,7 +79,7 @@ def serve(
     with ExitStack() as after:
         after.callback(listener.close)
         session.release()  # what an earlier server had dealt is in nobody's hands
-        session.start()
+        session.start(apart=True)
         after.callback(session.stop)
         _run(create_app(session, token=token, guidelines=guidelines), listener, ready)
 
@@ -123,7 +123,7 @@ def serve_new(
 
         def started(session: Session, path: Path) -> None:
             made.append((session, path))
-            session.start()
+            session.start(apart=True)
             after.callback(session.stop)
 
         _run(create_new(intake, token=token, started=started), listener, ready)
@@ -200,7 +200,7 @@ def serve_team(
         for session in sessions.values():
             for person in names:  # this is the only process: what an earlier one had dealt is in nobody's hands
                 session.release(annotator=person["name"])
-            session.start()
+            session.start(apart=True)
             after.callback(session.stop)
         hooks.start(projects)
         after.callback(hooks.stop)

@@ -72,7 +72,7 @@ class Team:
             names = itertools.chain([stem], (f"{stem}-{number}" for number in itertools.count(2)))
             name = next(name for name in names if name not in self.projects)
             self.projects[name] = Project(session, guidelines=guidelines, team=True)
-        session.start()
+        session.start(apart=True)
         return f"/p/{quote(name)}/"
 
     def link(self, request: Request, secret: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -14,8 +15,8 @@ if TYPE_CHECKING:
 
 LONGEST = 100_000
 """Characters of one item that are sent; nobody reads more on a screen."""
-QUICK = 0.02
-"""Seconds of computing after which `Figures` rests."""
+QUICK = 0.003
+"""An estimate that took longer, in seconds of computing, is computed in the background, and then `Figures` rests."""
 REST = 10.0
 """It rests so many times as long as it has computed."""
 
@@ -99,24 +100,49 @@ def autolabels(result: AutoLabels | None) -> dict[str, Any] | None:
 
 
 class Figures:
-    """Counts and estimate of a session for all who look: a tenth of the time is spent on them at most.
+    """Counts and estimate of a session for all who look: a tenth of the time is spent on the estimate at most.
 
-    Every answer changes them, and they cost more the more answers there are. With thousands of answers and dozens of
-    people they may therefore be about a second old; otherwise they are those of now.
+    Every answer changes it, and it costs more the more check items and rows there are. No reply waits for one that
+    takes long: that is computed in the background, and the reply has the last one, a few seconds old at most. The
+    counts are always those of now.
     """
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._made: tuple[dict[str, int], Estimate] | None = None
-        self._until = 0.0
+        self._lock = threading.Lock()
+        self._made: Estimate | None = None
+        self._until = self._spent = 0.0
+        self._working: threading.Thread | None = None
+        self._error: Exception | None = None
 
     def __call__(self) -> tuple[dict[str, int], Estimate]:
         """(counts, estimate)."""
-        made = self._made
-        if made is None or time.monotonic() >= self._until:
-            started = time.thread_time()  # of this thread alone: that the machine is busy does not count
-            made = self._made = self._session.counts(), self._session.estimate()
-            spent = time.thread_time() - started
+        with self._lock:
+            error, self._error = self._error, None
+            if error is not None:
+                raise error
+            made, slow = self._made, self._spent > QUICK
+            if made is not None and slow and self._working is None and time.monotonic() >= self._until:
+                self._working = threading.Thread(target=self._in_background, name="askwise-figures", daemon=True)
+                self._working.start()
+        return self._session.counts(), made if made is not None and slow else self._make()
+
+    def _in_background(self) -> None:
+        try:
+            self._make()
+        except Exception as error:  # noqa: BLE001 - a thread has nobody to raise to: the next reply does
+            self._error = error
+        finally:
+            self._working = None
+
+    def _make(self) -> Estimate:
+        started = time.thread_time()  # of this thread alone: that the machine is busy does not count
+        made = self._session.estimate()
+        spent = time.thread_time() - started
+        with self._lock:
+            if made is self._made:
+                return made  # nothing was computed: what it takes is not known anew
+            self._made, self._spent = made, spent
             self._until = time.monotonic() + (REST * spent if spent > QUICK else 0.0)
         return made
 

@@ -1,0 +1,360 @@
+"""Learning in a process of its own, so that a web server's threads need not wait for a model."""
+
+from __future__ import annotations
+
+import contextlib
+import mmap
+import os
+import pickle
+import queue
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, cast
+
+import numpy as np
+
+from askwise import rounds, signals
+from askwise.core import Array, AskwiseError, Learner, Matrix, Unreachable
+from askwise.strategies import Strategy
+
+PARTS = ("data", "indices", "indptr")
+"""Of a sparse matrix, each kept in a file of its own."""
+NICE = 5
+"""How much the process stands back where the processor is short: answers come first."""
+
+
+class CannotTravel(AskwiseError):
+    """An encoder, learner or strategy cannot be sent to another process."""
+
+
+class Apart:
+    """A process that encodes, fits, scores and ranks; the features lie in files that both processes map.
+
+    The process is started by the first call and ends when this one closes it or is gone, whatever ended it. Where it
+    ends by itself, the call under way raises `Unreachable` and the next one starts another.
+
+    Args:
+        learner: Fitted there; the one here stays as it is.
+        strategy: Ranks.
+        X: (n, d) features of the pool, dense or CSR; None = to be made there.
+        encoder: Makes them of `contents`.
+        contents: The items.
+    """
+
+    def __init__(
+        self,
+        learner: Learner,
+        strategy: Strategy,
+        *,
+        X: Matrix | None = None,
+        encoder: Any = None,
+        contents: Sequence[Any] = (),
+    ) -> None:
+        self._parts = learner, strategy
+        self._X, self._encoder, self._contents = X, encoder, contents
+        self._encoded = X is None
+        """Whether the encoder that knows the pool is there, not here."""
+        self._folder: Path | None = None
+        self._kept: Any = None  # where the features are
+        self._process: subprocess.Popen[bytes] | None = None
+        self._pipes: tuple[IO[bytes], ...] = ()
+        self._closed = False
+        self._lock = threading.RLock()
+
+    def features(self) -> Matrix:
+        """(n, d) features of the pool, mapped from their files; encodes on the first call.
+
+        Raises:
+            CannotTravel: There is something that no other process can get.
+            Unreachable: The process ended.
+        """
+        with self._lock:
+            if self._kept is None:
+                self._answer("features")
+            found: Matrix = self._X
+            return found
+
+    def learn(self, round_: rounds.Round) -> rounds.Learned:
+        """`rounds.learn` on these features.
+
+        Raises:
+            CannotTravel, Unreachable: As `features`.
+        """
+        found: rounds.Learned = self._answer("learn", round_)
+        return found
+
+    def compute(self, task: Callable[..., Any], *args: Any) -> Any:
+        """What a function of a module, or a method, makes of the arguments.
+
+        Raises:
+            CannotTravel, Unreachable: As `features`.
+        """
+        return self._answer("compute", task, *args)
+
+    def compare(self, sample: Any, learner: Learner, seed: int) -> Any:
+        """`advice.Sample.compare` on these features, with another learner.
+
+        Raises:
+            CannotTravel, Unreachable: As `features`.
+        """
+        return self._answer("compare", sample, learner, seed)
+
+    def guess(self, contents: Sequence[Any]) -> tuple[Array, Array] | None:
+        """((m, classes) probabilities, class numbers) of other items by the newest model; None where there is none.
+
+        Raises:
+            CannotTravel, Unreachable: As `features`.
+        """
+        if self._encoder is None:
+            return None
+        given = ("contents", list(contents)) if self._encoded else ("features", self._encoder.encode(list(contents)))
+        found: tuple[Array, Array] | None = self._answer("guess", *given)
+        return found
+
+    def close(self) -> None:
+        """End the process for good; its files go."""
+        with self._lock:
+            self._closed = True
+            self._end()
+            if self._folder is not None:
+                shutil.rmtree(self._folder, ignore_errors=True)
+                self._folder = self._kept = None
+
+    @property
+    def pid(self) -> int | None:
+        """Number of the process; None where none runs."""
+        return None if self._process is None else self._process.pid
+
+    # ── inside ──────────────────────────────────────────────────────────────────────────────
+
+    def _answer(self, verb: str, *args: Any) -> Any:
+        with self._lock:
+            if self._process is None:
+                begun = self._exchange(self._begin)
+                if isinstance(begun, _Failed):
+                    self._end()  # it knows nothing
+                    raise begun.error
+                if self._kept is None:
+                    self._kept, self._X = begun, _mapped(begun)
+            found = self._exchange(lambda: (verb, *args))
+            if isinstance(found, _Failed):
+                raise found.error
+            return found
+
+    def _begin(self) -> tuple[Any, ...]:
+        """Start a process; gives what it is to know."""
+        if self._closed:
+            raise CannotTravel("The process was ended here.")
+        if self._folder is None:
+            self._folder = Path(tempfile.mkdtemp(prefix="askwise-features-"))
+        if self._kept is None and self._X is not None:
+            self._kept = _keep(self._X, self._folder)
+            self._X = _mapped(self._kept)
+        process = subprocess.Popen(
+            [sys.executable, "-c", "from askwise import apart; apart.serve()"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            # Ctrl+C in the terminal is for this process, which ends that one when it has finished.
+            start_new_session=True,
+            creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
+        )
+        self._process, self._pipes = process, (cast(IO[bytes], process.stdin), cast(IO[bytes], process.stdout))
+        _send(self._pipes[0], pickle.dumps((sys.path, str(self._folder))))  # before what lies on that path
+        encoder = self._encoder if self._encoded else None
+        contents = list(self._contents) if self._kept is None else None
+        return "begin", *self._parts, self._kept, encoder, contents
+
+    def _exchange(self, message: Callable[[], tuple[Any, ...]]) -> Any:
+        """The answer; `_Failed` where the other process met an error."""
+        try:
+            said = message()
+            try:
+                packed = pickle.dumps(said, pickle.HIGHEST_PROTOCOL)
+            except Exception as error:  # pickle raises whatever an object does
+                self._end()
+                raise CannotTravel(f"{type(error).__name__}: {error}") from error
+            to, back = self._pipes
+            _send(to, packed)
+            return pickle.loads(_receive(back))  # noqa: S301 - from the process that we started
+        except (OSError, EOFError):
+            code = self._end()
+            raise Unreachable(
+                f"The process that trains the model has ended ({_said(code)}); the next one starts by itself. "
+                "Answers are saved as before."
+            ) from None
+
+    def _end(self) -> int | None:
+        process, self._process = self._process, None
+        if process is None:
+            return None
+        for stream in self._pipes:
+            with contextlib.suppress(OSError):  # what could not be sent to it any more
+                stream.close()
+        try:
+            return process.wait(2)
+        except subprocess.TimeoutExpired:  # in the middle of something that holds the interpreter
+            process.kill()
+            return process.wait()
+
+
+@dataclass(frozen=True)
+class _Failed:
+    """An error that the other process met."""
+
+    error: Exception
+
+
+def _said(code: int | None) -> str:
+    if code is None or code >= 0:
+        return f"exit status {code}"
+    return f"signal {-code}{', perhaps by the system for want of memory' if code == -9 else ''}"
+
+
+# ── features in files ───────────────────────────────────────────────────────────────────────
+
+
+def _keep(X: Any, folder: Path) -> Any:
+    """Put features where two processes can map them; says where."""
+    if isinstance(X, np.memmap) and isinstance(X.base, mmap.mmap) and X.filename is not None:
+        order = "C" if X.flags.c_contiguous else "F"
+        return "there", str(X.filename), str(X.dtype), X.shape, int(X.offset), order
+    if hasattr(X, "tocsr"):
+        for name in PARTS:
+            np.save(folder / f"{name}.npy", getattr(X, name))
+        return "sparse", str(folder), X.shape
+    np.save(folder / "features.npy", X)
+    return "dense", str(folder)
+
+
+def _mapped(kept: Any) -> Matrix:
+    what, place, *more = kept
+    if what == "there":
+        dtype, shape, offset, order = more
+        return np.memmap(place, dtype, "r", offset, shape, order)
+    if what == "dense":
+        found: Matrix = np.load(Path(place) / "features.npy", mmap_mode="r")
+        return found
+    from scipy import sparse
+
+    return sparse.csr_matrix(tuple(np.load(Path(place) / f"{name}.npy", mmap_mode="r") for name in PARTS), *more)
+
+
+# ── the other process ───────────────────────────────────────────────────────────────────────
+
+
+class _There:
+    """What the process knows."""
+
+    learner: Learner
+    strategy: Strategy
+    encoder: Any
+    X: Matrix
+    dense: Array | None = None
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def reply(self, packed: bytes) -> bytes:
+        """The answer to a message."""
+        try:
+            verb, *args = pickle.loads(packed)  # noqa: S301 - from the process that started this one
+        except Exception as error:  # noqa: BLE001 - what is not to be found here can be anything
+            return pickle.dumps(_Failed(CannotTravel(f"{type(error).__name__}: {error}")))
+        try:
+            return pickle.dumps(getattr(self, verb)(*args), pickle.HIGHEST_PROTOCOL)
+        except Exception as error:  # noqa: BLE001 - it is raised where the question came from
+            return pickle.dumps(_Failed(_sendable(error)))
+
+    def begin(self, learner: Learner, strategy: Strategy, kept: Any, encoder: Any, contents: list[Any] | None) -> Any:
+        self.learner, self.strategy, self.encoder = learner, strategy, encoder
+        if kept is None:
+            kept = _keep(rounds.encoded(encoder, contents or []), self.folder)
+        self.X = _mapped(kept)
+        return kept
+
+    def features(self) -> None:
+        """They are there since `begin`."""
+
+    def learn(self, round_: rounds.Round) -> rounds.Learned:
+        return rounds.learn(round_, self.X, self.learner, self.strategy, self._dense)
+
+    def compute(self, task: Callable[..., Any], *args: Any) -> Any:
+        return task(*args)
+
+    def compare(self, sample: Any, learner: Learner, seed: int) -> Any:
+        return sample.compare(self.X, learner, seed)
+
+    def guess(self, what: str, given: Any) -> tuple[Array, Array] | None:
+        if not hasattr(self.learner, "classes_"):
+            return None
+        X = self.encoder.encode(given) if what == "contents" else given
+        return np.asarray(self.learner.predict_proba(X)), np.asarray(self.learner.classes_)
+
+    def _dense(self) -> Array:
+        if self.dense is None:
+            self.dense = signals.project(self.X)
+        return self.dense
+
+
+def serve() -> None:
+    """Answer what comes in on standard input until it ends."""
+    came, out = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    with Path(os.devnull).open() as nothing:
+        os.dup2(nothing.fileno(), 0)
+    os.dup2(2, 1)  # what an encoder prints must not get between the answers
+    if sys.platform != "win32":
+        os.nice(NICE)
+    sys.path[:], folder = pickle.loads(_receive(came))  # noqa: S301 - from the process that started this one
+    there, waiting = _There(Path(folder)), queue.SimpleQueue[bytes]()
+    threading.Thread(target=_listen, args=(came, waiting, folder), daemon=True).start()
+    while True:
+        packed = waiting.get()
+        try:
+            _send(out, there.reply(packed))
+        except OSError:
+            return
+
+
+def _listen(came: IO[bytes], waiting: queue.SimpleQueue[bytes], folder: str) -> None:
+    """Pass messages on; end the process where who sends them is gone, even in the middle of work."""
+    with contextlib.suppress(EOFError):
+        while True:
+            waiting.put(_receive(came))
+    shutil.rmtree(folder, ignore_errors=True)
+    os._exit(0)
+
+
+def _send(stream: IO[bytes], packed: bytes) -> None:
+    stream.write(len(packed).to_bytes(8, "big"))
+    stream.write(packed)
+    stream.flush()
+
+
+def _receive(stream: IO[bytes]) -> bytes:
+    """What `_send` sent.
+
+    Raises:
+        EOFError: The stream has ended.
+    """
+    size = stream.read(8)
+    packed = stream.read(int.from_bytes(size, "big")) if len(size) == 8 else b""
+    if not packed or len(packed) < int.from_bytes(size, "big"):
+        raise EOFError
+    return packed
+
+
+def _sendable(error: Exception) -> Exception:
+    """An error that arrives as what it was, with its traceback; else as its text."""
+    error.add_note("In the process that trains the model:\n" + "".join(traceback.format_exception(error)))
+    try:
+        pickle.loads(pickle.dumps(error))  # noqa: S301 - our own
+    except Exception:  # noqa: BLE001 - some errors cannot be made again from their arguments
+        return RuntimeError("".join(traceback.format_exception(error)))
+    return error
