@@ -949,7 +949,8 @@ class Session:
             region = None
             if proba is not None and self._goal is None:
                 with self._lock:
-                    planning = evidence.planning(self._state, proba.max(1))
+                    still = self._state.still()
+                planning = evidence.planning(still, proba.max(1))
                 # Up to a second the first time, so not under the lock.
                 compute = planning.region if self._apart is None else partial(self._apart.compute, planning.region)
                 region = compute(*self._terms, self._target)
