@@ -222,7 +222,7 @@ def _said(code: int | None) -> str:
 
 def _keep(X: Any, folder: Path) -> Any:
     """Put features where two processes can map them; says where."""
-    if isinstance(X, np.memmap) and isinstance(X.base, mmap.mmap) and X.filename is not None:
+    if isinstance(X, np.memmap) and isinstance(getattr(X, "base", None), mmap.mmap) and X.filename is not None:
         order = "C" if X.flags.c_contiguous else "F"
         return "there", str(X.filename), str(X.dtype), X.shape, int(X.offset), order
     if hasattr(X, "tocsr"):

@@ -36,7 +36,7 @@ def estimate(state: State, guesses: Array | None) -> Estimate:
     slack = []
     for round_, checks in itertools.groupby(draws, lambda draw: draw.round):
         change = audit.Change(state.predictions_of(round_), truth, guesses, rest)
-        slack += [change.slack(np.unpackbits(check.eligible, count=state.n).view(bool)) for check in checks]
+        slack += change.slacks(np.stack([check.eligible for check in checks]))
     return audit.accuracy_on_rest(
         wrong,
         [k.size for k in slack],

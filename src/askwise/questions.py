@@ -75,7 +75,9 @@ def next_questions(
         return int(rows[chosen]), 1 / len(rows)
 
     # A check item that was drawn stays drawn until it is answered.
-    for drawn in state.draws:
+    drawn_rows = np.fromiter((drawn.row for drawn in state.draws), np.intp, len(state.draws))
+    for place in np.flatnonzero(state.eligible_mask[drawn_rows]).tolist():  # most are answered
+        drawn = state.draws[place]
         if len(found) < n and free(drawn.row) and state.label_of(drawn.row) is None:
             probability = state.asks[drawn.row].probability
             add(drawn.row, audit=True, drawn=False, strategy="audit", probability=probability)

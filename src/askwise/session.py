@@ -1039,7 +1039,8 @@ class Session:
             region = None
             if proba is not None and self._goal is None:
                 with self._lock:
-                    planning = evidence.planning(self._state, rounds.certainty(proba, s.multilabel))
+                    still = self._state.still()
+                planning = evidence.planning(still, rounds.certainty(proba, s.multilabel))
                 # Up to a second the first time, so not under the lock.
                 compute = planning.region if self._apart is None else partial(self._apart.compute, planning.region)
                 region = compute(*self._terms, self._target)

@@ -303,13 +303,15 @@ class State:
     # Reading.
 
     def still(self) -> State:
-        """What estimates and metrics read of it, as it is now: what comes later does not change it."""
+        """What estimates, metrics and plans read of it, as it is now: what comes later does not change it."""
         return replace(
             self,
             classes=list(self.classes),
             answers=dict(self.answers),
+            leases=dict(self.leases),
             draws=list(self.draws),
             past=dict(self.past),
+            attempts=[replace(attempt) for attempt in self.attempts],
             labeled_mask=self.labeled_mask.copy(),
             rest_mask=self.rest_mask.copy(),
         )

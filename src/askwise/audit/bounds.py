@@ -150,6 +150,7 @@ class Change:
         self._known_errors = left & answered & (predicted != truth)
         self._unknown = left & ~answered
         self._disagree = rest & (predicted != current)
+        self._packed: list[Array] | None = None
 
     def slack(self, members: Array) -> Slack:
         """Count what `accuracy_on_rest` needs to know about one check.
@@ -157,13 +158,35 @@ class Change:
         Args:
             members: (n,) bool, the items this check was drawn from: all that were free at that moment.
         """
-        return Slack(
-            size=int(np.count_nonzero(members)),
-            known_errors=int(np.count_nonzero(members & self._known_errors)),
-            unknown=int(np.count_nonzero(members & self._unknown)),
-            outside=self._count - int(np.count_nonzero(members & self._rest)),
-            disagree=int(np.count_nonzero(members & self._disagree)),
+        return self.slacks(np.packbits(members)[None])[0]
+
+    def slacks(self, members: Array) -> list[Slack]:
+        """As `slack`, of several checks at once.
+
+        Args:
+            members: (checks, ⌈n/8⌉) packed bits, as of `np.packbits`, those beyond n zero.
+        """
+        if self._packed is None:
+            parts = (self._known_errors, self._unknown, self._rest, self._disagree)
+            self._packed = [np.packbits(part) for part in parts]
+        size, known, unknown, inside, disagree = (
+            _ones(members if part is None else members & part) for part in (None, *self._packed)
         )
+        return [
+            Slack(*counts)
+            for counts in zip(size, known, unknown, [self._count - n for n in inside], disagree, strict=True)
+        ]
+
+
+_ONES = np.array([bin(byte).count("1") for byte in range(256)], np.uint8)
+
+
+def _ones(packed: Array) -> list[int]:
+    """Bits set in each row."""
+    # NumPy before 2 cannot count them
+    counts = np.bitwise_count(packed) if hasattr(np, "bitwise_count") else _ONES[packed]
+    found: list[int] = counts.sum(axis=1, dtype=np.int64).tolist()
+    return found
 
 
 def slack(members: Array, predicted: Array, truth: Array, current: Array, rest: Array) -> Slack:
