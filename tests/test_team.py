@@ -769,7 +769,8 @@ def test_a_folder_of_sessions_is_a_team(tmp_path: Path) -> None:
     for name in ("Mail 2026", "calls"):
         Session(["a b", "c d"], classes=["x", "y"], encoder="tfidf", store=tmp_path / f"{name}.askwise").close()
     schema.connect(tmp_path / "askwise-team.sqlite").dispose()
-    sessions, accounts, folder = open_team([str(tmp_path)], None)
+    sessions, accounts, folder, shelf = open_team([str(tmp_path)], None)
+    assert shelf is None
     assert sorted(sessions) == ["calls", "mail-2026"]
     assert (accounts, folder) == (tmp_path / "askwise-team.sqlite", tmp_path)
     for session in sessions.values():
@@ -795,7 +796,7 @@ def test_an_owner_begins_a_project_from_a_file(house: House) -> None:
     assert [len(s.answers()) for s in made] == [1, 0]
     for session in made:
         session.close()
-    sessions, _, _ = open_team([str(house.team.intake.root)], None)
+    sessions, *_ = open_team([str(house.team.intake.root)], None)
     assert sorted(sessions) == ["mail", "mail-2"], "the next start finds them"
     for session in sessions.values():
         session.close()

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import io
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx2 as httpx
+import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
 from askwise import Session, worker
 from askwise.app import wire
 from askwise.app.server import create_app
-from askwise.core import Event, Unreachable
+from askwise.app.shelf import Shelf
+from askwise.core import BadInput, Event, Unreachable
+from askwise.postgres import PostgresStore
 from askwise.store import MemoryStore, read_log
 from askwise.verification import verify
 
@@ -161,6 +167,133 @@ def test_two_web_processes_serve_one_session(server: Server) -> None:
     assert SECRET not in printed
     assert QUOTED not in printed
     assert "Traceback" not in printed
+
+
+TABLE = "text\n" + "".join(f"{text}\n" for text in TEXTS)
+
+
+def begin(client: Any, name: str, data: bytes, **more: Any) -> Any:
+    """Send a file and make a project of it; gives the last reply."""
+    sent = client.put("/api/v1/new/file", params={"name": name}, content=data)
+    if sent.status_code != 200:
+        return sent
+    body = {"upload": sent.json()["upload"], "text": ["text"], "classes": ["nice", "not"]}
+    return client.post("/api/v1/new/start", json=body | more)
+
+
+def test_an_owner_begins_projects_in_the_database_and_every_process_finds_them(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.sql("CREATE DATABASE fresh OWNER ann")
+    store = server.address("x", database="fresh").partition("#")[0]
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    one, two = Web(store), None
+    try:
+        with contextlib.ExitStack() as tabs:
+            first = one.up()
+            assert one.lines[0].startswith("Serving 0 projects")
+            link = next(line for line in one.lines if "Become the owner" in line).split()[-1]
+            owner = tabs.enter_context(browser(first))
+            body = {"secret": link.split("#")[1], "name": "olga", "password": PASSWORD}
+            good(owner.post("/api/v1/join", json=body))
+            two = Web(store)
+            other = tabs.enter_context(browser(two.up()))
+            good(other.post("/api/v1/login", json={"name": "olga", "password": PASSWORD}))
+            assert good(owner.get("/api/v1/me"))["begin"]
+            assert good(begin(owner, "Mail.csv", TABLE.encode())) == {"at": "/p/mail/"}
+            assert good(begin(owner, "mail.csv", TABLE.encode())) == {"at": "/p/mail-2/"}, "nothing is overwritten"
+            until(lambda: len(good(other.get("/api/v1/projects"))) == 2)
+            assert good(begin(other, "mail.csv", TABLE.encode())) == {"at": "/p/mail-3/"}
+            until(lambda: len(good(owner.get("/api/v1/projects"))) == 3)
+            said = [label_one(owner, "tab"), label_one(other, "tab")]
+            assert said[0][0] != said[1][0]
+            # Pictures are not in the log, so another process would not have them.
+            picture = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
+            packed = io.BytesIO()
+            with zipfile.ZipFile(packed, "w") as archive:
+                archive.writestr("a.gif", picture)
+                archive.writestr("b.gif", picture + b" ")
+            refused = begin(owner, "photos.zip", packed.getvalue(), kind="image", text=["file"])
+            assert refused.status_code == 400
+            assert "askwise label FOLDER --session postgresql://" in refused.json()["error"]
+            bad = begin(owner, "odd.csv", TABLE.encode(), classes=["nice", "nice"])
+            assert bad.status_code == 400
+            assert sorted(p.name for p in tmp_path.rglob("*") if p.is_file()) == ["odd.csv", "photos.zip"], "not begun"
+        assert one.end() == 0
+        assert two.end() == 0
+    finally:
+        for web in (one, two):
+            if web is not None:
+                web.end()
+    assert [p for p in tmp_path.iterdir() if p.name.startswith("askwise")] == []
+    with contextlib.closing(PostgresStore(f"{store}#mail")) as database:
+        assert database.sessions() == ["mail", "mail-2", "mail-3"]
+    log = read_log(f"{store}#mail")
+    assert log[0].data["pool"]["path"] == "Mail.csv"
+    assert str(tmp_path) not in str(log[0].data)
+    assert sorted((e.data["label"]) for e in log if e.kind == "told") == sorted(label for _, label in said)
+    assert verify(f"{store}#mail")
+    printed = "".join(one.lines + two.lines)
+    assert SECRET not in printed
+    assert QUOTED not in printed
+    assert "Traceback" not in printed
+    # The next start finds them.
+    three = Web(store)
+    try:
+        three.up()
+        assert three.lines[0].startswith("Serving 3 projects")
+    finally:
+        three.end()
+
+
+def test_a_name_that_another_process_takes_first_is_left_to_it(server: Server) -> None:
+    server.sql("CREATE DATABASE race OWNER ann")
+    store = server.address("x", database="race").partition("#")[0]
+    shelf = Shelf(store, lambda name: name.lower(), [], whole=True)
+
+    def make(place: Any) -> Session:
+        if place.address.session == "mail":  # somebody else is faster
+            Session(["theirs one", "theirs two"], classes=["a", "b"], encoder="tfidf", store=str_of("mail")).close()
+        return Session(TEXTS, classes=["nice", "not"], encoder="tfidf", store=place)
+
+    def str_of(name: str) -> str:
+        return f"{store}#{name}"
+
+    session: list[Session] = []
+    assert shelf.begin("mail", make, lambda name, made: session.append(made) or name) == "mail-2"
+    session[0].close()
+    with Session.open(str_of("mail")) as theirs:
+        assert list(theirs.pool.contents) == ["theirs one", "theirs two"]
+    found = shelf.look()
+    assert list(found) == ["mail"], "what this one began is no news"
+    found["mail"].close()
+    assert shelf.look() == {}
+
+    def broken(place: Any) -> Session:
+        Session(TEXTS, classes=["nice", "not"], encoder="tfidf", store=place)
+        raise BadInput("No.")
+
+    with pytest.raises(BadInput):
+        shelf.begin("calls", broken, lambda name, made: name)
+    with pytest.raises(BadInput):
+        shelf.begin("mail", lambda place: Session([], store=place), lambda name, made: name)
+    with contextlib.closing(PostgresStore(str_of("mail"))) as database:
+        assert database.sessions() == ["mail", "mail-2"], "what failed left nothing, and took nothing away"
+
+
+def test_a_session_that_cannot_be_opened_is_said_once_and_left_alone(
+    server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.sql("CREATE DATABASE arrays OWNER ann")
+    store = server.address("x", database="arrays").partition("#")[0]
+    Session(np.eye(6), classes=["a", "b"], store=f"{store}#numbers").close()
+    shelf = Shelf(store, str, [], whole=True)
+    assert shelf.look() == {}
+    assert "about an array" in caplog.text
+    assert SECRET not in caplog.text
+    caplog.clear()
+    assert shelf.look() == {}
+    assert caplog.text == ""
 
 
 class Gone(MemoryStore):

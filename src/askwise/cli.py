@@ -487,12 +487,13 @@ def serve(
             _say("Passwords travel unencrypted at this address; put a TLS proxy before it: docs/team.md.")
         _say("Ctrl+C ends.")
 
-    sessions, accounts, folder = open_team(sources or ([] if store else ["."]), store)
+    sessions, accounts, folder, shelf = open_team(sources or ([] if store else ["."]), store)
     try:
         serve_team(
             sessions,
             accounts=accounts,
             folder=folder,
+            shelf=shelf,
             host=host,
             port=port,
             public_url=public_url,

@@ -306,7 +306,9 @@ class State:
         """What estimates, metrics and plans read of it, as it is now: what comes later does not change it."""
         return replace(
             self,
+            labels=list(self.labels),
             classes=list(self.classes),
+            numbers=dict(self.numbers),
             answers=dict(self.answers),
             leases=dict(self.leases),
             draws=list(self.draws),

@@ -12,7 +12,7 @@ import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -37,6 +37,7 @@ from askwise.pool import TEXT_NAMES, Pool, holds_paths, load_pool
 from askwise.tables import SUFFIXES, Table, file_format, read_file
 
 if TYPE_CHECKING:
+    from askwise.app.shelf import Shelf
     from askwise.session import Session
 
 MAX_UPLOAD = 500 << 20
@@ -155,11 +156,13 @@ class Intake:
     Args:
         root: An existing folder.
         largest: Bytes of one file.
+        shelf: The database where sessions go; then a file lies in its folder only until it is one.
     """
 
-    def __init__(self, root: Path, *, largest: int = MAX_UPLOAD) -> None:
+    def __init__(self, root: Path, *, largest: int = MAX_UPLOAD, shelf: Shelf | None = None) -> None:
         self.root = root
         self.largest = largest
+        self.shelf = shelf
         self._taken: dict[str, _Taken] = {}
         self._last: tuple[str, Pool] | None = None
         self._lock = threading.RLock()
@@ -230,7 +233,14 @@ class Intake:
                 whole = path.suffix.lower() == ".zip"
                 text = None if whole or not look.text else look.text
                 kind = None if whole and look.kind not in ("image", "audio") else look.kind
-                self._last = key, load_pool(path, kind=kind, text=text, id=look.id, label=look.label)
+                pool = load_pool(path, kind=kind, text=text, id=look.id, label=look.label)
+                if self.shelf is not None and pool.kind in ("image", "audio"):
+                    raise BadInput(
+                        "A database keeps the names of images and recordings, not the files, which other servers would "
+                        "not find. Put them in a folder that every server sees, and start there: askwise label FOLDER "
+                        "--session postgresql://USER@HOST/DATABASE#NAME"
+                    )
+                self._last = key, pool
             return self._last[1]
 
 
@@ -375,7 +385,7 @@ def routes(intake: Intake, begin: Callable[[Session, Path, str], str]) -> Routes
 
     Args:
         intake: Where files go.
-        begin: Takes the new session, its file and its guidelines; gives the address of its page.
+        begin: Takes the new session, its file (on a shelf its name) and its guidelines; gives the address of its page.
     """
     made = Routes(tags=["new project"])
     starting = threading.Lock()
@@ -424,7 +434,7 @@ def routes(intake: Intake, begin: Callable[[Session, Path, str], str]) -> Routes
 
     @made.post("/api/v1/new/start", response_model=Begun)
     def start(body: Annotated[Begin, Body()]) -> dict[str, Any]:
-        """Make the session: the file stays where it was put, the session beside it."""
+        """Make the session: beside its file, which stays where it was put, or in the team's database."""
         from askwise.session import Session
         from askwise.store import discard
 
@@ -436,10 +446,20 @@ def routes(intake: Intake, begin: Callable[[Session, Path, str], str]) -> Routes
             names = body.classes
             if len(names) < 2:
                 raise BadInput(f"At least two labels are needed, got {len(names)}.")
+            title, several = body.title or path.parent.name, body.multilabel
+            if intake.shelf is not None:
+                # The file is gone in a moment; what its place was, nobody needs to know.
+                kept = replace(pool, address={**pool.address, "path": path.name})
+                at = intake.shelf.begin(
+                    intake.shelf.named(path.parent.name),
+                    lambda store: Session(kept, classes=names, multilabel=several, store=store, title=title),
+                    lambda name, session: begin(session, Path(name), body.guidelines),
+                )
+                intake.forget(body.upload)
+                return {"at": at}
             store = path.parent / f"{path.parent.name}.askwise"
             try:
-                title = body.title or path.parent.name
-                session = Session(pool, classes=names, multilabel=body.multilabel, store=store, title=title)
+                session = Session(pool, classes=names, multilabel=several, store=store, title=title)
             except (BadInput, ContractError, MissingExtra):
                 discard(store)  # what lies there is this request's own beginning
                 raise

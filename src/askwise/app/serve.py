@@ -6,6 +6,7 @@ import re
 import secrets
 import signal
 import socket
+import tempfile
 import threading
 import unicodedata
 import webbrowser
@@ -23,6 +24,7 @@ from askwise.core import BadInput, MissingExtra
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
+    from askwise.app.shelf import Shelf
     from askwise.session import Session
 
 PORT = 8321
@@ -135,6 +137,7 @@ def serve_team(
     *,
     accounts: Path | str,
     folder: Path | None = None,
+    shelf: Shelf | None = None,
     host: str = "127.0.0.1",
     port: int | None = None,
     public_url: str | None = None,
@@ -147,7 +150,8 @@ def serve_team(
     Args:
         sessions: Name in the address → open session; they are left open.
         accounts: Database of the accounts: a SQLite file, or `postgresql://…`.
-        folder: Where owners may put new projects; None = they cannot.
+        folder: Where owners may put new projects; None = they cannot, unless there is a shelf.
+        shelf: The database where they may; what other processes begin there is served, too.
         host: Address to listen at.
         port: None takes 8321, or any free one.
         public_url: Where people reach it, such as `https://label.example.org`; needed off the loopback.
@@ -183,10 +187,13 @@ def serve_team(
         after.callback(people.close)
         hooks = Webhooks(people.engine, private=private_webhooks)
         projects = {name: Project(session, guidelines=guidelines, team=True) for name, session in sessions.items()}
-        intake = None if folder is None else Intake(folder)
+        if shelf is not None:  # uploads lie here until they are in the database
+            folder = Path(after.enter_context(tempfile.TemporaryDirectory(prefix="askwise-uploads-")))
+        intake = None if folder is None else Intake(folder, shelf=shelf)
         if intake:
             after.callback(intake.forget_all)
-        app = create_team_app(Team(people, hooks, projects, public_url=public_url, intake=intake))
+        team = Team(people, hooks, projects, public_url=public_url, intake=intake)
+        app = create_team_app(team)
 
         def close_new() -> None:
             for name in projects.keys() - sessions.keys():
@@ -204,10 +211,15 @@ def serve_team(
             after.callback(session.stop)
         hooks.start(projects)
         after.callback(hooks.stop)
+        if shelf is not None:
+            shelf.start(lambda name, session: team.begin(session, Path(name), guidelines))
+            after.callback(shelf.stop)
         _run(app, listener, lambda: announce(f"{url}/", f"{url}/join#{first}" if first else None))
 
 
-def open_team(sources: Sequence[str], store: str | None) -> tuple[dict[str, Session], Path | str, Path | None]:
+def open_team(
+    sources: Sequence[str], store: str | None
+) -> tuple[dict[str, Session], Path | str, Path | None, Shelf | None]:
     """Open the sessions of a team.
 
     Args:
@@ -216,31 +228,35 @@ def open_team(sources: Sequence[str], store: str | None) -> tuple[dict[str, Sess
 
     Returns:
         The open sessions by their name in the address; the database of the accounts, which lies beside them; the
-        folder for new projects, None where they are in a database.
+        folder for new projects, or the shelf, where they are in a database.
 
     Raises:
         BadInput: There is no session, or two would have the same name.
         BadStore: One cannot be opened.
     """
+    from askwise.app import shelf as shelves
     from askwise.postgres import Address, PostgresStore
     from askwise.session import Session
 
     places: list[Path | Address]
     accounts: Path | str
     folder: Path | None
+    shelf: Shelf | None = None
     if store is not None:
         if "#" in store:
             raise BadInput("--store names a database, without #; sessions are named before it: serve NAME --store URL.")
         with closing(PostgresStore(f"{store}#accounts")) as database:
             places = [Address.of(f"{store}#{name}") for name in sources or database.sessions()]
-        names = project_names([p.session for p in places if isinstance(p, Address)])
+        stored = [p.session for p in places if isinstance(p, Address)]
+        names = project_names(stored)
         folder, accounts = None, store
+        shelf = shelves.Shelf(store, lambda name: project_names([name])[0], stored, whole=not sources)
     else:
         files = [file for source in sources for file in _sessions_in(Path(source))]
         folder = next((path if path.is_dir() else path.absolute().parent for path in map(Path, sources)), Path())
         places, names = list(files), project_names([p.stem for p in files])
         accounts = folder / ACCOUNTS
-    if not places and (folder is None or not any(Path(source).is_dir() for source in sources)):
+    if not places and store is None and not any(Path(source).is_dir() for source in sources):
         raise BadInput("There is no session here to serve. Start one first: askwise label FILE --labels a,b")
     opened: dict[str, Session] = {}
     try:
@@ -250,7 +266,7 @@ def open_team(sources: Sequence[str], store: str | None) -> tuple[dict[str, Sess
         for session in opened.values():
             session.close()
         raise
-    return opened, accounts, folder
+    return opened, accounts, folder, shelf
 
 
 def _sessions_in(source: Path) -> list[Path]:

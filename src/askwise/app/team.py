@@ -68,7 +68,7 @@ class Team:
     def begin(self, session: Session, path: FilePath, guidelines: str) -> str:
         """Take a new session in and start its worker; gives the address of its page."""
         with self._beginning:
-            (stem,) = project_names([path.stem])
+            (stem,) = project_names([path.name.removesuffix(".askwise")])
             names = itertools.chain([stem], (f"{stem}-{number}" for number in itertools.count(2)))
             name = next(name for name in names if name not in self.projects)
             self.projects[name] = Project(session, guidelines=guidelines, team=True)
