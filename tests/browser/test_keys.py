@@ -3,35 +3,15 @@
 from __future__ import annotations
 
 import json
-import shutil
-import socket
-import threading
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-import uvicorn
 
 from askwise.app.server import create_app
 from askwise.session import Session
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine's PATH"),
-]
 TOKEN = "a-token-of-some-length"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
@@ -41,30 +21,13 @@ def session() -> Iterator[Session]:
 
 
 @pytest.fixture
-def page(session: Session, browser: Any) -> Iterator[Any]:
-    """The page of the session; fails the test when the page complains."""
-    troubles: list[str] = []
-    listener = socket.socket()
-    listener.bind(("127.0.0.1", 0))
-    app = create_app(session, token=TOKEN)
-    config = uvicorn.Config(app, access_log=False, log_level="error", lifespan="off", timeout_graceful_shutdown=1)
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
-    thread.start()
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    page = context.new_page()
-    page.set_default_timeout(10_000)
-    page.on("pageerror", lambda error: troubles.append(str(error)))
-    page.on("console", lambda m: "Content Security Policy" in m.text and troubles.append(m.text))
-    while not server.started:
-        time.sleep(0.01)
-    page.goto(f"http://127.0.0.1:{listener.getsockname()[1]}/?token={TOKEN}")
+def page(session: Session, run: Any, new_page: Any) -> Any:
+    """The page of the session."""
+    served = run(create_app(session, token=TOKEN))
+    page = new_page(served.url)
+    page.goto(f"{served.url}?token={TOKEN}")
     page.wait_for_selector("#why:not(:empty)")
-    yield page
-    context.close()
-    server.should_exit = True
-    thread.join(10)
-    assert troubles == []
+    return page
 
 
 def text_of(page: Any) -> str:

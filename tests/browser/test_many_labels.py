@@ -3,78 +3,38 @@
 from __future__ import annotations
 
 import json
-import shutil
-import socket
-import threading
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-import uvicorn
 
 from askwise.app.server import create_app
 from askwise.session import Session
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine's PATH"),
-]
 TOKEN = "a-token-of-some-length"
 TOPICS = ["delivery", "refund", "account", "praise", "other"]
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
-def visit(browser: Any) -> Iterator[Callable[..., Any]]:
-    """Serves a session and opens its page; fails the test when the page complains."""
-    contexts, troubles, servers, sessions = [], [], [], []
+def visit(run: Any, new_page: Any) -> Iterator[Callable[..., Any]]:
+    """Serves a session and opens its page."""
+    sessions: list[Session] = []
 
     def open_page(session: Session, fake: Fake | None = None, guidelines: str = "", **settings: Any) -> Any:
-        listener = socket.socket()
-        listener.bind(("127.0.0.1", 0))
-        app = create_app(session, token=TOKEN, guidelines=guidelines)
-        config = uvicorn.Config(app, access_log=False, log_level="error", lifespan="off", timeout_graceful_shutdown=1)
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
-        thread.start()
-        servers.append((server, thread))
         sessions.append(session)
-        context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}} | settings)
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(10_000)
-        page.on("pageerror", lambda error: troubles.append(str(error)))
-        page.on("console", lambda m: "Content Security Policy" in m.text and troubles.append(m.text))
+        served = run(create_app(session, token=TOKEN, guidelines=guidelines))
+        page = new_page(served.url, **settings)
         if fake:
             page.route("**/api/v1/**", fake.answer)
-        while not server.started:
-            time.sleep(0.01)
-        page.goto(f"http://127.0.0.1:{listener.getsockname()[1]}/?token={TOKEN}")
+        page.goto(f"{served.url}?token={TOKEN}")
         page.wait_for_selector("#why:not(:empty)")
         page.wait_for_timeout(100)  # past the moment in which a press counts as a bounce
         return page
 
     yield open_page
-    for context in contexts:
-        context.close()
-    for server, thread in servers:
-        server.should_exit = True
-        thread.join(10)
     for session in sessions:
         session.close()
-    assert troubles == []
 
 
 class Fake:
@@ -350,6 +310,21 @@ def test_on_a_phone_submit_is_in_reach(idle: Session, visit: Any, scheme: str) -
     assert toast["y"] + toast["height"] <= row["y"], "the way back does not cover the way on"
     page.tap("#b-none")
     until(lambda: len(fake.told) == 2, page)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious(idle: Session, visit: Any, serious_findings: Any, scheme: str) -> None:
+    fake = Fake(TOPICS, {row: [("refund", 0.9), ("praise", 0.6)] for row in range(4)})
+    page = visit(idle, fake, color_scheme=scheme, reduced_motion="reduce")
+    press(page, "1", "2", "Enter")
+    press(page, "x")
+    page.keyboard.press("1")
+    page.keyboard.press("2")
+    page.wait_for_timeout(200)
+    assert serious_findings(page) == []
+    page.keyboard.press("?")
+    page.wait_for_selector("dialog .keys")
+    assert serious_findings(page) == []
 
 
 def test_everything_works_by_tab_too(idle: Session, visit: Any) -> None:

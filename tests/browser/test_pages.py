@@ -277,5 +277,5 @@ def test_going_back_to_a_version_and_forth_by_keyboard(serve: Any, visit: Any) -
     page.wait_for_selector(".toast")
     assert session.counts()["labeled"] < before
     page.click(".toast .link")
-    page.wait_for_selector("text=again")
+    page.wait_for_selector(".toast >> text=again")
     assert session.counts()["labeled"] == before

@@ -2,45 +2,25 @@
 
 from __future__ import annotations
 
-import shutil
-import socket
-import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import uvicorn
 
 from askwise.app.server import create_app
 from askwise.pool import load_pool
 from askwise.session import Session
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 Image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine's PATH"),
-]
 TOKEN = "a-token-of-some-length"
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
-def visit(browser: Any, tmp_path: Path) -> Iterator[Callable[..., Any]]:
+def visit(run: Any, new_page: Any, tmp_path: Path) -> Iterator[Callable[..., Any]]:
     """Opens a trained session of images with one bright patch: upper left or lower right."""
-    contexts, troubles, servers, sessions = [], [], [], []
+    sessions: list[Session] = []
 
     def open_page(audit_share: float = 0.0, **settings: Any) -> Any:
         for at in range(40):
@@ -53,36 +33,16 @@ def visit(browser: Any, tmp_path: Path) -> Iterator[Callable[..., Any]]:
         for row in range(20):
             session.tell(session.pool.ids[row], "left" if row % 2 else "right")
         session.refresh()
-        listener = socket.socket()
-        listener.bind(("127.0.0.1", 0))
-        app = create_app(session, token=TOKEN)
-        config = uvicorn.Config(app, access_log=False, log_level="error", lifespan="off", timeout_graceful_shutdown=1)
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
-        thread.start()
-        servers.append((server, thread))
-        context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}} | settings)
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(10_000)
-        page.on("pageerror", lambda error: troubles.append(str(error)))
-        page.on("console", lambda m: "Content Security Policy" in m.text and troubles.append(m.text))
-        while not server.started:
-            time.sleep(0.01)
-        page.goto(f"http://127.0.0.1:{listener.getsockname()[1]}/?token={TOKEN}")
+        served = run(create_app(session, token=TOKEN))
+        page = new_page(served.url, **settings)
+        page.goto(f"{served.url}?token={TOKEN}")
         page.wait_for_selector("#why:not(:empty)")
         page.wait_for_function("() => document.querySelector('.stage img').naturalWidth === 70")
         return page
 
     yield open_page
-    for context in contexts:
-        context.close()
-    for server, thread in servers:
-        server.should_exit = True
-        thread.join(10)
     for session in sessions:
         session.close()
-    assert troubles == []
 
 
 INK = """() => {
@@ -170,6 +130,13 @@ def test_never_on_a_blind_check_nor_where_the_guess_is_hidden(visit: Any) -> Non
     page.wait_for_timeout(200)
     assert page.locator(".regions, .stage canvas").count() == 0
     assert asked == []
+
+
+def test_axe_finds_nothing_serious(visit: Any, serious_findings: Any) -> None:
+    page = visit(color_scheme="dark", reduced_motion="reduce")
+    page.keyboard.press("r")
+    page.wait_for_selector(".stage canvas")
+    assert serious_findings(page) == []
 
 
 def test_hidden_guess_on_a_phone(visit: Any) -> None:
