@@ -419,6 +419,9 @@ def measure(apps: list[App], n: int, pace: list[int], row: list[int], seed: int,
             version, page = browser.version, browser.new_page(viewport=WINDOW)
             page.on("request", lambda r: elsewhere.add(r.url) if not _local(r.url) else None)
             after.callback(lambda app=app: stop(app.process))
+            for other in apps:
+                if other.process is not None:
+                    settle(other.process.pid)  # the one that is open already
             opened[app.name] = enter(app, page, folder / app.name / "texts.csv")
             pages[app.name] = page
             print(f"{app.name} {app.version}: first question after {opened[app.name]:.1f} s", flush=True)
