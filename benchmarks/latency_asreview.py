@@ -59,7 +59,7 @@ class ASReview:
         self.process = subprocess.Popen(command, stdout=out, stderr=out, text=True, env=where, cwd=file.parent)
         out.close()
         base = f"http://localhost:{port}"
-        with httpx.Client(base_url=base, timeout=300, trust_env=False) as http:
+        with httpx.Client(base_url=base, timeout=900, trust_env=False) as http:
             self._await(http)
             # Its own page sends the file as this does, then starts the first training.
             files = {"file": ("texts.csv", file.read_bytes(), "text/csv")}
