@@ -2,9 +2,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SEEDS ?= 20
+TEXTS ?= 100000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test peers check lint types bench bench-speed balance certificate control screening screenshots load clean
+.PHONY: help demo test peers check lint types bench bench-speed balance certificate control screening screenshots load latency clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -67,5 +68,8 @@ screenshots: $(VENV)/dev ## Take the pictures of docs/images anew
 load: $(VENV)/dev ## Measure: fifty people labeling at once (11 minutes)
 	$(BIN)/python benchmarks/load.py --docs
 
+latency: $(VENV)/dev ## Measure: the labeling page beside ASReview's (minutes; TEXTS="10000 100000", QUICK=1)
+	$(BIN)/python benchmarks/latency.py --beside --docs --texts $(TEXTS) $(if $(QUICK),--quick)
+
 clean: ## Remove what make built
-	rm -rf $(VENV) .venv-peers demo out build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-peers .venv-screening demo out build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

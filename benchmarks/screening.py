@@ -188,14 +188,22 @@ def quality(order: Sequence[int], n: int, relevant: int) -> dict[str, float]:
     return {"WSS@95": 95 - 100 * k95 / n, **found, "ATD": 100 * float(places.mean()) / n}
 
 
-def in_asreview(task: dict[str, Any], out: Path, *args: str) -> Any:
-    """What benchmarks/screening_asreview.py answers, or None where its environment cannot be had."""
+def environment() -> Path | None:
+    """The Python of an environment with asreview and buscarpy, made where there is none; None if it cannot be."""
     python = ENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     if not python.exists():
         venv.create(ENV, with_pip=True)
-        if subprocess.run([python, "-m", "pip", "install", "-q", "asreview", "buscarpy"], check=False).returncode:
-            print("asreview and buscarpy cannot be installed; their rows are left out")
+        if subprocess.run([python, "-m", "pip", "install", "-q", "asreview>=3,<4", "buscarpy"], check=False).returncode:
             return None
+    return python
+
+
+def in_asreview(task: dict[str, Any], out: Path, *args: str) -> Any:
+    """What benchmarks/screening_asreview.py answers, or None where its environment cannot be had."""
+    python = environment()
+    if python is None:
+        print("asreview and buscarpy cannot be installed; their rows are left out")
+        return None
     question = out / "question.json"
     question.write_text(json.dumps(task))
     script = ROOT / "benchmarks" / "screening_asreview.py"
