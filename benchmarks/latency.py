@@ -261,7 +261,7 @@ def memory(root: int) -> float:
     return total / 1024
 
 
-def settle(root: int, patience: float = 30.0) -> None:
+def settle(root: int, patience: float = 15.0) -> None:
     """Wait until a server is idle, so that it does not work during the other's turn."""
     end = time.monotonic() + patience
     while time.monotonic() < end:
