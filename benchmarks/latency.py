@@ -38,7 +38,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from latency_asreview import ASReview
+from latency_asreview import ASReview, free_port
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = Path(os.environ.get("ASKWISE_SHARED", Path(__file__).parents[2] / "shared")) / "data"
@@ -151,7 +151,8 @@ class Askwise:
     def open(self, file: Path) -> str:
         """As `App.open`."""
         command = [str(Path(sys.executable).with_name("askwise")), "label", str(file), "--text", "title"]
-        command += ["--text", "abstract", "--label", "included", "--labels", "yes,no", "--no-browser", *self.more]
+        command += ["--text", "abstract", "--label", "included", "--labels", "yes,no", "--no-browser"]
+        command += ["--port", str(free_port()), *self.more]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | {"COLUMNS": "500"})
         assert self.process.stdout is not None
         for line in self.process.stdout:
@@ -261,7 +262,7 @@ def memory(root: int) -> float:
     return total / 1024
 
 
-def settle(root: int, patience: float = 30.0) -> None:
+def settle(root: int, patience: float = 15.0) -> None:
     """Wait until a server is idle, so that it does not work during the other's turn."""
     end = time.monotonic() + patience
     while time.monotonic() < end:

@@ -97,4 +97,7 @@ class ASReview:
 
     def answers(self) -> int:
         """As `latency.App.answers`."""
-        return self._ask("select count(*) from results where label is not null")
+        # An answer to a record is one to all that ASReview takes for the same record.
+        return self._ask(
+            "select count(distinct group_id) from results join record using (record_id) where label is not null"
+        )
