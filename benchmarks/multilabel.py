@@ -96,7 +96,7 @@ def table(found: dict[str, Any]) -> str:
     heads = [f"at {mark}" for mark in MARKS]
     lines = [
         f"Measured {found['when']} on {found['machine']}, {seeds} seeds; mean share of whole sets right on the",
-        "rest, and the difference from random on the same seeds with its 95 % interval. F1: mean of the labels, at the end.",
+        "rest, and the difference from random on the same seeds with its 95 % interval. F1: mean of the labels, last.",
         "",
         f"| strategy | {' | '.join(heads)} | mean of the curve, over random | F1 at {MARKS[-1]} | a refresh |",
         "|---" * (len(MARKS) + 4) + "|",

@@ -21,7 +21,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from askwise.app.roles import NEEDS
-from askwise.app.serve import serve
+from askwise.app.serve import _listen, serve
 from askwise.app.server import create_app
 from askwise.core import BadInput
 from askwise.session import Session
@@ -588,7 +588,7 @@ def test_a_refusal_says_why_and_starts_nothing(tab: Tab) -> None:
 SERVER = """
 import sys
 from askwise.app.roles import NEEDS
-from askwise.app.serve import serve
+from askwise.app.serve import _listen, serve
 from askwise.session import Session
 with Session(["a b", "c d", "e f"], classes=["x", "y"], encoder="tfidf", store=sys.argv[1]) as session:
     serve(session, open_browser=False, announce=lambda url: print(url, flush=True))
@@ -619,3 +619,18 @@ def test_a_taken_port_is_a_mistake_with_a_way_out(session: Session) -> None:
         other.listen()
         with pytest.raises(BadInput, match="another port"):
             serve(session, port=other.getsockname()[1], open_browser=False, announce=print)
+
+
+def test_two_servers_that_start_at_once_get_ports_of_their_own() -> None:
+    with _listen("127.0.0.1", None) as one, _listen("127.0.0.1", None) as other:
+        assert one.getsockname() != other.getsockname()
+        with pytest.raises(BadInput, match="another port"):  # bound is not enough: it is taken from the start
+            _listen("127.0.0.1", one.getsockname()[1])
+
+
+def test_a_model_of_labels_that_came_with_the_data_says_how_many_it_knows() -> None:
+    texts = [f"{'good' if i % 2 else 'bad'} thing number {i}" for i in range(40)]
+    labels = ["good", "bad", *[None] * 38]
+    session = Session(texts, classes=["good", "bad"], label=labels, encoder="tfidf", audit_share=0.0, strategy="margin")
+    assert session.counts()["model_labels"] == 2
+    assert "trained on 2 labels" in session.ask(1)[0].reason

@@ -242,3 +242,11 @@ def test_verdicts_combine():
     assert stopping.all_of(yes, no) == no
     assert not stopping.any_of(no, no).ready
     assert stopping.all_of(yes, stopping.unchanged([0, 0, 0])).reason.count(".") == 2
+
+
+@given(st.lists(st.tuples(st.integers(0, 500), st.floats(0, 1e6)), max_size=9))
+def test_projections_are_smoothed_by_the_median_of_three(pairs):
+    labels, costs = sorted(n for n, _ in pairs), [cost for _, cost in pairs]
+    raw = [n + cost for n, cost in zip(labels, costs, strict=True)]
+    _, total = stopping._totals(labels, costs)
+    assert total.tolist() == [float(np.median(raw[max(0, t - 2) : t + 1])) for t in range(len(raw))]

@@ -36,7 +36,7 @@ def counts(state: State) -> dict[str, int]:
         "open": int(state.n - labeled - auto),
         "today": sum(n for quarter, n in state.given_at.items() if quarter * QUARTER >= midnight),
         "round": state.ranking.round if state.ranking else 0,
-        "model_labels": state.points[-1].labels if state.points else 0,
+        "model_labels": state.model_labels,
         "audits": len(state.draws),
         "attempts": len(state.attempts),
         "groups": state.groups,

@@ -533,7 +533,7 @@ class Session:
             reason=reason_for(
                 ask,
                 guesses=guesses,
-                trained_on=s.points[-1].labels if s.points else 0,
+                trained_on=s.model_labels,
                 multilabel=s.multilabel,
                 check=(attempt.position[row] + 1, evidence.judge(s, attempt).left)
                 if ask.check and attempt and row in attempt.position  # one in hand may outlive its attempt

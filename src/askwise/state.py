@@ -354,6 +354,11 @@ class State:
             found[number, [column[part] for part in self.parts(name)]] = True
         return found
 
+    @property
+    def model_labels(self) -> int:
+        """How many labels the current model learned, those that came with the data included; 0 before the first."""
+        return self.points[-1].labels + len(self.kinds["given"]) if self.points else 0
+
     def label_of(self, row: int) -> Label | None:
         """The human label of a row."""
         answer = self.answers.get(row)

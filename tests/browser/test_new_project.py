@@ -314,3 +314,24 @@ def test_two_hundred_labels_in_groups(visit: Any) -> None:
         answer(page, lambda _: "Shift+Digit2")
         labeled(session, 2)
         assert {a.label for a in session.answers().values()} == {"Area 7 / part 13", "Area 0 / part 11"}
+
+
+def test_a_project_with_several_labels_an_item(new: Any) -> None:
+    page = new()
+    drop(page, "mail.csv", b"message,label\none,a|b\ntwo,b\nthree,\nfour,(none)\nfive,\n")
+    page.wait_for_selector("#seen b")
+    tab_to(page, "#several")
+    page.keyboard.press("Space")
+    page.wait_for_function("() => document.getElementById('classes').value === 'a\\nb'")
+    tab_to(page, "#b-start")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#why:not(:empty)")
+    (session,) = new.made
+    assert session.multilabel
+    assert {row: answer.label for row, answer in session.answers().items()} == {0: "a|b", 1: "b", 3: "(none)"}
+    page.wait_for_timeout(110)
+    page.keyboard.press("1")
+    page.keyboard.press("2")
+    page.keyboard.press("Enter")
+    labeled(session, 1)
+    assert session.history(1)[0].label == "a|b"

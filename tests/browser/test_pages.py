@@ -279,3 +279,77 @@ def test_going_back_to_a_version_and_forth_by_keyboard(serve: Any, visit: Any) -
     page.click(".toast .link")
     page.wait_for_selector(".toast >> text=again")
     assert session.counts()["labeled"] == before
+
+
+# ── items with several labels ───────────────────────────────────────────────────────────────
+
+
+def several() -> Session:
+    """A session with sets of labels that two people have worked on."""
+    every = [
+        f"{a} and {b} number {i}" for i, (a, b) in enumerate((a, b) for a in FRUIT for b in [*TOOL, "nothing"] * 4)
+    ]
+    session = Session(every, classes=["apple", "pear", "saw"], multilabel=True, encoder="tfidf", audit_share=0.3)
+    for i in range(40):
+        (query,) = session.ask(annotator="Ada")
+        words = query.content.split()
+        session.tell(query, [name for name in session.classes if name in words], annotator="Ada", seconds=2.0)
+        if i % 8 == 7:
+            session.refresh()
+    row = next(row for row, answer in session.answers().items() if answer.label == "apple|saw")
+    session.tell(session.pool.ids[row], [], annotator="Bob")
+    session.refresh()
+    return session
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "dark"), (390, "light")])
+@pytest.mark.parametrize("name", ["dashboard", "review", "data", "finish"])
+def test_no_page_of_sets_has_serious_findings_or_overflows(
+    serve: Any, visit: Any, serious_findings: Any, name: str, width: int, scheme: str
+) -> None:
+    page = visit(serve(several()), name, width=width, color_scheme=scheme)
+    page.wait_for_load_state("networkidle")
+    assert serious_findings(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "scrolls sideways"
+
+
+def test_sets_are_shown_decided_and_given_in_bulk_by_keyboard(serve: Any, visit: Any) -> None:
+    session = several()
+    page = visit(serve(session), "review")
+    card = page.locator(".case").first
+    assert card.locator(".votes li").all_text_contents() == ["applesaw by Ada", "none of these by Bob"]
+    card.get_by_role("button", name="apple, saw").focus()
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".case.done")
+    row = next(row for row, answer in session.answers().items() if row in session._state.rulings)
+    assert session.answers()[row].label == "apple|saw"
+
+    page.goto(page.url.split("review")[0] + "data?")
+    page.wait_for_selector(READY["data"])
+    page.locator("tbody .c-pick input").first.focus()
+    page.keyboard.press("Space")
+    page.get_by_role("button", name="Label them …").focus()
+    page.keyboard.press("Enter")
+    page.locator("dialog .primary").focus()
+    page.keyboard.press("Enter")  # nothing was chosen, so nothing is labeled
+    page.wait_for_selector("#toasts :text('No label was chosen')")
+    page.get_by_role("button", name="Label them …").focus()
+    page.keyboard.press("Enter")
+    for name in ("saw", "pear"):
+        page.get_by_role("checkbox", name=name, exact=True).focus()
+        page.keyboard.press("Space")
+    page.locator("dialog .primary").focus()
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#toasts :text('Labeled 1 item pear, saw')")
+    assert session.answers()[0].label == "pear|saw"
+    page.get_by_role("button", name="Undo").focus()
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#toasts :text('Took back 1 label')")
+    assert session.answers().get(0) is None or session.answers()[0].label != "pear|saw"
+
+
+def test_the_dashboard_tells_the_errors_of_each_label(serve: Any, visit: Any) -> None:
+    page = visit(serve(several()), "dashboard")
+    table = page.get_by_role("region", name="Errors of each label")
+    assert sorted(table.locator("tbody th").all_text_contents()) == ["apple", "pear", "saw"]
+    assert page.get_by_text("This is not worked out where items have several labels.").is_visible()

@@ -31,6 +31,8 @@ PORT = 8321
 """Tried first, so that the browser finds its settings again; any free port will do."""
 
 
+BACKLOG = 2048
+"""Connections that wait to be taken, as uvicorn has it."""
 ACCOUNTS = "askwise-team.sqlite"
 """The file of a team's accounts, beside its sessions."""
 
@@ -325,6 +327,7 @@ def _listen(host: str, port: int | None) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((host, candidate))
+            listener.listen(BACKLOG)  # now: two servers may bind the same port as long as neither listens
         except (OSError, OverflowError) as error:
             listener.close()
             if port is not None:
