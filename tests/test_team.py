@@ -802,6 +802,26 @@ def test_an_owner_begins_a_project_from_a_file(house: House) -> None:
         session.close()
 
 
+def test_a_server_that_starts_anew_takes_answers_to_what_the_earlier_one_asked(house: House) -> None:
+    ann, bob = Tab(house.person("ann")), Tab(house.person("bob"))
+    one, two, three = ann.ask()
+    house.team.projects["things"] = Project(house.session, team=True)  # as after the end of a process
+    assert {q["item"] for q in bob.ask()}.isdisjoint({one["item"], two["item"], three["item"]}), "in ann's hands still"
+    assert bob.act("tell", one["item"], label="fruit").status_code == 403
+    assert ann.act("tell", one["item"], label="fruit").status_code == 200
+    house.session.release(annotator="ann")  # it took too long
+    assert ann.act("tell", two["item"], label="fruit").status_code == 200, "late, and asked of nobody else"
+    house.session.ask(100, annotator="bob")
+    reply = ann.act("tell", three["item"], label="fruit")
+    assert reply.status_code == 403
+    assert "somebody else has it now" in reply.json()["error"]
+    # A page that is opened anew has nothing of what an earlier process dealt, so it is free again.
+    house.team.projects["things"] = Project(house.session, team=True)
+    assert len(house.session._state.leases) > 5
+    assert len(Tab(house.person("bob"), "new").ask(1)) == 1
+    assert len(house.session._state.leases) == 1
+
+
 def test_mistakes_at_the_start_are_sentences(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="no session here"):
         open_team([], None)

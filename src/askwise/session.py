@@ -421,6 +421,11 @@ class Session:
         """Rows of the input that could not be loaded, one sentence each."""
         return [f"row {p.row}: {p.what}" for p in self.pool.problems]
 
+    @property
+    def shared(self) -> bool:
+        """Whether the store is one that several processes serve from, each with pages of its own."""
+        return hasattr(self._store, "lead")
+
     def parts(self, label: Label) -> tuple[Label, ...]:
         """The labels in an answer or a guess: itself; in a multi-label session those of the set."""
         return self._state.parts(label)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +13,9 @@ import pytest
 
 from askwise.app.server import create_app
 from askwise.session import Session
+
+sys.path.append(str(Path(__file__).parent))
+from hands import press, settled, text_of
 
 TOKEN = "a-token-of-some-length"
 FRUIT, TOOL = ["apple", "pear", "plum", "cherry"], ["hammer", "saw", "drill", "wrench"]
@@ -67,24 +71,6 @@ def visit(new_page: Any) -> Callable[..., Any]:
         return page
 
     return open_page
-
-
-def text_of(page: Any) -> str:
-    return page.text_content("#text")
-
-
-def settled(page: Any) -> None:
-    """Past the moment in which a second press counts as a bounce."""
-    page.wait_for_timeout(100)
-
-
-def press(page: Any, key: str) -> str:
-    """Press a key that moves to the next question; returns what was on the card."""
-    settled(page)
-    before = text_of(page)
-    page.keyboard.press(key)
-    page.wait_for_function("t => document.getElementById('text').textContent !== t", arg=before)
-    return before
 
 
 def saved(session: Session, n: int, kind: str = "labeled") -> None:

@@ -144,7 +144,9 @@ def test_from_a_dropped_file_to_the_export_by_keyboard_alone(new: Any) -> None:
     assert link.is_visible()
     rows = list(csv.DictReader(io.StringIO(Path(download.value.path()).read_text())))
     assert len(rows) == 40
-    assert {row["label"] for row in rows if "prize" in row["message"]} == {"spam"}
+    sent = [line["message"] for line in csv.DictReader(io.StringIO(spam(40).decode()))][:40]
+    assert [row["message"] for row in rows] == sent
+    assert [row["label"] for row in rows] == ["spam" if "prize" in text else "ham" for text in sent]
     assert {row["source"] for row in rows} == {"human"}
 
 

@@ -35,6 +35,10 @@ class Desk:
     def deal(self, annotator: str, tab: str, have: list[str], want: int) -> list[Query]:
         """Questions until the tab holds `want`: first those it lost in a reload, then the best new ones."""
         with self._lock:
+            if not self.session.shared and annotator not in self._dealt and not have and want:
+                # A page that was just opened: what an earlier process had dealt to them lies in no tab. A page that
+                # outlived the process goes on with what it has.
+                self.session.release(annotator=annotator)
             lost = self._lost(annotator, tab, have, want)
             more = want - len(have) - len(lost)
             fresh = self.session.ask(more, annotator=annotator) if more > 0 else []

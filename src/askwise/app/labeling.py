@@ -45,14 +45,17 @@ class Project:
         self.figures = wire.Figures(session)
 
     def may_answer(self, annotator: str, item: str) -> bool:
-        """Whether the annotator was asked about the item, or has answered it before."""
+        """Whether the annotator was asked about the item, and nobody else since, or has answered it before."""
         if self.desk.dealt(annotator, item):
             return True
-        ids, state = self.session.pool.ids, self.session._state
-        return any(
-            (ask := state.asks.get(row)) is not None and ask.annotator == annotator and ids[row] == item
-            for row in list(state.leases)
-        ) or any(ids[row] == item for _, row in list(state.trail.get(annotator, ())))
+        row, state = self.session._rows.get(item), self.session._state
+        if row is None:
+            return False
+        # By the log, not by what is in hand: the server may have ended while they answered.
+        ask = state.asks.get(row)
+        return (ask is not None and ask.annotator == annotator) or any(
+            row == mine for _, mine in list(state.trail.get(annotator, ()))
+        )
 
 
 # ── asking and answering ────────────────────────────────────────────────────────────────────

@@ -205,10 +205,7 @@ def serve_team(
         first = people.first_owner()
         shown = f"[{host}]" if ":" in host else host
         url = origin or f"http://{shown}:{listener.getsockname()[1]}"
-        names = people.people() if isinstance(accounts, Path) else []
         for session in sessions.values():
-            for person in names:  # this is the only process: what an earlier one had dealt is in nobody's hands
-                session.release(annotator=person["name"])
             session.start(apart=True)
             after.callback(session.stop)
         hooks.start(projects)
