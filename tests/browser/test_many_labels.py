@@ -186,6 +186,10 @@ def test_an_empty_enter_is_no_answer_and_none_of_these_is_one(idle: Session, vis
     until(lambda: len(fake.told) == 2, page)
     assert (fake.labels(first), fake.labels(second)) == ([], [])
     assert page.locator("#history .pill").all_text_contents() == ["none of these", "none of these"]
+    third = press(page, "1", "3", "x")  # a slip
+    press(page, "Backspace")
+    assert text_of(page) == third
+    assert on(page) == ["delivery", "account"], "what was on before the slip"
 
 
 def test_suggestions_are_shown_and_never_chosen(idle: Session, visit: Any) -> None:
@@ -408,9 +412,10 @@ def test_none_of_these_makes_its_class_at_the_first_use(visit: Any) -> None:
     page = visit(session)
     assert session.classes == ("fruit", "tool")
     first = text_of(page)
-    page.click("[data-act=none]")
+    page.dblclick("[data-act=none]")
     page.wait_for_function("t => document.getElementById('text').textContent !== t", arg=first)
     assert page.locator("[data-act=none]").is_hidden(), "its class has a button now"
+    assert page.text_content("#toasts span") == "Labeled None of these"
     second = press(page, "x")
     until(lambda: session.counts()["labeled"] == 2, page)
     assert session.classes == ("fruit", "tool", "None of these")

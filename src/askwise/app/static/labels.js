@@ -31,7 +31,6 @@ export class Labels {
     this.several = false; // an item takes several labels
     this.mayAdd = true;
     this.told = new Map(); // label in small letters → what the guidelines say of it
-    this.on = new Set(); // the labels that are on
     this.buttons = new Map();
     this.near = new Map(); // the same labels once more, the likeliest of a long list
     this.groups = new Map();
@@ -143,7 +142,6 @@ export class Labels {
 
   /** Show which labels are on. */
   press(on) {
-    this.on = on;
     for (const [name, button] of [...this.buttons, ...this.near]) {
       button.classList.toggle("chosen", on.has(name));
       if (this.several || on.has(name)) button.setAttribute("aria-pressed", String(on.has(name)));

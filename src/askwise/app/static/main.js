@@ -33,6 +33,7 @@ const state = {
   shownAt: 0,
   shownKey: "",
   heard: 0,
+  adding: "", // the class that is being made
   told: new Map(), // what the guidelines say of each label
   pressed: { label: null, at: 0 }, // the label put on or off last
   advice: { open: false, from: 0 }, // whether the dialog is to come, and after how many labels
@@ -200,7 +201,8 @@ function undo() {
   state.looking = null;
   state.history = state.history.filter((other) => other !== entry);
   const question = entry.question ?? { item: entry.item, row: entry.row, text: entry.text, view: entry.view, asked: 0, reason: "You took your answer back.", audit: entry.audit, suggestion: null, confidence: null, guesses: [], score: null, strategy: "", round: 0 };
-  if (several()) question.on = new Set(strip.labelsOf(entry));
+  const before = strip.labelsOf(entry);
+  if (before.length) question.on = new Set(before); // else what was on when it was skipped, or said to have none
   state.answered.delete(keyOf(question));
   state.deck = [question, ...state.deck.filter((q) => q.item !== question.item)];
   if (!outbox.cancel(entry.key)) outbox.push("retract", { item: entry.item });
@@ -261,11 +263,15 @@ async function none() {
 /** Make a new class, and answer with it; where an item takes several labels, put it on. */
 async function addClass(name) {
   const q = current();
+  if (state.adding === name) return; // the same press, bouncing
+  state.adding = name;
   try {
     take({ pulse: await call("classes", { name }) });
   } catch (error) {
     toast(error.message, { bad: true });
     return;
+  } finally {
+    state.adding = "";
   }
   if (q !== current()) return; // another question has come meanwhile
   if (several()) toggle(name);
@@ -386,6 +392,7 @@ function showQuestion(q) {
   }
   state.shownAt = performance.now();
   $("card").classList.toggle("earlier", Boolean(looking));
+  say(""); // the same labels on the next question are news again
   $("live").textContent = `${question.text.slice(0, 300)}. ${question.reason}`;
 }
 
