@@ -852,6 +852,7 @@ def test_the_command_serves_a_team_and_ends_in_order(tmp_path: Path) -> None:
         address = process.stdout.readline().split()[-1]
         link = process.stdout.readline().split()[-1]
         assert link.startswith(f"{address}join#")
+        assert process.stdout.readline() == "Ctrl+C ends.\n"
         origin = {"origin": address.rstrip("/")}
         with httpx.Client(base_url=address, headers=origin, trust_env=False, timeout=30) as client:
             body = {"secret": link.split("#")[1], "name": "olga", "password": PASSWORD}
@@ -861,6 +862,5 @@ def test_the_command_serves_a_team_and_ends_in_order(tmp_path: Path) -> None:
             assert "server" not in client.get("/team").headers
         process.send_signal(signal.SIGTERM)
         out, err = process.communicate(timeout=30)
-    assert (process.returncode, err) == (0, "")
-    assert out.strip() == "Ctrl+C ends."
+    assert (process.returncode, out, err) == (0, "", "")
     assert (tmp_path / "askwise-team.sqlite").stat().st_mode & 0o077 == 0
