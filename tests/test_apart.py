@@ -76,6 +76,7 @@ def history(session: Session, apart: bool, say: Callable[[Any], str]) -> list[di
         {"strategy": "badge"},
         {"strategy": "bald", "overlap": 0.2},
         {"recall": 0.9, "relevant": "nice"},  # sparse features
+        {"multilabel": True},
     ],
     ids=str,
 )
