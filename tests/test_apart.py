@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -76,6 +77,7 @@ def history(session: Session, apart: bool, say: Callable[[Any], str]) -> list[di
         {"strategy": "badge"},
         {"strategy": "bald", "overlap": 0.2},
         {"recall": 0.9, "relevant": "nice"},  # sparse features
+        {"multilabel": True},
     ],
     ids=str,
 )
@@ -137,6 +139,23 @@ def test_the_encoder_works_there_and_words_are_still_told(tmp_path: Path) -> Non
         assert session._encoder._axes is None, "it was fitted there"
         for one, other in zip(session.guesses_of(["a nice thing"]), expected, strict=True):
             assert np.array_equal(one, other)
+
+
+def test_from_the_beginning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Session(TEXTS, classes=["nice", "not"], encoder="tfidf", apart=True) as session:
+        assert session._encoder._axes is None, "it was fitted there"
+        assert session.ask()[0].strategy == "typiclust"
+        apart = session._apart
+        assert apart is not None
+        pid, folder = apart.pid, apart._folder
+        assert pid is not None
+        assert folder is not None
+    assert not alive(pid)
+    assert not folder.exists()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with pytest.raises(ValueError, match="cannot encode 300 items"):
+        Session(TEXTS, classes=["nice", "not"], encoder=Broken(), apart=True)
+    assert list(tmp_path.iterdir()) == [], "nothing is left behind"
 
 
 def test_where_it_is_killed_the_next_round_has_another(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -178,7 +178,6 @@ class Apart:
             try:
                 packed = pickle.dumps(said, pickle.HIGHEST_PROTOCOL)
             except Exception as error:  # pickle raises whatever an object does
-                self._end()
                 raise CannotTravel(f"{type(error).__name__}: {error}") from error
             to, back = self._pipes
             _send(to, packed)
@@ -189,6 +188,9 @@ class Apart:
                 f"The process that trains the model has ended ({_said(code)}); the next one starts by itself. "
                 "Answers are saved as before."
             ) from None
+        except BaseException:  # Ctrl+C, too: what comes next on the pipe would answer another question
+            self._end()
+            raise
 
     def _end(self) -> int | None:
         process, self._process = self._process, None

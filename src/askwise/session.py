@@ -115,6 +115,7 @@ class Session:
         first: Rows to ask first in a search.
         title: Shown in the app and the report.
         text, id, label: Column names (or, for `label`, a sequence) when `pool` is a source to load.
+        apart: Learn in a process of its own from the beginning, until `stop` or `close`; see `start`.
 
     Raises:
         BadInput: The pool is empty, or an argument is out of range.
@@ -145,6 +146,7 @@ class Session:
         text: str | Sequence[str] | None = None,
         id: str | None = None,  # noqa: A002 - the column's usual name
         label: Any = None,
+        apart: bool = False,
     ) -> None:
         loaded = pool if isinstance(pool, Pool) else load_pool(pool, text=text, id=id, label=label)
         _check_share("audit_share", audit_share, low_open=False, high_open=False)
@@ -229,8 +231,12 @@ class Session:
             raise BadStore("This store holds a session already; open it with `Session.open`.") from None
         try:
             self._read()
+            if apart:
+                self._go_apart()
             self.refresh()
         except BaseException:
+            if self._apart is not None:
+                self._apart.close()
             if self._store is not store:
                 self._store.close()
             raise
@@ -1127,11 +1133,15 @@ class Session:
                 those that answer people. Where encoder, learner or strategy cannot be sent there, they are used here,
                 and a notice says so.
         """
-        if apart and self._apart is None and not self._missing:
+        if apart:
+            self._go_apart()
+        self._worker.start()
+
+    def _go_apart(self) -> None:
+        if self._apart is None and not self._missing:
             self._apart = Apart(
                 self._learner, self._strategy, X=self._X, encoder=self._encoder, contents=self.pool.contents
             )
-        self._worker.start()
 
     def _stay(self, error: CannotTravel) -> None:
         """Learn in this process from now on."""

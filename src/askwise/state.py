@@ -312,6 +312,7 @@ class State:
             answers=dict(self.answers),
             leases=dict(self.leases),
             draws=list(self.draws),
+            doubted=set(self.doubted),
             past=dict(self.past),
             attempts=[replace(attempt) for attempt in self.attempts],
             labeled_mask=self.labeled_mask.copy(),

@@ -452,14 +452,16 @@ def routes(intake: Intake, begin: Callable[[Session, Path, str], str]) -> Routes
                 kept = replace(pool, address={**pool.address, "path": path.name})
                 at = intake.shelf.begin(
                     intake.shelf.named(path.parent.name),
-                    lambda store: Session(kept, classes=names, multilabel=several, store=store, title=title),
+                    lambda store: Session(
+                        kept, classes=names, multilabel=several, store=store, title=title, apart=True
+                    ),
                     lambda name, session: begin(session, Path(name), body.guidelines),
                 )
                 intake.forget(body.upload)
                 return {"at": at}
             store = path.parent / f"{path.parent.name}.askwise"
             try:
-                session = Session(pool, classes=names, multilabel=several, store=store, title=title)
+                session = Session(pool, classes=names, multilabel=several, store=store, title=title, apart=True)
             except (BadInput, ContractError, MissingExtra):
                 discard(store)  # what lies there is this request's own beginning
                 raise
