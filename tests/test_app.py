@@ -634,3 +634,11 @@ def test_a_model_of_labels_that_came_with_the_data_says_how_many_it_knows() -> N
     session = Session(texts, classes=["good", "bad"], label=labels, encoder="tfidf", audit_share=0.0, strategy="margin")
     assert session.counts()["model_labels"] == 2
     assert "trained on 2 labels" in session.ask(1)[0].reason
+
+
+def test_the_age_of_the_model_is_known_from_the_start(page: TestClient, session: Session) -> None:
+    assert page.get("/api/v1/state").json()["pulse"]["model_age"] is None
+    for query in session.ask(6):
+        session.tell(query, truth(query.text))
+    session.refresh()
+    assert 0 <= page.get("/api/v1/pulse").json()["model_age"] < 60

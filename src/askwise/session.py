@@ -418,6 +418,13 @@ class Session:
         return int(self._state.opened["seed"])
 
     @property
+    def model_age(self) -> float | None:
+        """Seconds since the current model was trained, whichever process did; None before the first."""
+        with self._lock:
+            points = self._state.points
+            return max(0.0, time.time() - points[-1].at) if points else None
+
+    @property
     def training(self) -> bool:
         """Whether a refresh is running now."""
         return self._refreshing.locked()

@@ -200,6 +200,7 @@ def nearest(at: Here, row: int) -> list[dict[str, Any]]:
             "text": wire.shown(session.pool.contents[r])[:300],
             "view": wire.view(session.pool.contents[r]),
             "label": label,
+            "labels": list(session.parts(label)),
             "similarity": s,
         }
         for r, label, s in session.nearest(row, 3)

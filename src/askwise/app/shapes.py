@@ -134,6 +134,7 @@ class Pulse(Open):
     multilabel: bool = Field(description="An item has a set of labels instead of one.")
     counts: dict[str, int] = Field(description="Items, answers of each kind, open items and so on, by name.")
     training: bool = Field(description="A model is being fitted now.")
+    model_age: float | None = Field(description="Seconds since the model was trained; null before the first.")
     trouble: str | None = Field(description="What stopped the learning; null while all is well.")
     estimate: Estimate
     verdict: Verdict
@@ -204,6 +205,7 @@ class Neighbor(BaseModel):
     text: str
     view: dict[str, Any] | None = Field(description="See a question's.")
     label: str
+    labels: list[str] = Field(description="The same as a list; [] where none applies.")
     similarity: float = Field(description="Cosine, -1 to 1.")
 
 

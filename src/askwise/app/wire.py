@@ -161,6 +161,7 @@ def pulse(session: Session, figures: Figures | None = None) -> dict[str, Any]:
         "multilabel": session.multilabel,
         "counts": counts,
         "training": session.training,
+        "model_age": session.model_age,
         "trouble": f"{type(error).__name__}: {error}" if (error := session.worker_error) else None,
         "estimate": {
             "accuracy": estimate.accuracy,

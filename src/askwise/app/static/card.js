@@ -190,7 +190,7 @@ async function neighbors(row, list) {
   if (row !== shownRow) return;
   list.classList.toggle("images", shownKind === "image");
   const items = found.map((one) =>
-    el("li", {}, el("b", { dir: "auto" }, one.label), view.small(shownKind, one), el("span", { class: "num" }, one.similarity.toFixed(2))),
+    el("li", {}, el("b", { dir: "auto" }, one.labels.join(", ") || "none of these"), view.small(shownKind, one), el("span", { class: "num" }, one.similarity.toFixed(2))),
   );
   list.replaceChildren(...(items.length ? items : [el("li", { class: "small" }, none)]));
 }

@@ -11,10 +11,15 @@ const median = (numbers) => {
   return sorted.length % 2 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
 };
 
-const ago = (seconds) => (seconds < 90 ? `${Math.round(seconds)} s ago` : `${Math.round(seconds / 60)} min ago`);
+const AGES = [[90, 1, "s"], [5_400, 60, "min"], [129_600, 3_600, "h"], [Infinity, 86_400, "days"]];
+
+function ago(seconds) {
+  const [, unit, name] = AGES.find(([below]) => seconds < below);
+  return `${Math.round(seconds / unit)} ${name} ago`;
+}
 
 export function show(pulse, history, ahead) {
-  if (round !== null && pulse.counts.round !== round) roundAt = performance.now();
+  if (pulse.counts.round !== round) roundAt = pulse.model_age === null ? 0 : performance.now() - 1000 * pulse.model_age;
   round = pulse.counts.round;
   facts(pulse, history, ahead);
   progress(pulse, ahead);
