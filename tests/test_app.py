@@ -399,7 +399,7 @@ def test_nearest_shows_labeled_items(tab: Tab, page: TestClient, session: Sessio
         tab.answer()
     near = page.get("/api/v1/nearest", params={"row": tab.deck[0]["row"]}).json()
     assert len(near) == 3
-    assert {"row", "text", "view", "label", "similarity"} == near[0].keys()
+    assert {"row", "text", "view", "label", "labels", "similarity"} == near[0].keys()
     assert near[0]["similarity"] >= near[-1]["similarity"]
 
 
