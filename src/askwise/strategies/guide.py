@@ -81,8 +81,8 @@ def markdown() -> str:
         "",
         "In published comparisons `margin` comes first, by little, and elaborate strategies rarely pay; before there "
         "are some labels of each class, typical items teach more. `auto` is one after the other. Compare others on "
-        "your own data with [a simulation](simulate.md). Sessions and simulations ask for one class of each item; "
-        "strategies for several labels or for numbers are for `select`.",
+        "your own data with [a simulation](simulate.md). Sessions ask for one class of each item, or for "
+        "[a set of labels](multilabel.md); simulations for one class. Strategies for numbers are for `select`.",
         "",
         "`albl` learns from the answers which of several strategies to follow; where it has not seen the past answers "
         "yet, it goes through them. Measured on the digits of scikit-learn (benchmarks/learning.py: its four parts, 10 "
