@@ -642,3 +642,15 @@ def test_the_age_of_the_model_is_known_from_the_start(page: TestClient, session:
         session.tell(query, truth(query.text))
     session.refresh()
     assert 0 <= page.get("/api/v1/pulse").json()["model_age"] < 60
+
+
+def test_guidelines_stay_with_the_session(tmp_path: Path) -> None:
+    store = tmp_path / "s.askwise"
+    Session(texts(9), classes=["fruit", "tool"], encoder="tfidf", store=store, guidelines="# Be kind").close()
+    with Session.open(store) as again:
+        said = client_of(again)
+        said.get("/", params={"token": TOKEN})
+        assert said.get("/api/v1/state").json()["guidelines"] == "# Be kind"
+        other = client_of(again, guidelines="# Be quick")
+        other.get("/", params={"token": TOKEN})
+        assert other.get("/api/v1/state").json()["guidelines"] == "# Be quick"

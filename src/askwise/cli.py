@@ -216,6 +216,7 @@ def label(
             session = _go_on(path, pool, wanted, strategy=strategy, encoder=encoder, seed=seed, fixed=fixed)
         else:
             begin = {_setting(name): value for name, value in fixed.items() if value is not None}
+            begin["guidelines"] = advice
             session = _begin(path, pool, wanted, strategy=strategy or "auto", encoder=encoder, seed=seed or 0, **begin)
     _ask_person(session, path, terminal=terminal, guidelines=advice, port=port, no_browser=no_browser)
 
@@ -249,7 +250,7 @@ def _ask_person(
 
             _check_terminal(session.pool)
 
-            given_now = door.label(session, guidelines=guidelines)
+            given_now = door.label(session, guidelines=guidelines or session.guidelines)
             _say(f"{given_now:,} answers recorded, saved in {path}.")
         else:
             from askwise.app.serve import serve
@@ -584,7 +585,7 @@ def screen(
         first = screening.closest([str(c) for c in pool.contents], query) if query else []
         session = _begin(
             path, pool, list(names), strategy="auto", encoder=None, seed=seed or 0, relevant=names[0], first=first,
-            recall=terms[0], confidence=terms[1], audit_share=terms[2],
+            recall=terms[0], confidence=terms[1], audit_share=terms[2], guidelines=advice,
         )  # fmt: skip
     ask(session, path)
 

@@ -114,6 +114,7 @@ class Session:
         relevant: The class to find, one of two.
         first: Rows to ask first in a search.
         title: Shown in the app and the report.
+        guidelines: For the people who label, shown in the app: headings, lists, **bold**, `code`.
         text, id, label: Column names (or, for `label`, a sequence) when `pool` is a source to load.
         apart: Learn in a process of its own from the beginning, until `stop` or `close`; see `start`.
 
@@ -143,6 +144,7 @@ class Session:
         relevant: Label | None = None,
         first: Sequence[int] = (),
         title: str = "",
+        guidelines: str = "",
         text: str | Sequence[str] | None = None,
         id: str | None = None,  # noqa: A002 - the column's usual name
         label: Any = None,
@@ -197,6 +199,7 @@ class Session:
             "format": FORMAT,
             "version": _version(),
             "title": title,
+            "guidelines": guidelines,
             "seed": int(seed),
             "strategy": chosen.name,
             "audit_share": float(audit_share),
@@ -411,6 +414,11 @@ class Session:
     def title(self) -> str:
         """Title given at the start, else the file's name."""
         return str(self._state.opened["title"] or Path(str(self.pool.address.get("path") or "Untitled")).stem)
+
+    @property
+    def guidelines(self) -> str:
+        """For the people who label, as given at the start; "" where none were."""
+        return str(self._state.opened.get("guidelines", ""))
 
     @property
     def seed(self) -> int:

@@ -33,13 +33,14 @@ class Project:
 
     Args:
         session: An open session; its worker is started and stopped by the caller.
-        guidelines: Text of the guidelines panel (headings, lists, **bold**, `code`); empty hides the panel.
+        guidelines: Text of the guidelines panel (headings, lists, **bold**, `code`); empty = those of the session, and
+            none hide the panel.
         team: Whether several people with accounts work on it.
     """
 
     def __init__(self, session: Session, *, guidelines: str = "", team: bool = False) -> None:
         self.session = session
-        self.guidelines = guidelines
+        self.guidelines = guidelines or session.guidelines
         self.team = team
         self.desk = Desk(session)
         self.figures = wire.Figures(session)

@@ -380,12 +380,12 @@ def _seen(pool: Pool, multilabel: bool) -> dict[str, Any]:
 # ── the routes ──────────────────────────────────────────────────────────────────────────────
 
 
-def routes(intake: Intake, begin: Callable[[Session, Path, str], str]) -> Routes:
+def routes(intake: Intake, begin: Callable[[Session, Path], str]) -> Routes:
     """The routes that make a project.
 
     Args:
         intake: Where files go.
-        begin: Takes the new session, its file (on a shelf its name) and its guidelines; gives the address of its page.
+        begin: Takes the new session, and its file (on a shelf its name); gives the address of its page.
     """
     made = Routes(tags=["new project"])
     starting = threading.Lock()
@@ -446,27 +446,26 @@ def routes(intake: Intake, begin: Callable[[Session, Path, str], str]) -> Routes
             names = body.classes
             if len(names) < 2:
                 raise BadInput(f"At least two labels are needed, got {len(names)}.")
-            title, several = body.title or path.parent.name, body.multilabel
+            title = body.title or path.parent.name
+            said: dict[str, Any] = {"multilabel": body.multilabel, "title": title, "guidelines": body.guidelines}
             if intake.shelf is not None:
                 # The file is gone in a moment; what its place was, nobody needs to know.
                 kept = replace(pool, address={**pool.address, "path": path.name})
                 at = intake.shelf.begin(
                     intake.shelf.named(path.parent.name),
-                    lambda store: Session(
-                        kept, classes=names, multilabel=several, store=store, title=title, apart=True
-                    ),
-                    lambda name, session: begin(session, Path(name), body.guidelines),
+                    lambda store: Session(kept, classes=names, store=store, **said, apart=True),
+                    lambda name, session: begin(session, Path(name)),
                 )
                 intake.forget(body.upload)
                 return {"at": at}
             store = path.parent / f"{path.parent.name}.askwise"
             try:
-                session = Session(pool, classes=names, multilabel=several, store=store, title=title, apart=True)
+                session = Session(pool, classes=names, store=store, **said, apart=True)
             except (BadInput, ContractError, MissingExtra):
                 discard(store)  # what lies there is this request's own beginning
                 raise
             intake.keep(body.upload)
-            return {"at": begin(session, store, body.guidelines)}
+            return {"at": begin(session, store)}
         finally:
             starting.release()
 
@@ -508,11 +507,11 @@ def create_new(intake: Intake, *, token: str, started: Callable[[Session, Path],
     projects: dict[str, Project] = {}
     me = Who("me", OWNER)
 
-    def begin(session: Session, path: Path, guidelines: str) -> str:
+    def begin(session: Session, path: Path) -> str:
         if projects:
             session.close()
             raise Conflict("This server has a project already. Open it, or start another askwise.")
-        projects[""] = Project(session, guidelines=guidelines)
+        projects[""] = Project(session)
         started(session, path)
         return "/"
 

@@ -65,7 +65,7 @@ class Team:
         self.intake = intake
         self._beginning = threading.Lock()
 
-    def begin(self, session: Session, path: FilePath, guidelines: str) -> str:
+    def begin(self, session: Session, path: FilePath, guidelines: str = "") -> str:
         """Take a new session in and start its worker; gives the address of its page."""
         with self._beginning:
             (stem,) = project_names([path.name.removesuffix(".askwise")])
