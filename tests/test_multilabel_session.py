@@ -60,7 +60,7 @@ def answer(session: Session, truth: dict[str, list[str]], times: int, n: int = 5
 
 
 def test_it_learns_sets_and_its_bounds_hold() -> None:
-    session, truth = begin()
+    session, truth = begin(audit_share=0.3)
     held = []
     for _ in range(12):
         answer(session, truth, 1)
@@ -70,6 +70,7 @@ def test_it_learns_sets_and_its_bounds_hold() -> None:
             right = np.mean([set(labels_of(guesses[r])) == set(truth[session.pool.contents[r]]) for r in rest])
             estimate = session.estimate()
             held.append(estimate.low <= right <= estimate.high)
+    assert "right as whole sets on the remaining" in estimate.sentence
     assert all(held)
     assert len(held) >= 10
     assert right > 0.85
@@ -281,6 +282,7 @@ def test_a_certificate_on_sets_is_true_and_labels_the_rest(tmp_path: Path) -> No
     again = Session.open(tmp_path / "s.askwise")
     assert again.multilabel
     assert again.predictions()[0] == session.predictions()[0]
+    assert "one label missing or too much" in again.certificates()[0].sentence
     assert [c.sentence for c in again.certificates()] == [c.sentence for c in session.certificates()]
 
 

@@ -229,6 +229,8 @@ class Estimate:
     """… of which the model had wrong, before learning from them."""
     rest: int
     """Items still to be decided: no human label, not marked unsure, not labeled by the model."""
+    sets: bool = False
+    """Items have sets of labels, and right is who has the whole set."""
 
     @property
     def sentence(self) -> str:
@@ -237,9 +239,10 @@ class Estimate:
             return "Every item has an answer or a label by the model; nothing is left to estimate."
         if self.accuracy is None:
             return f"No estimate yet for the remaining {self.rest:,}: too few random check items answered."
+        whole = " as whole sets" if self.sets else ""
         return (
-            f"Estimated {self.accuracy:.0%} right on the remaining {self.rest:,}; {self.audits} blind check items "
-            f"({self.wrong} wrong) prove between {between(self.low, self.high)} "
+            f"Estimated {self.accuracy:.0%} right{whole} on the remaining {self.rest:,}; {self.audits} blind check "
+            f"items ({self.wrong} wrong) prove between {between(self.low, self.high)} "
             f"({share(self.confidence)} sure, however often you look)."
         )
 
@@ -384,6 +387,8 @@ class Certificate:
     """Not empty: the evidence was changed afterwards, and how; the certificate no longer holds."""
     fingerprint: str = ""
     """Digest of the log at the decision (64 hex digits), which `askwise verify` computes anew; "" in old logs."""
+    sets: bool = False
+    """Items have sets of labels, and a set with one label missing or too much is wrong."""
 
     @property
     def short_fingerprint(self) -> str:
@@ -414,6 +419,7 @@ class Certificate:
             f"{self.certified:,} items are labeled {what}; with {share(self.confidence)} confidence {bound} "
             f"({self.audits} blind checks, {self.wrong} wrong{mark})."
             + (f" Right is what {self.people} annotators agree on (Dawid & Skene)." if self.people else "")
+            + (" A set with one label missing or too much counts as wrong." if self.sets else "")
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Literal, TypeAlias
 
@@ -37,7 +37,7 @@ def estimate(state: State, guesses: Array | None) -> Estimate:
     for round_, checks in itertools.groupby(draws, lambda draw: draw.round):
         change = audit.Change(state.predictions_of(round_), truth, guesses, rest)
         slack += change.slacks(np.stack([check.eligible for check in checks]))
-    return audit.accuracy_on_rest(
+    found = audit.accuracy_on_rest(
         wrong,
         [k.size for k in slack],
         [k.known_errors for k in slack],
@@ -47,6 +47,7 @@ def estimate(state: State, guesses: Array | None) -> Estimate:
         unknown=np.array([k.unknown for k in slack], np.int64),
         confidence=confidence,
     )
+    return replace(found, sets=state.multilabel)
 
 
 def metrics(state: State, guesses: Array | None) -> Metrics | None:
@@ -128,6 +129,7 @@ def certificate(state: State, attempt: Attempt) -> Certificate:
         if known < attempt.found:
             void = "items that counted as found were changed afterwards, and with fewer it would not have been given."
     return Certificate(
+        sets=state.multilabel,
         max_error=attempt.max_error,
         confidence=attempt.confidence,
         attempt=attempt.number,

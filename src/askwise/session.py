@@ -408,7 +408,8 @@ class Session:
             "version",
             "declared",
         )
-        return {key: self._state.opened[key] for key in keys} | {"rows": self._state.opened["rows"]}
+        found = {key: self._state.opened[key] for key in keys} | {"rows": self._state.opened["rows"]}
+        return found | ({"multilabel": True} if self.multilabel else {})
 
     @property
     def title(self) -> str:
