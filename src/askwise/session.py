@@ -1311,6 +1311,8 @@ class Session:
 
     def _learn_on(self) -> bool:
         """What the background worker does: refresh, and now and then compare with random sampling."""
+        if not self._missing:
+            self.features()  # after a restart before anybody answers, not with the first answer
         done = self.refresh()
         last = self.control(compute=False)
         if done and self._state.human >= COMPARE_EVERY * (last.labels if last else control.LEAST_LABELS):
