@@ -79,6 +79,8 @@ QUEUE = 100
 """Rows ranked ahead, so that questions never wait for the model."""
 COMPARE_EVERY = 1.25
 """The worker compares with random sampling when there are so many times the labels of the last comparison."""
+ROOM = 20.0
+"""The worker leaves people so many times the time for which a new ranking kept them waiting."""
 MULTILABEL = "cvirs"
 """Strategy of a multi-label session where "auto" is asked for."""
 ANSWERED = {"label": "told", "skip": "skipped", "unsure": "unsure"}
@@ -371,7 +373,11 @@ class Session:
         self._lock = threading.RLock()  # guards state; held for moments
         self._refreshing = threading.Lock()  # one refresh at a time; held while training
         self._encoding = threading.Lock()
-        self._worker = Worker(self._learn_on, self._stale, self._lead, self._step_down)
+        self._held_up = 0.0
+        """Seconds that the last ranking kept people waiting while it was written."""
+        self._worker = Worker(
+            self._learn_on, self._stale, self._lead, self._step_down, least_rest=lambda: ROOM * self._held_up
+        )
         self._asked_since_ranking = 1
         self._cached: dict[str, tuple[Any, Any]] = {}
         self._compared: tuple[tuple[int, int], Control] | None = None
@@ -1046,10 +1052,10 @@ class Session:
                     return False
                 seen = s.last_answer
                 labeled = np.flatnonzero(s.labeled_mask)
-                y = np.array([s.class_number(s.label_of(int(r)) or "") for r in labeled], np.intp)
+                y = s.codes[labeled].astype(np.intp)
                 if s.multilabel:
                     y = s.membership()[y].astype(np.intp)
-                order = np.array([s.answers[int(r)].round for r in labeled], np.intp)
+                order = s.answer_rounds[labeled].astype(np.intp)
                 candidates = np.flatnonzero(s.eligible_mask)
                 known = np.union1d(labeled, np.fromiter(s.leases, np.intp, len(s.leases)))
                 task = rounds.Round(
@@ -1072,7 +1078,9 @@ class Session:
                 compute = planning.region if self._apart is None else partial(self._apart.compute, planning.region)
                 region = compute(*self._terms, self._target)
             with self._lock:
+                locked = time.monotonic()
                 self._publish(seen, learned, region, started)
+                self._held_up = time.monotonic() - locked
             return True
 
     def _publish(self, seen: int, learned: rounds.Learned, region: audit.Region | None, started: float) -> None:

@@ -291,6 +291,10 @@ class State:
     """Kind of answer, other than a label → the rows of which it holds."""
     given_at: Counter[int] = field(default_factory=Counter)
     """Quarter of an hour since 1970 → how many of the labels by people that hold are from then."""
+    codes: Array = field(default_factory=lambda: np.zeros(0, np.int32))
+    """(n,) class numbers of the human labels; `audit.UNKNOWN` and `audit.UNSURE` where there is none."""
+    answer_rounds: Array = field(default_factory=lambda: np.zeros(0, np.int32))
+    """(n,) round that the question came from which the current answer was given to; 0 = none."""
     labeled_mask: Array = field(default_factory=lambda: np.zeros(0, bool))
     """(n,) rows with a human label."""
     auto_mask: Array = field(default_factory=lambda: np.zeros(0, bool))
@@ -315,6 +319,7 @@ class State:
             doubted=set(self.doubted),
             past=dict(self.past),
             attempts=[replace(attempt) for attempt in self.attempts],
+            codes=self.codes.copy(),
             labeled_mask=self.labeled_mask.copy(),
             rest_mask=self.rest_mask.copy(),
         )
@@ -414,13 +419,7 @@ class State:
 
     def truth(self) -> Array:
         """(n,) class numbers of the human labels; `audit.UNKNOWN` and `audit.UNSURE` where there is none."""
-        found = np.full(self.n, UNKNOWN, np.int32)
-        for row, answer in self.answers.items():
-            if answer.label is not None:
-                found[row] = self.class_number(answer.label)
-            elif answer.kind == "unsure":
-                found[row] = UNSURE
-        return found
+        return self.codes.copy()
 
     def rest(self) -> Array:
         """(n,) the items still to be decided: no human label, not unsure, not labeled by the model."""
@@ -514,6 +513,10 @@ class State:
         elif answer is not None:
             self.kinds[answer.kind].add(row)
         self.labeled_mask[row] = answer is not None and answer.kind in ("label", "given")
+        self.codes[row] = UNSURE if answer is not None and answer.kind == "unsure" else UNKNOWN
+        if answer is not None and answer.label is not None:
+            self.codes[row] = self.class_number(answer.label)
+        self.answer_rounds[row] = 0 if answer is None else answer.round
         self._refresh_eligible(row)
 
 
@@ -524,6 +527,7 @@ def _on_opened(s: State, e: Event) -> None:
     for name in e.data["classes"]:
         _add_label(s, name)
     s.labeled_mask, s.auto_mask = np.zeros(s.n, bool), np.zeros(s.n, bool)
+    s.codes, s.answer_rounds = np.full(s.n, UNKNOWN, np.int32), np.zeros(s.n, np.int32)
     s.eligible_mask, s.rest_mask = np.ones(s.n, bool), np.ones(s.n, bool)
     for row, label in e.data["given"].items():
         s._meet(label)

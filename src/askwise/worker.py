@@ -24,6 +24,7 @@ class Worker:
         news: Whether there is work to do.
         lead: Looks for what other processes did; whether the work is for this one of them.
         step_down: Called at the end, so that another process may lead.
+        least_rest: Seconds to rest at least after a refresh, whatever it took.
     """
 
     def __init__(
@@ -32,11 +33,14 @@ class Worker:
         news: Callable[[], bool],
         lead: Callable[[], bool] = lambda: True,
         step_down: Callable[[], None] = lambda: None,
+        *,
+        least_rest: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self._refresh = refresh
         self._news = news
         self._lead = lead
         self._step_down = step_down
+        self._least_rest = least_rest
         self._wake = threading.Condition()
         self._thread: threading.Thread | None = None
         self._ending = False
@@ -86,7 +90,7 @@ class Worker:
                     self.error, mine = error, False
                 with self._wake:
                     if worked:
-                        rest = min(REST * (time.monotonic() - started), MOST_REST)
+                        rest = max(min(REST * (time.monotonic() - started), MOST_REST), self._least_rest())
                         self._wake.wait_for(lambda: self._ending, rest)
                     elif not self._ending and not (mine and self._news()):
                         self._wake.wait(PAUSE)

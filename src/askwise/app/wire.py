@@ -109,7 +109,7 @@ class Figures:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._lock = threading.Lock()
+        self._lock, self._first = threading.Lock(), threading.Lock()
         self._made: Estimate | None = None
         self._until = self._spent = 0.0
         self._working: threading.Thread | None = None
@@ -125,7 +125,12 @@ class Figures:
             if made is not None and slow and self._working is None and time.monotonic() >= self._until:
                 self._working = threading.Thread(target=self._in_background, name="askwise-figures", daemon=True)
                 self._working.start()
-        return self._session.counts(), made if made is not None and slow else self._make()
+        if made is None:
+            with self._first:  # after a restart everybody asks at once; one of them computes
+                made = self._made or self._make()
+        elif not slow:
+            made = self._make()
+        return self._session.counts(), made
 
     def _in_background(self) -> None:
         try:
