@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -30,6 +32,21 @@ def shared() -> Callable[[str], Path]:
         return path
 
     return find
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Any]:
+    """A real PostgreSQL server (`postgres_server.Server`), or a skip that says what is missing."""
+    pytest.importorskip("psycopg", reason="psycopg is not installed: pip install 'askwise[postgres]'")
+    sys.path.append(str(Path(__file__).parent))
+    from postgres_server import Server, programs
+
+    found = programs()
+    if found is None:
+        pytest.skip("no PostgreSQL server programs (initdb, pg_ctl) are installed here")
+    started = Server(found)
+    yield started
+    started.stop()
 
 
 settings.register_profile("askwise", deadline=None)  # a busy machine is no failure

@@ -7,7 +7,6 @@ import re
 import sys
 import threading
 from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -25,24 +24,13 @@ from askwise.store import place as parse
 from askwise.verification import verify
 
 sys.path.append(str(Path(__file__).parent))
-from postgres_server import Server, programs
+from postgres_server import Server
 
 TEXTS = [f"{'nice' if i % 2 else 'not'} thing number {i}" for i in range(400)]
 
 
 def label_of(query: Any) -> str:
     return str(query.content.split()[0])
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    pytest.importorskip("psycopg", reason="psycopg is not installed: pip install 'askwise[postgres]'")
-    found = programs()
-    if found is None:
-        pytest.skip("no PostgreSQL server programs (initdb, pg_ctl) are installed here")
-    started = Server(found)
-    yield started
-    started.stop()
 
 
 @pytest.fixture(params=["file", "postgresql"])

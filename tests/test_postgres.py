@@ -30,23 +30,12 @@ from askwise.store import MemoryStore, SQLiteStore, chain, copy_log, open_store,
 from askwise.verification import verify
 
 sys.path.append(str(Path(__file__).parent))
-from postgres_server import QUOTED, Server, programs
+from postgres_server import QUOTED, Server
 
 SPAWN = multiprocessing.get_context("spawn")
 
 
 # ── a server ────────────────────────────────────────────────────────────────────────────────
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    pytest.importorskip("psycopg", reason="psycopg is not installed: pip install 'askwise[postgres]'")
-    found = programs()
-    if found is None:
-        pytest.skip("no PostgreSQL server programs (initdb, pg_ctl) are installed here")
-    started = Server(found)
-    yield started
-    started.stop()
 
 
 @pytest.fixture

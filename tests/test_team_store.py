@@ -12,7 +12,6 @@ import sys
 import threading
 import time
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,22 +30,11 @@ from askwise.store import MemoryStore, read_log
 from askwise.verification import verify
 
 sys.path.append(str(Path(__file__).parent))
-from postgres_server import QUOTED, SECRET, Server, programs
+from postgres_server import QUOTED, SECRET, Server
 
 PASSWORD = "four words in a row"
 TEXTS = [f"{'lovely sunny' if i % 2 else 'awful gloomy'} day number {i}" for i in range(40)]
 TOKEN = "a-token-long-enough"
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    pytest.importorskip("psycopg", reason="psycopg is not installed: pip install 'askwise[postgres]'")
-    found = programs()
-    if found is None:
-        pytest.skip("no PostgreSQL server programs (initdb, pg_ctl) are installed here")
-    started = Server(found)
-    yield started
-    started.stop()
 
 
 class Web:

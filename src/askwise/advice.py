@@ -148,9 +148,7 @@ def sample(state: State, guesses: Array, sure: Array) -> Sample:
         guesses: (n,) class numbers that the current model guesses.
         sure: (n,) their calibrated confidences, 0..1.
     """
-    truth = guesses.copy()
-    for row in np.flatnonzero(state.labeled_mask).tolist():
-        truth[row] = state.class_number(state.label_of(row) or "")
+    truth = np.where(state.labeled_mask, state.codes, guesses)
     open_ = ~state.labeled_mask
     answered = np.sort([a.seq for a in state.answers.values() if a.label is not None])
     outcomes = [(draw, wrong) for draw, wrong in zip(*state.draw_outcomes(), strict=True) if wrong is not None]

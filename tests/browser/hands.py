@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 
@@ -16,10 +17,20 @@ def settled(page: Any) -> None:
     page.wait_for_timeout(100)
 
 
-def press(page: Any, key: str) -> str:
-    """Press a key that moves to the next question; returns what was on the card."""
+def press(page: Any, *keys: str) -> str:
+    """Press keys of which the last moves to the next question; returns what was on the card."""
     settled(page)
     before = text_of(page)
-    page.keyboard.press(key)
+    for key in keys:
+        page.keyboard.press(key)
     page.wait_for_function("t => document.getElementById('text').textContent !== t", arg=before)
     return before
+
+
+def until(true: Callable[[], Any], page: Any) -> None:
+    """Wait for something that is not on the page; the page goes on meanwhile."""
+    for _ in range(500):
+        if true():
+            return
+        page.wait_for_timeout(20)
+    raise AssertionError("it never came")

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from askwise.app.server import create_app
 from askwise.session import Session
+
+sys.path.append(str(Path(__file__).parent))
+from hands import press, text_of, until
 
 TOKEN = "a-token-of-some-length"
 
@@ -28,27 +33,6 @@ def page(session: Session, run: Any, new_page: Any) -> Any:
     page.goto(f"{served.url}?token={TOKEN}")
     page.wait_for_selector("#why:not(:empty)")
     return page
-
-
-def text_of(page: Any) -> str:
-    return page.text_content("#text")
-
-
-def press(page: Any, key: str) -> str:
-    """Press a key that moves to the next question; returns what was on the card."""
-    page.wait_for_timeout(100)
-    before = text_of(page)
-    page.keyboard.press(key)
-    page.wait_for_function("t => document.getElementById('text').textContent !== t", arg=before)
-    return before
-
-
-def until(true: Callable[[], Any], page: Any) -> None:
-    for _ in range(500):
-        if true():
-            return
-        page.wait_for_timeout(20)
-    raise AssertionError("it never came")
 
 
 def change(page: Any, action: str, key: str) -> str:

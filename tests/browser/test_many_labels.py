@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from askwise.app.server import create_app
 from askwise.session import Session
+
+sys.path.append(str(Path(__file__).parent))
+from hands import press, text_of, until
 
 TOKEN = "a-token-of-some-length"
 TOPICS = ["delivery", "refund", "account", "praise", "other"]
@@ -117,31 +122,8 @@ def idle() -> Session:
     return Session(["a", "b"], classes=["x", "y"], encoder="tfidf")
 
 
-def text_of(page: Any) -> str:
-    return page.text_content("#text")
-
-
 def on(page: Any) -> list[str]:
     return page.locator(".grid .label[aria-pressed=true] .name").all_text_contents()
-
-
-def press(page: Any, *keys: str) -> str:
-    """Press keys of which the last moves to the next question; returns what was on the card."""
-    page.wait_for_timeout(100)
-    before = text_of(page)
-    for key in keys:
-        page.keyboard.press(key)
-    page.wait_for_function("t => document.getElementById('text').textContent !== t", arg=before)
-    return before
-
-
-def until(true: Callable[[], Any], page: Any) -> None:
-    """Wait for something that is not on the page; the page goes on meanwhile."""
-    for _ in range(500):
-        if true():
-            return
-        page.wait_for_timeout(20)
-    raise AssertionError("it never came")
 
 
 def test_digits_put_labels_on_and_enter_submits_the_set(idle: Session, visit: Any) -> None:
