@@ -111,6 +111,11 @@ def freeze(
             f"The certificates that stand allow {evidence.granted(state):,} wrong labels, more than is asked for of all"
             f" {state.n:,} items. Take labels back, or allow more errors."
         )
+    if open_items and not np.any(state.rest() & ~state.shown_mask):
+        return refuse(
+            f"The model's guesses on all {open_items:,} open items have been shown or exported, so nobody could check "
+            "them blind: they are for people."
+        )
     found, reasons = [], []
     for label, max_error in wanted.items():
         known = evidence.planning(state, sure, label)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from askwise.state import DOUBTED, Attempt, Ranking, State
+from askwise.state import DOUBTED, OVERLAP, Attempt, Ranking, State
 
 SKIP_DISTANCE = 20
 """A skipped item comes back after this many further answers, or when nothing else is left."""
@@ -17,10 +17,14 @@ CHECKS_AHEAD = 10
 """Blind checks handed out beyond the first unanswered one."""
 
 
-def next_checks(state: State, attempt: Attempt, n: int) -> list[dict[str, Any]]:
-    """The next n blind checks of a frozen region, as items of an `asked` event, in the order fixed at the freeze."""
+def next_checks(state: State, attempt: Attempt, n: int, annotator: str = "me") -> list[dict[str, Any]]:
+    """The next n blind checks of a frozen region, as items of an `asked` event, in the order fixed at the freeze.
+
+    Those whose guess this annotator may have seen are left to others.
+    """
     first = next((i for i, wrong in enumerate(state.outcomes(attempt)) if wrong is None), len(attempt.order))
     window = [int(r) for r in attempt.order[first : first + CHECKS_AHEAD + n] if int(r) not in state.leases]
+    window = [r for r in window if not state.was_shown(r, annotator)]
     fresh = [r for r in window if r not in state.answers or state.seen(r)]
     # A check may be put off but not left out: the order of the checks is what makes them random.
     put_off = [r for r in window if r in state.answers and state.answers[r].kind == "skip"]
@@ -31,8 +35,6 @@ def next_checks(state: State, attempt: Attempt, n: int) -> list[dict[str, Any]]:
     ]
 
 
-OVERLAP = "overlap"
-"""Strategy of a question that somebody else has answered already, drawn at random."""
 AT_RANDOM = 0.5
 """Of the second opinions such a share is on items drawn at random; from these the agreement and everybody's quality
 are told. The others are on the most doubtful labels."""
@@ -78,7 +80,8 @@ def next_questions(
     drawn_rows = np.fromiter((drawn.row for drawn in state.draws), np.intp, len(state.draws))
     for place in np.flatnonzero(state.eligible_mask[drawn_rows]).tolist():  # most are answered
         drawn = state.draws[place]
-        if len(found) < n and free(drawn.row) and state.label_of(drawn.row) is None:
+        asked = free(drawn.row) and not state.was_shown(drawn.row, annotator)  # it would be no blind check
+        if len(found) < n and asked and state.label_of(drawn.row) is None:
             probability = state.asks[drawn.row].probability
             add(drawn.row, audit=True, drawn=False, strategy="audit", probability=probability)
     overlap, people = float(state.opened.get("overlap", 0)), int(state.opened.get("people_per_item", 2))
