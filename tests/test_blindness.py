@@ -379,8 +379,43 @@ def test_checks_go_to_those_who_have_not_seen_the_guess() -> None:
         assert attempt is not None
         first = int(attempt.order[0])
         state.shown["olga"] = {first}  # as by a page that was open a moment before the freeze
-        assert first not in [q["row"] for q in next_checks(state, attempt, 3, "olga")]
-        assert first in [q["row"] for q in next_checks(state, attempt, 3, "bob")]
+        assert first not in [q["row"] for q in next_checks(state, 3, "olga")]
+        assert first in [q["row"] for q in next_checks(state, 3, "bob")]
+
+
+def test_checks_of_single_classes_are_mixed_and_hidden_among_decoys() -> None:
+    with learned(800, audit_share=0.1) as session:
+        assert session.autolabel(max_error={"spam": 0.2}).status == "checking"
+        state, attempt, seen = session._state, session._state.open_attempt, []
+        looks = set()
+        assert attempt is not None
+        client = TestClient(create_app(session, token=HEADER["x-askwise-token"]), headers=HEADER)
+        while session.autolabel_status().status == "checking":  # type: ignore[union-attr]
+            pulse = client.get("/api/v1/pulse").json()
+            (query,) = session.ask()
+            seen.append(query.row in attempt.position)
+            assert query.audit
+            assert not query.guesses
+            assert "spam" not in query.reason + json.dumps(pulse["autolabel"]), "the class would be the guess"
+            looks.add((query.reason, query.strategy, query.score, query.round))
+            session.tell(query, truth(query.text))
+        assert session.autolabel_status().status == "certified"  # type: ignore[union-attr]
+        assert len(looks) == 1
+        assert 0.3 < np.mean(seen) < 0.7
+        certificate = session.certificates()[0]
+        assert certificate.audits == sum(seen)
+        assert verify(session._store).ok
+        guesses = state.predictions_of(attempt.round)
+        assert set(guesses[attempt.order]) == {state.class_number("spam")}
+    with learned(800, audit_share=0.1) as session:
+        assert session.autolabel(max_error={"spam": 0.2, "ham": 0.2}).status == "checking"
+        first, second = session._state.attempts
+        asked = [query.row for query in session.ask(16)]
+        assert {row in first.position for row in asked} == {True, False}
+        assert all((row in first.position) != (row in second.position) for row in asked), "no decoys are needed"
+        for attempt in (first, second):
+            mine = [row for row in asked if row in attempt.position]
+            assert mine == attempt.order[: len(mine)].tolist(), "within a region in the frozen order"
 
 
 def test_a_log_that_counts_such_an_answer_is_found_out() -> None:

@@ -536,8 +536,7 @@ class Session:
 
     def _next(self, n: int, annotator: str) -> list[dict[str, Any]]:
         s = self._state
-        attempt = s.open_attempt
-        return next_checks(s, attempt, n, annotator) if attempt else next_questions(s, n, self._sure_of, annotator)
+        return next_checks(s, n, annotator) if s.open_attempt else next_questions(s, n, self._sure_of, annotator)
 
     def _asked(self, items: list[dict[str, Any]], annotator: str) -> Event:
         round_ = self._state.ranking.round if self._state.ranking else 0
@@ -558,7 +557,12 @@ class Session:
         confidence = next((p for name, p in guesses if name == suggestion), None)
         if s.multilabel and guesses:
             confidence = self._sure_of(row)
-        attempt = s.open_attempt
+        attempt = next((a for a in s.attempts if a.outcome == "open" and row in a.position), s.open_attempt)
+        check: tuple[int | None, int | None] | None = None
+        if ask.check and attempt is not None and attempt.label is not None:
+            check = (None, None)  # its number would tell the class, and with it the guess
+        elif ask.check and attempt is not None and row in attempt.position:  # one in hand may outlive its attempt
+            check = (attempt.position[row] + 1, evidence.judge(s, attempt).left)
         return Query(
             item=self.pool.ids[row],
             row=row,
@@ -568,9 +572,7 @@ class Session:
                 guesses=guesses,
                 trained_on=s.model_labels,
                 multilabel=s.multilabel,
-                check=(attempt.position[row] + 1, evidence.judge(s, attempt).left)
-                if ask.check and attempt and row in attempt.position  # one in hand may outlive its attempt
-                else None,
+                check=check,
                 differ=len({a.label for a in s.votes.get(row, {}).values() if a.kind == "label"}) > 1,
             ),
             strategy=ask.strategy,

@@ -427,6 +427,10 @@ def _blind_check(w: _Walk, e: Event, q: Mapping[str, Any]) -> None:
     """A check belongs to a region whose checks are under way."""
     row = int(q["row"])
     attempt = next((a for a in w.state.attempts if a.outcome == "open" and row in a.position), None)
+    if q.get("decoy"):  # stands among the checks of single classes, and counts for none
+        fits = attempt is None and any(a.outcome == "open" and a.label is not None for a in w.state.attempts)
+        w.expect("draws", fits, e, f"row {row} stands among blind checks, but no class is checked, or its region is.")
+        return
     if attempt is None:
         w.expect("draws", False, e, f"row {row} is asked as a blind check, but no open region holds it.")
         return
