@@ -1551,7 +1551,8 @@ class Session:
                 if attempt is None:
                     return
                 # No more than could decide at the earliest: what is answered beyond that would be wasted.
-                left = evidence.judge(self._state, attempt).left or 1
+                # The checks of single classes come mixed, and any of them may decide.
+                left = (evidence.judge(self._state, attempt).left or 1) if attempt.label is None else 1
                 queries = self.ask(min(CHECKS_AHEAD, left), annotator="oracle")
             if not queries:
                 return  # somebody else holds the next checks
