@@ -82,13 +82,14 @@ def test_a_group_counts_as_one_attempt_and_is_taken_back_as_one_batch():
     assert again.certificates[0].label is None
 
 
-def test_checks_come_class_by_class_and_survive_a_reopening(tmp_path):
+def test_checks_of_classes_come_mixed_and_survive_a_reopening(tmp_path):
     store = tmp_path / "s.askwise"
     session, truth = made(store=store)
     X = session.pool
     first = session.autolabel(max_error={"malignant": 0.05, "benign": 0.05})
     assert first.status == "checking"
-    assert "1 more of the classes" in first.reason
+    assert "not told apart" in first.reason
+    assert not any(name in first.reason for name in NAMES), "the class would be the guess"
     with pytest.raises(BadInput, match="under way"):
         session.autolabel(max_error={"malignant": 0.04})
     seen = []
@@ -101,7 +102,8 @@ def test_checks_come_class_by_class_and_survive_a_reopening(tmp_path):
             session.close()
             session = Session.open(store, pool=X)
     runs = 1 + int(np.count_nonzero(np.diff(seen)))
-    assert runs == 2  # first all of one class, then all of the other
+    assert runs > len(seen) / 4  # one by one and mixed, with items that the model takes for the third among them
+    assert set(seen) == {0, 1, 2}
     assert [c.label for c in session.autolabel_status().certificates] == ["malignant", "benign"]
     session.close()
 

@@ -800,10 +800,17 @@ def report(
 def export(
     session_file: SessionFile,
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Ends in .csv, .tsv, .jsonl or .parquet.")],
+    guesses: Annotated[
+        bool,
+        typer.Option(
+            "--guesses",
+            help="Also what the model guesses of items that nobody labeled; no certificate can hand these over then.",
+        ),
+    ] = False,
 ) -> None:
     """Write every row that loaded with its label, who gave it, and how sure that is."""
     with _open(session_file) as session:
-        rows = session.export(out)
+        rows = session.export(out, guesses=guesses)
     _say(f"wrote {rows:,} rows to {out}")
 
 

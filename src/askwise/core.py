@@ -508,6 +508,8 @@ class Answer:
     audit: bool = False
     strategy: str = ""
     flag: str | None = None
+    seen: bool = False
+    """Whether the model's guess on the item had been shown to whoever answered: then it is no blind check."""
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,9 @@ def metrics(state: State, guesses: Array | None) -> Metrics | None:
         return None
     draws, _ = state.draw_outcomes()
     truth, rest, classes = _counted(state), state.rest(), len(state.classes)
-    answered = [None if truth[draw.row] == audit.UNKNOWN else int(truth[draw.row]) for draw in draws]
+    told = truth.copy()
+    told[[draw.row for draw in draws if state.seen(draw.row)]] = audit.UNKNOWN
+    answered = [None if told[draw.row] == audit.UNKNOWN else int(told[draw.row]) for draw in draws]
     then = [state.predictions_of(draw.round) for draw in draws]
     members = [np.unpackbits(d.eligible, count=state.n).view(bool) for d in draws]
     said = [int(old[d.row]) for d, old in zip(draws, then, strict=True)]
@@ -183,8 +185,11 @@ def certificates(state: State) -> list[Certificate]:
 
 
 def certifiable(state: State) -> Array:
-    """(k,) rows that a region may hold: still to be decided, in nobody's hands."""
-    mask = state.rest()
+    """(k,) rows that a region may hold: still to be decided, in nobody's hands, their guess not shown to anybody.
+
+    A guess is shown with every usual question, so what was put off or given back is for people.
+    """
+    mask = state.rest() & ~state.shown_mask
     mask[list(state.leases)] = False
     return np.flatnonzero(mask)
 

@@ -111,6 +111,11 @@ def freeze(
             f"The certificates that stand allow {evidence.granted(state):,} wrong labels, more than is asked for of all"
             f" {state.n:,} items. Take labels back, or allow more errors."
         )
+    if open_items and not np.any(state.rest() & ~state.shown_mask):
+        return refuse(
+            f"The model's guesses on all {open_items:,} open items have been shown or exported, so nobody could check "
+            "them blind: they are for people."
+        )
     found, reasons = [], []
     for label, max_error in wanted.items():
         known = evidence.planning(state, sure, label)
@@ -198,9 +203,10 @@ def status(state: State, ids: Sequence[str]) -> AutoLabels | None:
     under_way = [(a, evidence.judge(state, a)) for a in group if a.outcome == "open"]
     if under_way:
         left = sum(found.left or 0 for _, found in under_way)
-        reason = _joined([(a, found.reason) for a, found in under_way[:1]])
-        if len(under_way) > 1:
-            reason += f" After that, {len(under_way) - 1} more of the classes."
+        reason = under_way[0][1].reason
+        if under_way[0][0].label is not None:  # which class comes next is the guess that the checks hide
+            more = "" if any(found.left is None for _, found in under_way) else f" At least {left:,} more are needed."
+            reason = f"{checks:,} blind checks so far, of single classes, which are mixed and not told apart.{more}"
         return AutoLabels("checking", reason, checks_done=checks, checks_left=left, deferred=open_items)
     given = [a for a in group if a.outcome == "certified" and not a.taken_back]
     if not given:

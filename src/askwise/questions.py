@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import numpy as np
 
-from askwise.state import DOUBTED, Attempt, Ranking, State
+from askwise.core import Array
+from askwise.state import DOUBTED, OVERLAP, Attempt, Ranking, State
 
 SKIP_DISTANCE = 20
 """A skipped item comes back after this many further answers, or when nothing else is left."""
@@ -17,10 +18,36 @@ CHECKS_AHEAD = 10
 """Blind checks handed out beyond the first unanswered one."""
 
 
-def next_checks(state: State, attempt: Attempt, n: int) -> list[dict[str, Any]]:
-    """The next n blind checks of a frozen region, as items of an `asked` event, in the order fixed at the freeze."""
+def next_checks(state: State, n: int, annotator: str = "me") -> list[dict[str, Any]]:
+    """The next n blind checks of the frozen regions, as items of an `asked` event.
+
+    Within a region in the order fixed at the freeze; those whose guess this annotator may have seen are left to others.
+    A region of one class would tell the guess of every item in it. So the checks of several classes come mixed at
+    random, and where the classes of the regions are not all there are, every other question is a decoy: an open item
+    that the model takes for another class. People label these anyway.
+    """
+    under_way = [attempt for attempt in state.attempts if attempt.outcome == "open"]
+    due = [_due(state, attempt, n, annotator) for attempt in under_way]
+    if not under_way or under_way[0].label is None:
+        return due[0][:n] if due else []
+    rng = np.random.default_rng([_seed(state), 7, state.seq])
+    decoys = iter(rng.permutation(_decoys(state, under_way)).tolist())
+    found: list[dict[str, Any]] = []
+    while len(found) < n and any(due):
+        row = next(decoys, None) if rng.random() < 0.5 else None
+        if row is None:
+            some = [rows for rows in due if rows]
+            found.append(some[int(rng.integers(len(some)))].pop(0))
+        else:
+            found.append({"row": row, "check": True, "decoy": True, "strategy": "check"})
+    return found
+
+
+def _due(state: State, attempt: Attempt, n: int, annotator: str) -> list[dict[str, Any]]:
+    """The next n checks of one region."""
     first = next((i for i, wrong in enumerate(state.outcomes(attempt)) if wrong is None), len(attempt.order))
     window = [int(r) for r in attempt.order[first : first + CHECKS_AHEAD + n] if int(r) not in state.leases]
+    window = [r for r in window if not state.was_shown(r, annotator)]
     fresh = [r for r in window if r not in state.answers or state.seen(r)]
     # A check may be put off but not left out: the order of the checks is what makes them random.
     put_off = [r for r in window if r in state.answers and state.answers[r].kind == "skip"]
@@ -31,8 +58,17 @@ def next_checks(state: State, attempt: Attempt, n: int) -> list[dict[str, Any]]:
     ]
 
 
-OVERLAP = "overlap"
-"""Strategy of a question that somebody else has answered already, drawn at random."""
+def _decoys(state: State, under_way: Sequence[Attempt]) -> Array:
+    """(k,) open rows of no region that the model takes for a class of none; no rows where every class has a region."""
+    classes = [state.class_number(attempt.label) for attempt in under_way if attempt.label is not None]
+    if state.predictions is None or len(classes) == len(state.classes):
+        return np.zeros(0, np.intp)
+    mask = state.eligible_mask & ~np.isin(state.predictions, classes)
+    for attempt in under_way:
+        mask[attempt.order] = False
+    return np.flatnonzero(mask)
+
+
 AT_RANDOM = 0.5
 """Of the second opinions such a share is on items drawn at random; from these the agreement and everybody's quality
 are told. The others are on the most doubtful labels."""
@@ -78,7 +114,8 @@ def next_questions(
     drawn_rows = np.fromiter((drawn.row for drawn in state.draws), np.intp, len(state.draws))
     for place in np.flatnonzero(state.eligible_mask[drawn_rows]).tolist():  # most are answered
         drawn = state.draws[place]
-        if len(found) < n and free(drawn.row) and state.label_of(drawn.row) is None:
+        asked = free(drawn.row) and not state.was_shown(drawn.row, annotator)  # it would be no blind check
+        if len(found) < n and asked and state.label_of(drawn.row) is None:
             probability = state.asks[drawn.row].probability
             add(drawn.row, audit=True, drawn=False, strategy="audit", probability=probability)
     overlap, people = float(state.opened.get("overlap", 0)), int(state.opened.get("people_per_item", 2))

@@ -22,7 +22,7 @@ def reason_for(
     *,
     guesses: Sequence[tuple[Label, float]],
     trained_on: int,
-    check: tuple[int, int | None] | None,
+    check: tuple[int | None, int | None] | None,
     multilabel: bool = False,
     differ: bool = False,
 ) -> str:
@@ -32,12 +32,15 @@ def reason_for(
         ask: How it was asked.
         guesses: The likeliest classes with probabilities, likeliest first; empty where the model must not show.
         trained_on: Number of labels the model had.
-        check: For blind checks: (which one, how many still needed if all go well).
+        check: For blind checks: (which one, how many still needed if all go well); (None, None) where a number would
+            tell which class it is checked for.
         multilabel: Whether each guess says for itself how likely the label applies.
         differ: Whether people gave it different labels; which ones is never said.
     """
     if check is not None:
         number, needed = check
+        if number is None:
+            return "Blind check for a certificate of single classes: which class it is for is not told."
         more = "" if needed is None else f"; {needed} more if all go well"
         return f"Blind check {number} for the certificate: a random item from those the model would label{more}."
     if ask.strategy == "check":

@@ -63,10 +63,10 @@ from askwise.export import write_table
 from askwise.labelsets import NONE, check_label, labels_of, write_set
 from askwise.notices import say
 from askwise.pool import Pool, label_name, load_pool
-from askwise.questions import CHECKS_AHEAD, OVERLAP, next_checks, next_questions
+from askwise.questions import CHECKS_AHEAD, next_checks, next_questions
 from askwise.reasons import reason_for
-from askwise.state import DOUBTED, State, pack, pool_events, pool_from_log
-from askwise.store import FORMAT, Place, open_store, place
+from askwise.state import DOUBTED, LOG_FORMAT, OVERLAP, State, pack, pool_events, pool_from_log
+from askwise.store import Place, open_store, place
 from askwise.worker import Worker
 
 T = TypeVar("T")
@@ -198,7 +198,7 @@ class Session:
             )
         self._start_up(loaded, encoder, learner_, chosen, multilabel=multilabel)
         opened = {
-            "format": FORMAT,
+            "format": LOG_FORMAT,
             "version": _version(),
             "title": title,
             "guidelines": guidelines,
@@ -288,10 +288,10 @@ class Session:
                 "If this is a copy, copy it again when nothing has the session open."
             )
         opened = events[0].data
-        if int(opened["format"]) > FORMAT:
+        if int(opened["format"]) > LOG_FORMAT:
             raise BadStore(
                 f"{name!r} was written by a newer Askwise (format {opened['format']}; this one reads up to "
-                f"{FORMAT}). "
+                f"{LOG_FORMAT}). "
                 "Upgrade with `pip install --upgrade askwise`."
             )
         found = pool_from_log(opened, events)
@@ -536,8 +536,7 @@ class Session:
 
     def _next(self, n: int, annotator: str) -> list[dict[str, Any]]:
         s = self._state
-        attempt = s.open_attempt
-        return next_checks(s, attempt, n) if attempt else next_questions(s, n, self._sure_of, annotator)
+        return next_checks(s, n, annotator) if s.open_attempt else next_questions(s, n, self._sure_of, annotator)
 
     def _asked(self, items: list[dict[str, Any]], annotator: str) -> Event:
         round_ = self._state.ranking.round if self._state.ranking else 0
@@ -558,7 +557,12 @@ class Session:
         confidence = next((p for name, p in guesses if name == suggestion), None)
         if s.multilabel and guesses:
             confidence = self._sure_of(row)
-        attempt = s.open_attempt
+        attempt = next((a for a in s.attempts if a.outcome == "open" and row in a.position), s.open_attempt)
+        check: tuple[int | None, int | None] | None = None
+        if ask.check and attempt is not None and attempt.label is not None:
+            check = (None, None)  # its number would tell the class, and with it the guess
+        elif ask.check and attempt is not None and row in attempt.position:  # one in hand may outlive its attempt
+            check = (attempt.position[row] + 1, evidence.judge(s, attempt).left)
         return Query(
             item=self.pool.ids[row],
             row=row,
@@ -568,9 +572,7 @@ class Session:
                 guesses=guesses,
                 trained_on=s.model_labels,
                 multilabel=s.multilabel,
-                check=(attempt.position[row] + 1, evidence.judge(s, attempt).left)
-                if ask.check and attempt and row in attempt.position  # one in hand may outlive its attempt
-                else None,
+                check=check,
                 differ=len({a.label for a in s.votes.get(row, {}).values() if a.kind == "label"}) > 1,
             ),
             strategy=ask.strategy,
@@ -751,6 +753,37 @@ class Session:
                 if row not in self._state.flags:
                     raise BadInput(f"The item {self.pool.ids[row]!r} has no flag.")
                 return [Event("unflagged", {"row": row, "annotator": annotator})]
+
+            self._commit(decide)
+
+    def show_guesses(self, items: Iterable[Query | str], *, annotator: str = "") -> None:
+        """Note that somebody is being shown what the model takes items for; call it before they are.
+
+        An answer of theirs to one of these items is no blind check from then on, and while it is open no certificate
+        hands it over. Questions that carry a guess, and exports, are noted by themselves; what a program reads in
+        `predictions` or `rows`, and shows to people, is not.
+
+        Args:
+            items: Ids, or queries.
+            annotator: Who sees them; "" = it is not known who.
+
+        Raises:
+            BadInput: An item is not known, or its blind check is under way.
+        """
+        rows = [self._row(item) for item in items]
+        with self._lock:
+
+            def decide() -> list[Event]:
+                s = self._state
+                waiting = [row for row in rows if row in s.checks_waiting()]
+                if waiting:
+                    raise BadInput(
+                        f"The item {self.pool.ids[waiting[0]]!r} waits for a blind check, so its guess stays hidden. "
+                        "Finish the checks first, or give them up."
+                    )
+                new = [row for row in dict.fromkeys(rows) if not s.was_shown(row, annotator)]
+                known = s.tells_shown and s.model
+                return [Event("shown", {"annotator": annotator, "rows": new})] if new and known else []
 
             self._commit(decide)
 
@@ -1518,7 +1551,8 @@ class Session:
                 if attempt is None:
                     return
                 # No more than could decide at the earliest: what is answered beyond that would be wasted.
-                left = evidence.judge(self._state, attempt).left or 1
+                # The checks of single classes come mixed, and any of them may decide.
+                left = (evidence.judge(self._state, attempt).left or 1) if attempt.label is None else 1
                 queries = self.ask(min(CHECKS_AHEAD, left), annotator="oracle")
             if not queries:
                 return  # somebody else holds the next checks
@@ -1608,11 +1642,17 @@ class Session:
         with self._lock:
             return results.table(self._state, self.pool, *self.predictions())
 
-    def export(self, path: str | Path) -> int:
+    def export(self, path: str | Path, *, guesses: bool = False) -> int:
         """Write `rows()` as .csv, .tsv, .jsonl or .parquet, by suffix; returns how many.
 
+        Args:
+            path: The file.
+            guesses: Write also what the model guesses of items that it did not label. Nobody is blind to these any
+                more, so no certificate can hand over those that are open now.
+
         Raises:
-            BadInput: Unknown suffix, the folder cannot be written, or the path is the data that was labeled.
+            BadInput: Unknown suffix, the folder cannot be written, the path is the data that was labeled, or guesses
+                are asked for while blind checks are under way.
             MissingExtra: Parquet without pyarrow.
         """
         source = self.pool.address.get("path")
@@ -1621,9 +1661,21 @@ class Session:
                 f"{str(path)!r} is the data that was labeled; rows of it that could not be loaded would be lost. "
                 "Export to another file."
             )
-        written = write_table(self.rows(), path)
         with self._lock:
-            self._commit(lambda: [Event("exported", {"file": Path(path).name, "rows": written})])
+            if guesses and self._state.open_attempt is not None:
+                raise BadInput(
+                    "Blind checks are under way, so the model's guesses stay hidden. Export without them, finish the "
+                    "checks first, or give them up."
+                )
+            names, sure = self.predictions()
+            if not guesses:
+                hidden = ~self._state.auto_mask
+                names, sure = [*np.where(hidden, "", np.array(names, object))], np.where(hidden, np.nan, sure)
+            rows = results.table(self._state, self.pool, names, sure)
+        written = write_table(rows, path)
+        said = {"file": Path(path).name, "rows": written} | ({"guesses": True} if guesses else {})
+        with self._lock:
+            self._commit(lambda: [Event("exported", said)])
         return written
 
     # ── the log ─────────────────────────────────────────────────────────────────────────────

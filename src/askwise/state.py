@@ -6,7 +6,7 @@ import base64
 import json
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -18,6 +18,11 @@ from askwise.labelsets import labels_of
 from askwise.pool import Pool, Problem, columns_of, packed, pool_digest, source_of, unpacked
 
 ITEMS_PER_EVENT = 5_000
+LOG_FORMAT = 3
+"""Written in `opened`. 2: events have digests. 3: an answer counts as a blind check only where the model's guess had
+not been shown to whoever gave it."""
+OVERLAP = "overlap"
+"""Strategy of a question that somebody else has answered already, drawn at random."""
 DOUBTED = "doubted"
 """Strategy of a question that somebody else has answered, chosen because that answer is doubtful."""
 QUARTER = 900
@@ -254,6 +259,10 @@ class State:
     after: dict[int, int] = field(default_factory=dict)
     """`seq` of an answer → `seq` of the last answer that replaced it."""
     asks: dict[int, Ask] = field(default_factory=dict)
+    shown: dict[str, set[int]] = field(default_factory=dict)
+    """Annotator → rows whose guess by the model they have been shown; under "" those that anybody may have seen."""
+    shown_mask: Array = field(default_factory=lambda: np.zeros(0, bool))
+    """(n,) rows whose guess somebody has been shown."""
     doubted: set[int] = field(default_factory=set)
     """Rows that were asked again because their label was doubtful; see docs/guarantee.md on what they count for."""
     leases: dict[int, Lease] = field(default_factory=dict)
@@ -322,6 +331,7 @@ class State:
             codes=self.codes.copy(),
             labeled_mask=self.labeled_mask.copy(),
             rest_mask=self.rest_mask.copy(),
+            shown_mask=self.shown_mask.copy(),
         )
 
     @property
@@ -378,6 +388,11 @@ class State:
             rows |= set(attempt.order[:answered].tolist())
         return rows
 
+    def checks_waiting(self) -> set[int]:
+        """Rows whose blind check waits for an answer: drawn at random, or of a region whose checks are under way."""
+        rows = {row for a in self.attempts if a.outcome == "open" for row in a.position if self.rest_mask[row]}
+        return rows | {draw.row for draw in self.draws if self.rest_mask[draw.row]}
+
     def predictions_of(self, round_: int) -> Array:
         """(n,) class numbers that the model of a round guessed."""
         if self.ranking is not None and self.ranking.round == round_ and self.predictions is not None:
@@ -396,9 +411,18 @@ class State:
         return sum(a.label == relevant and row not in attempt.position for row, a in self.answers.items())
 
     def seen(self, row: int) -> bool:
-        """Whether the answer was volunteered, or given to a question that may have shown the guess: no blind check."""
+        """Whether the answer was volunteered, or given by somebody who may have seen the guess: no blind check."""
         answer = self.answers.get(row)
-        return answer is not None and answer.kind in ("label", "unsure") and not answer.audit
+        return answer is not None and answer.kind in ("label", "unsure") and (answer.seen or not answer.audit)
+
+    @property
+    def tells_shown(self) -> bool:
+        """Whether this log tells to whom guesses were shown. A search has no blind checks, only a random order."""
+        return int(self.opened.get("format", 1)) >= 3 and "goal" not in self.opened
+
+    def was_shown(self, row: int, annotator: str) -> bool:
+        """Whether somebody has, or may have, seen the model's guess on a row: their answer to it is no blind check."""
+        return row in self.shown.get(annotator, ()) or row in self.shown.get("", ())
 
     def outcomes(self, attempt: Attempt) -> list[bool | None]:
         """Wrong (True), right (False) or unanswered (None), in the order of the checks, up to the first gap."""
@@ -427,7 +451,7 @@ class State:
 
     def _wrong(self, row: int, guesses: Array) -> bool | None:
         answer = self.answers.get(row)
-        if answer is None or answer.kind == "skip":
+        if answer is None or answer.kind == "skip" or answer.seen:
             return None
         if answer.label is None:
             return True  # unsure: not known to be right
@@ -458,6 +482,12 @@ class State:
             told = (event.seq, event.at, event.kind, str(d.get("annotator", "")), what)
             self.story.setdefault(int(d["row"]), []).append(told)
         self.seq = event.seq
+
+    def _show(self, rows: Iterable[int], annotator: str) -> None:
+        if self.tells_shown:
+            rows = list(rows)
+            self.shown.setdefault(annotator, set()).update(rows)
+            self.shown_mask[rows] = True
 
     def _refresh_eligible(self, row: int) -> None:
         answer = self.answers.get(row)
@@ -494,7 +524,10 @@ class State:
         ruling = self.rulings.get(row)
         if ruling is not None and standing and standing[-1].label is not None:
             standing = [ruling]
-        self._set_answer(row, standing[-1] if standing else None)
+        holds = standing[-1] if standing else None
+        if holds is not None and len(votes) > 1:  # one who knew the guess may have swayed what holds
+            holds = replace(holds, seen=holds.seen or any(a.seen for a in votes if a.kind != "skip"))
+        self._set_answer(row, holds)
 
     def _set_answer(self, row: int, answer: Answer | None) -> None:
         old = self.answers.get(row)
@@ -529,6 +562,7 @@ def _on_opened(s: State, e: Event) -> None:
     s.labeled_mask, s.auto_mask = np.zeros(s.n, bool), np.zeros(s.n, bool)
     s.codes, s.answer_rounds = np.full(s.n, UNKNOWN, np.int32), np.zeros(s.n, np.int32)
     s.eligible_mask, s.rest_mask = np.ones(s.n, bool), np.ones(s.n, bool)
+    s.shown_mask = np.zeros(s.n, bool)
     for row, label in e.data["given"].items():
         s._meet(label)
         s.given[int(row)] = Answer(int(row), "given", label, "", e.seq, e.at)
@@ -556,6 +590,8 @@ def _on_asked(s: State, e: Event) -> None:
                 s.past.setdefault(int(e.data["round"]), s.predictions)
         if q.get("strategy") == DOUBTED and not q.get("drawn", True):
             s.doubted.add(row)
+        if s.model and not (audit or check or q.get("strategy") in (OVERLAP, DOUBTED)):
+            s._show([row], e.data["annotator"])  # also where it goes back unanswered
         s.slots += not check and q.get("drawn", True)
         s.handed[e.data["annotator"]] += not check
         s.asks[row] = Ask(
@@ -608,6 +644,7 @@ def _on_answer(s: State, e: Event) -> None:
         audit=bool(ask and (ask.audit or ask.check)),
         strategy=ask.strategy if ask else "volunteered",
         flag=s.flags.get(row),
+        seen=s.was_shown(row, annotator),
     )
     s._vote(row, annotator, answer)
     s.last_answer = e.seq
@@ -639,9 +676,11 @@ def _on_adjudicated(s: State, e: Event) -> None:
         s.rulings.pop(row, None)
     else:  # a blind check stays one: what was known when it was answered has not changed
         s._meet(label)
+        before, who = s.answers[row], e.data["annotator"]
         s.rulings[row] = replace(
-            s.answers[row], kind="label", label=label, annotator=e.data["annotator"], seq=e.seq, at=e.at, seconds=None
-        )
+            before, kind="label", label=label, annotator=who, seq=e.seq, at=e.at, seconds=None,
+            seen=before.seen or s.was_shown(row, who),
+        )  # fmt: skip
     s._settle(row)
     s.last_answer = e.seq
 
@@ -746,6 +785,17 @@ def _on_taken_back(s: State, e: Event) -> None:
         s._refresh_eligible(row)
 
 
+def _on_shown(s: State, e: Event) -> None:
+    s._show((int(row) for row in e.data["rows"]), e.data["annotator"])
+
+
+def _on_exported(s: State, e: Event) -> None:
+    """Who will read a file is not known; its labels by the model are guesses again if they are taken back."""
+    s._show(s.auto, "")
+    if e.data.get("guesses"):
+        s._show(np.flatnonzero(s.rest_mask).tolist(), "")
+
+
 def _on_nothing(s: State, e: Event) -> None:
     pass
 
@@ -772,5 +822,6 @@ _HANDLERS: dict[str, Callable[[State, Event], None]] = {
     "autolabeled": _on_autolabeled,
     "taken_back": _on_taken_back,
     "stopped": _on_nothing,
-    "exported": _on_nothing,
+    "shown": _on_shown,
+    "exported": _on_exported,
 }

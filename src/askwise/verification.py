@@ -18,8 +18,8 @@ from askwise import __version__, audit, evidence, people
 from askwise.core import FINGERPRINT_DIGITS, Array, BadInput, BadStore, Certificate, Event, Store
 from askwise.labelsets import labels_of, write_set
 from askwise.postgres import Address
-from askwise.questions import OVERLAP, drawn_again, is_audit_slot, may_ask_again
-from askwise.state import DOUBTED, Attempt, State, pool_from_log, unpack
+from askwise.questions import drawn_again, is_audit_slot, may_ask_again
+from askwise.state import DOUBTED, OVERLAP, Attempt, State, pool_from_log, unpack
 from askwise.store import Place, digest, read_log
 
 CLOSE = 1e-9
@@ -44,7 +44,7 @@ CHECKS = {
     "plans": "Plans ({n:,}): computed again, the exact risk of a false certificate is within what the attempt spends.",
     "budget": "Attempts ({n:,}): together they spend no more than 1 - confidence.",
     "decisions": "Decisions ({n:,}): counted again in the frozen order, the answers say the same.",
-    "blindness": "Checks ({n:,}): answered after the freeze, to questions that hid the guess.",
+    "blindness": "Checks ({n:,}): answered after the freeze, by people to whom the guess had not been shown.",
     "labels": "Labels by the model ({n:,}): its frozen guesses, on items of the region that were not checked.",
 }
 """What is checked, in the order shown, with the sentence that says it holds."""
@@ -427,6 +427,10 @@ def _blind_check(w: _Walk, e: Event, q: Mapping[str, Any]) -> None:
     """A check belongs to a region whose checks are under way."""
     row = int(q["row"])
     attempt = next((a for a in w.state.attempts if a.outcome == "open" and row in a.position), None)
+    if q.get("decoy"):  # stands among the checks of single classes, and counts for none
+        fits = attempt is None and any(a.outcome == "open" and a.label is not None for a in w.state.attempts)
+        w.expect("draws", fits, e, f"row {row} stands among blind checks, but no class is checked, or its region is.")
+        return
     if attempt is None:
         w.expect("draws", False, e, f"row {row} is asked as a blind check, but no open region holds it.")
         return
@@ -469,6 +473,11 @@ def _answer(w: _Walk, e: Event) -> None:
         w.expect("events", _is_class(s, e.data["label"]), e, f"the label {e.data['label']!r} is no class.")
     else:
         w.expect("events", e.data.get("label") is None, e, f"holds a label, {e.data.get('label')!r}.")
+
+
+def _shown(w: _Walk, e: Event) -> None:
+    w.rows(e.data["rows"])
+    w.expect("events", isinstance(e.data["annotator"], str), e, "does not say to whom guesses were shown.")
 
 
 def _retracted(w: _Walk, e: Event) -> None:
@@ -657,7 +666,7 @@ def _outcomes(s: State, attempt: Attempt, guesses: Array) -> list[bool]:
     found = []
     for row in attempt.order.tolist():
         answer = s.answers.get(row)
-        if answer is None or answer.kind == "skip":
+        if answer is None or answer.kind == "skip" or answer.seen:
             break
         found.append(answer.label is None or s.class_number(answer.label) != guesses[row])
     return found
@@ -685,6 +694,10 @@ def _blind(w: _Walk, e: Event, attempt: Attempt, checks: int) -> None:
         w.expect(
             "blindness", answer.audit, e,
             f"check {place} (row {row}) was answered in event {answer.seq} without having been asked blind.",
+        )  # fmt: skip
+        w.expect(
+            "blindness", not answer.seen, e,
+            f"check {place} (row {row}) was answered by somebody to whom the guess had been shown.",
         )  # fmt: skip
 
 
@@ -724,4 +737,5 @@ _LOOKS: dict[str, Callable[[_Walk, Event], None]] = {
     "closed": _closed,
     "autolabeled": _autolabeled,
     "taken_back": _taken_back,
+    "shown": _shown,
 }

@@ -79,6 +79,11 @@ class Desk:
         with self._lock:
             return item in self._dealt.get(annotator, ())
 
+    def holds(self, annotator: str, item: str) -> bool:
+        """Whether the item lies open in one of the annotator's tabs."""
+        with self._lock:
+            return any(item in held for (name, _), held in self._held.items() if name == annotator)
+
     def put(self, annotator: str, tab: str, question: Query) -> None:
         """A question that went back to this tab, to the front: one whose answer was taken back."""
         with self._lock:

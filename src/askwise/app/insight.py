@@ -17,7 +17,7 @@ from pydantic import BaseModel, Field
 from askwise import audit, evidence, insight
 from askwise.app import wire
 from askwise.app.labeling import plain
-from askwise.app.roles import Here, Routes
+from askwise.app.roles import Here, Place, Routes
 from askwise.app.shapes import Name, Text
 from askwise.core import BadInput
 from askwise.labelsets import write_set
@@ -172,6 +172,7 @@ def map_item(at: Here, row: Offset) -> dict[str, Any]:
     if row >= len(session.pool):
         raise BadInput(f"No row {row}; rows are 0 to {len(session.pool) - 1}.")
     label = session.look(lambda s: insight.label(s, row))
+    _note_shown(at, [row])
     return _shown(session, row) | {"label": label}
 
 
@@ -299,13 +300,26 @@ def duplicates(at: Here) -> dict[str, Any]:
 
 @routes.get("/api/v1/review/deferred", response_model=dict[str, Any])
 def deferred(at: Here, offset: Offset = 0, limit: Limit = 20) -> dict[str, Any]:
-    """Items that still need a person, the most useful first."""
+    """Items that still need a person, the most useful first; in a search and during blind checks in their own order."""
     session = at.session
-    items = session.deferred(offset + limit)[offset:]
-    rows = [session._row(item) for item in items]
+    search = session.recall() is not None
+
+    def waiting(s: State) -> Array:
+        """Open rows that are no blind checks now; their order must not tell what the model thinks of one."""
+        left = s.rest()
+        left[list(s.checks_waiting())] = False
+        return np.flatnonzero(left)
+
+    left = session.look(waiting)
+    if search or session.look(lambda s: s.open_attempt is not None):
+        rows = left[offset : offset + limit].tolist()
+    else:
+        may = set(left.tolist())
+        ordered = (session._rows[item] for item in session.deferred(offset + limit + session.counts()["audits"]))
+        rows = [row for row in ordered if row in may][offset : offset + limit]
     flags = session.look(lambda s: dict(s.flags))
     found = _with_items(session, [{"row": row, "flag": flags.get(row)} for row in rows])
-    return {"total": session.counts()["rest"], "items": found}
+    return {"total": len(left), "items": found}
 
 
 @routes.get("/api/v1/review/spot", response_model=dict[str, Any])
@@ -319,6 +333,7 @@ def spot(at: Here, limit: Limit = 10) -> dict[str, Any]:
         return {"left": len(rows), "looked": looked, "wrong": wrong, "total": len(s.auto), "items": shown}
 
     found = session.look(read)
+    _note_shown(at, [one["row"] for one in found["items"]])
     return found | {"items": _with_items(session, found["items"])}
 
 
@@ -381,7 +396,17 @@ def items(at: Here, query: Annotated[Table, Given()]) -> dict[str, Any]:
         return [_entry(s, row) for row in page.tolist()]
 
     people = [one.name for one in session.annotators()]
-    return {"total": len(rows), "people": people, "items": _with_items(session, session.look(read))}
+    found = session.look(read)
+    listed = any([query.label, query.sort == "label"])  # then place and number tell the labels of rows on other pages
+    _note_shown(at, rows.tolist() if listed else [one["row"] for one in found])
+    return {"total": len(rows), "people": people, "items": _with_items(session, found)}
+
+
+def _note_shown(at: Place, rows: list[int]) -> None:
+    """Labels by the model are on a page: should they be taken back, this person is not blind to them."""
+    ids = at.session.pool.ids
+    by_model = at.session.look(lambda s: [ids[row] for row in rows if s.auto_mask[row]])
+    at.session.show_guesses(by_model, annotator=at.who.name)
 
 
 def _entry(s: State, row: int) -> dict[str, Any]:
@@ -411,6 +436,7 @@ def item(at: Here, item: Name) -> dict[str, Any]:
         ]
         return _entry(s, row) | {"history": told}
 
+    _note_shown(at, [row])
     pool = session.pool
     columns = {} if pool.record is None else {str(k): str(v) for k, v in pool.record[pool.sources[row][0]].items()}
     return _shown(session, row) | {"text": wire.shown(pool.contents[row]), "columns": columns, **session.look(read)}

@@ -17,14 +17,15 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from askwise.app.roles import Here, Place, Routes
+from askwise.app.roles import REVIEWER, Here, Place, Routes
 from askwise.core import Array, BadInput, Label
 from askwise.encoders.image import as_rgb
 from askwise.media import BROKEN, File, audio_type, image_type, open_image
-from askwise.questions import OVERLAP
+from askwise.state import DOUBTED, OVERLAP
 
 if TYPE_CHECKING:
     from askwise.session import Session
+    from askwise.state import State
 
 WORD = re.compile(r"\w[\w'’-]*")
 MOST = 100
@@ -77,11 +78,12 @@ class Words(BaseModel):
 def words(at: Here, row: Annotated[int, Given(ge=0, le=2**53)]) -> list[dict[str, Any]]:
     """Which words speak for the three likeliest classes of a text; empty where that cannot be told.
 
-    It is told for texts encoded by their words, once there is a model, and never of an open blind check.
+    It is told for texts encoded by their words, once there is a model: of the item in one's hand, and to those who
+    review also of items that are done. Never of what is or may become a blind check.
     """
     session = at.session
     content = session.pool.contents[_row(at, row)]
-    if session.pool.kind != "text" or session._encoder_name != "tfidf" or not _told(session, row):
+    if session.pool.kind != "text" or session._encoder_name != "tfidf" or not _told(at, row):
         return []
     text = str(content)
     each = list(dict.fromkeys(found.lower() for found in WORD.findall(text)))[:MOST]
@@ -94,15 +96,30 @@ def words(at: Here, row: Annotated[int, Given(ge=0, le=2**53)]) -> list[dict[str
     return found
 
 
-def _told(session: Session, row: int) -> bool:
-    """Whether what the model thinks of a row may be said: there is a model, and no blind question waits there."""
-    state = session._state
-    ask = state.asks.get(row)
-    answer = state.answers.get(row)
-    # The question may stay on somebody's screen longer than its lease, or be put off: it is blind until it is answered.
-    waits = row in state.leases or answer is None or answer.kind == "skip"
-    blind = ask is not None and (ask.audit or ask.check or ask.strategy == OVERLAP)
-    return bool(state.model) and not (blind and waits)
+def _told(at: Place, row: int) -> bool:
+    """Whether this person may hear now what the model thinks of a row; if so, the log says that they did.
+
+    Of a row in their hand whose question shows the guess anyway; who reviews, also of rows that have an answer or a
+    label by the model. Never of an open blind check, nor of a row that may still become one.
+    """
+    session, me = at.session, at.who
+    item = session.pool.ids[row]
+
+    def read(s: State) -> tuple[bool, bool]:
+        ask, lease = s.asks.get(row), s.leases.get(row)
+        hidden = ask is not None and (ask.audit or ask.check or ask.strategy in (OVERLAP, DOUBTED))
+        holder = lease or ask
+        mine = holder is not None and holder.annotator == me.name
+        # Other people's opinions on a check are asked for, too.
+        again = bool(s.opened.get("overlap")) and row in s.checks()
+        open_ = bool(s.rest_mask[row]) or any(a.outcome == "open" and row in a.position for a in s.attempts) or again
+        return s.model and open_ and mine and not hidden, s.model and not open_ and lease is None
+
+    in_hand, decided = session.look(read)
+    told = (in_hand and at.project.desk.holds(me.name, item)) or (decided and me.role >= REVIEWER)
+    if told:
+        session.show_guesses([item], annotator=me.name)
+    return told
 
 
 @contextmanager
@@ -159,12 +176,11 @@ def regions(at: Here, row: Annotated[int, Given(ge=0, le=2**53)]) -> list[dict[s
     """Which parts of an image speak for its three likeliest classes; empty where that cannot be told.
 
     Each cell of a grid is covered with the mean color of the image, and the model is asked again (occlusion: Zeiler &
-    Fergus 2014). It is told for images that an encoder turns into features, once there is a model, and never of an open
-    blind check.
+    Fergus 2014). It is told for images that an encoder turns into features, of the items that `words` tells of.
     """
     session = at.session
     content = session.pool.contents[_row(at, row)]
-    if session.pool.kind != "image" or not isinstance(content, File) or not _told(session, row):
+    if session.pool.kind != "image" or not isinstance(content, File) or not _told(at, row):
         return []
     variants, (down, across), turn = covered(content)
     found = []

@@ -326,11 +326,21 @@ FILES: dict[int | str, dict[str, Any]] = {
 
 
 @routes.get("/api/v1/export", response_class=Response, responses=FILES, tags=["finishing"])
-def export(at: Here, format: Literal["csv", "jsonl"] = "csv") -> Response:  # noqa: A002 - the name in the address
+def export(
+    at: Here,
+    format: Literal["csv", "jsonl"] = "csv",  # noqa: A002 - the name in the address
+    guesses: Annotated[
+        bool, Given(description="Also guesses on open items, which nobody can check blind then.")
+    ] = False,
+) -> Response:
     """One record for each row of the data."""
     folder = tempfile.TemporaryDirectory(prefix="askwise-")
     path = Path(folder.name) / f"labels.{format}"
-    at.session.export(path)
+    try:
+        at.session.export(path, guesses=guesses)
+    except BaseException:
+        folder.cleanup()
+        raise
     kind = "text/csv" if format == "csv" else "application/x-ndjson"
     return FileResponse(path, filename=path.name, media_type=kind, background=BackgroundTask(folder.cleanup))
 
