@@ -8,7 +8,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Literal, cast, overload
 
 import numpy as np
@@ -16,7 +16,23 @@ import numpy as np
 from askwise.core import BadInput, Matrix, unknown
 from askwise.labelsets import NONE, SEPARATOR
 from askwise.media import SUFFIXES, Archive, File, Folder, Source, of_kind, wrong_with
-from askwise.tables import Problem, Records, Table, file_format, find_file, is_frame, read_file, read_frame
+from askwise.options import Sentence, option
+from askwise.tables import (
+    Problem,
+    Records,
+    Table,
+    clean_name,
+    file_format,
+    find_file,
+    is_frame,
+    members,
+    names_that_look_like_data,
+    nested,
+    packed_table,
+    paths,
+    read_file,
+    read_frame,
+)
 
 __all__ = ["Pool", "Problem", "load_pool"]
 
@@ -31,6 +47,8 @@ TEXT_NAMES = (
 """Column names that say that they hold the text."""
 MAX_TEXT = 1_000_000
 """Characters of one text; nobody reads more to give a label."""
+WESTERN = "cp1252"
+"""The one encoding that is recognised by what it makes of the bytes."""
 SAMPLE = 1000
 """Values looked at to tell a column of texts from one of numbers."""
 BLOCK = 1 << 24
@@ -57,7 +75,8 @@ class Pool:
     """Rows that did not load, and labels that were not taken."""
     address: dict[str, Any] = field(default_factory=dict)
     """Where the pool came from, JSON-able: kind ("file", "frame", "list", "array"), path, text, id, label, format,
-    encoding, fingerprint, rows; for images and recordings files: ["folder" or "zip", path]."""
+    encoding, fingerprint, rows; where they were given also delimiter, header, sheet; for images and recordings files:
+    ["folder" or "zip", path]."""
     record: Sequence[Mapping[str, Any]] | None = None
     """The original rows with all columns, by source row; None for lists and matrices."""
     notes: list[str] = field(default_factory=list)
@@ -85,11 +104,15 @@ def load_pool(
     label: str | Sequence[Any] | None = None,
     format: str | None = None,  # noqa: A002
     encoding: str | None = None,
+    delimiter: str | None = None,
+    header: bool = True,
+    sheet: str | int | None = None,
 ) -> Pool:
     """Load items to label; bad rows are reported in `problems`, the good ones load.
 
     Args:
-        source: Path of a CSV, TSV, JSONL, Parquet or XLSX file (text formats also gzip-compressed); a folder or a ZIP
+        source: Path of a CSV, TSV, JSONL, JSON, Parquet or XLSX file, or of references as RIS, PubMed (NBIB) or EndNote
+            XML (text formats also packed by gzip, bzip2, xz, Zstandard, or alone in a ZIP archive); a folder or a ZIP
             archive of images or recordings; a pandas or polars frame; strings in a list, tuple, series or iterator; an
             (n, d) NumPy array or memory map, or an (n, d) SciPy sparse matrix, of finite numbers.
         kind: What an item is: "text" (default); "image" or "audio", where `text` is a column of paths below the
@@ -98,24 +121,35 @@ def load_pool(
             and `folder`.
         text: Column that holds the text. Default: the only column, the one with a usual name (text, message, …), or
             the only one that does not hold numbers; `notes` says which was taken. Several columns, such as title and
-            abstract, are joined to one text in the order given.
+            abstract, are joined to one text in the order given. What lies in objects has a path: `message.body`,
+            `turns.0.text`; so for `id` and `label`.
         id: Column of unique names, or one value for each row. Default: a hash of the content.
         label: Column of labels that are already known, or one value for each row; blank, None and NaN mean open. For a
             multi-label session a value is a list of labels, or a text such as "a|b"; an empty list, or "(none)", says
             that none applies.
-        format: "csv", "tsv", "jsonl", "parquet" or "xlsx" where the suffix does not say.
-        encoding: Text encoding of a file; default UTF-8, or UTF-16/32 where a byte order mark says so.
+        format: "csv", "tsv", "jsonl", "json", "parquet", "xlsx", "ris", "nbib" or "endnote" where the suffix does not
+            say.
+        encoding: Text encoding of a file; default UTF-8, UTF-16/32 where a byte order mark says so, and Windows-1252
+            where the bytes are not UTF-8 and make sense as that; `notes` says so.
+        delimiter: Between the cells of a CSV: one sign, or "tab"; default the comma, ";", tab or "|", by its first
+            lines.
+        header: Whether the first row of a CSV or a sheet names the columns; else they are column_1, column_2, …
+        sheet: Of a workbook, by name or number from 1; default the first.
 
     Raises:
         BadInput: No such file or column, a binary file, nothing that loads, a matrix with NaN or infinity.
-        MissingExtra: Parquet without pyarrow, XLSX without openpyxl, images without Pillow.
+        MissingExtra: A package that reads this format is not installed.
     """
     if kind is not None and kind not in KINDS:
         raise unknown("kind", kind, KINDS)
     if isinstance(source, Pool):
         raise BadInput("This is a Pool already; load_pool takes what a pool is made from.")
-    if not (isinstance(source, str | Path)) and (format is not None or encoding is not None):
-        raise BadInput("format= and encoding= go with a file; the source is a " + type(source).__name__ + ".")
+    how: dict[str, Any] = {"encoding": encoding, "delimiter": delimiter, "header": header, "sheet": sheet}
+    plain = {"format": None, "encoding": None, "delimiter": None, "header": True, "sheet": None}
+    given = [name for name, value in {"format": format, **how}.items() if value != plain[name]]
+    if given and not isinstance(source, str | Path):
+        shown = " and ".join(map(option, given))
+        raise BadInput(f"{shown} {'goes' if len(given) == 1 else 'go'} with a file, not with {_a(source)}.")
     address: dict[str, Any] = {
         "kind": "list",
         "path": None,
@@ -126,21 +160,27 @@ def load_pool(
         "encoding": encoding,
     }
     if isinstance(source, str | Path):
-        if place := _files_at(source):
+        if place := _files_at(source, kind):
+            if given:
+                raise BadInput(f"{option(given[0])} goes with a table, not with a folder or an archive of files.")
             return _from_files(place, kind, id, label, address)
         path = find_file(source)
         form = file_format(path, format)
         address |= {"kind": "file", "path": str(path), "format": form}
-        return _from_table(read_file(path, form, encoding=encoding), kind, text, id, label, address)
+        address |= {name: how[name] for name in ("delimiter", "header", "sheet") if name in given}
+        table = read_file(path, form, **how)
+        if encoding is None and table.read_as.get("encoding") == WESTERN:
+            address["encoding"] = WESTERN  # so that the same is read again
+        return _from_table(table, kind, text, id, label, address)
     if is_frame(source):
         return _from_table(read_frame(source), kind, text, id, label, address | {"kind": "frame"})
     if kind not in (None, "text"):
-        raise BadInput(f"kind={kind!r} goes with a file or a frame; the source is a {type(source).__name__}.")
-    for option, value in (("text", text), ("id", id), ("label", label)):
+        raise BadInput(f"{option('kind', kind)} goes with a file or a frame; the source is a {type(source).__name__}.")
+    for name, value in (("text", text), ("id", id), ("label", label)):
         if isinstance(value, str):
             raise BadInput(
-                f"{option}={value!r} names a column, but a {type(source).__name__} has no columns."
-                + ("" if option == "text" else f" Give one {option} for each row: {option}=[…].")
+                f"{option(name, value)} names a column, but a {type(source).__name__} has no columns."
+                + ("" if name == "text" else f" Give one {name} for each row: {option(name)}[…].")
             )
     if hasattr(source, "tocsr"):
         return _from_sparse(source, id, label, address | {"kind": "array"})
@@ -170,11 +210,19 @@ def _from_table(
     labels: str | Sequence[Any] | None,
     address: dict[str, Any],
 ) -> Pool:
+    if text is None and not isinstance(ids, str) and not isinstance(labels, str):
+        table.notes += [note] if (note := names_that_look_like_data(table, TEXT_NAMES)) else []
+    if text is not None:
+        text = _found(table, text) if isinstance(text, str) else [_found(table, name) for name in text]
+    ids, labels = (_found(table, name) if isinstance(name, str) else name for name in (ids, labels))
+    if text is None and kind in (None, "text") and table.texts:
+        text = list(table.texts)
+        table.notes.append(
+            Sentence(f"The texts are {' and '.join(text)} of each record; {option('text')} names other columns.")
+        )
     if kind in ("table", "pair"):
         named = [text] if isinstance(text, str) else list(text or ())
-        for option, name in (*(("text", name) for name in named), ("id", ids), ("label", labels)):
-            if isinstance(name, str) and name not in table.columns:
-                raise _no_column(option, name, table)
+        _check_columns(table, *(("text", name) for name in named), ("id", ids), ("label", labels))
         if kind == "pair":
             return _from_pairs(table, named, ids, labels, address)
         return _from_rows(
@@ -184,15 +232,27 @@ def _from_table(
         return _from_paths(table, cast("Kind", kind), text, ids, labels, address)
     if text is not None and not isinstance(text, str):
         text = _join(table, list(text))
-    for option, name in (("text", text), ("id", ids), ("label", labels)):
-        if isinstance(name, str) and name not in table.columns:
-            raise _no_column(option, name, table)
+    _check_columns(table, ("text", text), ("id", ids), ("label", labels))
     if text is None:
         text, why = _choose_text(table, {name for name in (ids, labels) if isinstance(name, str)})
-        table.notes.append(f"The texts are taken from column {text!r} ({why}); text= names another.")
+        table.notes.append(
+            Sentence(f"The texts are taken from column {text!r} ({why}); {option('text')} names another.")
+        )
     pool = _from_values(table, text, ids, labels, address | {"text": text})
     pool.record = Records(table.columns)
     return pool
+
+
+def _found(table: Table, name: str) -> str:
+    """A column as the table calls it; what lies in objects becomes a column that is named by its path."""
+    if name in table.columns:
+        return name
+    if clean_name(name) in table.columns:
+        return clean_name(name)
+    cells = nested(table.columns, name)
+    if cells is not None:
+        table.columns[name] = cells
+    return name
 
 
 def _join(table: Table, names: list[str]) -> str:
@@ -201,27 +261,40 @@ def _join(table: Table, names: list[str]) -> str:
         if name not in table.columns:
             raise _no_column("text", name, table)
     if not names:
-        raise BadInput("text=[] names no column. Name one or several, or leave it out.")
+        raise BadInput(f"{option('text', [])} names no column. Name one or several, or leave it out.")
     joined = " + ".join(names)
     if len(names) > 1:
         parts = zip(*(table.columns[name] for name in names), strict=True)
+        flaws = {row: what for name in names for row, what in table.flaws.get(name, {}).items()}
+        table.flaws |= {joined: flaws} if flaws else {}
         table.columns[joined] = ["\n\n".join(str(v).strip() for v in row if not _missing(v)).strip() for row in parts]
     return joined
 
 
-def _no_column(option: str, name: str, table: Table) -> BadInput:
-    names = list(table.columns)
+def _check_columns(table: Table, *wanted: tuple[str, Any]) -> None:
+    for what, name in wanted:
+        if isinstance(name, str) and name not in table.columns:
+            raise _no_column(what, name, table)
+
+
+def _no_column(what: str, name: str, table: Table) -> BadInput:
+    names = [*table.columns, *paths(table.columns)]
     close = difflib.get_close_matches(name, names, n=1)
     if not close:
         close = [known for known in names if known.lower() == name.strip().lower()]
-    hint = f" Did you mean {close[0]!r}?" if close else f" Name one of them with {option}=."
+    hint = f" Did you mean {close[0]!r}?" if close else f" Name one of them with {option(what)}."
     shown = ", ".join(map(repr, names[:40])) + (", …" if len(names) > 40 else "")
-    return BadInput(f"No column {name!r} for {option}. The columns are {shown}.{hint}")
+    return BadInput(f"No column {name!r} for {what}. The columns are {shown}.{hint}{_maybe_data(table)}")
+
+
+def _maybe_data(table: Table) -> str:
+    note = names_that_look_like_data(table, TEXT_NAMES)
+    return f" {note.marked}" if note else ""
 
 
 def _choose_text(table: Table, taken: set[str]) -> tuple[str, str]:
     """The obvious text column with the reason, or `BadInput` where none is obvious."""
-    free = [name for name in table.columns if name not in taken]
+    free = [name for name in table.columns if name not in taken and not _holds_objects(table.columns[name])]
     if len(free) == 1:
         return free[0], "the only column" + (" left" if taken else "")
     named = [name for name in free if name.lower() in TEXT_NAMES]
@@ -230,8 +303,16 @@ def _choose_text(table: Table, taken: set[str]) -> tuple[str, str]:
     wordy = [name for name in free if _holds_words(table.columns[name])]
     if not named and len(wordy) == 1:
         return wordy[0], "the only one that does not hold numbers"
-    shown = ", ".join(map(repr, table.columns))
-    raise BadInput(f"Which column holds the text? The columns are {shown}. Name it with text=.")
+    names = [*table.columns, *paths(table.columns)]
+    shown = ", ".join(map(repr, names[:40])) + (", …" if len(names) > 40 else "")
+    raise BadInput(
+        f"Which column holds the text? The columns are {shown}. Name it with {option('text')}.{_maybe_data(table)}"
+    )
+
+
+def _holds_objects(values: Sequence[Any]) -> bool:
+    seen = [value for value in values[:SAMPLE] if value is not None]
+    return bool(seen) and all(isinstance(value, Mapping) for value in seen)
 
 
 def _holds_words(values: Sequence[Any]) -> bool:
@@ -270,18 +351,25 @@ def _build(
     """A pool of what `item` makes of each row: (content,), or what is wrong with the row."""
     build = _Builder(table, _values(table, "id", ids, rows), _values(table, "label", labels, rows))
     contents: list[Any] = []
+    shown = [address["text"]] if isinstance(address["text"], str) else list(address["text"] or ())
+    needed = [*([] if kind == "table" else shown), *([ids] if isinstance(ids, str) else [])]
     for row in range(rows):
-        made = table.bad.get(row) or item(row)
+        made = table.bad.get(row) or table.flaw(row, needed) or item(row)
         if isinstance(made, str):
             build.refuse(row, made)
-        elif build.add(row, content_digest(made[0])):
+            continue
+        if kind == "table" and (flaw := table.flaw(row, shown)):
+            build.refuse(row, f"{flaw}; the cell is taken as empty")
+        if isinstance(labels, str) and (flaw := table.flaw(row, [labels])):
+            build.refuse(row, f"{flaw}; the item is left open")
+        if build.add(row, content_digest(made[0])):
             contents.append(made[0])
     return build.pool(contents, kind, None, rows, address)
 
 
 def _from_pairs(table: Table, names: list[str], ids: Any, labels: Any, address: dict[str, Any]) -> Pool:
     if len(names) != 2:
-        raise BadInput(f"A pair is two texts: name their two columns with text=, as in text=['a', 'b']; got {names}.")
+        raise BadInput(f"A pair is two texts: name their two columns, as in {option('text', ['a', 'b'])}; got {names}.")
     left, right = (table.columns[name] for name in names)
 
     def item(row: int) -> str | tuple[Any]:
@@ -317,15 +405,30 @@ def _plain(value: Any) -> Any:
 # ── images and recordings ───────────────────────────────────────────────────────────────────
 
 
-def _files_at(source: str | Path) -> Source | None:
-    """A folder or a ZIP archive, or None where the source is neither."""
+def _files_at(source: str | Path, kind: str | None) -> Source | None:
+    """A folder or a ZIP archive of files, or None where the source is neither (or the archive is a packed table)."""
     try:
         path = Path(source).expanduser()
         if path.is_dir():
             return Folder(path.resolve())
-        return Archive(path.resolve()) if path.suffix.lower() == ".zip" and path.is_file() else None
+        if path.suffix.lower() != ".zip" or not path.is_file():
+            return None
+        return None if is_packed_table(path, kind) else Archive(path.resolve())
     except (OSError, ValueError, RuntimeError):  # no name of a file at all: find_file says so
         return None
+
+
+def is_packed_table(path: Path, kind: str | None = None) -> bool:
+    """Whether a ZIP archive holds a table, and neither images nor recordings.
+
+    Args:
+        path: A file.
+        kind: What its items shall be; None = by what it holds.
+    """
+    if path.suffix.lower() != ".zip" or kind in ("image", "audio"):
+        return False
+    names = members(path)
+    return not any(PurePosixPath(name).suffix.lower() in SUFFIXES for name in names) and packed_table(path) is not None
 
 
 def source_of(address: Mapping[str, Any]) -> Source | None:
@@ -338,7 +441,7 @@ def source_of(address: Mapping[str, Any]) -> Source | None:
 
 def _from_files(place: Source, kind: str | None, ids: Any, labels: Any, address: dict[str, Any]) -> Pool:
     if kind in ("text", "table", "pair"):
-        raise BadInput(f"A folder or an archive holds images or recordings; kind={kind!r} goes with a table.")
+        raise BadInput(f"A folder or an archive holds images or recordings; {option('kind', kind)} goes with a table.")
     kind, names, note = of_kind(place.names(), kind)
     table = Table({"file": names, "folder": [name.rpartition("/")[0] for name in names]})
     table.notes += [note] * bool(note)
@@ -347,7 +450,8 @@ def _from_files(place: Source, kind: str | None, ids: Any, labels: Any, address:
         what = "an archive" if isinstance(place, Archive) else "a folder"
         raise BadInput(
             f"{str(where)!r} is {what} without images (JPEG, PNG, GIF, WebP) or recordings (WAV, MP3, OGG). Give one "
-            "with such files, or one file: .csv, .tsv, .jsonl, .parquet, .xlsx."
+            "with such files, or with one table (.csv, .jsonl, …), or one file: .csv, .tsv, .jsonl, .parquet, "
+            ".xlsx."
         )
     address |= {
         "kind": "file",
@@ -361,13 +465,16 @@ def _from_paths(
     table: Table, kind: Kind, text: str | Sequence[str] | None, ids: Any, labels: Any, address: dict[str, Any]
 ) -> Pool:
     if address["path"] is None:
-        raise BadInput(f"kind={kind!r} goes with a file: the paths of a frame belong to no folder. Save it as a CSV.")
+        raise BadInput(
+            f"{option('kind', kind)} goes with a file: the paths of a frame belong to no folder. Save it as a CSV."
+        )
     named = [text] if isinstance(text, str) else list(text or ())
     if not named:
         named = [name for name in table.columns if holds_paths(table.columns[name]) == kind]
     if len(named) != 1:
         raise BadInput(
-            f"Which column holds the paths? The columns are {', '.join(map(repr, table.columns))}. Name it with text=."
+            f"Which column holds the paths? The columns are {', '.join(map(repr, table.columns))}. Name it with "
+            f"{option('text')}."
         )
     root = Path(address["path"]).parent
     return _from_media(table, kind, named[0], Folder(root), ids, labels, address | {"files": ["folder", str(root)]})
@@ -383,9 +490,7 @@ def holds_paths(values: Sequence[Any]) -> str | None:
 def _from_media(
     table: Table, kind: Kind, column: str, place: Source, ids: Any, labels: Any, address: dict[str, Any]
 ) -> Pool:
-    for option, name in (("text", column), ("id", ids), ("label", labels)):
-        if isinstance(name, str) and name not in table.columns:
-            raise _no_column(option, name, table)
+    _check_columns(table, ("text", column), ("id", ids), ("label", labels))
     names = table.columns[column]
 
     def item(row: int) -> str | tuple[Any]:
@@ -425,8 +530,12 @@ def _wrong_text(value: object) -> str | None:
 
 
 def _shown(value: object) -> str:
+    return f"{_a(value)} ({str(value)[:40]})"
+
+
+def _a(value: object) -> str:
     name = type(value).__name__
-    return f"{'an' if name[0] in 'aeiou' else 'a'} {name} ({str(value)[:40]})"
+    return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
 
 
 def _missing(value: object) -> bool:
@@ -438,7 +547,7 @@ def _missing(value: object) -> bool:
     )
 
 
-def _values(table: Table, option: str, given: str | Sequence[Any] | None, rows: int) -> Sequence[Any] | None:
+def _values(table: Table, what: str, given: str | Sequence[Any] | None, rows: int) -> Sequence[Any] | None:
     """One value for each source row, from a column or as given."""
     if given is None:
         return None
@@ -446,7 +555,7 @@ def _values(table: Table, option: str, given: str | Sequence[Any] | None, rows: 
         return table.columns[given]
     values = list(given)
     if len(values) != rows:
-        raise BadInput(f"{option}= holds {len(values):,} values for {rows:,} rows. Give one for each row.")
+        raise BadInput(f"{option(what)} holds {len(values):,} values for {rows:,} rows. Give one for each row.")
     return values
 
 

@@ -119,6 +119,7 @@ class Session:
         guidelines: For the people who label, shown in the app: headings, lists, **bold**, `code`.
         text, id, label: Column names (or, for `label`, a sequence) when `pool` is a source to load.
         apart: Learn in a process of its own from the beginning, until `stop` or `close`; see `start`.
+        kind, format, encoding, delimiter, header, sheet: How to load `pool`, see `load_pool`.
 
     Raises:
         BadInput: The pool is empty, or an argument is out of range.
@@ -151,8 +152,18 @@ class Session:
         id: str | None = None,  # noqa: A002 - the column's usual name
         label: Any = None,
         apart: bool = False,
+        kind: str | None = None,
+        format: str | None = None,  # noqa: A002
+        encoding: str | None = None,
+        delimiter: str | None = None,
+        header: bool = True,
+        sheet: str | int | None = None,
     ) -> None:
-        loaded = pool if isinstance(pool, Pool) else load_pool(pool, text=text, id=id, label=label)
+        reading: dict[str, Any] = {"kind": kind, "format": format, "encoding": encoding, "delimiter": delimiter}
+        reading |= {"header": header, "sheet": sheet}
+        if isinstance(pool, Pool) and (set(reading.values()) - {None, True}):
+            raise BadInput(f"{', '.join(reading)} say how to load a file; this pool is loaded already. Leave them out.")
+        loaded = pool if isinstance(pool, Pool) else load_pool(pool, text=text, id=id, label=label, **reading)
         _check_share("audit_share", audit_share, low_open=False, high_open=False)
         _check_target(target)
         _check_share("overlap", overlap, low_open=False)
