@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -76,6 +77,7 @@ def main(args: Sequence[str] | None = None) -> None:
     Args:
         args: Arguments without the program's name; None = those of this process.
     """
+    _running.clear()
     try:
         app(args=None if args is None else list(args), prog_name="askwise")
     except SystemExit:
@@ -85,7 +87,8 @@ def main(args: Sequence[str] | None = None) -> None:
 
         from askwise.report import printable
 
-        _console(stderr=True).print(Text.assemble(("Error: ", "bold red"), printable(error)), soft_wrap=True)
+        said = printable(_said(error))
+        _console(stderr=True).print(Text.assemble(("Error: ", "bold red"), said), soft_wrap=True)
         sys.exit(2)
 
 
@@ -109,7 +112,62 @@ def _say(*lines: object) -> None:
 
     console = _console()
     for line in lines:
-        console.print(line if isinstance(line, Text) else Text(printable(line)), soft_wrap=True)
+        console.print(line if isinstance(line, Text) else Text(printable(_said(line))), soft_wrap=True)
+
+
+def _said(text: object) -> str:
+    """A sentence or an error as this command line says it: `--text COLUMN`, where Python says `text=`."""
+    from askwise.options import render
+
+    return render(text, _in_command)
+
+
+def _in_command(name: str, value: Any, advice: bool) -> str:
+    """What the command that runs calls an option, or where else it can be given."""
+    if name in _VERBS:
+        return _VERBS[name]
+    flags = [*_FLAGS.get(name, ()), f"--{name.replace('_', '-')}"]
+    offered = {flag: param for param in _options(_running[-1:]) for flag in param.opts}
+    flag = next((flag for flag in flags if flag in offered), None)
+    if flag is None:
+        elsewhere = {flag for param in _options(_commands()) for flag in param.opts}
+        flag = next((flag for flag in flags if flag in elsewhere), None)
+        if flag is None:
+            return f"{name} (from Python)" if advice else name
+        offered = {}
+    if not advice:
+        return flag
+    if value is None:
+        holds = flag in offered and not getattr(offered[flag], "is_flag", False)
+        metavar = (offered[flag].metavar or offered[flag].type.name.upper()) if holds else ""
+        return f"{flag} {metavar}".rstrip()
+    if isinstance(value, bool):
+        return flag
+    if isinstance(value, list):
+        words = [",".join(map(str, value))] if name == "classes" else [str(one) for one in value]
+        return " ".join(f"{flag} {shlex.quote(word)}" for word in words) or flag
+    return f"{flag} {shlex.quote(str(value))}"
+
+
+_FLAGS = {"label": ("--label", "--labels-from"), "classes": ("--labels",), "audit_share": ("--checks",)}
+"""Options that the command line calls otherwise than Python does."""
+_VERBS = {
+    "autolabel()": "askwise autolabel SESSION",
+    "cancel_autolabel()": "askwise autolabel SESSION --cancel",
+    "tell()": "askwise label SESSION",
+}
+_running: list[str] = []
+"""The command that runs."""
+
+
+def _commands() -> list[str]:
+    return [str(info.name or getattr(info.callback, "__name__", "")) for info in app.registered_commands]
+
+
+def _options(names: Sequence[str]) -> list[Any]:
+    """The options of these commands."""
+    commands = getattr(typer.main.get_command(app), "commands", {})
+    return [param for name in names if name in commands for param in commands[name].params]
 
 
 def _version(wanted: bool) -> None:
@@ -122,11 +180,14 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _root(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and leave.")
     ] = False,
 ) -> None:
-    pass
+    del version  # its callback has said it
+    if context.invoked_subcommand:
+        _running.append(context.invoked_subcommand)
 
 
 # ── label ───────────────────────────────────────────────────────────────────────────────────
@@ -421,7 +482,7 @@ def _load(
     for note in pool.notes:
         _say(note)
     if pool.problems:
-        shown = [f"  row {p.row}: {p.what}" for p in pool.problems[:5]]
+        shown = [f"  row {p.row}: {_said(p.what)}" for p in pool.problems[:5]]
         more = [f"  … and {len(pool.problems) - 5:,} more"] if len(pool.problems) > 5 else []
         _say(f"{len(pool.problems):,} problems in {file}; the rest is loaded ({len(pool):,} items):", *shown, *more)
     return pool

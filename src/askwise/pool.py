@@ -16,6 +16,7 @@ import numpy as np
 from askwise.core import BadInput, Matrix, unknown
 from askwise.labelsets import NONE, SEPARATOR
 from askwise.media import SUFFIXES, Archive, File, Folder, Source, of_kind, wrong_with
+from askwise.options import Sentence, marked, option
 from askwise.tables import Problem, Records, Table, file_format, find_file, is_frame, read_file, read_frame
 
 __all__ = ["Pool", "Problem", "load_pool"]
@@ -115,7 +116,9 @@ def load_pool(
     if isinstance(source, Pool):
         raise BadInput("This is a Pool already; load_pool takes what a pool is made from.")
     if not (isinstance(source, str | Path)) and (format is not None or encoding is not None):
-        raise BadInput("format= and encoding= go with a file; the source is a " + type(source).__name__ + ".")
+        raise BadInput(
+            f"{option('format')} and {option('encoding')} go with a file; the source is a {type(source).__name__}."
+        )
     address: dict[str, Any] = {
         "kind": "list",
         "path": None,
@@ -135,12 +138,12 @@ def load_pool(
     if is_frame(source):
         return _from_table(read_frame(source), kind, text, id, label, address | {"kind": "frame"})
     if kind not in (None, "text"):
-        raise BadInput(f"kind={kind!r} goes with a file or a frame; the source is a {type(source).__name__}.")
-    for option, value in (("text", text), ("id", id), ("label", label)):
+        raise BadInput(f"{option('kind', kind)} goes with a file or a frame; the source is a {type(source).__name__}.")
+    for name, value in (("text", text), ("id", id), ("label", label)):
         if isinstance(value, str):
             raise BadInput(
-                f"{option}={value!r} names a column, but a {type(source).__name__} has no columns."
-                + ("" if option == "text" else f" Give one {option} for each row: {option}=[…].")
+                f"{option(name, value)} names a column, but a {type(source).__name__} has no columns."
+                + ("" if name == "text" else f" Give one {name} for each row: {option(name)}[…].")
             )
     if hasattr(source, "tocsr"):
         return _from_sparse(source, id, label, address | {"kind": "array"})
@@ -172,9 +175,7 @@ def _from_table(
 ) -> Pool:
     if kind in ("table", "pair"):
         named = [text] if isinstance(text, str) else list(text or ())
-        for option, name in (*(("text", name) for name in named), ("id", ids), ("label", labels)):
-            if isinstance(name, str) and name not in table.columns:
-                raise _no_column(option, name, table)
+        _check_columns(table, *(("text", name) for name in named), ("id", ids), ("label", labels))
         if kind == "pair":
             return _from_pairs(table, named, ids, labels, address)
         return _from_rows(
@@ -184,12 +185,12 @@ def _from_table(
         return _from_paths(table, cast("Kind", kind), text, ids, labels, address)
     if text is not None and not isinstance(text, str):
         text = _join(table, list(text))
-    for option, name in (("text", text), ("id", ids), ("label", labels)):
-        if isinstance(name, str) and name not in table.columns:
-            raise _no_column(option, name, table)
+    _check_columns(table, ("text", text), ("id", ids), ("label", labels))
     if text is None:
         text, why = _choose_text(table, {name for name in (ids, labels) if isinstance(name, str)})
-        table.notes.append(f"The texts are taken from column {text!r} ({why}); text= names another.")
+        table.notes.append(
+            Sentence(f"The texts are taken from column {text!r} ({why}); {option('text')} names another.")
+        )
     pool = _from_values(table, text, ids, labels, address | {"text": text})
     pool.record = Records(table.columns)
     return pool
@@ -201,7 +202,7 @@ def _join(table: Table, names: list[str]) -> str:
         if name not in table.columns:
             raise _no_column("text", name, table)
     if not names:
-        raise BadInput("text=[] names no column. Name one or several, or leave it out.")
+        raise BadInput(f"{option('text', [])} names no column. Name one or several, or leave it out.")
     joined = " + ".join(names)
     if len(names) > 1:
         parts = zip(*(table.columns[name] for name in names), strict=True)
@@ -209,14 +210,20 @@ def _join(table: Table, names: list[str]) -> str:
     return joined
 
 
-def _no_column(option: str, name: str, table: Table) -> BadInput:
+def _check_columns(table: Table, *wanted: tuple[str, Any]) -> None:
+    for what, name in wanted:
+        if isinstance(name, str) and name not in table.columns:
+            raise _no_column(what, name, table)
+
+
+def _no_column(what: str, name: str, table: Table) -> BadInput:
     names = list(table.columns)
     close = difflib.get_close_matches(name, names, n=1)
     if not close:
         close = [known for known in names if known.lower() == name.strip().lower()]
-    hint = f" Did you mean {close[0]!r}?" if close else f" Name one of them with {option}=."
+    hint = f" Did you mean {close[0]!r}?" if close else f" Name one of them with {option(what)}."
     shown = ", ".join(map(repr, names[:40])) + (", …" if len(names) > 40 else "")
-    return BadInput(f"No column {name!r} for {option}. The columns are {shown}.{hint}")
+    return BadInput(f"No column {name!r} for {what}. The columns are {shown}.{hint}")
 
 
 def _choose_text(table: Table, taken: set[str]) -> tuple[str, str]:
@@ -231,7 +238,7 @@ def _choose_text(table: Table, taken: set[str]) -> tuple[str, str]:
     if not named and len(wordy) == 1:
         return wordy[0], "the only one that does not hold numbers"
     shown = ", ".join(map(repr, table.columns))
-    raise BadInput(f"Which column holds the text? The columns are {shown}. Name it with text=.")
+    raise BadInput(f"Which column holds the text? The columns are {shown}. Name it with {option('text')}.")
 
 
 def _holds_words(values: Sequence[Any]) -> bool:
@@ -281,7 +288,7 @@ def _build(
 
 def _from_pairs(table: Table, names: list[str], ids: Any, labels: Any, address: dict[str, Any]) -> Pool:
     if len(names) != 2:
-        raise BadInput(f"A pair is two texts: name their two columns with text=, as in text=['a', 'b']; got {names}.")
+        raise BadInput(f"A pair is two texts: name their two columns, as in {option('text', ['a', 'b'])}; got {names}.")
     left, right = (table.columns[name] for name in names)
 
     def item(row: int) -> str | tuple[Any]:
@@ -338,7 +345,7 @@ def source_of(address: Mapping[str, Any]) -> Source | None:
 
 def _from_files(place: Source, kind: str | None, ids: Any, labels: Any, address: dict[str, Any]) -> Pool:
     if kind in ("text", "table", "pair"):
-        raise BadInput(f"A folder or an archive holds images or recordings; kind={kind!r} goes with a table.")
+        raise BadInput(f"A folder or an archive holds images or recordings; {option('kind', kind)} goes with a table.")
     kind, names, note = of_kind(place.names(), kind)
     table = Table({"file": names, "folder": [name.rpartition("/")[0] for name in names]})
     table.notes += [note] * bool(note)
@@ -361,13 +368,16 @@ def _from_paths(
     table: Table, kind: Kind, text: str | Sequence[str] | None, ids: Any, labels: Any, address: dict[str, Any]
 ) -> Pool:
     if address["path"] is None:
-        raise BadInput(f"kind={kind!r} goes with a file: the paths of a frame belong to no folder. Save it as a CSV.")
+        raise BadInput(
+            f"{option('kind', kind)} goes with a file: the paths of a frame belong to no folder. Save it as a CSV."
+        )
     named = [text] if isinstance(text, str) else list(text or ())
     if not named:
         named = [name for name in table.columns if holds_paths(table.columns[name]) == kind]
     if len(named) != 1:
         raise BadInput(
-            f"Which column holds the paths? The columns are {', '.join(map(repr, table.columns))}. Name it with text=."
+            f"Which column holds the paths? The columns are {', '.join(map(repr, table.columns))}. Name it with "
+            f"{option('text')}."
         )
     root = Path(address["path"]).parent
     return _from_media(table, kind, named[0], Folder(root), ids, labels, address | {"files": ["folder", str(root)]})
@@ -383,9 +393,7 @@ def holds_paths(values: Sequence[Any]) -> str | None:
 def _from_media(
     table: Table, kind: Kind, column: str, place: Source, ids: Any, labels: Any, address: dict[str, Any]
 ) -> Pool:
-    for option, name in (("text", column), ("id", ids), ("label", labels)):
-        if isinstance(name, str) and name not in table.columns:
-            raise _no_column(option, name, table)
+    _check_columns(table, ("text", column), ("id", ids), ("label", labels))
     names = table.columns[column]
 
     def item(row: int) -> str | tuple[Any]:
@@ -438,7 +446,7 @@ def _missing(value: object) -> bool:
     )
 
 
-def _values(table: Table, option: str, given: str | Sequence[Any] | None, rows: int) -> Sequence[Any] | None:
+def _values(table: Table, what: str, given: str | Sequence[Any] | None, rows: int) -> Sequence[Any] | None:
     """One value for each source row, from a column or as given."""
     if given is None:
         return None
@@ -446,7 +454,7 @@ def _values(table: Table, option: str, given: str | Sequence[Any] | None, rows: 
         return table.columns[given]
     values = list(given)
     if len(values) != rows:
-        raise BadInput(f"{option}= holds {len(values):,} values for {rows:,} rows. Give one for each row.")
+        raise BadInput(f"{option(what)} holds {len(values):,} values for {rows:,} rows. Give one for each row.")
     return values
 
 
@@ -615,8 +623,8 @@ def _nothing(problems: Sequence[Problem], notes: Sequence[str], rows: int) -> Ba
     if rows == 0:
         return BadInput("The pool is empty. Give at least one item.")
     kinds = Counter(problem.what for problem in problems).most_common(3)
-    shown = "; ".join(f"{count:,} × {what}" for what, count in kinds)
-    way_out = " ".join(notes) or "Check the columns and the encoding."
+    shown = "; ".join(f"{count:,} × {marked(what)}" for what, count in kinds)
+    way_out = " ".join(map(marked, notes)) or "Check the columns and the encoding."
     return BadInput(f"None of the {rows:,} rows can be used ({shown}). First: {problems[0]}. {way_out}")
 
 

@@ -12,6 +12,7 @@ from scipy.special import expit
 
 from askwise import audit, evidence, strategies
 from askwise.core import Array, AutoLabels, BadInput, Event, Label, Matrix, Recall, Rows, Selection, Verdict, unknown
+from askwise.options import named, option
 from askwise.state import Attempt, State, pack
 from askwise.strategies import Combinator, Engine, Strategy
 from askwise.tables import file_format, find_file, read_file
@@ -60,14 +61,14 @@ class Goal:
             BadInput: a recall outside (0, 1), other than two classes, or a relevant class that is none of them.
         """
         if not 0 < recall < 1:
-            raise BadInput(f"recall is a share strictly between 0 and 1, such as 0.95, got {recall!r}.")
+            raise BadInput(f"{named('recall')} is a share strictly between 0 and 1, such as 0.95, got {recall!r}.")
         if len(classes) != 2:
             raise BadInput(
                 f"A search knows two classes, relevant and irrelevant items; got {len(classes)}: {list(classes)}. "
-                'Give both: classes=["relevant", "irrelevant"].'
+                f"Give both: {option('classes', ['relevant', 'irrelevant'])}."
             )
         if relevant not in classes:
-            raise unknown("class for relevant=", relevant, classes)
+            raise unknown("class for " + named("relevant"), relevant, classes)
         other = next(name for name in classes if name != relevant)
         return cls(float(recall), str(relevant), other, tuple(int(row) for row in first))
 
@@ -303,7 +304,9 @@ def two_classes(relevant: Label | None, irrelevant: Label | None, given: Iterabl
     known = sorted(set(given))
     wanted = "relevant" if relevant is None else relevant.strip()
     if relevant is None and known:
-        raise BadInput(f"The label column holds {', '.join(map(repr, known[:10]))}. Say which is searched: --relevant")
+        raise BadInput(
+            f"The label column holds {', '.join(map(repr, known[:10]))}. Say which is searched: {option('relevant')}."
+        )
     others = [name for name in known if name != wanted]
     other = irrelevant.strip() if irrelevant else others[0] if others else "0" if wanted == "1" else "irrelevant"
     if strange := [name for name in others if name != other]:
@@ -312,7 +315,9 @@ def two_classes(relevant: Label | None, irrelevant: Label | None, given: Iterabl
             f"knows two classes; mend the column, for example {strange[0]!r} to {other!r}."
         )
     if wanted == other or not wanted:
-        raise BadInput(f"relevant and irrelevant must be two different labels, got {wanted!r} and {other!r}.")
+        raise BadInput(
+            f"{named('relevant')} and {named('irrelevant')} must be two different labels, got {wanted!r} and {other!r}."
+        )
     return wanted, other
 
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, overload
 
 from askwise.core import BadInput, MissingExtra, unknown
+from askwise.options import Sentence, only_python, option
 
 SUFFIXES = {
     ".csv": "csv",
@@ -140,11 +141,14 @@ def find_file(source: str | Path) -> Path:
             return path.resolve()
     except (OSError, ValueError, RuntimeError):  # a text too long for a file name, a NUL in it, an unknown ~user
         raise BadInput(
-            f"{str(source)[:60]!r} is not the name of a file. Texts go in a list: load_pool([text, …])."
+            f"{str(source)[:60]!r} is not the name of a file."
+            + only_python(" Texts go in a list: load_pool([text, …]).")
         ) from None
     beside = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
     close = difflib.get_close_matches(path.name, beside, n=1)
-    hint = f" Did you mean {str(path.parent / close[0])!r}?" if close else " Texts themselves go in a list."
+    hint = (
+        f" Did you mean {str(path.parent / close[0])!r}?" if close else only_python(" Texts themselves go in a list.")
+    )
     raise BadInput(f"No file {str(path)!r}.{hint}")
 
 
@@ -164,7 +168,7 @@ def file_format(path: Path, given: str | None) -> str:
             raise BadInput(f"{path.name!r} looks like {looks}. Give a CSV, TSV, JSONL, Parquet or XLSX file.")
         raise BadInput(
             f"Cannot tell the format of {path.name!r} from its suffix {suffix!r}. "
-            f"Known: {', '.join(SUFFIXES)} (text formats also with .gz); or name it: format='csv'."
+            f"Known: {', '.join(SUFFIXES)} (text formats also with .gz); or name it: {option('format', 'csv')}."
         )
     return SUFFIXES[suffix]
 
@@ -216,7 +220,7 @@ def _looks_like(head: bytes) -> str | None:
     if any(head.startswith(mark) for mark, _ in BYTE_ORDER_MARKS):
         return None
     if len(head) >= 4 and max(head[::2].count(0), head[1::2].count(0)) > 0.4 * (len(head) // 2):
-        return "UTF-16 text without a byte order mark (save it as UTF-8, or pass encoding='utf-16-le')"
+        return f"UTF-16 text without a byte order mark (save it as UTF-8, or give {option('encoding', 'utf-16-le')})"
     control = sum(byte < 32 and byte not in b"\t\n\r\f\v\x1b" for byte in head)
     return "a binary file" if control > 0.3 * len(head) else None
 
@@ -275,8 +279,10 @@ class _Lines:
         """How to get at the rows that could not be decoded, where there are many of them."""
         if self.undecodable * 20 >= self.count:
             return [
-                f"{self.undecodable:,} lines are not {self.shown}; the file is probably in another encoding. "
-                "Save it as UTF-8, or pass encoding='cp1252' (Western European Windows) or what it is."
+                Sentence(
+                    f"{self.undecodable:,} lines are not {self.shown}; the file is probably in another encoding. Save "
+                    f"it as UTF-8, or give {option('encoding', 'cp1252')} (Western European Windows) or what it is."
+                )
             ]
         return []
 
@@ -397,7 +403,7 @@ def _read_csv(lines: _Lines, path: Path, delimiter: str | None) -> Table:
 
 
 def _encoding_hint(damage: str) -> str:
-    return ", or pass its encoding, as in encoding='cp1252'" if "bytes" in damage else ""
+    return f", or give its encoding, as in {option('encoding', 'cp1252')}" if "bytes" in damage else ""
 
 
 def _unique(names: Sequence[str], where: str) -> list[str]:

@@ -33,6 +33,7 @@ from askwise.app.wire import shown
 from askwise.core import BadInput, Conflict, ContractError, MissingExtra
 from askwise.labelsets import labels_of
 from askwise.media import Archive, check_archive
+from askwise.options import on_page, render
 from askwise.pool import TEXT_NAMES, Pool, holds_paths, load_pool
 from askwise.tables import SUFFIXES, Table, file_format, read_file
 
@@ -322,9 +323,9 @@ def describe(path: Path) -> dict[str, Any]:
     return {
         "rows": len(table),
         "columns": [_column(name, values) for name, values in list(table.columns.items())[:1000]],
-        "problems": [{"row": p.row, "line": p.line, "what": p.what} for p in problems[:SHOWN]],
+        "problems": [{"row": p.row, "line": p.line, "what": render(p.what, on_page)} for p in problems[:SHOWN]],
         "problems_in_all": len(problems),
-        "notes": table.notes,
+        "notes": [render(note, on_page) for note in table.notes],
         "proposal": proposal,
     }
 
@@ -371,9 +372,9 @@ def _seen(pool: Pool, multilabel: bool) -> dict[str, Any]:
         "rows": int(pool.address["rows"]),
         "classes": Counter(given).most_common(1000),
         "examples": [shown(content)[:LONGEST] for content in pool.contents[:EXAMPLES]],
-        "problems": [{"row": p.row, "line": p.line, "what": p.what} for p in pool.problems[:SHOWN]],
+        "problems": [{"row": p.row, "line": p.line, "what": render(p.what, on_page)} for p in pool.problems[:SHOWN]],
         "problems_in_all": len(pool.problems),
-        "notes": pool.notes,
+        "notes": [render(note, on_page) for note in pool.notes],
     }
 
 
