@@ -77,19 +77,24 @@ def render(text: object, words: Words) -> str:
         kind, name, value = mark.groups()
         return words(name, None if value is None else json.loads(value), kind == _OPEN)
 
-    marked = _ONLY_PYTHON.sub(r"\1" if words is in_python else "", str(getattr(text, "marked", text)))
-    return _MARK.sub(say, marked)
+    return _MARK.sub(say, _ONLY_PYTHON.sub(r"\1" if words is in_python else "", marked(text)))
+
+
+def marked(text: object) -> str:
+    """A text with its marks, to be put into another: of a `Sentence`, or of an error of ours."""
+    return str(getattr(text, "marked", text))
 
 
 class Sentence(str):
     """A sentence that reads as Python says it, and can be rendered for another door."""
 
     marked: str
+    """As it was written."""
 
-    def __new__(cls, marked: str) -> Sentence:
+    def __new__(cls, text: str) -> Sentence:
         """From a text with marks."""
-        self = super().__new__(cls, render(str(marked), in_python))
-        self.marked = str(marked)
+        self = super().__new__(cls, render(text, in_python))
+        self.marked = marked(text)
         return self
 
     def __getnewargs__(self) -> tuple[str]:

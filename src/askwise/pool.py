@@ -16,7 +16,7 @@ import numpy as np
 from askwise.core import BadInput, Matrix, unknown
 from askwise.labelsets import NONE, SEPARATOR
 from askwise.media import SUFFIXES, Archive, File, Folder, Source, of_kind, wrong_with
-from askwise.options import Sentence, option
+from askwise.options import Sentence, marked, option
 from askwise.tables import (
     Problem,
     Records,
@@ -724,8 +724,8 @@ def _nothing(problems: Sequence[Problem], notes: Sequence[str], rows: int) -> Ba
     if rows == 0:
         return BadInput("The pool is empty. Give at least one item.")
     kinds = Counter(problem.what for problem in problems).most_common(3)
-    shown = "; ".join(f"{count:,} × {what}" for what, count in kinds)
-    way_out = " ".join(notes) or "Check the columns and the encoding."
+    shown = "; ".join(f"{count:,} × {marked(what)}" for what, count in kinds)
+    way_out = " ".join(map(marked, notes)) or "Check the columns and the encoding."
     return BadInput(f"None of the {rows:,} rows can be used ({shown}). First: {problems[0]}. {way_out}")
 
 

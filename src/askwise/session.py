@@ -62,6 +62,7 @@ from askwise.evidence import Target
 from askwise.export import write_table
 from askwise.labelsets import NONE, check_label, labels_of, write_set
 from askwise.notices import say
+from askwise.options import named, only_python, option
 from askwise.pool import Pool, label_name, load_pool
 from askwise.questions import CHECKS_AHEAD, OVERLAP, next_checks, next_questions
 from askwise.reasons import reason_for
@@ -168,7 +169,9 @@ class Session:
         _check_target(target)
         _check_share("overlap", overlap, low_open=False)
         if people_per_item < 2:
-            raise BadInput(f"people_per_item is how many people may label one item, 2 or more; got {people_per_item}.")
+            raise BadInput(
+                f"{named('people_per_item')} is how many people may label one item, 2 or more; got {people_per_item}."
+            )
         _check_share("max_error", max_error)
         _check_share("confidence", confidence)
         declared = _declared(classes)
@@ -179,7 +182,9 @@ class Session:
             for name in found | set(declared or ()):
                 check_label(name)
         elif loaded.sets:
-            raise BadInput("Some labels in the data are lists. With several labels an item, say multilabel=True.")
+            raise BadInput(
+                f"Some labels in the data are lists. With several labels an item, give {option('multilabel', True)}."
+            )
         if declared is not None and (strange := sorted(found - set(declared))):
             raise BadInput(
                 f"The data already holds the label {strange[0]!r}, which is not in the list: {', '.join(declared)}. "
@@ -189,15 +194,20 @@ class Session:
         if multilabel:
             given = {row: write_set(labels_of(name), names) for row, name in given.items()}
         if encoder is not None and loaded.kind == "array":
-            raise BadInput("encoder= goes with texts, not with an array, which brings its own features. Leave it out.")
+            raise BadInput(
+                f"{option('encoder')} goes with texts, not with an array, which brings its own features. Leave it out."
+            )
         goal = None
         if recall is not None:
             if multilabel:
-                raise BadInput("A search looks for one label; leave multilabel out, or recall.")
+                raise BadInput(f"A search looks for one label; leave {named('multilabel')} out, or {named('recall')}.")
             goal = screening.Goal.of(recall, relevant, names, first)
             encoder, learner_, chosen = _search_parts(goal, names, loaded, encoder, learner, strategy)
         elif relevant is not None or len(first):
-            raise BadInput("relevant= and first= go with recall=, the share of the relevant items to find.")
+            raise BadInput(
+                f"{option('relevant')} and {option('first')} go with {option('recall')}, the share of the relevant "
+                "items to find."
+            )
         else:
             learner_, chosen = learner, _strategy(strategy, multilabel)
         task = "multilabel" if multilabel else "classification"
@@ -205,7 +215,7 @@ class Session:
             raise BadInput(
                 f"The strategy {chosen.name!r} is for {chosen.task}; this session asks for "
                 f"{'a set of labels' if multilabel else 'one label'} an item. Choose one for {task} (`askwise "
-                "strategies`), or use askwise.select()."
+                f"strategies`){only_python(', or use askwise.select()')}."
             )
         self._start_up(loaded, encoder, learner_, chosen, multilabel=multilabel)
         opened = {
@@ -309,7 +319,7 @@ class Session:
         if found is None:
             if pool is None:
                 raise BadInput(
-                    "This session is about an array, which its file does not hold: pass it again as `pool=`."
+                    f"This session is about an array, which its file does not hold: give it again as {option('pool')}."
                 )
             found = pool if isinstance(pool, Pool) else load_pool(pool)
             if found.fingerprint != opened["fingerprint"]:
@@ -326,12 +336,12 @@ class Session:
             own = goal is not None and opened["encoder"] == screening.WordsEncoder.name
             encoder = screening.WordsEncoder() if own else opened["encoder_source"]
             if encoder is None:
-                missing.append(f"encoder= (it was {opened['encoder']})")
+                missing.append(f"{option('encoder')} (it was {opened['encoder']})")
         if learner is None and not opened["own_learner"]:
-            missing.append(f"learner= (it was {opened['learner']})")
+            missing.append(f"{option('learner')} (it was {opened['learner']})")
         multilabel = bool(opened.get("multilabel", False))
         if strategy is None and opened["strategy"] not in strategies.available():
-            missing.append(f"strategy= (it was {opened['strategy']})")
+            missing.append(f"{option('strategy')} (it was {opened['strategy']})")
         if goal is not None and learner is None and opened["own_learner"]:
             learner = screening.LinearScreener(goal.number(opened["classes"]))
         chosen = strategy or _strategy("auto" if missing else opened["strategy"], multilabel)
@@ -786,7 +796,7 @@ class Session:
                 s = self._state
                 said = None if label is None else self._class(label)
                 if s.label_of(row) is None:
-                    raise BadInput(f"Nobody has labeled the item {self.pool.ids[row]!r} yet; use tell().")
+                    raise BadInput(f"Nobody has labeled the item {self.pool.ids[row]!r} yet; use {named('tell()')}.")
                 if said is None and row not in s.rulings:
                     raise BadInput(f"Nothing was decided on the item {self.pool.ids[row]!r}.")
                 return [Event("adjudicated", {"row": row, "label": said, "annotator": annotator})]
@@ -1011,7 +1021,8 @@ class Session:
         row = self._rows.get(str(query))
         if row is None:
             raise BadInput(
-                f"No item with the id {query!r} in this session. Pass a query from ask(), or an id of the pool."
+                f"No item with the id {query!r} in this session."
+                + only_python(" Pass a query from ask(), or an id of the pool.")
             )
         return row
 
@@ -1454,16 +1465,18 @@ class Session:
             attempt = s.open_attempt
             if self._goal is not None and not (max_error is costs is confidence is None):
                 raise BadInput(
-                    "This is a search: its recall and confidence were set at the start. Leave max_error, costs and "
-                    "confidence out."
+                    f"This is a search: its recall and confidence were set at the start. Leave {named('max_error')}, "
+                    f"{named('costs')} and {named('confidence')} out."
                 )
             if s.multilabel and (costs is not None or isinstance(max_error, Mapping)):
                 raise BadInput(
                     "In a multi-label session an item is right or wrong as a whole set, so there is one share of "
-                    "errors, not one for each label. Give max_error as a number."
+                    f"errors, not one for each label. Give {named('max_error')} as a number."
                 )
             if (costs is None) != (max_cost is None) or (costs is not None and max_error is not None):
-                raise BadInput("Give either max_error, or costs together with max_cost.")
+                raise BadInput(
+                    f"Give either {named('max_error')}, or {named('costs')} together with {named('max_cost')}."
+                )
             if costs is not None and max_cost is not None:
                 max_error = handover.limits_from_costs(costs, max_cost, s.classes)
             wanted = handover.limits(float(s.opened["max_error"]) if max_error is None else max_error, s.classes)
@@ -1472,7 +1485,9 @@ class Session:
         target = self._target if target is None else target
         _check_target(target)
         if target == "file" and list(wanted) != [None]:
-            raise BadInput("A limit for each class is about labels of that class; leave target out, or the classes.")
+            raise BadInput(
+                f"A limit for each class is about labels of that class; leave {named('target')} out, or the classes."
+            )
         if attempt is not None:
             # Of the classes asked for, some may not have been worth an attempt.
             same = all(wanted.get(a.label) == a.max_error for a in s.last_group)
@@ -1480,7 +1495,7 @@ class Session:
             if (max_error is not None or confidence is not None) and not same:
                 raise BadInput(
                     f"An attempt at an error of at most {attempt.max_error:.2%} with {attempt.confidence:.0%} "
-                    "confidence is under way. Answer its checks, or call cancel_autolabel() first."
+                    f"confidence is under way. Answer its checks, or give it up first: {named('cancel_autolabel()')}."
                 )
         else:
             self.refresh()  # certify the model that knows every answer
@@ -1582,7 +1597,7 @@ class Session:
         """
         with self._lock:
             if self._state.open_attempt is None:
-                raise BadInput("No certification attempt is under way; start one with autolabel().")
+                raise BadInput(f"No certification attempt is under way; start one with {named('autolabel()')}.")
             self._commit(lambda: handover.cancel(self._state))
 
     def undo_autolabel(self) -> None:
@@ -1748,7 +1763,7 @@ def _declared(classes: Sequence[Label] | None) -> list[Label] | None:
     if classes is None:
         return None
     if isinstance(classes, str):
-        raise BadInput(f"classes is a list of labels, not one string: got {classes!r}.")
+        raise BadInput(f"{named('classes')} is a list of labels, not one string: got {classes!r}.")
     names = [str(c).strip() for c in classes]
     if len(names) < 2 or len(set(names)) < len(names) or not all(names):
         raise BadInput(f"Give at least two different, non-empty classes; got {names}.")
@@ -1764,7 +1779,7 @@ def _check_share(name: str, value: float, *, low_open: bool = True, high_open: b
     low = value > 0 if low_open else value >= 0
     high = value < 1 if high_open else value <= 1
     if not (low and high):
-        raise BadInput(f"{name} must lie between 0 and 1, got {value!r}.")
+        raise BadInput(f"{named(name)} must lie between 0 and 1, got {value!r}.")
 
 
 def _encoder_source(given: Any, name: str) -> str | None:

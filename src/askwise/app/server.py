@@ -22,6 +22,7 @@ from askwise.app.guard import Guard, close
 from askwise.app.labeling import Project
 from askwise.app.roles import OWNER, Here, Routes, Who
 from askwise.core import AskwiseError, BadInput, Conflict, Unreachable
+from askwise.options import on_page, render
 
 if TYPE_CHECKING:
     from askwise.session import Session
@@ -231,7 +232,7 @@ def _errors(app: FastAPI) -> None:
     @app.exception_handler(AskwiseError)
     def ours(_: Request, error: AskwiseError) -> Response:
         status = next((code for kind, code in ((Conflict, 409), (Unreachable, 503)) if isinstance(error, kind)), 400)
-        return JSONResponse({"error": str(error)}, status)
+        return JSONResponse({"error": render(error, on_page)}, status)
 
     @app.exception_handler(RequestValidationError)
     def unreadable(_: Request, error: RequestValidationError) -> Response:

@@ -15,6 +15,7 @@ import numpy as np
 
 from askwise import encoders, learners, strategies
 from askwise.core import AskwiseError, BadInput, Label, Rows, unknown
+from askwise.options import named, option
 from askwise.pool import Pool
 from askwise.simulation.loop import contents_of, replay, schedule, split
 from askwise.simulation.results import METRICS, Run, Simulation, Target
@@ -70,9 +71,9 @@ def simulate(
     rows, labels, classes = _labeled(pool, truth)
     which = list(range(seeds)) if isinstance(seeds, int) else list(seeds)
     if hold < 1:
-        raise BadInput(f"hold must be at least 1 measurement, got {hold}.")
+        raise BadInput(f"{named('hold')} must be at least 1 measurement, got {hold}.")
     if not which:
-        raise BadInput("seeds must be at least 1, got 0.")
+        raise BadInput(f"{named('seeds')} must be at least 1, got 0.")
     budget = min(budget, len(rows) - max(1, round(test_share * len(rows))))
     contents, fitted = contents_of(pool, rows.tolist(), encoder)
     tasks = [
@@ -161,8 +162,8 @@ def _run_all(tasks: Sequence[_Task], workers: int) -> Iterator[Run]:
                 yield future.result()
         except BrokenProcessPool as error:
             raise AskwiseError(
-                "A worker process ended before its run did. In a script, call simulate() under "
-                'if __name__ == "__main__":, or pass processes=1.'
+                "A worker process ended before its run did; perhaps memory ran out. Give "
+                f"{option('processes', 1)}, or in a script call simulate() under the usual guard for its main module."
             ) from error
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
@@ -191,11 +192,11 @@ def _check(
     if not names:
         raise BadInput("No strategy given. Name at least one, such as 'auto'.")
     if budget < 2:
-        raise BadInput(f"budget must be at least 2 labels, got {budget}.")
+        raise BadInput(f"{named('budget')} must be at least 2 labels, got {budget}.")
     if batch != "auto" and batch < 1:
-        raise BadInput(f"batch must be 'auto' or at least 1, got {batch}.")
+        raise BadInput(f"{named('batch')} must be 'auto' or at least 1, got {batch}.")
     if not 0 < test_share < 1:
-        raise BadInput(f"test_share must lie between 0 and 1, got {test_share}.")
+        raise BadInput(f"{named('test_share')} must lie between 0 and 1, got {test_share}.")
     for metric, value in targets:
         if metric not in METRICS:
             raise unknown("metric", metric, METRICS)
