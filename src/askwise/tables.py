@@ -114,6 +114,10 @@ class Table:
     """1-based line of the file where each row begins."""
     notes: list[str] = field(default_factory=list)
     """What was decided on the user's behalf."""
+    raw: dict[int, list[str] | str] = field(default_factory=dict)
+    """0-based bad row → its cells as they were read, or its line: an export keeps them."""
+    fill_ids: bool = False
+    """A row without an id gets the hash of its content."""
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values()), ()))
@@ -383,17 +387,19 @@ def _read_csv(lines: _Lines, path: Path, delimiter: str | None) -> Table:
         columns: list[list[str | None]] = [[] for _ in names]
         numbers = array("q")
         bad: dict[int, str] = {}
+        raw: dict[int, list[str] | str] = {}
         for number, cells, wrong in rows:
             if wrong is None and len(cells) != len(names):
                 wrong = f"has {len(cells)} cell{'s' * (len(cells) != 1)}, the header has {len(names)}"
             if wrong is not None:
                 bad[len(numbers)] = wrong
+                raw[len(numbers)] = cells
             for column, cell in zip(columns, [None] * len(names) if wrong else cells, strict=True):
                 column.append(cell)
             numbers.append(number)
     if not numbers:
         raise BadInput(f"{path.name!r} has a header ({', '.join(map(repr, names))}) but no rows.")
-    return Table(dict(zip(names, columns, strict=True)), bad, numbers, notes + lines.notes())
+    return Table(dict(zip(names, columns, strict=True)), bad, numbers, notes + lines.notes(), raw)
 
 
 def _encoding_hint(damage: str) -> str:
@@ -415,12 +421,14 @@ def _read_jsonl(lines: _Lines, path: Path) -> Table:
     columns: dict[str, list[Any]] = {}
     numbers = array("q")
     bad: dict[int, str] = {}
+    raw: dict[int, list[str] | str] = {}
     for number, line, damage in lines:
         if not line.strip():
             continue
         row, wrong = ({}, damage) if damage else _json_object(line)
         if wrong:
             bad[len(numbers)] = wrong
+            raw[len(numbers)] = line.rstrip("\r\n")
         for key in row:
             if key not in columns:
                 if len(columns) >= MAX_KEYS:
@@ -434,7 +442,7 @@ def _read_jsonl(lines: _Lines, path: Path) -> Table:
         raise BadInput(
             f'{path.name!r} holds no JSON object.{first} JSONL is one object a line, as in {{"text": "hello"}}.'
         )
-    return Table(columns, bad, numbers, lines.notes())
+    return Table(columns, bad, numbers, lines.notes(), raw)
 
 
 def _json_object(line: str) -> tuple[dict[str, Any], str | None]:
