@@ -76,6 +76,10 @@ TextColumn = Annotated[str | None, typer.Option("--text", metavar="COLUMN", help
 IdColumn = Annotated[
     str | None, typer.Option("--id", metavar="COLUMN", help="Column that names the rows; default a hash of the text.")
 ]
+ShownColumns = Annotated[
+    list[str] | None,
+    typer.Option("--show", metavar="COLUMN", help="Column to see with an item, not learned from; again for more."),
+]
 EncoderName = Annotated[
     str | None, typer.Option("--encoder", metavar="NAME", help="How texts become numbers; default the best installed.")
 ]
@@ -234,7 +238,8 @@ def label(
         typer.Option("--kind", metavar="KIND", help="An item is a text (default), image, audio, table (row) or pair."),
     ] = None,
     labels: Annotated[
-        str | None, typer.Option("--labels", metavar="A,B,C", help="The labels, separated by commas.")
+        str | None,
+        typer.Option("--labels", metavar="A,B,C", help='The labels, as one line of a CSV: one with a comma in "…".'),
     ] = None,
     multilabel: Annotated[
         bool, typer.Option("--multilabel", help="An item may have several labels, or none of them.")
@@ -243,6 +248,7 @@ def label(
     label_column: Annotated[
         str | None, typer.Option("--label", metavar="COLUMN", help="Column of labels that some rows have already.")
     ] = None,
+    show: ShownColumns = None,
     file_format: FileFormat = None,
     encoding: FileEncoding = None,
     delimiter: Delimiter = None,
@@ -277,31 +283,33 @@ def label(
 ) -> None:
     """Label FILE: in the browser, or here with --terminal. Go on later with the same command."""
     advice = _read_text(guidelines) if guidelines else ""
+    from askwise.labelsets import labels_in_line
     from askwise.store import exists
 
-    text = text or None
+    text, show = text or None, show or None
     how = _how(file_format, encoding, delimiter, sheet, no_header)
     fixed = {"--overlap": overlap, "--people-per-item": people_per_item, "--max-error": max_error, "--target": target,
              "--multilabel": multilabel or None}  # fmt: skip
     if file is None:
         given = {"--text": text, "--labels": labels, "--id": id_column, "--label": label_column, "--kind": kind,
                  "--session": session_file, "--strategy": strategy, "--encoder": encoder, "--seed": seed,
-                 "--guidelines": guidelines, "--terminal": terminal or None, **_flags(how), **fixed}  # fmt: skip
+                 "--show": show, "--guidelines": guidelines, "--terminal": terminal or None, **_flags(how),
+                 **fixed}  # fmt: skip
         _new_project([name for name, value in given.items() if value is not None], port, no_browser)
         return
     if _is_session(file):
         given = {"--kind": kind, "--text": text, "--labels": labels, "--id": id_column, "--label": label_column,
-                 "--session": session_file, "--strategy": strategy, "--seed": seed, **_flags(how),
+                 "--session": session_file, "--strategy": strategy, "--seed": seed, "--show": show, **_flags(how),
                  **fixed}  # fmt: skip
         _refuse_options(file, [name for name, value in given.items() if value is not None])
         path = file
         session = _open(path, encoder=encoder)
     else:
         path = session_file or _session_path(file)
-        pool = _load(file, kind=kind, text=text, id_column=id_column, label_column=label_column, how=how)
+        pool = _load(file, kind=kind, text=text, id_column=id_column, label_column=label_column, show=show, how=how)
         if terminal:
             _check_terminal(pool)
-        wanted = None if labels is None else _parse_labels(labels)
+        wanted = None if labels is None else labels_in_line(labels, "--labels")
         if exists(path):
             session = _go_on(path, pool, wanted, strategy=strategy, encoder=encoder, seed=seed, fixed=fixed)
         else:
@@ -415,6 +423,7 @@ def _go_on(
     """The session that an earlier command left next to the file, if it is about the same items."""
     from askwise.core import BadInput
     from askwise.labelsets import labels_of, write_set
+    from askwise.values import Spelling
 
     session = _open(path, encoder=encoder)
     try:
@@ -425,7 +434,13 @@ def _go_on(
                 f"askwise label {path}"
             )
         session.pool.contents = pool.contents  # the same items; images may have moved
-        strange = [name for name in wanted or [] if name not in session.classes]
+        if pool.address.get("show") not in (None, session.pool.address.get("show")):
+            raise BadInput(
+                f"The columns to show are chosen at the start, and the session {path} was begun with others, or none. "
+                f"Leave --show out, or start a new session with --session OTHER{SESSION_SUFFIX}"
+            )
+        spelling = Spelling(session.classes)  # an earlier version may have spelled them otherwise
+        strange = [name for name in wanted or [] if spelling.of(name) not in session.classes]
         if strange:
             raise BadInput(
                 f"The label {strange[0]!r} is not in the session {path}, which knows: {', '.join(session.classes)}. "
@@ -446,9 +461,10 @@ def _go_on(
                     f"{name} is chosen at the start, and the session {path} was begun with {was}. Leave {name} out, or "
                     f"start a new session with --session OTHER{SESSION_SUFFIX}"
                 )
-        given = pool.given
+        given = {row: spelling.of(name) for row, name in pool.given.items()}
         if session.multilabel:
-            given = {row: write_set(labels_of(name), session.classes) for row, name in given.items()}
+            sets = {row: map(spelling.of, labels_of(name)) for row, name in pool.given.items()}
+            given = {row: write_set(names, session.classes) for row, names in sets.items()}
         if given and given != session.pool.given:
             raise BadInput(
                 f"The session {path} was started with {len(session.pool.given):,} labels from the data; the column of "
@@ -464,20 +480,6 @@ def _go_on(
 def _setting(option: str) -> str:
     """`--max-error` → `max_error`."""
     return option.removeprefix("--").replace("-", "_")
-
-
-def _parse_labels(text: str) -> list[str]:
-    from askwise.core import BadInput
-
-    names = [name.strip() for name in text.split(",") if name.strip()]
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise BadInput(f"--labels names {twice!r} twice.")
-    if len(names) < 2:
-        raise BadInput(
-            f"At least two labels are needed, got {len(names)} in --labels {text!r}. Example: --labels yes,no"
-        )
-    return names
 
 
 def _is_session(where: Place) -> bool:
@@ -516,11 +518,12 @@ def _load(
     id_column: str | None,
     label_column: str | None,
     kind: str | None = None,
+    show: Sequence[str] | None = None,
     how: Mapping[str, Any] = MappingProxyType({}),
 ) -> Pool:
     from askwise.pool import load_pool
 
-    pool = load_pool(file, kind=kind, text=text, id=id_column, label=label_column, **how)
+    pool = load_pool(file, kind=kind, text=text, id=id_column, label=label_column, show=show, **how)
     for note in pool.notes:
         _say(note)
     if pool.problems:
@@ -632,6 +635,7 @@ def screen(
         str | None, typer.Option("--label", metavar="COLUMN", help="Column of labels that some rows have already.")
     ] = None,
     id_column: IdColumn = None,
+    show: ShownColumns = None,
     file_format: FileFormat = None,
     encoding: FileEncoding = None,
     delimiter: Delimiter = None,
@@ -669,14 +673,14 @@ def screen(
     how = _how(file_format, encoding, delimiter, sheet, no_header)
     if _is_session(file):
         given = {"--relevant": relevant, "--irrelevant": irrelevant, "--text": text, "--label": label_column,
-                 "--id": id_column, "--query": query, "--session": session_file, "--seed": seed, "--recall": recall,
-                 "--confidence": confidence, "--checks": checks, "--simulate": simulate_it or None,
-                 **_flags(how)}  # fmt: skip
+                 "--show": show or None, "--id": id_column, "--query": query, "--session": session_file,
+                 "--seed": seed, "--recall": recall, "--confidence": confidence, "--checks": checks,
+                 "--simulate": simulate_it or None, **_flags(how)}  # fmt: skip
         _refuse_options(file, [name for name, value in given.items() if value is not None])
         ask(_open(file), file)
         return
     columns = text or screening.text_columns(file, **how)
-    pool = _load(file, text=columns, id_column=id_column, label_column=label_column, how=how)
+    pool = _load(file, text=columns, id_column=id_column, label_column=label_column, show=show or None, how=how)
     names = screening.two_classes(relevant, irrelevant, pool.given.values())
     terms = (
         0.95 if recall is None else recall,
@@ -915,11 +919,17 @@ def report(
 @app.command()
 def export(
     session_file: SessionFile,
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="Ends in .csv, .tsv, .jsonl or .parquet.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Ends in .csv, .tsv, .jsonl, .parquet or .xlsx.")],
+    raw: Annotated[
+        bool, typer.Option("--raw", help="CSV: no apostrophe before cells that a spreadsheet would run as formulas.")
+    ] = False,
+    bom: Annotated[
+        bool, typer.Option("--bom", help="CSV: begin with a byte order mark, so that Excel reads it as UTF-8.")
+    ] = False,
 ) -> None:
-    """Write every row that loaded with its label, who gave it, and how sure that is."""
+    """Write every row of the data with its label, who gave it, and how sure that is."""
     with _open(session_file) as session:
-        rows = session.export(out)
+        rows = session.export(out, raw=raw, bom=bom)
     _say(f"wrote {rows:,} rows to {out}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import hashlib
 import json
@@ -14,6 +15,7 @@ from typing import Any, Literal, cast, overload
 import numpy as np
 
 from askwise.core import BadInput, Matrix, unknown
+from askwise.export import exported
 from askwise.labelsets import NONE, SEPARATOR
 from askwise.media import SUFFIXES, Archive, File, Folder, Source, of_kind, wrong_with
 from askwise.options import Sentence, marked, option
@@ -21,7 +23,6 @@ from askwise.tables import (
     Problem,
     Records,
     Table,
-    clean_name,
     file_format,
     find_file,
     is_frame,
@@ -33,8 +34,9 @@ from askwise.tables import (
     read_file,
     read_frame,
 )
+from askwise.values import Spelling, fold, id_name, label_name, missing, plain, why_no_label, written
 
-__all__ = ["Pool", "Problem", "load_pool"]
+__all__ = ["Dropped", "Pool", "Problem", "load_pool"]
 
 Kind = Literal["text", "array", "image", "audio", "table", "pair"]
 KINDS = ("text", "image", "audio", "table", "pair")
@@ -53,6 +55,16 @@ SAMPLE = 1000
 """Values looked at to tell a column of texts from one of numbers."""
 BLOCK = 1 << 24
 """Matrix elements checked at a time, so that a memory map never has to fit in memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """A row that could not be loaded, kept for the export."""
+
+    cells: dict[str, Any]
+    """Column → value, JSON-able; of a row with too few or too many cells the first ones."""
+    why: str
+    """What is wrong with it, and what of it fits into no column."""
 
 
 @dataclass
@@ -85,6 +97,10 @@ class Pool:
     """SHA-256 over the contents in order, hex: ids from a column say nothing about them."""
     sets: bool = False
     """Whether some labels came as lists of several: they go with multi-label sessions only."""
+    columns: list[str] = field(default_factory=list)
+    """Of the input, in their order; empty for matrices, and in sessions of earlier versions."""
+    dropped: dict[int, Dropped] = field(default_factory=dict)
+    """Source row → what stood there, of the rows that could not be loaded."""
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -94,6 +110,14 @@ class Pool:
         """SHA-256 over the ids and the contents in order, hex: the same pool gives the same on every run."""
         return hashlib.sha256("\n".join([*self.ids, self.digest]).encode()).hexdigest()
 
+    def beside(self, row: int) -> dict[str, str]:
+        """What is shown with an item and not learned from: column → text, of the columns named by `show`."""
+        names = self.address.get("show") or []
+        if not names or self.record is None:
+            return {}
+        record = self.record[self.sources[row][0]]
+        return {name: written(record.get(name)) for name in names}
+
 
 def load_pool(
     source: Any,
@@ -102,6 +126,7 @@ def load_pool(
     text: str | Sequence[str] | None = None,
     id: str | Sequence[Any] | None = None,  # noqa: A002 - the word of the data, not the builtin
     label: str | Sequence[Any] | None = None,
+    show: str | Sequence[str] | None = None,
     format: str | None = None,  # noqa: A002
     encoding: str | None = None,
     delimiter: str | None = None,
@@ -127,6 +152,7 @@ def load_pool(
         label: Column of labels that are already known, or one value for each row; blank, None and NaN mean open. For a
             multi-label session a value is a list of labels, or a text such as "a|b"; an empty list, or "(none)", says
             that none applies.
+        show: Column, or columns, that people see with an item, and that are not learned from.
         format: "csv", "tsv", "jsonl", "json", "parquet", "xlsx", "ris", "nbib" or "endnote" where the suffix does not
             say.
         encoding: Text encoding of a file; default UTF-8, UTF-16/32 where a byte order mark says so, and Windows-1252
@@ -150,6 +176,9 @@ def load_pool(
     if given and not isinstance(source, str | Path):
         shown = " and ".join(map(option, given))
         raise BadInput(f"{shown} {'goes' if len(given) == 1 else 'go'} with a file, not with {_a(source)}.")
+    if is_frame(source):  # its columns may be named by what is no text
+        text, show = (_as_written(name, source, several=True) for name in (text, show))
+        id, label = (_as_written(name, source) for name in (id, label))  # noqa: A001
     address: dict[str, Any] = {
         "kind": "list",
         "path": None,
@@ -159,6 +188,8 @@ def load_pool(
         "format": None,
         "encoding": encoding,
     }
+    if show:
+        address["show"] = [show] if isinstance(show, str) else list(show)
     if isinstance(source, str | Path):
         if place := _files_at(source, kind):
             if given:
@@ -176,11 +207,11 @@ def load_pool(
         return _from_table(read_frame(source), kind, text, id, label, address | {"kind": "frame"})
     if kind not in (None, "text"):
         raise BadInput(f"{option('kind', kind)} goes with a file or a frame; the source is a {type(source).__name__}.")
-    for name, value in (("text", text), ("id", id), ("label", label)):
-        if isinstance(value, str):
+    for name, value in (("text", text), ("id", id), ("label", label), ("show", show)):
+        if isinstance(value, str) or (value is not None and name == "show"):
             raise BadInput(
                 f"{option(name, value)} names a column, but a {type(source).__name__} has no columns."
-                + ("" if name == "text" else f" Give one {name} for each row: {option(name)}[…].")
+                + ("" if name in ("text", "show") else f" Give one {name} for each row: {option(name)}[…].")
             )
     if hasattr(source, "tocsr"):
         return _from_sparse(source, id, label, address | {"kind": "array"})
@@ -188,7 +219,7 @@ def load_pool(
         if isinstance(source, np.ma.MaskedArray):
             raise BadInput("Got a masked array. Fill it in (array.filled(…)) or drop the masked rows first.")
         array = source if isinstance(source, np.memmap) else np.asarray(source)
-        if array.ndim != 1 or array.dtype.kind not in "UOT":
+        if array.ndim != 1 or array.dtype.kind not in "UOTS":
             return _from_array(array, id, label, address | {"kind": "array"})
         source = array.tolist()
     if isinstance(source, Mapping | bytes) or not isinstance(source, Iterable):
@@ -202,6 +233,21 @@ def load_pool(
 # ── tables ──────────────────────────────────────────────────────────────────────────────────
 
 
+def _as_written(name: Any, frame: Any, *, several: bool = False) -> Any:
+    """The name of a column as text, where a frame has columns named by numbers, dates or tuples."""
+    if name is None or isinstance(name, str):
+        return name
+    names = {key: str(key) for key in frame.columns}
+    try:
+        if name in names:
+            return names[name]
+    except TypeError:  # a list
+        pass
+    if several and isinstance(name, list | tuple):
+        return [_as_written(one, frame) for one in name]
+    return str(name) if several or not isinstance(name, Iterable) else name  # which there is not, or values
+
+
 def _from_table(
     table: Table,
     kind: str | None,
@@ -212,62 +258,101 @@ def _from_table(
 ) -> Pool:
     if text is None and not isinstance(ids, str) and not isinstance(labels, str):
         table.notes += [note] if (note := names_that_look_like_data(table, TEXT_NAMES)) else []
-    if text is not None:
-        text = _found(table, text) if isinstance(text, str) else [_found(table, name) for name in text]
-    ids, labels = (_found(table, name) if isinstance(name, str) else name for name in (ids, labels))
+    columns = list(table.columns)
+    known = exported(table.columns)
+    text = _column(table, "text", text) if text is None or isinstance(text, str) else _several(table, "text", text)
+    ids, labels = _column(table, "id", ids), _column(table, "label", labels)
+    apart = {name for name in (ids, labels) if isinstance(name, str)} | _shown_beside(table, address)
+    address |= {"id": ids if isinstance(ids, str) else None, "label": labels if isinstance(labels, str) else None}
     if text is None and kind in (None, "text") and table.texts:
         text = list(table.texts)
         table.notes.append(
             Sentence(f"The texts are {' and '.join(text)} of each record; {option('text')} names other columns.")
         )
+    if known is not None:
+        apart |= known.ours
+        table.bad |= known.problems
+        if ids is None:
+            ids = address["id"] = known.item
+            table.fill_ids = True
+        if labels is None or labels == known.label:
+            labels, address["label"] = known.labels, known.label
+            table.notes.append(_taken_over(known.labels, known.by_model))
     if kind in ("table", "pair"):
         named = [text] if isinstance(text, str) else list(text or ())
-        _check_columns(table, *(("text", name) for name in named), ("id", ids), ("label", labels))
         if kind == "pair":
-            return _from_pairs(table, named, ids, labels, address)
-        return _from_rows(
-            table, named or [name for name in table.columns if name not in (ids, labels)], ids, labels, address
-        )
-    if kind in ("image", "audio"):
-        return _from_paths(table, cast("Kind", kind), text, ids, labels, address)
-    if text is not None and not isinstance(text, str):
-        text = _join(table, list(text))
-    _check_columns(table, ("text", text), ("id", ids), ("label", labels))
-    if text is None:
-        text, why = _choose_text(table, {name for name in (ids, labels) if isinstance(name, str)})
-        table.notes.append(
-            Sentence(f"The texts are taken from column {text!r} ({why}); {option('text')} names another.")
-        )
-    pool = _from_values(table, text, ids, labels, address | {"text": text})
-    pool.record = Records(table.columns)
+            pool = _from_pairs(table, named, ids, labels, address)
+        else:
+            rest = [name for name in table.columns if name not in apart]
+            pool = _from_rows(table, named or rest, ids, labels, address)
+    elif kind in ("image", "audio"):
+        pool = _from_paths(table, cast("Kind", kind), text, ids, labels, address, apart)
+    else:
+        if text is not None and not isinstance(text, str):
+            text = _join(table, list(text))
+        if text is None:
+            text, why = _choose_text(table, apart)
+            table.notes.append(
+                Sentence(f"The texts are taken from column {text!r} ({why}); {option('text')} names another.")
+            )
+        pool = _from_values(table, text, ids, labels, address | {"text": text})
+        pool.record = Records(table.columns)
+    pool.columns = columns
     return pool
 
 
-def _found(table: Table, name: str) -> str:
-    """A column as the table calls it; what lies in objects becomes a column that is named by its path."""
-    if name in table.columns:
+def _taken_over(labels: Sequence[Any], by_model: int) -> str:
+    kept = sum(not missing(label) and label != "" for label in labels)
+    left = f"; those of {by_model:,} rows were given by a model, and are left open" if by_model else ""
+    return f"This is an export of Askwise: the ids and {kept:,} labels by people are taken over{left}."
+
+
+def _shown_beside(table: Table, address: dict[str, Any]) -> set[str]:
+    """The columns that are shown and not learned from, by their exact names from now on."""
+    if "show" not in address:
+        return set()
+    address["show"] = _several(table, "show", address["show"])
+    return set(address["show"])
+
+
+def _several(table: Table, what: str, names: Iterable[Any]) -> list[str]:
+    return [cast("str", _column(table, what, name)) for name in names]
+
+
+def _column(table: Table, what: str, name: Any) -> Any:
+    """The column of this name, if need be but for signs that cannot be seen; what is no name as it is.
+
+    What lies in objects becomes a column that is named by its path.
+
+    Raises:
+        BadInput: There is no such column.
+    """
+    if not isinstance(name, str) or name in table.columns:
         return name
-    if clean_name(name) in table.columns:
-        return clean_name(name)
+    alike = [known for known in table.columns if fold(known) == fold(name)]
+    if len(alike) == 1:
+        return alike[0]
     cells = nested(table.columns, name)
-    if cells is not None:
-        table.columns[name] = cells
+    if cells is None:
+        raise _no_column(what, name, table)
+    table.columns[name] = cells
     return name
 
 
 def _join(table: Table, names: list[str]) -> str:
     """The name of a column that holds the texts of these, one below the other; made where they are several."""
-    for name in names:
-        if name not in table.columns:
-            raise _no_column("text", name, table)
     if not names:
         raise BadInput(f"{option('text', [])} names no column. Name one or several, or leave it out.")
     joined = " + ".join(names)
+    while len(names) > 1 and joined in table.columns:
+        joined += " "
     if len(names) > 1:
         parts = zip(*(table.columns[name] for name in names), strict=True)
         flaws = {row: what for name in names for row, what in table.flaws.get(name, {}).items()}
         table.flaws |= {joined: flaws} if flaws else {}
-        table.columns[joined] = ["\n\n".join(str(v).strip() for v in row if not _missing(v)).strip() for row in parts]
+        table.columns[joined] = [
+            "\n\n".join(written(cell).strip() for cell in row if not missing(cell)).strip() for row in parts
+        ]
     return joined
 
 
@@ -335,7 +420,7 @@ def _from_values(
     labels: str | Sequence[Any] | None,
     address: dict[str, Any],
 ) -> Pool:
-    texts = table.columns[text]
+    texts = list(map(_decoded, table.columns[text]))
     return _build(table, "text", len(texts), lambda row: _wrong_text(texts[row]) or (texts[row],), ids, labels, address)
 
 
@@ -356,7 +441,7 @@ def _build(
     for row in range(rows):
         made = table.bad.get(row) or table.flaw(row, needed) or item(row)
         if isinstance(made, str):
-            build.refuse(row, made)
+            build.drop(row, made)
             continue
         if kind == "table" and (flaw := table.flaw(row, shown)):
             build.refuse(row, f"{flaw}; the cell is taken as empty")
@@ -382,24 +467,22 @@ def _from_pairs(table: Table, names: list[str], ids: Any, labels: Any, address: 
 
 def _from_rows(table: Table, names: list[str], ids: Any, labels: Any, address: dict[str, Any]) -> Pool:
     def item(row: int) -> str | tuple[Any]:
-        cells = {name: _plain(table.columns[name][row]) for name in names}
+        cells = {name: plain(table.columns[name][row]) for name in names}
         if all(value is None or value == "" for value in cells.values()):
             return "is empty"
         for name, value in cells.items():
             if isinstance(value, str) and value.strip() and (wrong := _wrong_text(value)):
                 return f"{wrong} in column {name!r}"
-        return (cells,)
+        return ({name: _flat(value) for name, value in cells.items()},)
 
     pool = _build(table, "table", len(table), item, ids, labels, address | {"text": names})
     pool.record = Records(table.columns)
     return pool
 
 
-def _plain(value: Any) -> Any:
-    """A cell as what JSON knows, so that it is the same after the session was reopened."""
-    if _missing(value):
-        return None
-    return value if isinstance(value, str | int | float | bool) else str(value)
+def _flat(value: Any) -> Any:
+    """A cell of an item as one scalar: a nested one as JSON text."""
+    return written(value) if isinstance(value, dict | list) else value
 
 
 # ── images and recordings ───────────────────────────────────────────────────────────────────
@@ -458,11 +541,21 @@ def _from_files(place: Source, kind: str | None, ids: Any, labels: Any, address:
         "path": str(where),
         "files": ["zip" if isinstance(place, Archive) else "folder", str(where)],
     }
-    return _from_media(table, cast("Kind", kind), "file", place, ids, labels, address)
+    ids, labels = _column(table, "id", ids), _column(table, "label", labels)
+    _shown_beside(table, address)
+    pool = _from_media(table, cast("Kind", kind), "file", place, ids, labels, address)
+    pool.columns = list(table.columns)
+    return pool
 
 
 def _from_paths(
-    table: Table, kind: Kind, text: str | Sequence[str] | None, ids: Any, labels: Any, address: dict[str, Any]
+    table: Table,
+    kind: Kind,
+    text: str | Sequence[str] | None,
+    ids: Any,
+    labels: Any,
+    address: dict[str, Any],
+    apart: set[str],
 ) -> Pool:
     if address["path"] is None:
         raise BadInput(
@@ -470,7 +563,7 @@ def _from_paths(
         )
     named = [text] if isinstance(text, str) else list(text or ())
     if not named:
-        named = [name for name in table.columns if holds_paths(table.columns[name]) == kind]
+        named = [name for name in table.columns if name not in apart and holds_paths(table.columns[name]) == kind]
     if len(named) != 1:
         raise BadInput(
             f"Which column holds the paths? The columns are {', '.join(map(repr, table.columns))}. Name it with "
@@ -490,7 +583,6 @@ def holds_paths(values: Sequence[Any]) -> str | None:
 def _from_media(
     table: Table, kind: Kind, column: str, place: Source, ids: Any, labels: Any, address: dict[str, Any]
 ) -> Pool:
-    _check_columns(table, ("text", column), ("id", ids), ("label", labels))
     names = table.columns[column]
 
     def item(row: int) -> str | tuple[Any]:
@@ -514,7 +606,7 @@ def _from_media(
 
 
 def _wrong_text(value: object) -> str | None:
-    if _missing(value):
+    if missing(value):
         return "has an empty text"
     if not isinstance(value, str):
         return f"has a text that is no string but {_shown(value)}"
@@ -538,13 +630,12 @@ def _a(value: object) -> str:
     return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
 
 
-def _missing(value: object) -> bool:
-    """None, NaN, and the missing marks of data frames."""
-    return (
-        value is None
-        or (isinstance(value, float | np.floating) and bool(value != value))
-        or type(value).__name__ in ("NAType", "NaTType")
-    )
+def _decoded(value: object) -> object:
+    """A text out of bytes, where these are UTF-8."""
+    if isinstance(value, bytes):
+        with contextlib.suppress(UnicodeDecodeError):
+            return value.decode()
+    return value
 
 
 def _values(table: Table, what: str, given: str | Sequence[Any] | None, rows: int) -> Sequence[Any] | None:
@@ -559,28 +650,17 @@ def _values(table: Table, what: str, given: str | Sequence[Any] | None, rows: in
     return values
 
 
-def label_name(value: object) -> str | None:
-    """An id or a label as text, "" where it is missing, None where it is neither text nor a number."""
-    if _missing(value):
-        return ""
-    if isinstance(value, float | np.floating) and float(value).is_integer():
-        value = int(value)  # frames turn integers with gaps into floats
-    if not isinstance(value, str | int | float | np.generic):
-        return None
-    name = str(value).strip()
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return None
-    return name
-
-
 def _written(values: Iterable[object]) -> str | None:
     """Several labels as one text, in alphabetical order; None where one of them is no name."""
     names = {label_name(value) for value in values}
     if None in names or "" in names or any(SEPARATOR in str(name) for name in names):
         return None
     return SEPARATOR.join(sorted(map(str, names))) or NONE
+
+
+def _readable(text: str) -> str:
+    """A cell of a row that could not be read, for a file: without NUL and without bytes that are no characters."""
+    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
 
 
 class _Builder:
@@ -596,6 +676,8 @@ class _Builder:
         self.labeled_by: dict[int, int] = {}
         self.conflicting: set[int] = set()
         self.problems: list[Problem] = []
+        self.dropped: dict[int, Dropped] = {}
+        self.spelling = Spelling()
         self.by_content: dict[bytes, int] = {}
         self.by_id: dict[str, int] = {}
         self.sets = False
@@ -603,17 +685,33 @@ class _Builder:
     def refuse(self, row: int, why: str) -> None:
         self.problems.append(self.table.problem(row, why))
 
+    def drop(self, row: int, why: str) -> None:
+        """Leave a row out, and keep for the export what stood there."""
+        self.refuse(row, why)
+        raw = self.table.raw.get(row)
+        cells = {name: plain(values[row]) for name, values in self.table.columns.items()}
+        if isinstance(raw, list):
+            whole = list(map(_readable, raw))
+            cells = dict(zip(self.table.columns, whole, strict=False))
+            if beyond := whole[len(cells) :]:
+                why += f"; beyond the columns: {written(beyond)}"
+        elif raw is not None:
+            why += f": {_readable(raw)}"
+        self.dropped[row] = Dropped(cells, why)
+
     def add(self, row: int, digest: bytes) -> bool:
         """Take over a source row whose content has this SHA-256; True where it is a new item."""
-        name = digest.hex()[:16] if self.raw_ids is None else label_name(self.raw_ids[row])
+        name = None if self.raw_ids is None else id_name(self.raw_ids[row])
+        if self.raw_ids is None or (name == "" and self.table.fill_ids):
+            name = digest.hex()[:16]
         if not name:
-            self.refuse(row, "has an empty id" if name == "" else f"has an id that is {_shown(self._raw_id(row))}")
+            self.drop(row, "has an empty id" if name == "" else f"has an id that is {_shown(self._raw_id(row))}")
             return False
         item = self.by_content.get(digest)
         owner = self.by_id.get(name)
         if owner is not None and owner != item:
             first = self.sources[owner][0] + 1
-            self.refuse(row, f"has the id {name!r}, which row {first} has already with another content")
+            self.drop(row, f"has the id {name!r}, which row {first} has already with another content")
             return False
         new = item is None
         if item is None:
@@ -636,9 +734,10 @@ class _Builder:
             self.sets = True
             label = _written(value)
         if label is None:
-            self.refuse(row, f"has a label that is {_shown(value)}; the item is left open")
+            self.refuse(row, f"has a label {why_no_label(value)}; the item is left open")
         if not label or item in self.conflicting:
             return
+        label = self.spelling.of(label)
         before = self.given.setdefault(item, label)
         first = self.labeled_by.setdefault(item, row)
         if before != label:
@@ -669,6 +768,7 @@ class _Builder:
             notes=self.table.notes,
             digest=_digest(self.by_content),
             sets=self.sets,
+            dropped=self.dropped,
         )
         pool.address = address | {"fingerprint": pool.fingerprint, "rows": rows}
         return pool

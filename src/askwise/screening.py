@@ -16,6 +16,7 @@ from askwise.options import named, option
 from askwise.state import Attempt, State, pack
 from askwise.strategies import Combinator, Engine, Strategy
 from askwise.tables import file_format, find_file, read_file
+from askwise.values import Spelling, label_name, why_no_label
 
 FIRST = 10
 """Items most like the words of a query that are asked first."""
@@ -67,10 +68,11 @@ class Goal:
                 f"A search knows two classes, relevant and irrelevant items; got {len(classes)}: {list(classes)}. "
                 f"Give both: {option('classes', ['relevant', 'irrelevant'])}."
             )
-        if relevant not in classes:
+        wanted = Spelling(classes).of(label_name(relevant) or "")
+        if wanted not in classes:
             raise unknown("class for " + named("relevant"), relevant, classes)
-        other = next(name for name in classes if name != relevant)
-        return cls(float(recall), str(relevant), other, tuple(int(row) for row in first))
+        other = next(name for name in classes if name != wanted)
+        return cls(float(recall), wanted, other, tuple(int(row) for row in first))
 
     def data(self) -> dict[str, Any]:
         """For the log."""
@@ -300,30 +302,58 @@ def text_columns(path: str | Path, *, format: str | None = None, **how: Any) -> 
     return [c for c in hits if c is not None] if all(hits) else None
 
 
+OPPOSITES = (("1", "0"), ("relevant", "irrelevant"), ("included", "excluded"), ("include", "exclude"), ("yes", "no"),
+             ("true", "false"))  # fmt: skip
+"""A relevant label, and the one of which nobody doubts that it is the irrelevant one."""
+
+
 def two_classes(relevant: Label | None, irrelevant: Label | None, given: Iterable[Label]) -> tuple[Label, Label]:
     """(relevant, irrelevant): as named, else from the labels that came with the data, else these two words.
 
     Raises:
-        BadInput: More than two classes, or the same twice.
+        BadInput: More than two classes, the same twice, or a column that does not hold the relevant one, where it is
+            not clear that what it holds is the irrelevant one.
     """
     known = sorted(set(given))
-    wanted = "relevant" if relevant is None else relevant.strip()
+    shown = ", ".join(map(repr, known[:10])) + (", …" if len(known) > 10 else "")
     if relevant is None and known:
-        raise BadInput(
-            f"The label column holds {', '.join(map(repr, known[:10]))}. Say which is searched: {option('relevant')}."
-        )
+        raise BadInput(f"The label column holds {shown}. Say which is searched: {option('relevant')}.")
+    spelling = Spelling(known)
+    wanted = "relevant" if relevant is None else _named("relevant", relevant, spelling)
+    opposite = next((no for yes, no in OPPOSITES if wanted.lower() == yes), "irrelevant")
     others = [name for name in known if name != wanted]
-    other = irrelevant.strip() if irrelevant else others[0] if others else "0" if wanted == "1" else "irrelevant"
+    if irrelevant is not None:
+        other = _named("irrelevant", irrelevant, spelling)
+    elif not others:
+        other = "0" if wanted == "1" else "irrelevant"
+    elif wanted in known or others[0].lower() == opposite:
+        other = others[0]
+    else:
+        likely = next((name for name in others if name.lower() == wanted.lower()), None)
+        hint = f"Did you mean {option('relevant', likely)}? " if likely else ""
+        raise BadInput(
+            f"No row of the label column is {wanted!r}, the label that is searched: it holds {shown}. {hint}Name the "
+            f"label that is there: {option('relevant', others[0])}, or say that it is not searched: "
+            f"{option('irrelevant', others[0])}"
+        )
     if strange := [name for name in others if name != other]:
         raise BadInput(
-            f"The label column holds {', '.join(map(repr, known[:10]))}: more than {wanted!r} and {other!r}. A search "
-            f"knows two classes; mend the column, for example {strange[0]!r} to {other!r}."
+            f"The label column holds {shown}: more than {wanted!r} and {other!r}. A search knows two classes. Mend the "
+            f"column: say for each row of {strange[0]!r} whether it is {wanted!r} or {other!r}, or leave it empty."
         )
-    if wanted == other or not wanted:
+    if wanted == other:
         raise BadInput(
             f"{named('relevant')} and {named('irrelevant')} must be two different labels, got {wanted!r} and {other!r}."
         )
     return wanted, other
+
+
+def _named(what: str, label: Label, spelling: Spelling) -> Label:
+    name = label_name(label)
+    if not name:
+        why = f"one {why_no_label(label)}" if name is None else "empty"
+        raise BadInput(f"{named(what)} names a label, and the one given is {why}.")
+    return spelling.of(name)
 
 
 class WordsEncoder:

@@ -60,14 +60,15 @@ from askwise.core import (
 )
 from askwise.evidence import Target
 from askwise.export import write_table
-from askwise.labelsets import NONE, check_label, labels_of, write_set
+from askwise.labelsets import NONE, SEPARATOR, check_label, labels_of, write_set
 from askwise.notices import say
 from askwise.options import named, only_python, option
-from askwise.pool import Pool, label_name, load_pool
+from askwise.pool import Pool, load_pool
 from askwise.questions import CHECKS_AHEAD, OVERLAP, next_checks, next_questions
 from askwise.reasons import reason_for
 from askwise.state import DOUBTED, State, pack, pool_events, pool_from_log
 from askwise.store import FORMAT, Place, open_store, place
+from askwise.values import Spelling, label_name, why_no_label
 from askwise.worker import Worker
 
 T = TypeVar("T")
@@ -118,7 +119,7 @@ class Session:
         first: Rows to ask first in a search.
         title: Shown in the app and the report.
         guidelines: For the people who label, shown in the app: headings, lists, **bold**, `code`.
-        text, id, label: Column names (or, for `label`, a sequence) when `pool` is a source to load.
+        text, id, label, show: Column names (or, for `label`, a sequence) when `pool` is a source to load.
         apart: Learn in a process of its own from the beginning, until `stop` or `close`; see `start`.
         kind, format, encoding, delimiter, header, sheet: How to load `pool`, see `load_pool`.
 
@@ -152,6 +153,7 @@ class Session:
         text: str | Sequence[str] | None = None,
         id: str | None = None,  # noqa: A002 - the column's usual name
         label: Any = None,
+        show: str | Sequence[str] | None = None,
         apart: bool = False,
         kind: str | None = None,
         format: str | None = None,  # noqa: A002
@@ -164,7 +166,9 @@ class Session:
         reading |= {"header": header, "sheet": sheet}
         if isinstance(pool, Pool) and (set(reading.values()) - {None, True}):
             raise BadInput(f"{', '.join(reading)} say how to load a file; this pool is loaded already. Leave them out.")
-        loaded = pool if isinstance(pool, Pool) else load_pool(pool, text=text, id=id, label=label, **reading)
+        loaded = (
+            pool if isinstance(pool, Pool) else load_pool(pool, text=text, id=id, label=label, show=show, **reading)
+        )
         _check_share("audit_share", audit_share, low_open=False, high_open=False)
         _check_target(target)
         _check_share("overlap", overlap, low_open=False)
@@ -175,7 +179,8 @@ class Session:
         _check_share("max_error", max_error)
         _check_share("confidence", confidence)
         declared = _declared(classes)
-        given = {row: str(name) for row, name in loaded.given.items()}
+        spelling = Spelling(declared or ())
+        given = {row: _as_given(name, spelling, multilabel) for row, name in loaded.given.items()}
         found = set(given.values())
         if multilabel:
             found = {part for name in given.values() for part in labels_of(name)}
@@ -637,23 +642,32 @@ class Session:
         self._hand_in(query, "label", label, annotator, seconds)
 
     def _named(self, label: Label | Iterable[Label] | None) -> list[Label]:
-        """The labels of an answer, read as those that come with the data."""
+        """The labels of an answer, read as those that come with the data, spelled as the session spells them."""
         if not self.multilabel:
-            name = label_name(label) or ""
-            if not name:
-                raise BadInput(
-                    f"The label {label!r} is empty or no name of a class. Give a class, or use skip or unsure."
-                )
-            return [name]
+            return [self._spelled(label)]
         if isinstance(label, str):
-            names = list(labels_of(label)) or ([] if label.strip() == NONE else [""])
+            names: Iterable[Any] = labels_of(label) or ([] if label.strip() == NONE else [""])
         else:
-            names = [label_name(one) or "" for one in label] if isinstance(label, Iterable) else [""]
-        if not all(names):
+            names = label if isinstance(label, Iterable) else [""]
+        return list(dict.fromkeys(check_label(self._spelled(name, label)) for name in names))
+
+    def _spelled(self, label: Any, of: Any = None) -> Label:
+        """One label as the session spells it."""
+        known = self._state.labels
+        name = label.strip() if isinstance(label, str) else label_name(label)
+        if name in known:  # also what an earlier version has taken over as it stood
+            return str(name)
+        name = label_name(label)
+        if name:
+            return Spelling(known).of(name)
+        if name is None:
+            raise BadInput(f"No label can be made of one {why_no_label(label)}. Give a text or a number, or use skip.")
+        if self.multilabel:
             raise BadInput(
-                f"The labels {label!r} are no list of labels. Give all that apply, [] where none does, or use skip."
+                f"The labels {label if of is None else of!r} are no list of labels. Give all that apply, [] where none "
+                "does, or use skip."
             )
-        return list(dict.fromkeys(map(check_label, names)))
+        raise BadInput(f"The label {label!r} is empty or no name of a class. Give a class, or use skip or unsure.")
 
     def _class(self, label: Label | Iterable[Label]) -> Label:
         """The class of a label, or of a set of labels, that are known.
@@ -999,10 +1013,14 @@ class Session:
         Raises:
             BadInput: The name is empty or already a class.
         """
-        name = str(name).strip()
+        wanted, name = name, label_name(name) or ""
+        if not name:
+            why = f"it is one {why_no_label(wanted)}" if label_name(wanted) is None else "it is empty"
+            raise BadInput(f"Cannot add the class {wanted!r}: {why}.")
         with self._lock:
-            if not name or name in self._state.labels:
-                raise BadInput(f"Cannot add the class {name!r}: it is {'empty' if not name else 'one already'}.")
+            name = Spelling(self._state.labels).of(name)
+            if name in self._state.labels:
+                raise BadInput(f"Cannot add the class {name!r}: it is one already.")
             if self.multilabel:
                 check_label(name)
             self._commit(lambda: [Event("class_added", {"name": name})])
@@ -1630,24 +1648,28 @@ class Session:
             return replace(found, recall=self.recall(), control=compared, advice=tuple(says))
 
     def rows(self) -> list[dict[str, Any]]:
-        """One record for each row of the input that loaded; see `results.table` for the columns."""
+        """One record for each row of the input; see `results.table` for the columns."""
         with self._lock:
             return results.table(self._state, self.pool, *self.predictions())
 
-    def export(self, path: str | Path) -> int:
-        """Write `rows()` as .csv, .tsv, .jsonl or .parquet, by suffix; returns how many.
+    def export(self, path: str | Path, *, raw: bool = False, bom: bool = False) -> int:
+        """Write `rows()` as .csv, .tsv, .jsonl, .parquet or .xlsx, by suffix; returns how many.
+
+        Args:
+            path: Where to; .csv, .tsv and .jsonl also with .gz.
+            raw: CSV and TSV: leave cells as they are that a spreadsheet would run as formulas. Without it they get an
+                apostrophe, which `load_pool` takes away again.
+            bom: CSV and TSV: begin with a byte order mark, by which Excel knows UTF-8.
 
         Raises:
-            BadInput: Unknown suffix, the folder cannot be written, or the path is the data that was labeled.
-            MissingExtra: Parquet without pyarrow.
+            BadInput: Unknown suffix, the folder cannot be written, a value that the format cannot hold, or the path is
+                the data that was labeled.
+            MissingExtra: Parquet without pyarrow, XLSX without openpyxl.
         """
         source = self.pool.address.get("path")
         if source is not None and Path(path).resolve() == Path(source).resolve():
-            raise BadInput(
-                f"{str(path)!r} is the data that was labeled; rows of it that could not be loaded would be lost. "
-                "Export to another file."
-            )
-        written = write_table(self.rows(), path)
+            raise BadInput(f"{str(path)!r} is the data that was labeled, which stays as it is. Export to another file.")
+        written = write_table(self.rows(), path, raw=raw, bom=bom)
         with self._lock:
             self._commit(lambda: [Event("exported", {"file": Path(path).name, "rows": written})])
         return written
@@ -1764,10 +1786,25 @@ def _declared(classes: Sequence[Label] | None) -> list[Label] | None:
         return None
     if isinstance(classes, str):
         raise BadInput(f"{named('classes')} is a list of labels, not one string: got {classes!r}.")
-    names = [str(c).strip() for c in classes]
-    if len(names) < 2 or len(set(names)) < len(names) or not all(names):
+    names = []
+    for one in classes:
+        name = label_name(one)
+        if name is None:
+            raise BadInput(f"{named('classes')} holds one {why_no_label(one)}. Give texts or numbers.")
+        names.append(name)
+    spelling = Spelling()
+    if len(names) < 2 or len({spelling.of(name) for name in names}) < len(names) or not all(names):
         raise BadInput(f"Give at least two different, non-empty classes; got {names}.")
     return names
+
+
+def _as_given(label: Any, spelling: Spelling, multilabel: bool) -> Label:
+    """A label that came with the data, or a set of them as it is written."""
+    parts = labels_of(label) if multilabel and isinstance(label, str) else [label]
+    names = [label_name(part) for part in parts]
+    if not all(names):
+        raise BadInput(f"The data holds a label {why_no_label(label)}. Mend the label column.")
+    return SEPARATOR.join(spelling.of(str(name)) for name in names) or NONE
 
 
 def _check_target(target: str) -> None:

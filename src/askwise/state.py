@@ -15,7 +15,8 @@ import numpy as np
 from askwise.audit import UNKNOWN, UNSURE
 from askwise.core import Answer, Array, BadStore, Control, CurvePoint, Event, Label, Rows
 from askwise.labelsets import labels_of
-from askwise.pool import Pool, Problem, columns_of, packed, pool_digest, source_of, unpacked
+from askwise.pool import Dropped, Pool, Problem, columns_of, packed, pool_digest, source_of, unpacked
+from askwise.values import plain
 
 ITEMS_PER_EVENT = 5_000
 DOUBTED = "doubted"
@@ -39,23 +40,44 @@ def unpack(text: str) -> bytes:
 
 def pool_events(pool: Pool) -> Iterator[Event]:
     """The items as `items` events: texts and cells as they are, of a file its name and SHA-256; an array pool travels
-    as its fingerprint alone.
+    as its fingerprint alone. The first one also holds the order of the columns and the rows that could not be loaded.
     """
     if pool.kind == "array":
         return
-    known = {*columns_of(pool.contents[0], pool.address.get("text")), pool.address.get("id")}
     for start in range(0, len(pool), ITEMS_PER_EVENT):
         chunk = []
         for row in range(start, min(start + ITEMS_PER_EVENT, len(pool))):
-            extras: list[Mapping[str, Any]] = []
+            extras: list[dict[str, Any]] = []
             if pool.record is not None:
-                extras = [
-                    {k: v for k, v in pool.record[source].items() if k not in known} for source in pool.sources[row]
-                ]
+                told = _told(pool.address, pool.ids[row], pool.contents[row])
+                extras = [_untold(pool.record[source], told) for source in pool.sources[row]]
             kept = extras if any(extras) else None
             chunk.append([pool.ids[row], packed(pool.contents[row]), pool.sources[row], kept])
-        plain = json.dumps(chunk, ensure_ascii=False, default=str)
-        yield Event("items", {"start": start, "packed": pack(plain.encode())})
+        data: dict[str, Any] = {"start": start, "packed": pack(_json(chunk))}
+        if not start and pool.columns:
+            data["columns"] = pool.columns
+        if not start and pool.dropped:
+            data["dropped"] = pack(_json([[row, one.cells, one.why] for row, one in pool.dropped.items()]))
+        yield Event("items", data)
+
+
+def _told(address: Mapping[str, Any], item: str, content: Any) -> dict[str, Any]:
+    """What an item and its id say of the columns of its rows."""
+    told = columns_of(content, address.get("text"))
+    return told | {address["id"]: item} if address.get("id") else told
+
+
+def _untold(record: Mapping[str, Any], told: Mapping[str, Any]) -> dict[str, Any]:
+    """The cells of a row that are not told by its item: JSON-able."""
+    cells = {name: plain(value) for name, value in record.items()}
+    return {k: v for k, v in cells.items() if k not in told or type(v) is not type(told[k]) or v != told[k]}
+
+
+def _json(value: Any) -> bytes:
+    try:
+        return json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:  # half a surrogate pair, in a cell that is no text to label
+        return json.dumps(value).encode()
 
 
 def pool_from_log(opened: Mapping[str, Any], events: Sequence[Event]) -> Pool | None:
@@ -69,19 +91,23 @@ def pool_from_log(opened: Mapping[str, Any], events: Sequence[Event]) -> Pool | 
     contents: list[Any] = []
     sources: list[list[int]] = []
     record: dict[int, dict[str, Any]] = {}
+    order: list[str] = []
+    dropped: dict[int, Dropped] = {}
     for event in events:
         if event.kind != "items":
             continue
+        order += event.data.get("columns", [])
+        if "dropped" in event.data:
+            found = json.loads(unpack(event.data["dropped"]))
+            dropped |= {int(row): Dropped(dict(cells), str(why)) for row, cells, why in found}
         for item, kept, rows, extras in json.loads(unpack(event.data["packed"])):
             content = unpacked(kind, kept, files)
             ids.append(item)
             contents.append(content)
             sources.append(rows)
             for source, extra in zip(rows, extras or [{}] * len(rows), strict=True):
-                columns = columns_of(content, address.get("text"))
-                if address.get("id"):
-                    columns[address["id"]] = item
-                record[source] = columns | extra
+                cells = _told(address, item, content) | extra
+                record[source] = {name: cells[name] for name in order if name in cells} | cells
     pool = Pool(
         ids=ids,
         contents=contents,
@@ -94,6 +120,8 @@ def pool_from_log(opened: Mapping[str, Any], events: Sequence[Event]) -> Pool | 
         record=_ByRow(record) if address.get("text") else None,
         notes=list(opened["notes"]),
         digest=pool_digest(contents),
+        columns=order,
+        dropped=dropped,
     )
     if pool.fingerprint != opened["fingerprint"]:
         raise BadStore("This session file is damaged: its items do not match the fingerprint written at the start.")

@@ -19,6 +19,7 @@ from askwise.options import named, option
 from askwise.pool import Pool
 from askwise.simulation.loop import contents_of, replay, schedule, split
 from askwise.simulation.results import METRICS, Run, Simulation, Target
+from askwise.values import Spelling, label_name, why_no_label
 
 TARGETS: tuple[Target, ...] = (("balanced_accuracy", 0.9), ("accuracy", 0.9))
 
@@ -212,8 +213,14 @@ def _labeled(pool: Pool, truth: Mapping[int, Label] | Sequence[Label]) -> tuple[
     strange = [row for row in known if not 0 <= row < len(pool)]
     if strange:
         raise BadInput(f"truth names row {strange[0]}, but the pool has {len(pool):,} items (0 to {len(pool) - 1:,}).")
-    rows = np.array(sorted(known), np.intp)
-    labels = [str(known[row]) for row in rows.tolist()]
+    named = {row: label_name(label) for row, label in known.items()}
+    refused = next((row for row, name in named.items() if name is None), None)
+    if refused is not None:
+        raise BadInput(f"truth holds for row {refused} a label {why_no_label(known[refused])}. Give texts or numbers.")
+    spelling = Spelling()
+    truths = {row: spelling.of(name) for row, name in named.items() if name}  # a missing one is no label
+    rows = np.array(sorted(truths), np.intp)
+    labels = [truths[row] for row in rows.tolist()]
     classes = sorted(set(labels))
     if len(classes) < 2:
         found = f"only {classes[0]!r}" if classes else "no label at all"
