@@ -24,7 +24,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from askwise.app.guard import Guard
+from askwise.app.guard import Codes, Guard
 from askwise.app.labeling import Project
 from askwise.app.roles import OWNER, Routes, Who
 from askwise.app.server import build
@@ -380,12 +380,17 @@ def _seen(pool: Pool, multilabel: bool) -> dict[str, Any]:
 # ── the routes ──────────────────────────────────────────────────────────────────────────────
 
 
-def routes(intake: Intake, begin: Callable[[Session, Path], str]) -> Routes:
+def routes(
+    intake: Intake,
+    begin: Callable[[Session, Path], str],
+    begun: Callable[[Request, str], None] | None = None,
+) -> Routes:
     """The routes that make a project.
 
     Args:
         intake: Where files go.
         begin: Takes the new session, and its file (on a shelf its name); gives the address of its page.
+        begun: Called with the request that made a project, and its address.
     """
     made = Routes(tags=["new project"])
     starting = threading.Lock()
@@ -433,7 +438,7 @@ def routes(intake: Intake, begin: Callable[[Session, Path], str]) -> Routes:
         return _seen(intake.pool(body), body.multilabel)
 
     @made.post("/api/v1/new/start", response_model=Begun)
-    def start(body: Annotated[Begin, Body()]) -> dict[str, Any]:
+    def start(request: Request, body: Annotated[Begin, Body()]) -> dict[str, Any]:
         """Make the session: beside its file, which stays where it was put, or in the team's database."""
         from askwise.session import Session
         from askwise.store import discard
@@ -457,6 +462,8 @@ def routes(intake: Intake, begin: Callable[[Session, Path], str]) -> Routes:
                     lambda name, session: begin(session, Path(name)),
                 )
                 intake.forget(body.upload)
+                if begun is not None:
+                    begun(request, at)
                 return {"at": at}
             store = path.parent / f"{path.parent.name}.askwise"
             try:
@@ -465,7 +472,10 @@ def routes(intake: Intake, begin: Callable[[Session, Path], str]) -> Routes:
                 discard(store)  # what lies there is this request's own beginning
                 raise
             intake.keep(body.upload)
-            return {"at": begin(session, store)}
+            at = begin(session, store)
+            if begun is not None:
+                begun(request, at)
+            return {"at": at}
         finally:
             starting.release()
 
@@ -496,13 +506,16 @@ class _ToNew:
         await app(scope, receive, send)
 
 
-def create_new(intake: Intake, *, token: str, started: Callable[[Session, Path], None]) -> FastAPI:
+def create_new(
+    intake: Intake, *, token: str, started: Callable[[Session, Path], None], codes: Codes | None = None
+) -> FastAPI:
     """The web app of one person who has no project yet: first the page that makes one, then its labeling page.
 
     Args:
         intake: Where files go.
         token: See `create_app`.
         started: Called with the session and its file once it is made; its worker is started and stopped by the caller.
+        codes: See `create_app`.
     """
     projects: dict[str, Project] = {}
     me = Who("me", OWNER)
@@ -517,5 +530,5 @@ def create_new(intake: Intake, *, token: str, started: Callable[[Session, Path],
 
     app = build(projects, lambda _: me, more=(routes(intake, begin),), pages={"/new": "new.html"})
     app.add_middleware(_ToNew, projects=projects)
-    app.add_middleware(Guard, token=token)
+    app.add_middleware(Guard, token=token, codes=codes)
     return app
