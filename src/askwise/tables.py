@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, overload
 
+from askwise import budget
 from askwise.core import BadInput, MissingExtra, unknown
 
 SUFFIXES = {
@@ -32,8 +33,6 @@ SUFFIXES = {
     ".xlsm": "xlsx",
 }
 FORMATS = ("csv", "tsv", "jsonl", "parquet", "xlsx")
-MAX_SHEET = 1 << 30
-"""Bytes of a workbook when unpacked."""
 MAX_KEYS = 1000
 """A JSONL file with more different keys than this is no table."""
 
@@ -183,10 +182,12 @@ def read_file(path: Path, form: str, *, encoding: str | None = None) -> Table:
     """
     try:
         if form == "parquet":
+            budget.check_parquet(path)
             return _read_parquet(path)
         if form == "xlsx":
+            budget.check_workbook(path)
             return _read_xlsx(path)
-        with _open(path) as stream:
+        with _open(path, cells=form != "jsonl") as stream:
             lines = _Lines(stream, path, encoding)
             if form == "jsonl":
                 return _read_jsonl(lines, path)
@@ -202,10 +203,11 @@ def _head(path: Path, size: int = 8192) -> bytes:
         return stream.read(size)
 
 
-def _open(path: Path) -> BinaryIO:
-    if _head(path, 2) == b"\x1f\x8b":
-        return gzip.open(path, "rb")  # type: ignore[return-value]
-    return path.open("rb")
+def _open(path: Path, *, cells: bool) -> BinaryIO:
+    packed = _head(path, 2) == b"\x1f\x8b"
+    stream: Any = gzip.open(path, "rb") if packed else path.open("rb")
+    size = path.stat().st_size if packed else 0
+    return budget.Bounded(stream, path.name, packed=size, cells=cells)  # type: ignore[return-value]
 
 
 def _looks_like(head: bytes) -> str | None:
@@ -426,6 +428,7 @@ def _read_jsonl(lines: _Lines, path: Path) -> Table:
                 if len(columns) >= MAX_KEYS:
                     raise BadInput(f"{path.name!r} has over {MAX_KEYS:,} different keys: it is no table of rows.")
                 columns[key] = [None] * len(numbers)
+        budget.check_cells(len(numbers) + 1, len(columns), path.name)
         for key, column in columns.items():
             column.append(row.get(key))
         numbers.append(number)
@@ -486,13 +489,6 @@ def _read_xlsx(path: Path) -> Table:
             "Excel workbooks need openpyxl, which is not installed. Install it: pip install 'askwise[xlsx]'"
         ) from None
     try:
-        with zipfile.ZipFile(path) as archive:
-            size = sum(entry.file_size for entry in archive.infolist())
-        if size > MAX_SHEET:
-            raise BadInput(
-                f"{path.name!r} holds {size / 2**20:,.0f} MB of cells; {MAX_SHEET >> 20} MB "
-                "are the limit. Save it as CSV."
-            )
         book = openpyxl.load_workbook(path, read_only=True, data_only=True)
         try:
             sheet = book.worksheets[0]

@@ -148,6 +148,7 @@ class Dealt(Open):
 
     next: list[Question] = Field(description="What the tab does not hold yet, best first.")
     pulse: Pulse
+    note: str = Field("", description="To be told to whoever answered: that the answer came late. Mostly empty.")
 
 
 class Retracted(Dealt):
