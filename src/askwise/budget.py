@@ -274,6 +274,6 @@ def _check_repeated(path: Path, file: Any, columns: list[str]) -> None:
             size += pyarrow.compute.sum(lengths.take(column.indices)).as_py() or 0
             if size > MAX_UNPACKED:
                 raise BadInput(
-                    f"{path.name!r} looks like a bomb: its texts, which repeat, become over {MAX_UNPACKED >> 30} GB. If "
-                    "it is none, divide it."
+                    f"{path.name!r} looks like a bomb: its texts, which repeat, become over {MAX_UNPACKED >> 30} GB. "
+                    "If it is none, divide it."
                 )

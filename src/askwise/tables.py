@@ -205,7 +205,7 @@ def _head(path: Path, size: int = 8192) -> bytes:
 
 def _open(path: Path, *, cells: bool) -> BinaryIO:
     packed = _head(path, 2) == b"\x1f\x8b"
-    stream: Any = gzip.open(path, "rb") if packed else path.open("rb")
+    stream: Any = gzip.open(path, "rb") if packed else path.open("rb")  # noqa: SIM115 - closed below
     size = path.stat().st_size if packed else 0
     return budget.Bounded(stream, path.name, packed=size, cells=cells)  # type: ignore[return-value]
 
