@@ -521,6 +521,8 @@ class Answer:
     audit: bool = False
     strategy: str = ""
     flag: str | None = None
+    late: bool = False
+    """Given after somebody else had labeled the item, to a question asked before that: kept, but it decides nothing."""
 
 
 @dataclass(frozen=True)

@@ -238,6 +238,7 @@ class Session:
             "confidence": float(confidence),
             "classes": names,
             "multilabel": multilabel,
+            "late": True,  # answers that come late are told apart
             "declared": declared is not None,
             "pool": dict(loaded.address),
             "problems": [[p.row, p.line, p.what] for p in loaded.problems],
@@ -539,8 +540,13 @@ class Session:
 
     # ── asking and telling ──────────────────────────────────────────────────────────────────
 
-    def ask(self, n: int = 1, *, annotator: str = "me") -> list[Query]:
+    def ask(self, n: int = 1, *, annotator: str = "me", most: int | None = None) -> list[Query]:
         """Lease the next n questions; never trains, never blocks. Fewer, or none, when nothing is left to ask.
+
+        Args:
+            n: How many, 1 or more.
+            annotator: Who asks.
+            most: Questions that they may have in hand at once, these included; None = any number.
 
         Raises:
             BadInput: n is not positive.
@@ -552,7 +558,8 @@ class Session:
             rows: list[int] = []
 
             def decide() -> list[Event]:
-                items = self._next(n, annotator)
+                room = n if most is None else min(n, most - self._state.held(annotator))
+                items = self._next(room, annotator) if room > 0 else []
                 rows[:] = [int(q["row"]) for q in items]
                 return [self._asked(items, annotator)] if items else []
 
@@ -698,6 +705,7 @@ class Session:
         ask: int,
         annotator: str = "me",
         seconds: float | None = None,
+        most: int | None = None,
     ) -> list[Query]:
         """`tell`, `skip` or `unsure`, and `ask`, in one step of the log: for many people at once that is half the work.
 
@@ -711,6 +719,7 @@ class Session:
             ask: Questions wanted, 0 or more.
             annotator: Who answered, and asks.
             seconds: Time the answer took, if measured.
+            most: See `ask`.
 
         Returns:
             The next questions: fewer, or none, when nothing is left to ask.
@@ -723,7 +732,7 @@ class Session:
                 f"hand_in takes a kind of answer ({', '.join(ANSWERED)}), a label with the first, and ask >= 0; got "
                 f"{kind!r}, {label!r}, {ask}."
             )
-        return self._hand_in(query, kind, label, annotator, seconds, ask)
+        return self._hand_in(query, kind, label, annotator, seconds, ask, most)
 
     def _hand_in(
         self,
@@ -733,6 +742,7 @@ class Session:
         annotator: str,
         seconds: float | None,
         ask: int = 0,
+        most: int | None = None,
     ) -> list[Query]:
         row = self._row(query)
         names = None if kind != "label" else self._named(label)
@@ -745,17 +755,21 @@ class Session:
                 s = self._state
                 news = []
                 # A row in hand cannot be asked, before its answer or after; any other is to be known as answered first.
-                items = self._next(ask, annotator) if ask and row in s.leases and s.open_attempt is None else []
+                # If it is theirs, it is about to leave their hand.
+                mine = row in s.leases and s.leases[row].annotator == annotator
+                room = ask if most is None else min(ask, most - s.held(annotator) + mine)
+                items = self._next(room, annotator) if room > 0 and row in s.leases and s.open_attempt is None else []
                 rows[:] = [int(q["row"]) for q in items]
                 if items:
                     news.append(self._asked(items, annotator))
-                said = {}
+                said: dict[str, Any] = {}
                 if names is not None:
                     strange = [name for name in names if name not in s.labels]
                     if strange and s.opened["declared"]:
                         raise unknown("label", strange[0], s.labels)
                     news += [Event("class_added", {"name": name}) for name in strange]
                     said["label"] = write_set(names, [*s.labels, *strange]) if s.multilabel else names[0]
+                    said |= {"late": True} if s.is_late(row, annotator) else {}
                 return [*news, Event(ANSWERED[kind], self._answered(row, annotator, seconds) | said)]
 
             self._commit(decide)
@@ -763,7 +777,7 @@ class Session:
             self._asked_since_ranking += len(rows)
             found = [self._query(row) for row in rows]
             if len(found) < ask:
-                found += self.ask(ask - len(found), annotator=annotator)
+                found += self.ask(ask - len(found), annotator=annotator, most=most)
         self._worker.nudge()
         return found
 
@@ -947,7 +961,12 @@ class Session:
                     if (ask.seq if ask else 0) != asked or (mine is not None and mine.seq > number):
                         continue
                     data = self._answered(answer.row, answer.annotator, answer.seconds)
-                    again.append(Event(ANSWERED[answer.kind], data | ({"label": answer.label} if answer.label else {})))
+                    if answer.label:
+                        data |= {"label": answer.label}
+                        labeled = [e.data for e in again if e.kind == "told"]
+                        before = [d["annotator"] for d in labeled if d["row"] == answer.row]
+                        data |= {"late": True} if s.is_late(answer.row, answer.annotator, before) else {}
+                    again.append(Event(ANSWERED[answer.kind], data))
                 if not again:
                     raise BadInput(f"There is nothing of the rewind {number} to give again.")
                 return again

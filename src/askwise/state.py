@@ -6,7 +6,7 @@ import base64
 import json
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -282,6 +282,10 @@ class State:
     after: dict[int, int] = field(default_factory=dict)
     """`seq` of an answer → `seq` of the last answer that replaced it."""
     asks: dict[int, Ask] = field(default_factory=dict)
+    asked_of: dict[int, dict[str, int]] = field(default_factory=dict)
+    """Row → annotator → `seq` of the event that asked them last."""
+    late: set[int] = field(default_factory=set)
+    """Rows with answers that came late; see `is_late`."""
     doubted: set[int] = field(default_factory=set)
     """Rows that were asked again because their label was doubtful; see docs/guarantee.md on what they count for."""
     leases: dict[int, Lease] = field(default_factory=dict)
@@ -398,6 +402,35 @@ class State:
         answer = self.answers.get(row)
         return answer.label if answer is not None and answer.kind in ("label", "given") else None
 
+    def held(self, annotator: str) -> int:
+        """How many questions an annotator has in hand."""
+        return sum(lease.annotator == annotator for lease in self.leases.values())
+
+    def is_late(self, row: int, annotator: str, before: Collection[str] = ()) -> bool:
+        """Whether a label of this annotator would come late: somebody else has labeled the row since they were asked.
+
+        An item is asked of one person unless the session wants several opinions. Where a question was asked anew
+        because no answer came, the first answer holds, and another one is no decision on it: who gives it has not seen
+        it. Whoever answered first may change their answer, and an answer that nobody asked for is a correction.
+
+        Args:
+            row: Of the item.
+            annotator: Who answers.
+            before: Who labels the row just before, in the same breath.
+        """
+        votes = self.votes.get(row, {})
+        mine, asked = votes.get(annotator), self.asked_of.get(row, {}).get(annotator)
+        first = mine is not None and mine.kind != "skip" and not mine.late
+        if float(self.opened.get("overlap", 0)) > 0 or asked is None or first:
+            return False
+        since = any(a.kind == "label" and a.seq > asked for name, a in votes.items() if name != annotator)
+        return since or any(name != annotator for name in before)
+
+    def counted(self, row: int) -> list[Answer]:
+        """People's labels of a row that decide on it, oldest first: late ones only where there are no others."""
+        labels = sorted((a for a in self.votes.get(row, {}).values() if a.kind == "label"), key=lambda a: a.seq)
+        return [a for a in labels if not a.late] or labels
+
     def checks(self) -> set[int]:
         """Rows that were or may be blind checks: drawn at random, or at the beginning of the order of an attempt."""
         rows = {draw.row for draw in self.draws}
@@ -508,10 +541,11 @@ class State:
         consensus, till one is computed the most frequent, of equally frequent ones the newest.
         """
         votes = sorted(self.votes.get(row, {}).values(), key=lambda answer: answer.seq)
-        labels = [answer for answer in votes if answer.kind == "label"]
+        labels = self.counted(row)
         others = [*(a for a in votes if a.kind == "skip"), *filter(None, [self.given.get(row)])]
         others += [a for a in votes if a.kind == "unsure"]
         (self.several.add if len(labels) > 1 else self.several.discard)(row)
+        (self.late.add if any(answer.late for answer in votes) else self.late.discard)(row)
         if len(labels) > 1:
             self.unsettled |= row not in self.consensus
             count = Counter(answer.label for answer in labels)
@@ -590,6 +624,7 @@ def _on_asked(s: State, e: Event) -> None:
             e.seq, e.data["annotator"], int(e.data["round"]), audit, q.get("probability"), q.get("score"),
             q.get("strategy", ""), check,
         )  # fmt: skip
+        s.asked_of.setdefault(row, {})[e.data["annotator"]] = e.seq
         s.leases[row] = Lease(e.data["annotator"], float(e.data["until"]), e.seq)
         s._refresh_eligible(row)
 
@@ -636,6 +671,7 @@ def _on_answer(s: State, e: Event) -> None:
         audit=bool(ask and (ask.audit or ask.check)),
         strategy=ask.strategy if ask else "volunteered",
         flag=s.flags.get(row),
+        late=bool(e.data.get("late")),
     )
     s._vote(row, annotator, answer)
     s.last_answer = e.seq

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from askwise import budget
 from askwise.core import BadInput, unknown
 from askwise.formats.objects import nested, paths
 from askwise.formats.packed import PACKED, head_of, members, table_inside, unpacked
@@ -161,12 +162,14 @@ def _read(path: Path, form: str, how: Reading) -> Table:
     if form == "parquet":
         from askwise.formats.parquet import read_parquet
 
+        budget.check_parquet(path)
         return read_parquet(path)
     if form == "xlsx":
         from askwise.formats.workbook import read_xlsx
 
+        budget.check_workbook(path)
         return read_xlsx(path, how)
-    opened = partial(unpacked, path, PACKABLE)
+    opened = partial(unpacked, path, PACKABLE, lines=form not in ("json", "endnote"), cells=form in ("csv", "tsv"))
     if form == "endnote":
         from askwise.formats.references import read_endnote
 

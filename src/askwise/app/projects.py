@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import gzip
 import re
 import secrets
 import shutil
 import threading
 import unicodedata
 import zipfile
-import zlib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -24,17 +22,19 @@ from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from askwise.app.guard import Guard
+from askwise.app import reading
+from askwise.app.guard import Codes, Guard
 from askwise.app.labeling import Project
 from askwise.app.roles import OWNER, Routes, Who
 from askwise.app.server import build
 from askwise.app.shapes import Name, Text
 from askwise.app.wire import shown
+from askwise.budget import MAX_UNPACKED
 from askwise.core import BadInput, Conflict, ContractError, MissingExtra
 from askwise.labelsets import labels_of
 from askwise.media import Archive, check_archive
 from askwise.options import on_page, render
-from askwise.pool import TEXT_NAMES, Pool, holds_paths, load_pool
+from askwise.pool import TEXT_NAMES, Pool, holds_paths
 from askwise.tables import SUFFIXES, Table, file_format, read_file
 
 if TYPE_CHECKING:
@@ -43,10 +43,6 @@ if TYPE_CHECKING:
 
 MAX_UPLOAD = 500 << 20
 """Bytes of one upload."""
-MAX_UNPACKED = 2 << 30
-"""Bytes of an upload when unpacked."""
-MAX_RATIO = 200
-"""Bytes that one compressed byte may become; tables reach 10 to 50."""
 UPLOADS = 4
 """Uploads that are kept at a time and not yet a project."""
 SHOWN = 50
@@ -234,7 +230,7 @@ class Intake:
                 whole = path.suffix.lower() == ".zip"
                 text = None if whole or not look.text else look.text
                 kind = None if whole and look.kind not in ("image", "audio") else look.kind
-                pool = load_pool(path, kind=kind, text=text, id=look.id, label=look.label)
+                pool = reading.loaded(path, kind=kind, text=text, id=look.id, label=look.label)
                 if self.shelf is not None and pool.kind in ("image", "audio"):
                     raise BadInput(
                         "A database keeps the names of images and recordings, not the files, which other servers would "
@@ -268,38 +264,6 @@ def check_upload(path: Path) -> None:
                 check_archive(archive, name, most=MAX_UNPACKED)
         except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, EOFError) as error:
             raise BadInput(f"{name!r} is a damaged ZIP archive: {error}.") from None
-    elif head[:2] == b"\x1f\x8b":
-        _check_gzip(path)
-    elif head == b"PAR1":
-        _check_parquet(path)
-
-
-def _check_gzip(path: Path) -> None:
-    size, packed = 0, path.stat().st_size
-    try:
-        with gzip.open(path) as stream:
-            while piece := stream.read(1 << 20):
-                size += len(piece)
-                if size > MAX_UNPACKED or (size > 8 << 20 and size > MAX_RATIO * packed):
-                    raise BadInput(f"{path.name!r} looks like a bomb: {packed:,} bytes become over {size:,}.")
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise BadInput(f"{path.name!r} is a damaged gzip file: {error}.") from None
-
-
-def _check_parquet(path: Path) -> None:
-    try:
-        from pyarrow import ArrowException
-        from pyarrow.parquet import ParquetFile
-    except ImportError:
-        return  # load_pool says what is missing
-    try:
-        meta = ParquetFile(path).metadata
-    except (ArrowException, OSError) as error:
-        raise BadInput(f"{path.name!r} is a damaged Parquet file: {error}.") from None
-    size = sum(meta.row_group(group).total_byte_size for group in range(meta.num_row_groups))
-    cells = meta.num_rows * meta.num_columns
-    if size > MAX_UNPACKED or cells > 200_000_000:
-        raise BadInput(f"{path.name!r} is too large when unpacked: {size:,} bytes, {cells:,} cells.")
 
 
 # ── the columns ─────────────────────────────────────────────────────────────────────────────
@@ -381,12 +345,17 @@ def _seen(pool: Pool, multilabel: bool) -> dict[str, Any]:
 # ── the routes ──────────────────────────────────────────────────────────────────────────────
 
 
-def routes(intake: Intake, begin: Callable[[Session, Path], str]) -> Routes:
+def routes(
+    intake: Intake,
+    begin: Callable[[Session, Path], str],
+    begun: Callable[[Request, str], None] | None = None,
+) -> Routes:
     """The routes that make a project.
 
     Args:
         intake: Where files go.
         begin: Takes the new session, and its file (on a shelf its name); gives the address of its page.
+        begun: Called with the request that made a project, and its address.
     """
     made = Routes(tags=["new project"])
     starting = threading.Lock()
@@ -394,6 +363,7 @@ def routes(intake: Intake, begin: Callable[[Session, Path], str]) -> Routes:
     @made.get("/api/v1/new", response_model=Limits)
     def limits() -> dict[str, Any]:
         """What may be sent."""
+        reading.get_ready()
         return {"largest": intake.largest, "suffixes": list(ACCEPTED)}
 
     async def file(request: Request, name: Annotated[str, Given(min_length=1, max_length=1000)]) -> dict[str, Any]:
@@ -402,6 +372,7 @@ def routes(intake: Intake, begin: Callable[[Session, Path], str]) -> Routes:
             raise HTTPException(413, _too_large(intake))
         upload, path = intake.place(name)
         try:
+            await run_in_threadpool(reading.get_ready)
             size = 0
             with path.open("xb") as out:
                 async for piece in request.stream():
@@ -411,8 +382,7 @@ def routes(intake: Intake, begin: Callable[[Session, Path], str]) -> Routes:
                     await run_in_threadpool(out.write, piece)
             if not size:
                 raise BadInput(f"{path.name!r} is empty.")
-            await run_in_threadpool(check_upload, path)
-            found = await run_in_threadpool(describe, path)
+            found = await run_in_threadpool(reading.described, path)
         except BaseException:
             intake.forget(upload)
             raise
@@ -434,7 +404,7 @@ def routes(intake: Intake, begin: Callable[[Session, Path], str]) -> Routes:
         return _seen(intake.pool(body), body.multilabel)
 
     @made.post("/api/v1/new/start", response_model=Begun)
-    def start(body: Annotated[Begin, Body()]) -> dict[str, Any]:
+    def start(request: Request, body: Annotated[Begin, Body()]) -> dict[str, Any]:
         """Make the session: beside its file, which stays where it was put, or in the team's database."""
         from askwise.session import Session
         from askwise.store import discard
@@ -458,6 +428,8 @@ def routes(intake: Intake, begin: Callable[[Session, Path], str]) -> Routes:
                     lambda name, session: begin(session, Path(name)),
                 )
                 intake.forget(body.upload)
+                if begun is not None:
+                    begun(request, at)
                 return {"at": at}
             store = path.parent / f"{path.parent.name}.askwise"
             try:
@@ -466,7 +438,10 @@ def routes(intake: Intake, begin: Callable[[Session, Path], str]) -> Routes:
                 discard(store)  # what lies there is this request's own beginning
                 raise
             intake.keep(body.upload)
-            return {"at": begin(session, store)}
+            at = begin(session, store)
+            if begun is not None:
+                begun(request, at)
+            return {"at": at}
         finally:
             starting.release()
 
@@ -497,13 +472,16 @@ class _ToNew:
         await app(scope, receive, send)
 
 
-def create_new(intake: Intake, *, token: str, started: Callable[[Session, Path], None]) -> FastAPI:
+def create_new(
+    intake: Intake, *, token: str, started: Callable[[Session, Path], None], codes: Codes | None = None
+) -> FastAPI:
     """The web app of one person who has no project yet: first the page that makes one, then its labeling page.
 
     Args:
         intake: Where files go.
         token: See `create_app`.
         started: Called with the session and its file once it is made; its worker is started and stopped by the caller.
+        codes: See `create_app`.
     """
     projects: dict[str, Project] = {}
     me = Who("me", OWNER)
@@ -518,5 +496,5 @@ def create_new(intake: Intake, *, token: str, started: Callable[[Session, Path],
 
     app = build(projects, lambda _: me, more=(routes(intake, begin),), pages={"/new": "new.html"})
     app.add_middleware(_ToNew, projects=projects)
-    app.add_middleware(Guard, token=token)
+    app.add_middleware(Guard, token=token, codes=codes)
     return app

@@ -18,7 +18,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from askwise.app import insight, kinds, labeling
-from askwise.app.guard import Guard, close
+from askwise.app.guard import Codes, Guard, close
 from askwise.app.labeling import Project
 from askwise.app.roles import OWNER, Here, Routes, Who
 from askwise.core import AskwiseError, BadInput, Conflict, Unreachable
@@ -35,7 +35,7 @@ PROJECT_ROUTES = [labeling.routes, insight.routes, kinds.routes]
 log = logging.getLogger("askwise.app")
 
 
-def create_app(session: Session, *, token: str, guidelines: str = "") -> FastAPI:
+def create_app(session: Session, *, token: str, guidelines: str = "", codes: Codes | None = None) -> FastAPI:
     """The web app of one session and one person.
 
     Args:
@@ -43,6 +43,7 @@ def create_app(session: Session, *, token: str, guidelines: str = "") -> FastAPI
         token: The secret a browser must show, in the address once; a program sends it in the header
             `x-askwise-token`, or as `Authorization: Bearer …`.
         guidelines: Text of the guidelines panel (headings, lists, **bold**, `code`); empty hides the panel.
+        codes: Let a browser in once each, in the place of the token.
 
     Raises:
         BadInput: If the token is too short to be a secret.
@@ -51,7 +52,7 @@ def create_app(session: Session, *, token: str, guidelines: str = "") -> FastAPI
         raise BadInput(f"The token has {len(token)} characters; give 16 or more, as secrets.token_urlsafe(24) makes.")
     me = Who("me", OWNER)
     app = build({"": Project(session, guidelines=guidelines)}, lambda _: me)
-    app.add_middleware(Guard, token=token)
+    app.add_middleware(Guard, token=token, codes=codes)
     return app
 
 

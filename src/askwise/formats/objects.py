@@ -7,6 +7,7 @@ from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from askwise.budget import check_cells
 from askwise.core import BadInput
 from askwise.formats.table import Table, clean_name
 from askwise.formats.text import Lines
@@ -83,6 +84,7 @@ class _Columns:
                 if len(self.columns) >= MAX_KEYS:
                     raise BadInput(f"{self.name!r} has over {MAX_KEYS:,} different keys: it is no table of rows.")
                 self.columns[key] = [None] * self.rows
+        check_cells(self.rows + 1, len(self.columns), self.name)
         for key, column in self.columns.items():
             column.append(row.get(key))
         self.rows += 1

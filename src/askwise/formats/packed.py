@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, cast
 
+from askwise.budget import Bounded
 from askwise.core import BadInput, MissingExtra
 
 PACKED = {".gz": "gzip", ".bz2": "bzip2", ".xz": "xz", ".zst": "Zstandard"}
@@ -63,21 +64,25 @@ def head_of(path: Path, size: int = 8192) -> bytes:
 
 
 @contextlib.contextmanager
-def unpacked(path: Path, suffixes: Mapping[str, str]) -> Iterator[BinaryIO]:
+def unpacked(path: Path, suffixes: Mapping[str, str], *, lines: bool = True, cells: bool = False) -> Iterator[BinaryIO]:
     """The bytes of a file, or of what is packed in it, as a stream.
 
     Args:
         path: A file.
         suffixes: Suffix → format of the tables that may lie in an archive.
+        lines: Whether it has lines, of which none may be endless.
+        cells: Whether these are rows of cells.
 
     Raises:
-        BadInput: Damaged, or an archive with other than one table.
+        BadInput: Damaged, an archive with other than one table, or more than anybody reads.
         MissingExtra: Zstandard without zstandard.
     """
     how = next((name for mark, name in HEADS.items() if head_of(path, 8).startswith(mark)), None)
     try:
         with contextlib.ExitStack() as stack:
-            yield _stream(path, how, suffixes, stack)
+            stream = _stream(path, how, suffixes, stack)
+            packed = path.stat().st_size if how or path.suffix.lower() == ".zip" else 0
+            yield stack.enter_context(Bounded(stream, path.name, packed=packed, lines=lines, cells=cells))  # type: ignore[misc]
     except (EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError) as error:
         what = how or "ZIP"
         raise BadInput(f"{path.name!r} is a damaged {what} file ({error}). Fetch or compress it again.") from None

@@ -15,8 +15,6 @@ from askwise.core import BadInput, MissingExtra
 from askwise.formats.table import Reading, Table, clean_name, numbered, unique, without_names
 from askwise.options import Sentence, option
 
-MAX_SHEET = 1 << 30
-"""Bytes of a workbook when unpacked."""
 ERRORS = {"#NULL!", "#DIV/0!", "#VALUE!", "#REF!", "#NAME?", "#NUM!", "#N/A", "#GETTING_DATA", "#SPILL!", "#CALC!"}
 NOT_COMPUTED = "a formula without a computed value (open the workbook in Excel, and save it there)"
 
@@ -38,13 +36,6 @@ def read_xlsx(path: Path, how: Reading) -> Table:
             "Excel workbooks need openpyxl, which is not installed. Install it: pip install 'askwise[xlsx]'"
         ) from None
     try:
-        with zipfile.ZipFile(path) as archive:
-            size = sum(entry.file_size for entry in archive.infolist())
-        if size > MAX_SHEET:
-            raise BadInput(
-                f"{path.name!r} holds {size / 2**20:,.0f} MB of cells; {MAX_SHEET >> 20} MB "
-                "are the limit. Save it as CSV."
-            )
         book = openpyxl.load_workbook(path, read_only=True, data_only=True)
         try:
             sheets = [sheet.title for sheet in book.worksheets]
