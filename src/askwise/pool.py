@@ -25,6 +25,7 @@ from askwise.tables import (
     Table,
     file_format,
     find_file,
+    holds_objects,
     is_frame,
     members,
     names_that_look_like_data,
@@ -379,7 +380,7 @@ def _maybe_data(table: Table) -> str:
 
 def _choose_text(table: Table, taken: set[str]) -> tuple[str, str]:
     """The obvious text column with the reason, or `BadInput` where none is obvious."""
-    free = [name for name in table.columns if name not in taken and not _holds_objects(table.columns[name])]
+    free = [name for name in table.columns if name not in taken and not holds_objects(table.columns[name])]
     if len(free) == 1:
         return free[0], "the only column" + (" left" if taken else "")
     named = [name for name in free if name.lower() in TEXT_NAMES]
@@ -393,11 +394,6 @@ def _choose_text(table: Table, taken: set[str]) -> tuple[str, str]:
     raise BadInput(
         f"Which column holds the text? The columns are {shown}. Name it with {option('text')}.{_maybe_data(table)}"
     )
-
-
-def _holds_objects(values: Sequence[Any]) -> bool:
-    seen = [value for value in values[:SAMPLE] if value is not None]
-    return bool(seen) and all(isinstance(value, Mapping) for value in seen)
 
 
 def _holds_words(values: Sequence[Any]) -> bool:

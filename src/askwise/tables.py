@@ -10,7 +10,7 @@ from typing import Any
 
 from askwise import budget
 from askwise.core import BadInput, unknown
-from askwise.formats.objects import nested, paths
+from askwise.formats.objects import holds_objects, nested, paths
 from askwise.formats.packed import PACKED, head_of, members, table_inside, unpacked
 from askwise.formats.table import Problem, Reading, Records, Table, clean_name, unique
 from askwise.formats.text import looks_like, read_lines
@@ -18,7 +18,8 @@ from askwise.options import Sentence, named, only_python, option
 
 __all__ = [
     "FORMATS", "PACKED", "SUFFIXES", "Problem", "Reading", "Records", "Table", "clean_name", "file_format", "find_file",
-    "is_frame", "members", "names_that_look_like_data", "nested", "packed_table", "paths", "read_file", "read_frame",
+    "holds_objects", "is_frame", "members", "names_that_look_like_data", "nested", "packed_table", "paths", "read_file",
+    "read_frame",
 ]  # fmt: skip
 
 SUFFIXES = {

@@ -10,7 +10,8 @@ import unicodedata
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -33,9 +34,19 @@ from askwise.budget import MAX_UNPACKED
 from askwise.core import BadInput, Conflict, ContractError, MissingExtra
 from askwise.labelsets import labels_of
 from askwise.media import Archive, check_archive
-from askwise.options import on_page, render
-from askwise.pool import TEXT_NAMES, Pool, holds_paths
-from askwise.tables import SUFFIXES, Table, file_format, read_file
+from askwise.options import on_page, option, render
+from askwise.pool import TEXT_NAMES, Pool, holds_paths, is_packed_table
+from askwise.tables import (
+    PACKED,
+    SUFFIXES,
+    Table,
+    file_format,
+    holds_objects,
+    names_that_look_like_data,
+    nested,
+    paths,
+    read_file,
+)
 
 if TYPE_CHECKING:
     from askwise.app.shelf import Shelf
@@ -50,7 +61,10 @@ SHOWN = 50
 EXAMPLES = 3
 LONGEST = 120
 """Characters of an example."""
-ACCEPTED = (*SUFFIXES, ".csv.gz", ".tsv.gz", ".jsonl.gz", ".zip")
+ACCEPTED = (*SUFFIXES, ".txt", *PACKED, ".zip")
+"""Last suffixes; what a .txt or a .gz holds is seen when it is read."""
+PATHS = 50
+"""Paths into objects that are listed beside the columns."""
 
 Kind = Literal["text", "image", "audio", "table", "pair"]
 
@@ -60,6 +74,32 @@ class Limits(BaseModel):
 
     largest: int = Field(description="Bytes of one file.")
     suffixes: list[str]
+
+
+class Sent(BaseModel):
+    """A file that is sent, and how it is to be read where that cannot be seen."""
+
+    name: str = Field(min_length=1, max_length=1000, description="Of the file.")
+    format: str | None = Field(default=None, max_length=20, description="Such as csv or jsonl; null = by its name.")
+    encoding: str | None = Field(default=None, max_length=40, description="Such as cp1252; null = find out.")
+    delimiter: str | None = Field(default=None, max_length=20, description="One sign, or tab; null = find out.")
+    sheet: str | None = Field(default=None, max_length=100, description="Name or number; null = the first.")
+    header: bool = Field(default=True, description="Whether the first row names the columns.")
+
+    def how(self) -> dict[str, Any]:
+        """What was said, for `load_pool`."""
+        said = {name: value for name, value in self.model_dump(exclude={"name", "header"}).items() if value}
+        return said if self.header else said | {"header": False}
+
+
+class ReadAs(BaseModel):
+    """How a file was read."""
+
+    format: str
+    encoding: str | None = None
+    delimiter: str | None = None
+    sheet: str | None = None
+    sheets: list[str] = Field(default_factory=list)
 
 
 class Row(BaseModel):
@@ -99,6 +139,7 @@ class Upload(BaseModel):
     problems_in_all: int
     notes: list[str]
     proposal: Proposal
+    read_as: ReadAs
 
 
 class Look(BaseModel):
@@ -145,6 +186,10 @@ class Begun(BaseModel):
 class _Taken:
     folder: Path
     path: Path
+    how: dict[str, Any] = field(default_factory=dict)
+    """How it is read, for `load_pool`."""
+    files: bool = False
+    """Whether its items are files in an archive."""
 
 
 class Intake:
@@ -164,32 +209,40 @@ class Intake:
         self._last: tuple[str, Pool] | None = None
         self._lock = threading.RLock()
 
-    def place(self, name: str) -> tuple[str, Path]:
+    def place(self, name: str, how: dict[str, Any] | None = None) -> tuple[str, Path]:
         """(name of the upload, path to write to) for a file whose name a browser tells: never more than a name.
+
+        Args:
+            name: Of the file.
+            how: How it is to be read, for `load_pool`.
 
         Raises:
             BadInput: A kind of file that nothing can be made of.
         """
         safe = safe_name(name)
         low = safe.lower()
-        if not low.endswith(ACCEPTED):
-            raise BadInput(f"{safe!r} is no file of these: {', '.join(ACCEPTED)}.")
+        if not low.endswith(ACCEPTED) and not (how and how.get("format")):
+            raise BadInput(
+                f"{safe!r} is no file of these: {', '.join(ACCEPTED)}. If it is a table, name its format: "
+                f"{option('format')}."
+            )
         with self._lock:
             while len(self._taken) >= UPLOADS:
                 self.forget(next(iter(self._taken)))
-            stem = (
-                safe[: -len(next(s for s in sorted(ACCEPTED, key=len, reverse=True) if low.endswith(s)))] or "project"
-            )
+            stem = PurePosixPath(safe)
+            while stem.suffix.lower() in ACCEPTED:
+                stem = stem.with_suffix("")
+            base = "project" if stem.name.lower() in ACCEPTED else stem.name
             number = 1
             while True:
-                folder = self.root / (stem if number == 1 else f"{stem}-{number}")
+                folder = self.root / (base if number == 1 else f"{base}-{number}")
                 try:
                     folder.mkdir()
                     break
                 except FileExistsError:
                     number += 1
             upload = secrets.token_urlsafe(12)
-            self._taken[upload] = _Taken(folder, folder / safe)
+            self._taken[upload] = _Taken(folder, folder / safe, how or {})
             return upload, folder / safe
 
     def path(self, upload: str) -> Path:
@@ -202,6 +255,12 @@ class Intake:
             if upload not in self._taken:
                 raise BadInput("This upload is no longer here. Choose the file again.")
             return self._taken[upload].path
+
+    def holds_files(self, upload: str) -> None:
+        """Remember that the items of an upload are files in an archive."""
+        with self._lock:
+            if upload in self._taken:
+                self._taken[upload].files = True
 
     def forget(self, upload: str) -> None:
         """Delete an upload that became no project."""
@@ -227,10 +286,11 @@ class Intake:
             if self._last is None or self._last[0] != key:
                 self._last = None  # two large pools at a time would be one too many
                 path = self.path(look.upload)
-                whole = path.suffix.lower() == ".zip"
+                taken = self._taken[look.upload]
+                whole = taken.files
                 text = None if whole or not look.text else look.text
                 kind = None if whole and look.kind not in ("image", "audio") else look.kind
-                pool = reading.loaded(path, kind=kind, text=text, id=look.id, label=look.label)
+                pool = reading.loaded(path, kind=kind, text=text, id=look.id, label=look.label, **taken.how)
                 if self.shelf is not None and pool.kind in ("image", "audio"):
                     raise BadInput(
                         "A database keeps the names of images and recordings, not the files, which other servers would "
@@ -269,9 +329,16 @@ def check_upload(path: Path) -> None:
 # ── the columns ─────────────────────────────────────────────────────────────────────────────
 
 
-def describe(path: Path) -> dict[str, Any]:
-    """What an upload holds, as `Upload` without its name."""
-    if path.suffix.lower() == ".zip":
+def describe(path: Path, *, format: str | None = None, **how: Any) -> dict[str, Any]:  # noqa: A002
+    """What an upload holds, as `Upload` without its name.
+
+    Args:
+        path: The file.
+        format: As for `load_pool`.
+        how: As for `read_file`.
+    """
+    form = "zip"
+    if path.suffix.lower() == ".zip" and not is_packed_table(path):
         names = Archive(path).names()
         if not names:
             raise BadInput(f"{path.name!r} is an archive without files.")
@@ -281,17 +348,26 @@ def describe(path: Path) -> dict[str, Any]:
         kind = "audio" if Counter(map(_ending, names)).most_common(1)[0][0] in ("wav", "mp3", "ogg") else "image"
         proposal = {"kind": kind, "text": ["file"], "label": "folder" if grouped else None, "id": None}
     else:
-        table = read_file(path, file_format(path, None))
+        form = file_format(path, format)
+        table = read_file(path, form, **how)
+        table.notes += [note] if (note := names_that_look_like_data(table, TEXT_NAMES)) else []
         proposal = propose(table)
     problems = [table.problem(row, what) for row, what in sorted(table.bad.items())]
     return {
         "rows": len(table),
-        "columns": [_column(name, values) for name, values in list(table.columns.items())[:1000]],
+        "columns": [_column(name, values) for name, values in list(_offered(table).items())[:1000]],
         "problems": [{"row": p.row, "line": p.line, "what": render(p.what, on_page)} for p in problems[:SHOWN]],
         "problems_in_all": len(problems),
         "notes": [render(note, on_page) for note in table.notes],
         "proposal": proposal,
+        "read_as": {"format": form, **table.read_as},
     }
+
+
+def _offered(table: Table) -> dict[str, Sequence[Any]]:
+    """The columns, and what lies in objects by its path."""
+    inside = {path: nested(table.columns, path) or [] for path in paths(table.columns)[:PATHS]}
+    return {**table.columns, **inside}
 
 
 def _ending(name: str) -> str:
@@ -300,7 +376,9 @@ def _ending(name: str) -> str:
 
 def propose(table: Table) -> dict[str, Any]:
     """Kind and columns by names and values; where nothing is obvious the first column of words."""
-    columns = table.columns
+    columns = {name: cells for name, cells in _offered(table).items() if not holds_objects(cells)}
+    if table.texts:
+        return {"kind": "text", "text": list(table.texts), "label": None, "id": None}
     label = next((n for n in columns if n.lower() in ("label", "labels", "class", "category", "target", "y")), None)
     name = next((n for n in columns if n.lower() in ("id", "uid", "uuid", "key", "item", "item_id")), None)
     if name is not None and len(set(map(str, columns[name]))) < len(columns[name]):
@@ -309,7 +387,7 @@ def propose(table: Table) -> dict[str, Any]:
     paths = [(n, kind) for n in free if (kind := holds_paths(columns[n]))]
     if paths:
         return {"kind": paths[0][1], "text": [paths[0][0]], "label": label, "id": name}
-    usual = [n for n in free if n.lower() in TEXT_NAMES]
+    usual = [n for n in free if n.lower().rpartition(".")[2] in TEXT_NAMES]
     texts = usual or sorted(free, key=lambda n: -_letters(columns[n]))
     kind = "text" if usual or not texts or len(free) == 1 or _letters(columns[texts[0]]) >= 12 else "table"
     return {"kind": kind, "text": free if kind == "table" else texts[:1], "label": label, "id": name}
@@ -366,11 +444,11 @@ def routes(
         reading.get_ready()
         return {"largest": intake.largest, "suffixes": list(ACCEPTED)}
 
-    async def file(request: Request, name: Annotated[str, Given(min_length=1, max_length=1000)]) -> dict[str, Any]:
+    async def file(request: Request, sent: Annotated[Sent, Given()]) -> dict[str, Any]:
         """Take a file in: the body is the file. Gives its columns."""
         if int(request.headers.get("content-length") or 0) > intake.largest:
             raise HTTPException(413, _too_large(intake))
-        upload, path = intake.place(name)
+        upload, path = intake.place(sent.name, sent.how())
         try:
             await run_in_threadpool(reading.get_ready)
             size = 0
@@ -382,7 +460,9 @@ def routes(
                     await run_in_threadpool(out.write, piece)
             if not size:
                 raise BadInput(f"{path.name!r} is empty.")
-            found = await run_in_threadpool(reading.described, path)
+            found = await run_in_threadpool(partial(reading.described, path, **sent.how()))
+            if found["read_as"]["format"] == "zip":
+                intake.holds_files(upload)
         except BaseException:
             intake.forget(upload)
             raise

@@ -18,6 +18,7 @@ from typing import IO, TYPE_CHECKING, Any, cast
 
 from askwise import core
 from askwise.core import BadInput
+from askwise.options import Sentence, marked
 
 if TYPE_CHECKING:
     from askwise.pool import Pool
@@ -34,7 +35,10 @@ REPLY, PER_REPLY_BYTE = 128 << 20, 8
 AT_ONCE = 2
 """Files that are read at a time."""
 PLAIN = (".csv", ".tsv", ".tab", ".jsonl", ".ndjson")
-LIBRARIES = ("pyarrow.parquet", "openpyxl", "PIL.Image", "PIL.PngImagePlugin", "PIL.JpegImagePlugin")
+LIBRARIES = (
+    "charset_normalizer", "rispy", "zstandard", "pyarrow.parquet", "openpyxl", "PIL.Image", "PIL.PngImagePlugin",
+    "PIL.JpegImagePlugin",
+)  # fmt: skip
 """What readers need: loaded before the memory is counted."""
 WAITING = 600.0
 """Seconds after which a process that was given nothing to read ends."""
@@ -67,14 +71,14 @@ class Allowed:
 # ── where the server is ─────────────────────────────────────────────────────────────────────
 
 
-def described(path: Path) -> dict[str, Any]:
+def described(path: Path, **how: Any) -> dict[str, Any]:
     """What a file holds: `projects.describe`, elsewhere.
 
     Raises:
         BadInput: It cannot be read, or takes too much.
     """
     found: dict[str, Any]
-    (found,) = _elsewhere("describe", path, {})
+    (found,) = _elsewhere("describe", path, how)
     return found
 
 
@@ -92,6 +96,7 @@ def loaded(path: Path, **options: Any) -> Pool:
     if pool is None:
         raise BadInput(f"{path.name!r} holds no items to label.")
     pool.sets = opened["sets"]
+    pool.notes = [Sentence(note) for note in opened["notes"]]
     return pool
 
 
@@ -224,7 +229,7 @@ def _answer(request: dict[str, Any]) -> int:
         kind = type(error).__name__ if hasattr(core, type(error).__name__) else "BadInput"
         out.seek(0)
         out.truncate()
-        out.write(json.dumps({"error": kind, "says": str(error)}).encode())
+        out.write(json.dumps({"error": kind, "says": error.marked}).encode())
         out.flush()
         return FAILED
     except (MemoryError, RecursionError, OSError):
@@ -260,11 +265,11 @@ LONGEST_NAME = 500
 """Characters of a column's name: more would be refused when it is chosen."""
 
 
-def _describe(path: Path) -> Iterator[Any]:
+def _describe(path: Path, **how: Any) -> Iterator[Any]:
     from askwise.app import projects
 
     projects.check_upload(path)
-    found = projects.describe(path)
+    found = projects.describe(path, **how)
     name = max((column["name"] for column in found["columns"]), key=len, default="")
     if len(name) > LONGEST_NAME:
         raise BadInput(
@@ -281,7 +286,8 @@ def _load(path: Path, **options: Any) -> Iterator[Any]:
 
     pool = load_pool(path, **options)
     yield {
-        "kind": pool.kind, "pool": pool.address, "given": pool.given, "notes": pool.notes, "sets": pool.sets,
+        "kind": pool.kind, "pool": pool.address, "given": pool.given, "sets": pool.sets,
+        "notes": [marked(note) for note in pool.notes],
         "problems": [[p.row, p.line, p.what] for p in pool.problems], "fingerprint": pool.fingerprint,
     }  # fmt: skip
     for event in pool_events(pool):

@@ -213,6 +213,12 @@ def paths(columns: Mapping[str, Sequence[Any]]) -> list[str]:
     return list(found)
 
 
+def holds_objects(values: Sequence[Any]) -> bool:
+    """Whether a column holds objects, as far as its first rows hold anything."""
+    seen = [value for value in values[:SAMPLE] if value is not None]
+    return bool(seen) and all(isinstance(value, Mapping) for value in seen)
+
+
 def _leaves(value: Mapping[str, Any], path: str, depth: int) -> Iterator[str]:
     for key, part in value.items():
         below = f"{path}.{key}"
