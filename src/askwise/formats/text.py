@@ -30,7 +30,7 @@ OTHERS = (
 LOOKED_AT = 200_000
 """Bytes in lines with broken characters that a guess is made from."""
 MIXED = 10
-"""So many broken characters for each good one of UTF-8 make a file one in another encoding."""
+"""So many lines that are not UTF-8 for each that is, and is not ASCII, make a file one in another encoding."""
 SURE = 0.8
 """Share of the letters and signs that must make sense in a Western European text."""
 
@@ -92,12 +92,14 @@ class Survey:
         for line in _pieces(stream):
             if line.isascii():
                 continue
-            text = line.decode("utf-8", MARK_BROKEN)
-            bad = text.count(BROKEN)
-            broken += bad
-            good += len(text) - bad - sum(sign < "\x80" for sign in text)
-            if bad and len(found) < LOOKED_AT:
-                found += line
+            try:
+                line.decode("utf-8")
+            except UnicodeDecodeError:
+                broken += 1
+                if len(found) < LOOKED_AT:
+                    found += line
+            else:
+                good += 1
         data = bytes(found[:LOOKED_AT])
         text = data.decode(WESTERN, MARK_BROKEN)
         mixed = broken < MIXED * good
