@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -43,7 +44,24 @@ def _place(text: str) -> Place:
 
 
 ADDRESS = "postgresql://USER@HOST/DATABASE#NAME"
-DataFile = Annotated[Path, typer.Argument(metavar="FILE", help="CSV, TSV, JSONL or Parquet.")]
+DataFile = Annotated[
+    Path, typer.Argument(metavar="FILE", help="CSV, TSV, JSONL, JSON, Parquet, Excel, RIS, PubMed, EndNote XML.")
+]
+FileFormat = Annotated[
+    str | None, typer.Option("--format", metavar="NAME", help="Such as csv or jsonl; default by the name of FILE.")
+]
+FileEncoding = Annotated[
+    str | None, typer.Option("--encoding", metavar="NAME", help="Of a text format, such as cp1252; default UTF-8.")
+]
+Delimiter = Annotated[
+    str | None, typer.Option("--delimiter", metavar="SIGN", help="Between the cells of a CSV, such as ';' or tab.")
+]
+Sheet = Annotated[
+    str | None, typer.Option("--sheet", metavar="NAME", help="Of an Excel workbook, name or number; default the first.")
+]
+NoHeader = Annotated[
+    bool, typer.Option("--no-header", help="The first row is data; the columns are column_1, column_2, …")
+]
 SessionFile = Annotated[
     Any,  # a `Place`, whose type is not loaded here
     typer.Argument(metavar="SESSION", parser=_place, help=f"A session file (*.askwise), or {ADDRESS}."),
@@ -57,6 +75,10 @@ NewSession = Annotated[
 TextColumn = Annotated[str | None, typer.Option("--text", metavar="COLUMN", help="Column that holds the texts.")]
 IdColumn = Annotated[
     str | None, typer.Option("--id", metavar="COLUMN", help="Column that names the rows; default a hash of the text.")
+]
+ShownColumns = Annotated[
+    list[str] | None,
+    typer.Option("--show", metavar="COLUMN", help="Column to see with an item, not learned from; again for more."),
 ]
 EncoderName = Annotated[
     str | None, typer.Option("--encoder", metavar="NAME", help="How texts become numbers; default the best installed.")
@@ -76,6 +98,7 @@ def main(args: Sequence[str] | None = None) -> None:
     Args:
         args: Arguments without the program's name; None = those of this process.
     """
+    _running.clear()
     try:
         app(args=None if args is None else list(args), prog_name="askwise")
     except SystemExit:
@@ -85,7 +108,8 @@ def main(args: Sequence[str] | None = None) -> None:
 
         from askwise.report import printable
 
-        _console(stderr=True).print(Text.assemble(("Error: ", "bold red"), printable(error)), soft_wrap=True)
+        said = printable(_said(error))
+        _console(stderr=True).print(Text.assemble(("Error: ", "bold red"), said), soft_wrap=True)
         sys.exit(2)
 
 
@@ -109,7 +133,67 @@ def _say(*lines: object) -> None:
 
     console = _console()
     for line in lines:
-        console.print(line if isinstance(line, Text) else Text(printable(line)), soft_wrap=True)
+        console.print(line if isinstance(line, Text) else Text(printable(_said(line))), soft_wrap=True)
+
+
+def _said(text: object) -> str:
+    """A sentence or an error as this command line says it: `--text COLUMN`, where Python says `text=`."""
+    from askwise.options import render
+
+    return render(text, _in_command)
+
+
+def _in_command(name: str, value: Any, advice: bool) -> str:
+    """What the command that runs calls an option, or where else it can be given."""
+    if name in _VERBS:
+        return _VERBS[name]
+    flags = [*_FLAGS.get(name, ()), f"--{name.replace('_', '-')}"]
+    offered = {flag: param for param in _options(_running[-1:]) for flag in param.opts}
+    flag = next((flag for flag in flags if flag in offered), None)
+    if flag is None:
+        elsewhere = {flag for param in _options(_commands()) for flag in param.opts}
+        flag = next((flag for flag in flags if flag in elsewhere), None)
+        if flag is None:
+            return f"{name} (from Python)" if advice else name
+        offered = {}
+    if not advice:
+        return flag
+    if value is None:
+        holds = flag in offered and not getattr(offered[flag], "is_flag", False)
+        metavar = (offered[flag].metavar or offered[flag].type.name.upper()) if holds else ""
+        return f"{flag} {metavar}".rstrip()
+    if isinstance(value, bool):
+        return flag
+    if isinstance(value, list):
+        words = [",".join(map(str, value))] if name == "classes" else [str(one) for one in value]
+        return " ".join(f"{flag} {shlex.quote(word)}" for word in words) or flag
+    return f"{flag} {shlex.quote(str(value))}"
+
+
+_FLAGS = {
+    "header": ("--no-header",),
+    "label": ("--label", "--labels-from"),
+    "classes": ("--labels",),
+    "audit_share": ("--checks",),
+}
+"""Options that the command line calls otherwise than Python does."""
+_VERBS = {
+    "autolabel()": "askwise autolabel SESSION",
+    "cancel_autolabel()": "askwise autolabel SESSION --cancel",
+    "tell()": "askwise label SESSION",
+}
+_running: list[str] = []
+"""The command that runs."""
+
+
+def _commands() -> list[str]:
+    return [str(info.name or getattr(info.callback, "__name__", "")) for info in app.registered_commands]
+
+
+def _options(names: Sequence[str]) -> list[Any]:
+    """The options of these commands."""
+    commands = getattr(typer.main.get_command(app), "commands", {})
+    return [param for name in names if name in commands for param in commands[name].params]
 
 
 def _version(wanted: bool) -> None:
@@ -122,11 +206,14 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _root(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and leave.")
     ] = False,
 ) -> None:
-    pass
+    del version  # its callback has said it
+    if context.invoked_subcommand:
+        _running.append(context.invoked_subcommand)
 
 
 # ── label ───────────────────────────────────────────────────────────────────────────────────
@@ -151,7 +238,8 @@ def label(
         typer.Option("--kind", metavar="KIND", help="An item is a text (default), image, audio, table (row) or pair."),
     ] = None,
     labels: Annotated[
-        str | None, typer.Option("--labels", metavar="A,B,C", help="The labels, separated by commas.")
+        str | None,
+        typer.Option("--labels", metavar="A,B,C", help='The labels, as one line of a CSV: one with a comma in "…".'),
     ] = None,
     multilabel: Annotated[
         bool, typer.Option("--multilabel", help="An item may have several labels, or none of them.")
@@ -160,6 +248,12 @@ def label(
     label_column: Annotated[
         str | None, typer.Option("--label", metavar="COLUMN", help="Column of labels that some rows have already.")
     ] = None,
+    show: ShownColumns = None,
+    file_format: FileFormat = None,
+    encoding: FileEncoding = None,
+    delimiter: Delimiter = None,
+    sheet: Sheet = None,
+    no_header: NoHeader = False,
     session_file: NewSession = None,
     strategy: Annotated[
         str | None, typer.Option("--strategy", metavar="NAME", help="How questions are chosen; default auto.")
@@ -189,29 +283,33 @@ def label(
 ) -> None:
     """Label FILE: in the browser, or here with --terminal. Go on later with the same command."""
     advice = _read_text(guidelines) if guidelines else ""
+    from askwise.labelsets import labels_in_line
     from askwise.store import exists
 
-    text = text or None
+    text, show = text or None, show or None
+    how = _how(file_format, encoding, delimiter, sheet, no_header)
     fixed = {"--overlap": overlap, "--people-per-item": people_per_item, "--max-error": max_error, "--target": target,
              "--multilabel": multilabel or None}  # fmt: skip
     if file is None:
         given = {"--text": text, "--labels": labels, "--id": id_column, "--label": label_column, "--kind": kind,
                  "--session": session_file, "--strategy": strategy, "--encoder": encoder, "--seed": seed,
-                 "--guidelines": guidelines, "--terminal": terminal or None, **fixed}  # fmt: skip
+                 "--show": show, "--guidelines": guidelines, "--terminal": terminal or None, **_flags(how),
+                 **fixed}  # fmt: skip
         _new_project([name for name, value in given.items() if value is not None], port, no_browser)
         return
     if _is_session(file):
         given = {"--kind": kind, "--text": text, "--labels": labels, "--id": id_column, "--label": label_column,
-                 "--session": session_file, "--strategy": strategy, "--seed": seed, **fixed}  # fmt: skip
+                 "--session": session_file, "--strategy": strategy, "--seed": seed, "--show": show, **_flags(how),
+                 **fixed}  # fmt: skip
         _refuse_options(file, [name for name, value in given.items() if value is not None])
         path = file
         session = _open(path, encoder=encoder)
     else:
         path = session_file or _session_path(file)
-        pool = _load(file, kind=kind, text=text, id_column=id_column, label_column=label_column)
+        pool = _load(file, kind=kind, text=text, id_column=id_column, label_column=label_column, show=show, how=how)
         if terminal:
             _check_terminal(pool)
-        wanted = None if labels is None else _parse_labels(labels)
+        wanted = None if labels is None else labels_in_line(labels, "--labels")
         if exists(path):
             session = _go_on(path, pool, wanted, strategy=strategy, encoder=encoder, seed=seed, fixed=fixed)
         else:
@@ -325,6 +423,7 @@ def _go_on(
     """The session that an earlier command left next to the file, if it is about the same items."""
     from askwise.core import BadInput
     from askwise.labelsets import labels_of, write_set
+    from askwise.values import Spelling
 
     session = _open(path, encoder=encoder)
     try:
@@ -335,7 +434,13 @@ def _go_on(
                 f"askwise label {path}"
             )
         session.pool.contents = pool.contents  # the same items; images may have moved
-        strange = [name for name in wanted or [] if name not in session.classes]
+        if pool.address.get("show") not in (None, session.pool.address.get("show")):
+            raise BadInput(
+                f"The columns to show are chosen at the start, and the session {path} was begun with others, or none. "
+                f"Leave --show out, or start a new session with --session OTHER{SESSION_SUFFIX}"
+            )
+        spelling = Spelling(session.classes)  # an earlier version may have spelled them otherwise
+        strange = [name for name in wanted or [] if spelling.of(name) not in session.classes]
         if strange:
             raise BadInput(
                 f"The label {strange[0]!r} is not in the session {path}, which knows: {', '.join(session.classes)}. "
@@ -356,9 +461,10 @@ def _go_on(
                     f"{name} is chosen at the start, and the session {path} was begun with {was}. Leave {name} out, or "
                     f"start a new session with --session OTHER{SESSION_SUFFIX}"
                 )
-        given = pool.given
+        given = {row: spelling.of(name) for row, name in pool.given.items()}
         if session.multilabel:
-            given = {row: write_set(labels_of(name), session.classes) for row, name in given.items()}
+            sets = {row: map(spelling.of, labels_of(name)) for row, name in pool.given.items()}
+            given = {row: write_set(names, session.classes) for row, names in sets.items()}
         if given and given != session.pool.given:
             raise BadInput(
                 f"The session {path} was started with {len(session.pool.given):,} labels from the data; the column of "
@@ -374,20 +480,6 @@ def _go_on(
 def _setting(option: str) -> str:
     """`--max-error` → `max_error`."""
     return option.removeprefix("--").replace("-", "_")
-
-
-def _parse_labels(text: str) -> list[str]:
-    from askwise.core import BadInput
-
-    names = [name.strip() for name in text.split(",") if name.strip()]
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise BadInput(f"--labels names {twice!r} twice.")
-    if len(names) < 2:
-        raise BadInput(
-            f"At least two labels are needed, got {len(names)} in --labels {text!r}. Example: --labels yes,no"
-        )
-    return names
 
 
 def _is_session(where: Place) -> bool:
@@ -407,6 +499,18 @@ def _session_path(file: Path) -> Path:
     return name.with_suffix(SESSION_SUFFIX)
 
 
+def _how(
+    file_format: str | None, encoding: str | None, delimiter: str | None, sheet: str | None, no_header: bool
+) -> dict[str, Any]:
+    """How a file is to be read, as far as it was said, for `load_pool`."""
+    said = {"format": file_format, "encoding": encoding, "delimiter": delimiter, "sheet": sheet}
+    return {name: value for name, value in said.items() if value is not None} | ({"header": False} if no_header else {})
+
+
+def _flags(how: Mapping[str, Any]) -> dict[str, Any]:
+    return {"--no-header" if name == "header" else f"--{name}": value for name, value in how.items()}
+
+
 def _load(
     file: Path,
     *,
@@ -414,14 +518,16 @@ def _load(
     id_column: str | None,
     label_column: str | None,
     kind: str | None = None,
+    show: Sequence[str] | None = None,
+    how: Mapping[str, Any] = MappingProxyType({}),
 ) -> Pool:
     from askwise.pool import load_pool
 
-    pool = load_pool(file, kind=kind, text=text, id=id_column, label=label_column)
+    pool = load_pool(file, kind=kind, text=text, id=id_column, label=label_column, show=show, **how)
     for note in pool.notes:
         _say(note)
     if pool.problems:
-        shown = [f"  row {p.row}: {p.what}" for p in pool.problems[:5]]
+        shown = [f"  row {p.row}: {_said(p.what)}" for p in pool.problems[:5]]
         more = [f"  … and {len(pool.problems) - 5:,} more"] if len(pool.problems) > 5 else []
         _say(f"{len(pool.problems):,} problems in {file}; the rest is loaded ({len(pool):,} items):", *shown, *more)
     return pool
@@ -529,6 +635,12 @@ def screen(
         str | None, typer.Option("--label", metavar="COLUMN", help="Column of labels that some rows have already.")
     ] = None,
     id_column: IdColumn = None,
+    show: ShownColumns = None,
+    file_format: FileFormat = None,
+    encoding: FileEncoding = None,
+    delimiter: Delimiter = None,
+    sheet: Sheet = None,
+    no_header: NoHeader = False,
     recall: Annotated[
         float | None, typer.Option("--recall", help="Share of the relevant ones to find; default 0.95.")
     ] = None,
@@ -558,15 +670,17 @@ def screen(
 
     advice = _read_text(guidelines) if guidelines else ""
     ask = partial(_ask_person, terminal=terminal, guidelines=advice, port=port, no_browser=no_browser)
+    how = _how(file_format, encoding, delimiter, sheet, no_header)
     if _is_session(file):
         given = {"--relevant": relevant, "--irrelevant": irrelevant, "--text": text, "--label": label_column,
-                 "--id": id_column, "--query": query, "--session": session_file, "--seed": seed, "--recall": recall,
-                 "--confidence": confidence, "--checks": checks, "--simulate": simulate_it or None}  # fmt: skip
+                 "--show": show or None, "--id": id_column, "--query": query, "--session": session_file,
+                 "--seed": seed, "--recall": recall, "--confidence": confidence, "--checks": checks,
+                 "--simulate": simulate_it or None, **_flags(how)}  # fmt: skip
         _refuse_options(file, [name for name, value in given.items() if value is not None])
         ask(_open(file), file)
         return
-    columns = text or screening.text_columns(file)
-    pool = _load(file, text=columns, id_column=id_column, label_column=label_column)
+    columns = text or screening.text_columns(file, **how)
+    pool = _load(file, text=columns, id_column=id_column, label_column=label_column, show=show or None, how=how)
     names = screening.two_classes(relevant, irrelevant, pool.given.values())
     terms = (
         0.95 if recall is None else recall,
@@ -641,6 +755,11 @@ def simulate(
     labels_from: Annotated[str, typer.Option("--labels-from", metavar="COLUMN", help="Column of the true labels.")],
     text: TextColumn = None,
     id_column: IdColumn = None,
+    file_format: FileFormat = None,
+    encoding: FileEncoding = None,
+    delimiter: Delimiter = None,
+    sheet: Sheet = None,
+    no_header: NoHeader = False,
     strategy: Annotated[
         list[str] | None,
         typer.Option("--strategy", metavar="NAME", help="Repeat for several; default auto, margin, random."),
@@ -661,7 +780,8 @@ def simulate(
     """Replay known labels: how many would each strategy have needed?"""
     from askwise import simulation
 
-    pool = _load(file, text=text, id_column=id_column, label_column=labels_from)
+    how = _how(file_format, encoding, delimiter, sheet, no_header)
+    pool = _load(file, text=text, id_column=id_column, label_column=labels_from, how=how)
     result = simulation.simulate(
         pool,
         pool.given,
@@ -799,7 +919,7 @@ def report(
 @app.command()
 def export(
     session_file: SessionFile,
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="Ends in .csv, .tsv, .jsonl or .parquet.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Ends in .csv, .tsv, .jsonl, .parquet or .xlsx.")],
     guesses: Annotated[
         bool,
         typer.Option(
@@ -807,10 +927,16 @@ def export(
             help="Also what the model guesses of items that nobody labeled; no certificate can hand these over then.",
         ),
     ] = False,
+    raw: Annotated[
+        bool, typer.Option("--raw", help="CSV: no apostrophe before cells that a spreadsheet would run as formulas.")
+    ] = False,
+    bom: Annotated[
+        bool, typer.Option("--bom", help="CSV: begin with a byte order mark, so that Excel reads it as UTF-8.")
+    ] = False,
 ) -> None:
-    """Write every row that loaded with its label, who gave it, and how sure that is."""
+    """Write every row of the data with its label, who gave it, and how sure that is."""
     with _open(session_file) as session:
-        rows = session.export(out, guesses=guesses)
+        rows = session.export(out, guesses=guesses, raw=raw, bom=bom)
     _say(f"wrote {rows:,} rows to {out}")
 
 

@@ -1,4 +1,4 @@
-"""The nouns of Askwise: records, protocols, errors. Imports nothing else of ours."""
+"""The nouns of Askwise: records, protocols, errors. Imports nothing else of ours but how options are named."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
+
+from askwise.options import Sentence
 
 Array: TypeAlias = npt.NDArray[Any]
 """A NumPy array; scores also accept any array that follows the Python array API."""
@@ -24,7 +26,18 @@ Label: TypeAlias = str
 
 
 class AskwiseError(Exception):
-    """The one base class. The message says what, what was got, what is allowed, and a way out."""
+    """The one base class. The message says what, what was got, what is allowed, and a way out.
+
+    Options in it are named by `options.option`: `str(error)` says them as Python does, other doors render `marked`.
+    """
+
+    @property
+    def marked(self) -> str:
+        """The message with its marks, for `options.render`."""
+        return str(getattr(self.args[0], "marked", self.args[0])) if len(self.args) == 1 else super().__str__()
+
+    def __str__(self) -> str:
+        return Sentence(self.marked)
 
 
 class BadInput(AskwiseError):
@@ -510,6 +523,8 @@ class Answer:
     flag: str | None = None
     seen: bool = False
     """Whether the model's guess on the item had been shown to whoever answered: then it is no blind check."""
+    late: bool = False
+    """Given after somebody else had labeled the item, to a question asked before that: kept, but it decides nothing."""
 
 
 @dataclass(frozen=True)

@@ -176,7 +176,7 @@ def _left(max_error: float, items: int, granted: int) -> int:
 def _people(state: State, attempt: Attempt) -> int:
     """How many people labeled the checked items that several labeled; 0 where no check has several labels."""
     shared = [row for row in attempt.order[: attempt.checks].tolist() if row in state.several]
-    return len({name for row in shared for name, answer in state.votes[row].items() if answer.kind == "label"})
+    return len({answer.annotator for row in shared for answer in state.counted(row)})
 
 
 def certificates(state: State) -> list[Certificate]:

@@ -10,6 +10,7 @@ import numpy as np
 from askwise import audit, evidence
 from askwise.core import Array, AutoLabels, BadInput, Event, Label, unknown
 from askwise.evidence import Target
+from askwise.options import named
 from askwise.state import Attempt, State, pack
 
 Limits: TypeAlias = Mapping[Label | None, float]
@@ -23,13 +24,15 @@ def limits(max_error: float | Mapping[Label, float], classes: Sequence[Label]) -
         BadInput: a share outside (0, 1), an unknown class, or no class at all.
     """
     if not isinstance(max_error, Mapping):
-        return {None: _share(max_error, "max_error")}
+        return {None: _share(max_error, named("max_error"))}
     for name in max_error:
         if name not in classes:
             raise unknown("class", name, classes)
     if not max_error:
-        raise BadInput("max_error names no class. Give one share for all, or a share for each class to hand over.")
-    return {name: _share(value, f"max_error of {name!r}") for name, value in max_error.items()}
+        raise BadInput(
+            f"{named('max_error')} names no class. Give one share for all, or a share for each class to hand over."
+        )
+    return {name: _share(value, f"{named('max_error')} of {name!r}") for name, value in max_error.items()}
 
 
 def limits_from_costs(costs: Any, max_cost: float, classes: Sequence[Label]) -> dict[Label, float]:
@@ -50,16 +53,16 @@ def limits_from_costs(costs: Any, max_cost: float, classes: Sequence[Label]) -> 
     C = np.asarray(costs, dtype=float)
     if C.shape != (len(classes),) * 2 or not np.all(np.isfinite(C)) or np.any(C < 0) or np.any(np.diag(C)):
         raise BadInput(
-            f"costs is a square of {len(classes)} x {len(classes)} numbers >= 0, costs[true][given] in the order "
-            f"{', '.join(map(str, classes))}, with zeros where both are the same; got shape {C.shape}."
+            f"{named('costs')} is a square of {len(classes)} x {len(classes)} numbers >= 0, costs[true][given] in the "
+            f"order {', '.join(map(str, classes))}, with zeros where both are the same; got shape {C.shape}."
         )
     if not (np.isfinite(max_cost) and max_cost > 0):
-        raise BadInput(f"max_cost is the largest mean cost of a label, above 0; got {max_cost!r}.")
+        raise BadInput(f"{named('max_cost')} is the largest mean cost of a label, above 0; got {max_cost!r}.")
     worst = C.max(axis=0)
     if not np.any(worst > max_cost):
         raise BadInput(
-            f"No single error costs more than {max_cost:g}, so any labels keep to it. Lower max_cost, or export the "
-            "model's guesses as they are."
+            f"No single error costs more than {max_cost:g}, so any labels keep to it. Lower {named('max_cost')}, or "
+            "export the model's guesses as they are."
         )
     # A share of one half or more is no promise about a label; where errors are that cheap, still keep the better half.
     return {name: min(0.5, max_cost / cost) if cost else 0.5 for name, cost in zip(classes, worst, strict=True)}

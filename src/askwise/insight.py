@@ -274,7 +274,8 @@ def differing(one: str, other: str) -> tuple[list[tuple[str, bool]], list[tuple[
 
 def disputed(state: State) -> list[int]:
     """Rows that several people labeled differently: undecided ones first, then the newest answers first."""
-    rows = [row for row in state.several if len({a.label for a in state.votes[row].values() if a.kind == "label"}) > 1]
+    several = state.several | state.late
+    rows = [row for row in several if len({a.label for a in state.votes[row].values() if a.kind == "label"}) > 1]
     return sorted(rows, key=lambda row: (row in state.rulings, -state.answers[row].seq, row))
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterable, Sequence
 
 from askwise.core import BadInput, unknown
+from askwise.values import Spelling, label_name, why_no_label
 
 SEPARATOR = "|"
 """Between the labels of a set; the default of pandas' `str.get_dummies`."""
@@ -48,3 +50,40 @@ def check_label(name: str) -> str:
             f"stands between labels and {NONE!r} for none of them. Give it another name."
         )
     return name
+
+
+def labels_in_line(text: str, option: str) -> list[str]:
+    """Labels that are written as one line of a CSV: a label with a comma stands in double quotes.
+
+    Args:
+        text: Such as `yes,no`, or `"Food, drink",other`.
+        option: Where it comes from, for messages.
+
+    Raises:
+        BadInput: Quotes that are not closed or stand inside a label, a label twice, fewer than two, control characters.
+    """
+    try:
+        cells = next(csv.reader([text], skipinitialspace=True, strict=True), [])
+        wrong = any('"' in cell for cell in cells) and '""' not in text
+    except csv.Error:
+        cells, wrong = [], True
+    if wrong:
+        raise BadInput(
+            f"The quotes in {option} {text!r} are not those of a CSV line. A label with a comma stands in double quotes, "
+            f"a double quote in it is written twice: {option} '\"Food, drink\",other'"
+        )
+    names = []
+    for cell in cells:
+        name = label_name(cell)
+        if name is None:
+            raise BadInput(f"{option} {text!r} holds a label {why_no_label(cell)}. Leave that character out.")
+        names += [name] * bool(name)
+    spelling = Spelling()
+    twice = next((name for at, name in enumerate(names) if spelling.of(name) in names[:at]), None)
+    if twice is not None:
+        raise BadInput(f"{option} names {twice!r} twice.")
+    if len(names) < 2:
+        raise BadInput(
+            f"At least two labels are needed, got {len(names)} in {option} {text!r}. Example: {option} yes,no"
+        )
+    return names

@@ -30,7 +30,7 @@ def votes(
         people: Their order, if not that of all who labeled these rows.
         fair: Without answers that were asked for because a label was doubtful; see `compared`.
     """
-    given = [{name: a.label or "" for name, a in state.votes[row].items() if _counts(a, fair)} for row in rows]
+    given = [{a.annotator: a.label or "" for a in state.counted(row) if _counts(a, fair)} for row in rows]
     if people is None:
         people = sorted({name for labels in given for name in labels})
     column = {name: i for i, name in enumerate(people)}
@@ -42,7 +42,7 @@ def votes(
 
 
 def _counts(answer: Answer, fair: bool) -> bool:
-    return answer.kind == "label" and not (fair and answer.strategy == DOUBTED)
+    return not (fair and answer.strategy == DOUBTED)
 
 
 def compared(state: State) -> list[int]:
@@ -51,7 +51,7 @@ def compared(state: State) -> list[int]:
     Not fair are answers that were asked for because a label was doubtful: there people differ more often than
     elsewhere, and where that is, the model chose.
     """
-    return [row for row in sorted(state.several) if sum(_counts(a, True) for a in state.votes[row].values()) > 1]
+    return [row for row in sorted(state.several) if sum(_counts(a, True) for a in state.counted(row)) > 1]
 
 
 def _given_labels(state: State, V: Array) -> list[int]:
@@ -83,7 +83,7 @@ def consensus(state: State) -> list[Event]:
         return []
     people, all_votes = votes(state, rows)
     fair = compared(state)
-    asked_again = [row for row in rows if not all(_counts(a, True) for a in state.votes[row].values() if a.label)]
+    asked_again = [row for row in rows if not all(_counts(a, True) for a in state.counted(row))]
     fair_votes = votes(state, fair, people, fair=True)[1]
     again_votes = votes(state, asked_again, people)[1]
 
@@ -95,7 +95,7 @@ def consensus(state: State) -> list[Event]:
 
     if state.multilabel:
         applies: dict[int, list[str]] = {row: [] for row in rows}
-        newest = {row: max((a for a in state.votes[row].values() if a.label), key=lambda a: a.seq) for row in rows}
+        newest = {row: state.counted(row)[-1] for row in rows}
         for number in _given_labels(state, all_votes):
             name = state.labels[number]
             likely = likely_classes(_yes_or_no(state, fair_votes, number), _yes_or_no(state, again_votes, number), 2)
@@ -108,7 +108,7 @@ def consensus(state: State) -> list[Event]:
     likely = likely_classes(fair_votes, again_votes, len(state.classes))
     labels = {}
     for row in rows:
-        answers = [a for a in state.votes[row].values() if a.kind == "label"]
+        answers = state.counted(row)
         weight = {a.seq: round(float(likely[row][state.class_number(a.label or "")]), 9) for a in answers}
         labels[str(row)] = max(answers, key=lambda a: (weight[a.seq], a.seq)).label
     return [Event("consensus", {"labels": labels, "people": len(people), "method": "Dawid & Skene 1979"})]

@@ -2,23 +2,42 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Literal, cast, overload
 
 import numpy as np
 
 from askwise.core import BadInput, Matrix, unknown
+from askwise.export import exported
 from askwise.labelsets import NONE, SEPARATOR
 from askwise.media import SUFFIXES, Archive, File, Folder, Source, of_kind, wrong_with
-from askwise.tables import Problem, Records, Table, file_format, find_file, is_frame, read_file, read_frame
+from askwise.options import Sentence, marked, option
+from askwise.tables import (
+    Problem,
+    Records,
+    Table,
+    file_format,
+    find_file,
+    holds_objects,
+    is_frame,
+    members,
+    names_that_look_like_data,
+    nested,
+    packed_table,
+    paths,
+    read_file,
+    read_frame,
+)
+from askwise.values import Spelling, fold, id_name, label_name, missing, plain, why_no_label, written
 
-__all__ = ["Pool", "Problem", "load_pool"]
+__all__ = ["Dropped", "Pool", "Problem", "load_pool"]
 
 Kind = Literal["text", "array", "image", "audio", "table", "pair"]
 KINDS = ("text", "image", "audio", "table", "pair")
@@ -31,10 +50,22 @@ TEXT_NAMES = (
 """Column names that say that they hold the text."""
 MAX_TEXT = 1_000_000
 """Characters of one text; nobody reads more to give a label."""
+WESTERN = "cp1252"
+"""The one encoding that is recognised by what it makes of the bytes."""
 SAMPLE = 1000
 """Values looked at to tell a column of texts from one of numbers."""
 BLOCK = 1 << 24
 """Matrix elements checked at a time, so that a memory map never has to fit in memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """A row that could not be loaded, kept for the export."""
+
+    cells: dict[str, Any]
+    """Column → value, JSON-able; of a row with too few or too many cells the first ones."""
+    why: str
+    """What is wrong with it, and what of it fits into no column."""
 
 
 @dataclass
@@ -57,7 +88,8 @@ class Pool:
     """Rows that did not load, and labels that were not taken."""
     address: dict[str, Any] = field(default_factory=dict)
     """Where the pool came from, JSON-able: kind ("file", "frame", "list", "array"), path, text, id, label, format,
-    encoding, fingerprint, rows; for images and recordings files: ["folder" or "zip", path]."""
+    encoding, fingerprint, rows; where they were given also delimiter, header, sheet; for images and recordings files:
+    ["folder" or "zip", path]."""
     record: Sequence[Mapping[str, Any]] | None = None
     """The original rows with all columns, by source row; None for lists and matrices."""
     notes: list[str] = field(default_factory=list)
@@ -66,6 +98,10 @@ class Pool:
     """SHA-256 over the contents in order, hex: ids from a column say nothing about them."""
     sets: bool = False
     """Whether some labels came as lists of several: they go with multi-label sessions only."""
+    columns: list[str] = field(default_factory=list)
+    """Of the input, in their order; empty for matrices, and in sessions of earlier versions."""
+    dropped: dict[int, Dropped] = field(default_factory=dict)
+    """Source row → what stood there, of the rows that could not be loaded."""
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -75,6 +111,14 @@ class Pool:
         """SHA-256 over the ids and the contents in order, hex: the same pool gives the same on every run."""
         return hashlib.sha256("\n".join([*self.ids, self.digest]).encode()).hexdigest()
 
+    def beside(self, row: int) -> dict[str, str]:
+        """What is shown with an item and not learned from: column → text, of the columns named by `show`."""
+        names = self.address.get("show") or []
+        if not names or self.record is None:
+            return {}
+        record = self.record[self.sources[row][0]]
+        return {name: written(record.get(name)) for name in names}
+
 
 def load_pool(
     source: Any,
@@ -83,13 +127,18 @@ def load_pool(
     text: str | Sequence[str] | None = None,
     id: str | Sequence[Any] | None = None,  # noqa: A002 - the word of the data, not the builtin
     label: str | Sequence[Any] | None = None,
+    show: str | Sequence[str] | None = None,
     format: str | None = None,  # noqa: A002
     encoding: str | None = None,
+    delimiter: str | None = None,
+    header: bool = True,
+    sheet: str | int | None = None,
 ) -> Pool:
     """Load items to label; bad rows are reported in `problems`, the good ones load.
 
     Args:
-        source: Path of a CSV, TSV, JSONL, Parquet or XLSX file (text formats also gzip-compressed); a folder or a ZIP
+        source: Path of a CSV, TSV, JSONL, JSON, Parquet or XLSX file, or of references as RIS, PubMed (NBIB) or EndNote
+            XML (text formats also packed by gzip, bzip2, xz, Zstandard, or alone in a ZIP archive); a folder or a ZIP
             archive of images or recordings; a pandas or polars frame; strings in a list, tuple, series or iterator; an
             (n, d) NumPy array or memory map, or an (n, d) SciPy sparse matrix, of finite numbers.
         kind: What an item is: "text" (default); "image" or "audio", where `text` is a column of paths below the
@@ -98,24 +147,39 @@ def load_pool(
             and `folder`.
         text: Column that holds the text. Default: the only column, the one with a usual name (text, message, …), or
             the only one that does not hold numbers; `notes` says which was taken. Several columns, such as title and
-            abstract, are joined to one text in the order given.
+            abstract, are joined to one text in the order given. What lies in objects has a path: `message.body`,
+            `turns.0.text`; so for `id` and `label`.
         id: Column of unique names, or one value for each row. Default: a hash of the content.
         label: Column of labels that are already known, or one value for each row; blank, None and NaN mean open. For a
             multi-label session a value is a list of labels, or a text such as "a|b"; an empty list, or "(none)", says
             that none applies.
-        format: "csv", "tsv", "jsonl", "parquet" or "xlsx" where the suffix does not say.
-        encoding: Text encoding of a file; default UTF-8, or UTF-16/32 where a byte order mark says so.
+        show: Column, or columns, that people see with an item, and that are not learned from.
+        format: "csv", "tsv", "jsonl", "json", "parquet", "xlsx", "ris", "nbib" or "endnote" where the suffix does not
+            say.
+        encoding: Text encoding of a file; default UTF-8, UTF-16/32 where a byte order mark says so, and Windows-1252
+            where the bytes are not UTF-8 and make sense as that; `notes` says so.
+        delimiter: Between the cells of a CSV: one sign, or "tab"; default the comma, ";", tab or "|", by its first
+            lines.
+        header: Whether the first row of a CSV or a sheet names the columns; else they are column_1, column_2, …
+        sheet: Of a workbook, by name or number from 1; default the first.
 
     Raises:
         BadInput: No such file or column, a binary file, nothing that loads, a matrix with NaN or infinity.
-        MissingExtra: Parquet without pyarrow, XLSX without openpyxl, images without Pillow.
+        MissingExtra: A package that reads this format is not installed.
     """
     if kind is not None and kind not in KINDS:
         raise unknown("kind", kind, KINDS)
     if isinstance(source, Pool):
         raise BadInput("This is a Pool already; load_pool takes what a pool is made from.")
-    if not (isinstance(source, str | Path)) and (format is not None or encoding is not None):
-        raise BadInput("format= and encoding= go with a file; the source is a " + type(source).__name__ + ".")
+    how: dict[str, Any] = {"encoding": encoding, "delimiter": delimiter, "header": header, "sheet": sheet}
+    plain = {"format": None, "encoding": None, "delimiter": None, "header": True, "sheet": None}
+    given = [name for name, value in {"format": format, **how}.items() if value != plain[name]]
+    if given and not isinstance(source, str | Path):
+        shown = " and ".join(map(option, given))
+        raise BadInput(f"{shown} {'goes' if len(given) == 1 else 'go'} with a file, not with {_a(source)}.")
+    if is_frame(source):  # its columns may be named by what is no text
+        text, show = (_as_written(name, source, several=True) for name in (text, show))
+        id, label = (_as_written(name, source) for name in (id, label))  # noqa: A001
     address: dict[str, Any] = {
         "kind": "list",
         "path": None,
@@ -125,22 +189,30 @@ def load_pool(
         "format": None,
         "encoding": encoding,
     }
+    if show:
+        address["show"] = [show] if isinstance(show, str) else list(show)
     if isinstance(source, str | Path):
-        if place := _files_at(source):
+        if place := _files_at(source, kind):
+            if given:
+                raise BadInput(f"{option(given[0])} goes with a table, not with a folder or an archive of files.")
             return _from_files(place, kind, id, label, address)
         path = find_file(source)
         form = file_format(path, format)
         address |= {"kind": "file", "path": str(path), "format": form}
-        return _from_table(read_file(path, form, encoding=encoding), kind, text, id, label, address)
+        address |= {name: how[name] for name in ("delimiter", "header", "sheet") if name in given}
+        table = read_file(path, form, **how)
+        if encoding is None and table.read_as.get("encoding") == WESTERN:
+            address["encoding"] = WESTERN  # so that the same is read again
+        return _from_table(table, kind, text, id, label, address)
     if is_frame(source):
         return _from_table(read_frame(source), kind, text, id, label, address | {"kind": "frame"})
     if kind not in (None, "text"):
-        raise BadInput(f"kind={kind!r} goes with a file or a frame; the source is a {type(source).__name__}.")
-    for option, value in (("text", text), ("id", id), ("label", label)):
-        if isinstance(value, str):
+        raise BadInput(f"{option('kind', kind)} goes with a file or a frame; the source is a {type(source).__name__}.")
+    for name, value in (("text", text), ("id", id), ("label", label), ("show", show)):
+        if isinstance(value, str) or (value is not None and name == "show"):
             raise BadInput(
-                f"{option}={value!r} names a column, but a {type(source).__name__} has no columns."
-                + ("" if option == "text" else f" Give one {option} for each row: {option}=[…].")
+                f"{option(name, value)} names a column, but a {type(source).__name__} has no columns."
+                + ("" if name in ("text", "show") else f" Give one {name} for each row: {option(name)}[…].")
             )
     if hasattr(source, "tocsr"):
         return _from_sparse(source, id, label, address | {"kind": "array"})
@@ -148,7 +220,7 @@ def load_pool(
         if isinstance(source, np.ma.MaskedArray):
             raise BadInput("Got a masked array. Fill it in (array.filled(…)) or drop the masked rows first.")
         array = source if isinstance(source, np.memmap) else np.asarray(source)
-        if array.ndim != 1 or array.dtype.kind not in "UOT":
+        if array.ndim != 1 or array.dtype.kind not in "UOTS":
             return _from_array(array, id, label, address | {"kind": "array"})
         source = array.tolist()
     if isinstance(source, Mapping | bytes) or not isinstance(source, Iterable):
@@ -162,6 +234,21 @@ def load_pool(
 # ── tables ──────────────────────────────────────────────────────────────────────────────────
 
 
+def _as_written(name: Any, frame: Any, *, several: bool = False) -> Any:
+    """The name of a column as text, where a frame has columns named by numbers, dates or tuples."""
+    if name is None or isinstance(name, str):
+        return name
+    names = {key: str(key) for key in frame.columns}
+    try:
+        if name in names:
+            return names[name]
+    except TypeError:  # a list
+        pass
+    if several and isinstance(name, list | tuple):
+        return [_as_written(one, frame) for one in name]
+    return str(name) if several or not isinstance(name, Iterable) else name  # which there is not, or values
+
+
 def _from_table(
     table: Table,
     kind: str | None,
@@ -170,58 +257,130 @@ def _from_table(
     labels: str | Sequence[Any] | None,
     address: dict[str, Any],
 ) -> Pool:
+    if text is None and not isinstance(ids, str) and not isinstance(labels, str):
+        table.notes += [note] if (note := names_that_look_like_data(table, TEXT_NAMES)) else []
+    columns = list(table.columns)
+    known = exported(table.columns)
+    text = _column(table, "text", text) if text is None or isinstance(text, str) else _several(table, "text", text)
+    ids, labels = _column(table, "id", ids), _column(table, "label", labels)
+    apart = {name for name in (ids, labels) if isinstance(name, str)} | _shown_beside(table, address)
+    address |= {"id": ids if isinstance(ids, str) else None, "label": labels if isinstance(labels, str) else None}
+    if text is None and kind in (None, "text") and table.texts:
+        text = list(table.texts)
+        table.notes.append(
+            Sentence(f"The texts are {' and '.join(text)} of each record; {option('text')} names other columns.")
+        )
+    if known is not None:
+        apart |= known.ours
+        table.bad |= known.problems
+        if ids is None:
+            ids = address["id"] = known.item
+            table.fill_ids = True
+        if labels is None or labels == known.label:
+            labels, address["label"] = known.labels, known.label
+            table.notes.append(_taken_over(known.labels, known.by_model))
     if kind in ("table", "pair"):
         named = [text] if isinstance(text, str) else list(text or ())
-        for option, name in (*(("text", name) for name in named), ("id", ids), ("label", labels)):
-            if isinstance(name, str) and name not in table.columns:
-                raise _no_column(option, name, table)
         if kind == "pair":
-            return _from_pairs(table, named, ids, labels, address)
-        return _from_rows(
-            table, named or [name for name in table.columns if name not in (ids, labels)], ids, labels, address
-        )
-    if kind in ("image", "audio"):
-        return _from_paths(table, cast("Kind", kind), text, ids, labels, address)
-    if text is not None and not isinstance(text, str):
-        text = _join(table, list(text))
-    for option, name in (("text", text), ("id", ids), ("label", labels)):
-        if isinstance(name, str) and name not in table.columns:
-            raise _no_column(option, name, table)
-    if text is None:
-        text, why = _choose_text(table, {name for name in (ids, labels) if isinstance(name, str)})
-        table.notes.append(f"The texts are taken from column {text!r} ({why}); text= names another.")
-    pool = _from_values(table, text, ids, labels, address | {"text": text})
-    pool.record = Records(table.columns)
+            pool = _from_pairs(table, named, ids, labels, address)
+        else:
+            rest = [name for name in table.columns if name not in apart]
+            pool = _from_rows(table, named or rest, ids, labels, address)
+    elif kind in ("image", "audio"):
+        pool = _from_paths(table, cast("Kind", kind), text, ids, labels, address, apart)
+    else:
+        if text is not None and not isinstance(text, str):
+            text = _join(table, list(text))
+        if text is None:
+            text, why = _choose_text(table, apart)
+            table.notes.append(
+                Sentence(f"The texts are taken from column {text!r} ({why}); {option('text')} names another.")
+            )
+        pool = _from_values(table, text, ids, labels, address | {"text": text})
+        pool.record = Records(table.columns)
+    pool.columns = columns
     return pool
+
+
+def _taken_over(labels: Sequence[Any], by_model: int) -> str:
+    kept = sum(not missing(label) and label != "" for label in labels)
+    left = f"; those of {by_model:,} rows were given by a model, and are left open" if by_model else ""
+    return f"This is an export of Askwise: the ids and {kept:,} labels by people are taken over{left}."
+
+
+def _shown_beside(table: Table, address: dict[str, Any]) -> set[str]:
+    """The columns that are shown and not learned from, by their exact names from now on."""
+    if "show" not in address:
+        return set()
+    address["show"] = _several(table, "show", address["show"])
+    return set(address["show"])
+
+
+def _several(table: Table, what: str, names: Iterable[Any]) -> list[str]:
+    return [cast("str", _column(table, what, name)) for name in names]
+
+
+def _column(table: Table, what: str, name: Any) -> Any:
+    """The column of this name, if need be but for signs that cannot be seen; what is no name as it is.
+
+    What lies in objects becomes a column that is named by its path.
+
+    Raises:
+        BadInput: There is no such column.
+    """
+    if not isinstance(name, str) or name in table.columns:
+        return name
+    alike = [known for known in table.columns if fold(known) == fold(name)]
+    if len(alike) == 1:
+        return alike[0]
+    cells = nested(table.columns, name)
+    if cells is None:
+        raise _no_column(what, name, table)
+    table.columns[name] = cells
+    return name
 
 
 def _join(table: Table, names: list[str]) -> str:
     """The name of a column that holds the texts of these, one below the other; made where they are several."""
-    for name in names:
-        if name not in table.columns:
-            raise _no_column("text", name, table)
     if not names:
-        raise BadInput("text=[] names no column. Name one or several, or leave it out.")
+        raise BadInput(f"{option('text', [])} names no column. Name one or several, or leave it out.")
     joined = " + ".join(names)
+    while len(names) > 1 and joined in table.columns:
+        joined += " "
     if len(names) > 1:
         parts = zip(*(table.columns[name] for name in names), strict=True)
-        table.columns[joined] = ["\n\n".join(str(v).strip() for v in row if not _missing(v)).strip() for row in parts]
+        flaws = {row: what for name in names for row, what in table.flaws.get(name, {}).items()}
+        table.flaws |= {joined: flaws} if flaws else {}
+        table.columns[joined] = [
+            "\n\n".join(written(cell).strip() for cell in row if not missing(cell)).strip() for row in parts
+        ]
     return joined
 
 
-def _no_column(option: str, name: str, table: Table) -> BadInput:
-    names = list(table.columns)
+def _check_columns(table: Table, *wanted: tuple[str, Any]) -> None:
+    for what, name in wanted:
+        if isinstance(name, str) and name not in table.columns:
+            raise _no_column(what, name, table)
+
+
+def _no_column(what: str, name: str, table: Table) -> BadInput:
+    names = [*table.columns, *paths(table.columns)]
     close = difflib.get_close_matches(name, names, n=1)
     if not close:
         close = [known for known in names if known.lower() == name.strip().lower()]
-    hint = f" Did you mean {close[0]!r}?" if close else f" Name one of them with {option}=."
+    hint = f" Did you mean {close[0]!r}?" if close else f" Name one of them with {option(what)}."
     shown = ", ".join(map(repr, names[:40])) + (", …" if len(names) > 40 else "")
-    return BadInput(f"No column {name!r} for {option}. The columns are {shown}.{hint}")
+    return BadInput(f"No column {name!r} for {what}. The columns are {shown}.{hint}{_maybe_data(table)}")
+
+
+def _maybe_data(table: Table) -> str:
+    note = names_that_look_like_data(table, TEXT_NAMES)
+    return f" {note.marked}" if note else ""
 
 
 def _choose_text(table: Table, taken: set[str]) -> tuple[str, str]:
     """The obvious text column with the reason, or `BadInput` where none is obvious."""
-    free = [name for name in table.columns if name not in taken]
+    free = [name for name in table.columns if name not in taken and not holds_objects(table.columns[name])]
     if len(free) == 1:
         return free[0], "the only column" + (" left" if taken else "")
     named = [name for name in free if name.lower() in TEXT_NAMES]
@@ -230,8 +389,11 @@ def _choose_text(table: Table, taken: set[str]) -> tuple[str, str]:
     wordy = [name for name in free if _holds_words(table.columns[name])]
     if not named and len(wordy) == 1:
         return wordy[0], "the only one that does not hold numbers"
-    shown = ", ".join(map(repr, table.columns))
-    raise BadInput(f"Which column holds the text? The columns are {shown}. Name it with text=.")
+    names = [*table.columns, *paths(table.columns)]
+    shown = ", ".join(map(repr, names[:40])) + (", …" if len(names) > 40 else "")
+    raise BadInput(
+        f"Which column holds the text? The columns are {shown}. Name it with {option('text')}.{_maybe_data(table)}"
+    )
 
 
 def _holds_words(values: Sequence[Any]) -> bool:
@@ -254,7 +416,7 @@ def _from_values(
     labels: str | Sequence[Any] | None,
     address: dict[str, Any],
 ) -> Pool:
-    texts = table.columns[text]
+    texts = list(map(_decoded, table.columns[text]))
     return _build(table, "text", len(texts), lambda row: _wrong_text(texts[row]) or (texts[row],), ids, labels, address)
 
 
@@ -270,18 +432,25 @@ def _build(
     """A pool of what `item` makes of each row: (content,), or what is wrong with the row."""
     build = _Builder(table, _values(table, "id", ids, rows), _values(table, "label", labels, rows))
     contents: list[Any] = []
+    shown = [address["text"]] if isinstance(address["text"], str) else list(address["text"] or ())
+    needed = [*([] if kind == "table" else shown), *([ids] if isinstance(ids, str) else [])]
     for row in range(rows):
-        made = table.bad.get(row) or item(row)
+        made = table.bad.get(row) or table.flaw(row, needed) or item(row)
         if isinstance(made, str):
-            build.refuse(row, made)
-        elif build.add(row, content_digest(made[0])):
+            build.drop(row, made)
+            continue
+        if kind == "table" and (flaw := table.flaw(row, shown)):
+            build.refuse(row, f"{flaw}; the cell is taken as empty")
+        if isinstance(labels, str) and (flaw := table.flaw(row, [labels])):
+            build.refuse(row, f"{flaw}; the item is left open")
+        if build.add(row, content_digest(made[0])):
             contents.append(made[0])
     return build.pool(contents, kind, None, rows, address)
 
 
 def _from_pairs(table: Table, names: list[str], ids: Any, labels: Any, address: dict[str, Any]) -> Pool:
     if len(names) != 2:
-        raise BadInput(f"A pair is two texts: name their two columns with text=, as in text=['a', 'b']; got {names}.")
+        raise BadInput(f"A pair is two texts: name their two columns, as in {option('text', ['a', 'b'])}; got {names}.")
     left, right = (table.columns[name] for name in names)
 
     def item(row: int) -> str | tuple[Any]:
@@ -294,38 +463,51 @@ def _from_pairs(table: Table, names: list[str], ids: Any, labels: Any, address: 
 
 def _from_rows(table: Table, names: list[str], ids: Any, labels: Any, address: dict[str, Any]) -> Pool:
     def item(row: int) -> str | tuple[Any]:
-        cells = {name: _plain(table.columns[name][row]) for name in names}
+        cells = {name: plain(table.columns[name][row]) for name in names}
         if all(value is None or value == "" for value in cells.values()):
             return "is empty"
         for name, value in cells.items():
             if isinstance(value, str) and value.strip() and (wrong := _wrong_text(value)):
                 return f"{wrong} in column {name!r}"
-        return (cells,)
+        return ({name: _flat(value) for name, value in cells.items()},)
 
     pool = _build(table, "table", len(table), item, ids, labels, address | {"text": names})
     pool.record = Records(table.columns)
     return pool
 
 
-def _plain(value: Any) -> Any:
-    """A cell as what JSON knows, so that it is the same after the session was reopened."""
-    if _missing(value):
-        return None
-    return value if isinstance(value, str | int | float | bool) else str(value)
+def _flat(value: Any) -> Any:
+    """A cell of an item as one scalar: a nested one as JSON text."""
+    return written(value) if isinstance(value, dict | list) else value
 
 
 # ── images and recordings ───────────────────────────────────────────────────────────────────
 
 
-def _files_at(source: str | Path) -> Source | None:
-    """A folder or a ZIP archive, or None where the source is neither."""
+def _files_at(source: str | Path, kind: str | None) -> Source | None:
+    """A folder or a ZIP archive of files, or None where the source is neither (or the archive is a packed table)."""
     try:
         path = Path(source).expanduser()
         if path.is_dir():
             return Folder(path.resolve())
-        return Archive(path.resolve()) if path.suffix.lower() == ".zip" and path.is_file() else None
+        if path.suffix.lower() != ".zip" or not path.is_file():
+            return None
+        return None if is_packed_table(path, kind) else Archive(path.resolve())
     except (OSError, ValueError, RuntimeError):  # no name of a file at all: find_file says so
         return None
+
+
+def is_packed_table(path: Path, kind: str | None = None) -> bool:
+    """Whether a ZIP archive holds a table, and neither images nor recordings.
+
+    Args:
+        path: A file.
+        kind: What its items shall be; None = by what it holds.
+    """
+    if path.suffix.lower() != ".zip" or kind in ("image", "audio"):
+        return False
+    names = members(path)
+    return not any(PurePosixPath(name).suffix.lower() in SUFFIXES for name in names) and packed_table(path) is not None
 
 
 def source_of(address: Mapping[str, Any]) -> Source | None:
@@ -338,7 +520,7 @@ def source_of(address: Mapping[str, Any]) -> Source | None:
 
 def _from_files(place: Source, kind: str | None, ids: Any, labels: Any, address: dict[str, Any]) -> Pool:
     if kind in ("text", "table", "pair"):
-        raise BadInput(f"A folder or an archive holds images or recordings; kind={kind!r} goes with a table.")
+        raise BadInput(f"A folder or an archive holds images or recordings; {option('kind', kind)} goes with a table.")
     kind, names, note = of_kind(place.names(), kind)
     table = Table({"file": names, "folder": [name.rpartition("/")[0] for name in names]})
     table.notes += [note] * bool(note)
@@ -347,27 +529,41 @@ def _from_files(place: Source, kind: str | None, ids: Any, labels: Any, address:
         what = "an archive" if isinstance(place, Archive) else "a folder"
         raise BadInput(
             f"{str(where)!r} is {what} without images (JPEG, PNG, GIF, WebP) or recordings (WAV, MP3, OGG). Give one "
-            "with such files, or one file: .csv, .tsv, .jsonl, .parquet, .xlsx."
+            "with such files, or with one table (.csv, .jsonl, …), or one file: .csv, .tsv, .jsonl, .parquet, "
+            ".xlsx."
         )
     address |= {
         "kind": "file",
         "path": str(where),
         "files": ["zip" if isinstance(place, Archive) else "folder", str(where)],
     }
-    return _from_media(table, cast("Kind", kind), "file", place, ids, labels, address)
+    ids, labels = _column(table, "id", ids), _column(table, "label", labels)
+    _shown_beside(table, address)
+    pool = _from_media(table, cast("Kind", kind), "file", place, ids, labels, address)
+    pool.columns = list(table.columns)
+    return pool
 
 
 def _from_paths(
-    table: Table, kind: Kind, text: str | Sequence[str] | None, ids: Any, labels: Any, address: dict[str, Any]
+    table: Table,
+    kind: Kind,
+    text: str | Sequence[str] | None,
+    ids: Any,
+    labels: Any,
+    address: dict[str, Any],
+    apart: set[str],
 ) -> Pool:
     if address["path"] is None:
-        raise BadInput(f"kind={kind!r} goes with a file: the paths of a frame belong to no folder. Save it as a CSV.")
+        raise BadInput(
+            f"{option('kind', kind)} goes with a file: the paths of a frame belong to no folder. Save it as a CSV."
+        )
     named = [text] if isinstance(text, str) else list(text or ())
     if not named:
-        named = [name for name in table.columns if holds_paths(table.columns[name]) == kind]
+        named = [name for name in table.columns if name not in apart and holds_paths(table.columns[name]) == kind]
     if len(named) != 1:
         raise BadInput(
-            f"Which column holds the paths? The columns are {', '.join(map(repr, table.columns))}. Name it with text=."
+            f"Which column holds the paths? The columns are {', '.join(map(repr, table.columns))}. Name it with "
+            f"{option('text')}."
         )
     root = Path(address["path"]).parent
     return _from_media(table, kind, named[0], Folder(root), ids, labels, address | {"files": ["folder", str(root)]})
@@ -383,9 +579,6 @@ def holds_paths(values: Sequence[Any]) -> str | None:
 def _from_media(
     table: Table, kind: Kind, column: str, place: Source, ids: Any, labels: Any, address: dict[str, Any]
 ) -> Pool:
-    for option, name in (("text", column), ("id", ids), ("label", labels)):
-        if isinstance(name, str) and name not in table.columns:
-            raise _no_column(option, name, table)
     names = table.columns[column]
 
     def item(row: int) -> str | tuple[Any]:
@@ -409,7 +602,7 @@ def _from_media(
 
 
 def _wrong_text(value: object) -> str | None:
-    if _missing(value):
+    if missing(value):
         return "has an empty text"
     if not isinstance(value, str):
         return f"has a text that is no string but {_shown(value)}"
@@ -425,20 +618,23 @@ def _wrong_text(value: object) -> str | None:
 
 
 def _shown(value: object) -> str:
+    return f"{_a(value)} ({str(value)[:40]})"
+
+
+def _a(value: object) -> str:
     name = type(value).__name__
-    return f"{'an' if name[0] in 'aeiou' else 'a'} {name} ({str(value)[:40]})"
+    return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
 
 
-def _missing(value: object) -> bool:
-    """None, NaN, and the missing marks of data frames."""
-    return (
-        value is None
-        or (isinstance(value, float | np.floating) and bool(value != value))
-        or type(value).__name__ in ("NAType", "NaTType")
-    )
+def _decoded(value: object) -> object:
+    """A text out of bytes, where these are UTF-8."""
+    if isinstance(value, bytes):
+        with contextlib.suppress(UnicodeDecodeError):
+            return value.decode()
+    return value
 
 
-def _values(table: Table, option: str, given: str | Sequence[Any] | None, rows: int) -> Sequence[Any] | None:
+def _values(table: Table, what: str, given: str | Sequence[Any] | None, rows: int) -> Sequence[Any] | None:
     """One value for each source row, from a column or as given."""
     if given is None:
         return None
@@ -446,24 +642,8 @@ def _values(table: Table, option: str, given: str | Sequence[Any] | None, rows: 
         return table.columns[given]
     values = list(given)
     if len(values) != rows:
-        raise BadInput(f"{option}= holds {len(values):,} values for {rows:,} rows. Give one for each row.")
+        raise BadInput(f"{option(what)} holds {len(values):,} values for {rows:,} rows. Give one for each row.")
     return values
-
-
-def label_name(value: object) -> str | None:
-    """An id or a label as text, "" where it is missing, None where it is neither text nor a number."""
-    if _missing(value):
-        return ""
-    if isinstance(value, float | np.floating) and float(value).is_integer():
-        value = int(value)  # frames turn integers with gaps into floats
-    if not isinstance(value, str | int | float | np.generic):
-        return None
-    name = str(value).strip()
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return None
-    return name
 
 
 def _written(values: Iterable[object]) -> str | None:
@@ -472,6 +652,11 @@ def _written(values: Iterable[object]) -> str | None:
     if None in names or "" in names or any(SEPARATOR in str(name) for name in names):
         return None
     return SEPARATOR.join(sorted(map(str, names))) or NONE
+
+
+def _readable(text: str) -> str:
+    """A cell of a row that could not be read, for a file: without NUL and without bytes that are no characters."""
+    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
 
 
 class _Builder:
@@ -487,6 +672,8 @@ class _Builder:
         self.labeled_by: dict[int, int] = {}
         self.conflicting: set[int] = set()
         self.problems: list[Problem] = []
+        self.dropped: dict[int, Dropped] = {}
+        self.spelling = Spelling()
         self.by_content: dict[bytes, int] = {}
         self.by_id: dict[str, int] = {}
         self.sets = False
@@ -494,17 +681,33 @@ class _Builder:
     def refuse(self, row: int, why: str) -> None:
         self.problems.append(self.table.problem(row, why))
 
+    def drop(self, row: int, why: str) -> None:
+        """Leave a row out, and keep for the export what stood there."""
+        self.refuse(row, why)
+        raw = self.table.raw.get(row)
+        cells = {name: plain(values[row]) for name, values in self.table.columns.items()}
+        if isinstance(raw, list):
+            whole = list(map(_readable, raw))
+            cells = dict(zip(self.table.columns, whole, strict=False))
+            if beyond := whole[len(cells) :]:
+                why += f"; beyond the columns: {written(beyond)}"
+        elif raw is not None:
+            why += f": {_readable(raw)}"
+        self.dropped[row] = Dropped(cells, why)
+
     def add(self, row: int, digest: bytes) -> bool:
         """Take over a source row whose content has this SHA-256; True where it is a new item."""
-        name = digest.hex()[:16] if self.raw_ids is None else label_name(self.raw_ids[row])
+        name = None if self.raw_ids is None else id_name(self.raw_ids[row])
+        if self.raw_ids is None or (name == "" and self.table.fill_ids):
+            name = digest.hex()[:16]
         if not name:
-            self.refuse(row, "has an empty id" if name == "" else f"has an id that is {_shown(self._raw_id(row))}")
+            self.drop(row, "has an empty id" if name == "" else f"has an id that is {_shown(self._raw_id(row))}")
             return False
         item = self.by_content.get(digest)
         owner = self.by_id.get(name)
         if owner is not None and owner != item:
             first = self.sources[owner][0] + 1
-            self.refuse(row, f"has the id {name!r}, which row {first} has already with another content")
+            self.drop(row, f"has the id {name!r}, which row {first} has already with another content")
             return False
         new = item is None
         if item is None:
@@ -527,9 +730,10 @@ class _Builder:
             self.sets = True
             label = _written(value)
         if label is None:
-            self.refuse(row, f"has a label that is {_shown(value)}; the item is left open")
+            self.refuse(row, f"has a label {why_no_label(value)}; the item is left open")
         if not label or item in self.conflicting:
             return
+        label = self.spelling.of(label)
         before = self.given.setdefault(item, label)
         first = self.labeled_by.setdefault(item, row)
         if before != label:
@@ -560,6 +764,7 @@ class _Builder:
             notes=self.table.notes,
             digest=_digest(self.by_content),
             sets=self.sets,
+            dropped=self.dropped,
         )
         pool.address = address | {"fingerprint": pool.fingerprint, "rows": rows}
         return pool
@@ -615,8 +820,8 @@ def _nothing(problems: Sequence[Problem], notes: Sequence[str], rows: int) -> Ba
     if rows == 0:
         return BadInput("The pool is empty. Give at least one item.")
     kinds = Counter(problem.what for problem in problems).most_common(3)
-    shown = "; ".join(f"{count:,} × {what}" for what, count in kinds)
-    way_out = " ".join(notes) or "Check the columns and the encoding."
+    shown = "; ".join(f"{count:,} × {marked(what)}" for what, count in kinds)
+    way_out = " ".join(map(marked, notes)) or "Check the columns and the encoding."
     return BadInput(f"None of the {rows:,} rows can be used ({shown}). First: {problems[0]}. {way_out}")
 
 

@@ -12,8 +12,10 @@ import numpy as np
 
 from askwise import evidence
 from askwise.core import Array, Label, Report, Verdict
+from askwise.export import COLUMNS, PROBLEM, names_beside, own_column
 from askwise.pool import Pool
 from askwise.state import QUARTER, State
+from askwise.values import plain
 
 
 def counts(state: State) -> dict[str, int]:
@@ -45,12 +47,12 @@ def counts(state: State) -> dict[str, int]:
 
 
 def table(state: State, pool: Pool, guesses: Sequence[Label], sure: Array) -> list[dict[str, Any]]:
-    """One record for each row of the input that loaded, in its order: original columns, then what is known.
+    """One record for each row of the input, in its order: original columns, then what is known.
 
     Columns added: item, label, source (human, model, given, unsure, skip or ""), confidence (of a model's label),
     certificate (its fingerprint: under which the model labeled), model_guess with model_confidence (also of open
     items), annotator, round, probability (of a random draw), model_version, flag. A name that the input uses already
-    gets the prefix `askwise_`.
+    gets the prefix `askwise_`, or `askwise_2_` and so on. Where rows could not be loaded, `askwise_problem` says why.
 
     Args:
         state: Not changed.
@@ -64,7 +66,10 @@ def table(state: State, pool: Pool, guesses: Sequence[Label], sure: Array) -> li
         for certificate in evidence.certificates(state)
         for row in state.attempts[certificate.attempt - 1].order[certificate.audits :].tolist()
     }
-    taken = set(_original(pool, 0, pool.sources[0][0]))
+    columns = _columns(pool)
+    names = names_beside(columns, COLUMNS)
+    if pool.dropped or own_column(PROBLEM, columns):
+        names |= names_beside(columns, [PROBLEM], prefixed=True)
     found: list[tuple[int, dict[str, Any]]] = []
     for row in range(state.n):
         answer, auto = state.answers.get(row), state.auto.get(row)
@@ -104,16 +109,32 @@ def table(state: State, pool: Pool, guesses: Sequence[Label], sure: Array) -> li
             }
         elif answer is not None:
             known |= {"source": answer.kind, "annotator": answer.annotator}
-        ours = {f"askwise_{name}" if name in taken else name: value for name, value in known.items()}
-        found.extend((source, _original(pool, row, source) | ours) for source in pool.sources[row])
+        ours = {name: known.get(one) for one, name in names.items()}
+        found.extend((source, _original(pool, columns, row, source) | ours) for source in pool.sources[row])
+    for source, one in pool.dropped.items():
+        cells = {name: one.cells.get(name) for name in columns}
+        told = {"source": "", PROBLEM: one.why}
+        found.append((source, cells | {name: told.get(what) for what, name in names.items()}))
     found.sort(key=lambda pair: pair[0])
     return [record for _, record in found]
 
 
-def _original(pool: Pool, row: int, source: int) -> dict[str, Any]:
-    if pool.record is not None:
-        return dict(pool.record[source])
-    return {"text": pool.contents[row]} if pool.kind == "text" else {}
+def _columns(pool: Pool) -> list[str]:
+    """The columns of the input, in their order."""
+    if pool.columns or pool.record is None:
+        return pool.columns or (["text"] if pool.kind == "text" else [])
+    seen: dict[str, None] = {}  # a session of an earlier version does not know the order
+    for sources in pool.sources:
+        for source in sources:
+            seen.update(dict.fromkeys(pool.record[source]))
+    return list(seen)
+
+
+def _original(pool: Pool, columns: Sequence[str], row: int, source: int) -> dict[str, Any]:
+    if pool.record is None:
+        return {"text": pool.contents[row]} if columns else {}
+    record = pool.record[source]
+    return {name: plain(record.get(name)) for name in columns}
 
 
 def report(

@@ -12,9 +12,11 @@ from scipy.special import expit
 
 from askwise import audit, evidence, strategies
 from askwise.core import Array, AutoLabels, BadInput, Event, Label, Matrix, Recall, Rows, Selection, Verdict, unknown
+from askwise.options import named, option
 from askwise.state import Attempt, State, pack
 from askwise.strategies import Combinator, Engine, Strategy
 from askwise.tables import file_format, find_file, read_file
+from askwise.values import Spelling, label_name, why_no_label
 
 FIRST = 10
 """Items most like the words of a query that are asked first."""
@@ -60,16 +62,17 @@ class Goal:
             BadInput: a recall outside (0, 1), other than two classes, or a relevant class that is none of them.
         """
         if not 0 < recall < 1:
-            raise BadInput(f"recall is a share strictly between 0 and 1, such as 0.95, got {recall!r}.")
+            raise BadInput(f"{named('recall')} is a share strictly between 0 and 1, such as 0.95, got {recall!r}.")
         if len(classes) != 2:
             raise BadInput(
                 f"A search knows two classes, relevant and irrelevant items; got {len(classes)}: {list(classes)}. "
-                'Give both: classes=["relevant", "irrelevant"].'
+                f"Give both: {option('classes', ['relevant', 'irrelevant'])}."
             )
-        if relevant not in classes:
-            raise unknown("class for relevant=", relevant, classes)
-        other = next(name for name in classes if name != relevant)
-        return cls(float(recall), str(relevant), other, tuple(int(row) for row in first))
+        wanted = Spelling(classes).of(label_name(relevant) or "")
+        if wanted not in classes:
+            raise unknown("class for " + named("relevant"), relevant, classes)
+        other = next(name for name in classes if name != wanted)
+        return cls(float(recall), wanted, other, tuple(int(row) for row in first))
 
     def data(self) -> dict[str, Any]:
         """For the log."""
@@ -282,38 +285,75 @@ TITLES = ("title", "primary_title", "primary title")
 ABSTRACTS = ("abstract", "notes_abstract", "abstract note")
 
 
-def text_columns(path: str | Path) -> list[str] | None:
+def text_columns(path: str | Path, *, format: str | None = None, **how: Any) -> list[str] | None:  # noqa: A002
     """The columns of title and abstract by their usual names, where a file has both; else None.
+
+    Args:
+        path: A table.
+        format: As for `load_pool`.
+        how: As for `tables.read_file`.
 
     Raises:
         BadInput: No such file, or one that cannot be read.
     """
     found = find_file(path)
-    columns = list(read_file(found, file_format(found, None)).columns)
+    columns = list(read_file(found, file_format(found, format), **how).columns)
     hits = [next((c for c in columns if c.strip().lower() in names), None) for names in (TITLES, ABSTRACTS)]
     return [c for c in hits if c is not None] if all(hits) else None
+
+
+OPPOSITES = (("1", "0"), ("relevant", "irrelevant"), ("included", "excluded"), ("include", "exclude"), ("yes", "no"),
+             ("true", "false"))  # fmt: skip
+"""A relevant label, and the one of which nobody doubts that it is the irrelevant one."""
 
 
 def two_classes(relevant: Label | None, irrelevant: Label | None, given: Iterable[Label]) -> tuple[Label, Label]:
     """(relevant, irrelevant): as named, else from the labels that came with the data, else these two words.
 
     Raises:
-        BadInput: More than two classes, or the same twice.
+        BadInput: More than two classes, the same twice, or a column that does not hold the relevant one, where it is
+            not clear that what it holds is the irrelevant one.
     """
     known = sorted(set(given))
-    wanted = "relevant" if relevant is None else relevant.strip()
+    shown = ", ".join(map(repr, known[:10])) + (", …" if len(known) > 10 else "")
     if relevant is None and known:
-        raise BadInput(f"The label column holds {', '.join(map(repr, known[:10]))}. Say which is searched: --relevant")
+        raise BadInput(f"The label column holds {shown}. Say which is searched: {option('relevant')}.")
+    spelling = Spelling(known)
+    wanted = "relevant" if relevant is None else _named("relevant", relevant, spelling)
+    opposite = next((no for yes, no in OPPOSITES if wanted.lower() == yes), "irrelevant")
     others = [name for name in known if name != wanted]
-    other = irrelevant.strip() if irrelevant else others[0] if others else "0" if wanted == "1" else "irrelevant"
+    if irrelevant is not None:
+        other = _named("irrelevant", irrelevant, spelling)
+    elif not others:
+        other = "0" if wanted == "1" else "irrelevant"
+    elif wanted in known or others[0].lower() == opposite:
+        other = others[0]
+    else:
+        likely = next((name for name in others if name.lower() == wanted.lower()), None)
+        hint = f"Did you mean {option('relevant', likely)}? " if likely else ""
+        raise BadInput(
+            f"No row of the label column is {wanted!r}, the label that is searched: it holds {shown}. {hint}Name the "
+            f"label that is there: {option('relevant', others[0])}, or say that it is not searched: "
+            f"{option('irrelevant', others[0])}"
+        )
     if strange := [name for name in others if name != other]:
         raise BadInput(
-            f"The label column holds {', '.join(map(repr, known[:10]))}: more than {wanted!r} and {other!r}. A search "
-            f"knows two classes; mend the column, for example {strange[0]!r} to {other!r}."
+            f"The label column holds {shown}: more than {wanted!r} and {other!r}. A search knows two classes. Mend the "
+            f"column: say for each row of {strange[0]!r} whether it is {wanted!r} or {other!r}, or leave it empty."
         )
-    if wanted == other or not wanted:
-        raise BadInput(f"relevant and irrelevant must be two different labels, got {wanted!r} and {other!r}.")
+    if wanted == other:
+        raise BadInput(
+            f"{named('relevant')} and {named('irrelevant')} must be two different labels, got {wanted!r} and {other!r}."
+        )
     return wanted, other
+
+
+def _named(what: str, label: Label, spelling: Spelling) -> Label:
+    name = label_name(label)
+    if not name:
+        why = f"one {why_no_label(label)}" if name is None else "empty"
+        raise BadInput(f"{named(what)} names a label, and the one given is {why}.")
+    return spelling.of(name)
 
 
 class WordsEncoder:

@@ -60,13 +60,15 @@ from askwise.core import (
 )
 from askwise.evidence import Target
 from askwise.export import write_table
-from askwise.labelsets import NONE, check_label, labels_of, write_set
+from askwise.labelsets import NONE, SEPARATOR, check_label, labels_of, write_set
 from askwise.notices import say
-from askwise.pool import Pool, label_name, load_pool
+from askwise.options import named, only_python, option
+from askwise.pool import Pool, load_pool
 from askwise.questions import CHECKS_AHEAD, next_checks, next_questions
 from askwise.reasons import reason_for
 from askwise.state import DOUBTED, LOG_FORMAT, OVERLAP, State, pack, pool_events, pool_from_log
 from askwise.store import Place, open_store, place
+from askwise.values import Spelling, label_name, why_no_label
 from askwise.worker import Worker
 
 T = TypeVar("T")
@@ -117,8 +119,9 @@ class Session:
         first: Rows to ask first in a search.
         title: Shown in the app and the report.
         guidelines: For the people who label, shown in the app: headings, lists, **bold**, `code`.
-        text, id, label: Column names (or, for `label`, a sequence) when `pool` is a source to load.
+        text, id, label, show: Column names (or, for `label`, a sequence) when `pool` is a source to load.
         apart: Learn in a process of its own from the beginning, until `stop` or `close`; see `start`.
+        kind, format, encoding, delimiter, header, sheet: How to load `pool`, see `load_pool`.
 
     Raises:
         BadInput: The pool is empty, or an argument is out of range.
@@ -150,25 +153,43 @@ class Session:
         text: str | Sequence[str] | None = None,
         id: str | None = None,  # noqa: A002 - the column's usual name
         label: Any = None,
+        show: str | Sequence[str] | None = None,
         apart: bool = False,
+        kind: str | None = None,
+        format: str | None = None,  # noqa: A002
+        encoding: str | None = None,
+        delimiter: str | None = None,
+        header: bool = True,
+        sheet: str | int | None = None,
     ) -> None:
-        loaded = pool if isinstance(pool, Pool) else load_pool(pool, text=text, id=id, label=label)
+        reading: dict[str, Any] = {"kind": kind, "format": format, "encoding": encoding, "delimiter": delimiter}
+        reading |= {"header": header, "sheet": sheet}
+        if isinstance(pool, Pool) and (set(reading.values()) - {None, True}):
+            raise BadInput(f"{', '.join(reading)} say how to load a file; this pool is loaded already. Leave them out.")
+        loaded = (
+            pool if isinstance(pool, Pool) else load_pool(pool, text=text, id=id, label=label, show=show, **reading)
+        )
         _check_share("audit_share", audit_share, low_open=False, high_open=False)
         _check_target(target)
         _check_share("overlap", overlap, low_open=False)
         if people_per_item < 2:
-            raise BadInput(f"people_per_item is how many people may label one item, 2 or more; got {people_per_item}.")
+            raise BadInput(
+                f"{named('people_per_item')} is how many people may label one item, 2 or more; got {people_per_item}."
+            )
         _check_share("max_error", max_error)
         _check_share("confidence", confidence)
         declared = _declared(classes)
-        given = {row: str(name) for row, name in loaded.given.items()}
+        spelling = Spelling(declared or ())
+        given = {row: _as_given(name, spelling, multilabel) for row, name in loaded.given.items()}
         found = set(given.values())
         if multilabel:
             found = {part for name in given.values() for part in labels_of(name)}
             for name in found | set(declared or ()):
                 check_label(name)
         elif loaded.sets:
-            raise BadInput("Some labels in the data are lists. With several labels an item, say multilabel=True.")
+            raise BadInput(
+                f"Some labels in the data are lists. With several labels an item, give {option('multilabel', True)}."
+            )
         if declared is not None and (strange := sorted(found - set(declared))):
             raise BadInput(
                 f"The data already holds the label {strange[0]!r}, which is not in the list: {', '.join(declared)}. "
@@ -178,15 +199,20 @@ class Session:
         if multilabel:
             given = {row: write_set(labels_of(name), names) for row, name in given.items()}
         if encoder is not None and loaded.kind == "array":
-            raise BadInput("encoder= goes with texts, not with an array, which brings its own features. Leave it out.")
+            raise BadInput(
+                f"{option('encoder')} goes with texts, not with an array, which brings its own features. Leave it out."
+            )
         goal = None
         if recall is not None:
             if multilabel:
-                raise BadInput("A search looks for one label; leave multilabel out, or recall.")
+                raise BadInput(f"A search looks for one label; leave {named('multilabel')} out, or {named('recall')}.")
             goal = screening.Goal.of(recall, relevant, names, first)
             encoder, learner_, chosen = _search_parts(goal, names, loaded, encoder, learner, strategy)
         elif relevant is not None or len(first):
-            raise BadInput("relevant= and first= go with recall=, the share of the relevant items to find.")
+            raise BadInput(
+                f"{option('relevant')} and {option('first')} go with {option('recall')}, the share of the relevant "
+                "items to find."
+            )
         else:
             learner_, chosen = learner, _strategy(strategy, multilabel)
         task = "multilabel" if multilabel else "classification"
@@ -194,7 +220,7 @@ class Session:
             raise BadInput(
                 f"The strategy {chosen.name!r} is for {chosen.task}; this session asks for "
                 f"{'a set of labels' if multilabel else 'one label'} an item. Choose one for {task} (`askwise "
-                "strategies`), or use askwise.select()."
+                f"strategies`){only_python(', or use askwise.select()')}."
             )
         self._start_up(loaded, encoder, learner_, chosen, multilabel=multilabel)
         opened = {
@@ -212,6 +238,7 @@ class Session:
             "confidence": float(confidence),
             "classes": names,
             "multilabel": multilabel,
+            "late": True,  # answers that come late are told apart
             "declared": declared is not None,
             "pool": dict(loaded.address),
             "problems": [[p.row, p.line, p.what] for p in loaded.problems],
@@ -298,7 +325,7 @@ class Session:
         if found is None:
             if pool is None:
                 raise BadInput(
-                    "This session is about an array, which its file does not hold: pass it again as `pool=`."
+                    f"This session is about an array, which its file does not hold: give it again as {option('pool')}."
                 )
             found = pool if isinstance(pool, Pool) else load_pool(pool)
             if found.fingerprint != opened["fingerprint"]:
@@ -315,12 +342,12 @@ class Session:
             own = goal is not None and opened["encoder"] == screening.WordsEncoder.name
             encoder = screening.WordsEncoder() if own else opened["encoder_source"]
             if encoder is None:
-                missing.append(f"encoder= (it was {opened['encoder']})")
+                missing.append(f"{option('encoder')} (it was {opened['encoder']})")
         if learner is None and not opened["own_learner"]:
-            missing.append(f"learner= (it was {opened['learner']})")
+            missing.append(f"{option('learner')} (it was {opened['learner']})")
         multilabel = bool(opened.get("multilabel", False))
         if strategy is None and opened["strategy"] not in strategies.available():
-            missing.append(f"strategy= (it was {opened['strategy']})")
+            missing.append(f"{option('strategy')} (it was {opened['strategy']})")
         if goal is not None and learner is None and opened["own_learner"]:
             learner = screening.LinearScreener(goal.number(opened["classes"]))
         chosen = strategy or _strategy("auto" if missing else opened["strategy"], multilabel)
@@ -513,8 +540,13 @@ class Session:
 
     # ── asking and telling ──────────────────────────────────────────────────────────────────
 
-    def ask(self, n: int = 1, *, annotator: str = "me") -> list[Query]:
+    def ask(self, n: int = 1, *, annotator: str = "me", most: int | None = None) -> list[Query]:
         """Lease the next n questions; never trains, never blocks. Fewer, or none, when nothing is left to ask.
+
+        Args:
+            n: How many, 1 or more.
+            annotator: Who asks.
+            most: Questions that they may have in hand at once, these included; None = any number.
 
         Raises:
             BadInput: n is not positive.
@@ -526,7 +558,8 @@ class Session:
             rows: list[int] = []
 
             def decide() -> list[Event]:
-                items = self._next(n, annotator)
+                room = n if most is None else min(n, most - self._state.held(annotator))
+                items = self._next(room, annotator) if room > 0 else []
                 rows[:] = [int(q["row"]) for q in items]
                 return [self._asked(items, annotator)] if items else []
 
@@ -618,23 +651,32 @@ class Session:
         self._hand_in(query, "label", label, annotator, seconds)
 
     def _named(self, label: Label | Iterable[Label] | None) -> list[Label]:
-        """The labels of an answer, read as those that come with the data."""
+        """The labels of an answer, read as those that come with the data, spelled as the session spells them."""
         if not self.multilabel:
-            name = label_name(label) or ""
-            if not name:
-                raise BadInput(
-                    f"The label {label!r} is empty or no name of a class. Give a class, or use skip or unsure."
-                )
-            return [name]
+            return [self._spelled(label)]
         if isinstance(label, str):
-            names = list(labels_of(label)) or ([] if label.strip() == NONE else [""])
+            names: Iterable[Any] = labels_of(label) or ([] if label.strip() == NONE else [""])
         else:
-            names = [label_name(one) or "" for one in label] if isinstance(label, Iterable) else [""]
-        if not all(names):
+            names = label if isinstance(label, Iterable) else [""]
+        return list(dict.fromkeys(check_label(self._spelled(name, label)) for name in names))
+
+    def _spelled(self, label: Any, of: Any = None) -> Label:
+        """One label as the session spells it."""
+        known = self._state.labels
+        name = label.strip() if isinstance(label, str) else label_name(label)
+        if name in known:  # also what an earlier version has taken over as it stood
+            return str(name)
+        name = label_name(label)
+        if name:
+            return Spelling(known).of(name)
+        if name is None:
+            raise BadInput(f"No label can be made of one {why_no_label(label)}. Give a text or a number, or use skip.")
+        if self.multilabel:
             raise BadInput(
-                f"The labels {label!r} are no list of labels. Give all that apply, [] where none does, or use skip."
+                f"The labels {label if of is None else of!r} are no list of labels. Give all that apply, [] where none "
+                "does, or use skip."
             )
-        return list(dict.fromkeys(map(check_label, names)))
+        raise BadInput(f"The label {label!r} is empty or no name of a class. Give a class, or use skip or unsure.")
 
     def _class(self, label: Label | Iterable[Label]) -> Label:
         """The class of a label, or of a set of labels, that are known.
@@ -665,6 +707,7 @@ class Session:
         ask: int,
         annotator: str = "me",
         seconds: float | None = None,
+        most: int | None = None,
     ) -> list[Query]:
         """`tell`, `skip` or `unsure`, and `ask`, in one step of the log: for many people at once that is half the work.
 
@@ -678,6 +721,7 @@ class Session:
             ask: Questions wanted, 0 or more.
             annotator: Who answered, and asks.
             seconds: Time the answer took, if measured.
+            most: See `ask`.
 
         Returns:
             The next questions: fewer, or none, when nothing is left to ask.
@@ -690,7 +734,7 @@ class Session:
                 f"hand_in takes a kind of answer ({', '.join(ANSWERED)}), a label with the first, and ask >= 0; got "
                 f"{kind!r}, {label!r}, {ask}."
             )
-        return self._hand_in(query, kind, label, annotator, seconds, ask)
+        return self._hand_in(query, kind, label, annotator, seconds, ask, most)
 
     def _hand_in(
         self,
@@ -700,6 +744,7 @@ class Session:
         annotator: str,
         seconds: float | None,
         ask: int = 0,
+        most: int | None = None,
     ) -> list[Query]:
         row = self._row(query)
         names = None if kind != "label" else self._named(label)
@@ -712,17 +757,21 @@ class Session:
                 s = self._state
                 news = []
                 # A row in hand cannot be asked, before its answer or after; any other is to be known as answered first.
-                items = self._next(ask, annotator) if ask and row in s.leases and s.open_attempt is None else []
+                # If it is theirs, it is about to leave their hand.
+                mine = row in s.leases and s.leases[row].annotator == annotator
+                room = ask if most is None else min(ask, most - s.held(annotator) + mine)
+                items = self._next(room, annotator) if room > 0 and row in s.leases and s.open_attempt is None else []
                 rows[:] = [int(q["row"]) for q in items]
                 if items:
                     news.append(self._asked(items, annotator))
-                said = {}
+                said: dict[str, Any] = {}
                 if names is not None:
                     strange = [name for name in names if name not in s.labels]
                     if strange and s.opened["declared"]:
                         raise unknown("label", strange[0], s.labels)
                     news += [Event("class_added", {"name": name}) for name in strange]
                     said["label"] = write_set(names, [*s.labels, *strange]) if s.multilabel else names[0]
+                    said |= {"late": True} if s.is_late(row, annotator) else {}
                 return [*news, Event(ANSWERED[kind], self._answered(row, annotator, seconds) | said)]
 
             self._commit(decide)
@@ -730,7 +779,7 @@ class Session:
             self._asked_since_ranking += len(rows)
             found = [self._query(row) for row in rows]
             if len(found) < ask:
-                found += self.ask(ask - len(found), annotator=annotator)
+                found += self.ask(ask - len(found), annotator=annotator, most=most)
         self._worker.nudge()
         return found
 
@@ -808,7 +857,7 @@ class Session:
                 s = self._state
                 said = None if label is None else self._class(label)
                 if s.label_of(row) is None:
-                    raise BadInput(f"Nobody has labeled the item {self.pool.ids[row]!r} yet; use tell().")
+                    raise BadInput(f"Nobody has labeled the item {self.pool.ids[row]!r} yet; use {named('tell()')}.")
                 if said is None and row not in s.rulings:
                     raise BadInput(f"Nothing was decided on the item {self.pool.ids[row]!r}.")
                 return [Event("adjudicated", {"row": row, "label": said, "annotator": annotator})]
@@ -945,7 +994,12 @@ class Session:
                     if (ask.seq if ask else 0) != asked or (mine is not None and mine.seq > number):
                         continue
                     data = self._answered(answer.row, answer.annotator, answer.seconds)
-                    again.append(Event(ANSWERED[answer.kind], data | ({"label": answer.label} if answer.label else {})))
+                    if answer.label:
+                        data |= {"label": answer.label}
+                        labeled = [e.data for e in again if e.kind == "told"]
+                        before = [d["annotator"] for d in labeled if d["row"] == answer.row]
+                        data |= {"late": True} if s.is_late(answer.row, answer.annotator, before) else {}
+                    again.append(Event(ANSWERED[answer.kind], data))
                 if not again:
                     raise BadInput(f"There is nothing of the rewind {number} to give again.")
                 return again
@@ -1011,10 +1065,14 @@ class Session:
         Raises:
             BadInput: The name is empty or already a class.
         """
-        name = str(name).strip()
+        wanted, name = name, label_name(name) or ""
+        if not name:
+            why = f"it is one {why_no_label(wanted)}" if label_name(wanted) is None else "it is empty"
+            raise BadInput(f"Cannot add the class {wanted!r}: {why}.")
         with self._lock:
-            if not name or name in self._state.labels:
-                raise BadInput(f"Cannot add the class {name!r}: it is {'empty' if not name else 'one already'}.")
+            name = Spelling(self._state.labels).of(name)
+            if name in self._state.labels:
+                raise BadInput(f"Cannot add the class {name!r}: it is one already.")
             if self.multilabel:
                 check_label(name)
             self._commit(lambda: [Event("class_added", {"name": name})])
@@ -1033,7 +1091,8 @@ class Session:
         row = self._rows.get(str(query))
         if row is None:
             raise BadInput(
-                f"No item with the id {query!r} in this session. Pass a query from ask(), or an id of the pool."
+                f"No item with the id {query!r} in this session."
+                + only_python(" Pass a query from ask(), or an id of the pool.")
             )
         return row
 
@@ -1476,16 +1535,18 @@ class Session:
             attempt = s.open_attempt
             if self._goal is not None and not (max_error is costs is confidence is None):
                 raise BadInput(
-                    "This is a search: its recall and confidence were set at the start. Leave max_error, costs and "
-                    "confidence out."
+                    f"This is a search: its recall and confidence were set at the start. Leave {named('max_error')}, "
+                    f"{named('costs')} and {named('confidence')} out."
                 )
             if s.multilabel and (costs is not None or isinstance(max_error, Mapping)):
                 raise BadInput(
                     "In a multi-label session an item is right or wrong as a whole set, so there is one share of "
-                    "errors, not one for each label. Give max_error as a number."
+                    f"errors, not one for each label. Give {named('max_error')} as a number."
                 )
             if (costs is None) != (max_cost is None) or (costs is not None and max_error is not None):
-                raise BadInput("Give either max_error, or costs together with max_cost.")
+                raise BadInput(
+                    f"Give either {named('max_error')}, or {named('costs')} together with {named('max_cost')}."
+                )
             if costs is not None and max_cost is not None:
                 max_error = handover.limits_from_costs(costs, max_cost, s.classes)
             wanted = handover.limits(float(s.opened["max_error"]) if max_error is None else max_error, s.classes)
@@ -1494,7 +1555,9 @@ class Session:
         target = self._target if target is None else target
         _check_target(target)
         if target == "file" and list(wanted) != [None]:
-            raise BadInput("A limit for each class is about labels of that class; leave target out, or the classes.")
+            raise BadInput(
+                f"A limit for each class is about labels of that class; leave {named('target')} out, or the classes."
+            )
         if attempt is not None:
             # Of the classes asked for, some may not have been worth an attempt.
             same = all(wanted.get(a.label) == a.max_error for a in s.last_group)
@@ -1502,7 +1565,7 @@ class Session:
             if (max_error is not None or confidence is not None) and not same:
                 raise BadInput(
                     f"An attempt at an error of at most {attempt.max_error:.2%} with {attempt.confidence:.0%} "
-                    "confidence is under way. Answer its checks, or call cancel_autolabel() first."
+                    f"confidence is under way. Answer its checks, or give it up first: {named('cancel_autolabel()')}."
                 )
         else:
             self.refresh()  # certify the model that knows every answer
@@ -1605,7 +1668,7 @@ class Session:
         """
         with self._lock:
             if self._state.open_attempt is None:
-                raise BadInput("No certification attempt is under way; start one with autolabel().")
+                raise BadInput(f"No certification attempt is under way; start one with {named('autolabel()')}.")
             self._commit(lambda: handover.cancel(self._state))
 
     def undo_autolabel(self) -> None:
@@ -1638,29 +1701,29 @@ class Session:
             return replace(found, recall=self.recall(), control=compared, advice=tuple(says))
 
     def rows(self) -> list[dict[str, Any]]:
-        """One record for each row of the input that loaded; see `results.table` for the columns."""
+        """One record for each row of the input; see `results.table` for the columns."""
         with self._lock:
             return results.table(self._state, self.pool, *self.predictions())
 
-    def export(self, path: str | Path, *, guesses: bool = False) -> int:
-        """Write `rows()` as .csv, .tsv, .jsonl or .parquet, by suffix; returns how many.
+    def export(self, path: str | Path, *, guesses: bool = False, raw: bool = False, bom: bool = False) -> int:
+        """Write `rows()` as .csv, .tsv, .jsonl, .parquet or .xlsx, by suffix; returns how many.
 
         Args:
-            path: The file.
+            path: Where to; .csv, .tsv and .jsonl also with .gz.
             guesses: Write also what the model guesses of items that it did not label. Nobody is blind to these any
                 more, so no certificate can hand over those that are open now.
+            raw: CSV and TSV: leave cells as they are that a spreadsheet would run as formulas. Without it they get an
+                apostrophe, which `load_pool` takes away again.
+            bom: CSV and TSV: begin with a byte order mark, by which Excel knows UTF-8.
 
         Raises:
-            BadInput: Unknown suffix, the folder cannot be written, the path is the data that was labeled, or guesses
-                are asked for while blind checks are under way.
-            MissingExtra: Parquet without pyarrow.
+            BadInput: Unknown suffix, the folder cannot be written, a value that the format cannot hold, the path is the
+                data that was labeled, or guesses are asked for while blind checks are under way.
+            MissingExtra: Parquet without pyarrow, XLSX without openpyxl.
         """
         source = self.pool.address.get("path")
         if source is not None and Path(path).resolve() == Path(source).resolve():
-            raise BadInput(
-                f"{str(path)!r} is the data that was labeled; rows of it that could not be loaded would be lost. "
-                "Export to another file."
-            )
+            raise BadInput(f"{str(path)!r} is the data that was labeled, which stays as it is. Export to another file.")
         with self._lock:
             if guesses and self._state.open_attempt is not None:
                 raise BadInput(
@@ -1672,7 +1735,7 @@ class Session:
                 hidden = ~self._state.auto_mask
                 names, sure = [*np.where(hidden, "", np.array(names, object))], np.where(hidden, np.nan, sure)
             rows = results.table(self._state, self.pool, names, sure)
-        written = write_table(rows, path)
+        written = write_table(rows, path, raw=raw, bom=bom)
         said = {"file": Path(path).name, "rows": written} | ({"guesses": True} if guesses else {})
         with self._lock:
             self._commit(lambda: [Event("exported", said)])
@@ -1789,11 +1852,26 @@ def _declared(classes: Sequence[Label] | None) -> list[Label] | None:
     if classes is None:
         return None
     if isinstance(classes, str):
-        raise BadInput(f"classes is a list of labels, not one string: got {classes!r}.")
-    names = [str(c).strip() for c in classes]
-    if len(names) < 2 or len(set(names)) < len(names) or not all(names):
+        raise BadInput(f"{named('classes')} is a list of labels, not one string: got {classes!r}.")
+    names = []
+    for one in classes:
+        name = label_name(one)
+        if name is None:
+            raise BadInput(f"{named('classes')} holds one {why_no_label(one)}. Give texts or numbers.")
+        names.append(name)
+    spelling = Spelling()
+    if len(names) < 2 or len({spelling.of(name) for name in names}) < len(names) or not all(names):
         raise BadInput(f"Give at least two different, non-empty classes; got {names}.")
     return names
+
+
+def _as_given(label: Any, spelling: Spelling, multilabel: bool) -> Label:
+    """A label that came with the data, or a set of them as it is written."""
+    parts = labels_of(label) if multilabel and isinstance(label, str) else [label]
+    names = [label_name(part) for part in parts]
+    if not all(names):
+        raise BadInput(f"The data holds a label {why_no_label(label)}. Mend the label column.")
+    return SEPARATOR.join(spelling.of(str(name)) for name in names) or NONE
 
 
 def _check_target(target: str) -> None:
@@ -1805,7 +1883,7 @@ def _check_share(name: str, value: float, *, low_open: bool = True, high_open: b
     low = value > 0 if low_open else value >= 0
     high = value < 1 if high_open else value <= 1
     if not (low and high):
-        raise BadInput(f"{name} must lie between 0 and 1, got {value!r}.")
+        raise BadInput(f"{named(name)} must lie between 0 and 1, got {value!r}.")
 
 
 def _encoder_source(given: Any, name: str) -> str | None:

@@ -6,7 +6,7 @@ import base64
 import json
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -15,7 +15,8 @@ import numpy as np
 from askwise.audit import UNKNOWN, UNSURE
 from askwise.core import Answer, Array, BadStore, Control, CurvePoint, Event, Label, Rows
 from askwise.labelsets import labels_of
-from askwise.pool import Pool, Problem, columns_of, packed, pool_digest, source_of, unpacked
+from askwise.pool import Dropped, Pool, Problem, columns_of, packed, pool_digest, source_of, unpacked
+from askwise.values import plain
 
 ITEMS_PER_EVENT = 5_000
 LOG_FORMAT = 3
@@ -44,23 +45,44 @@ def unpack(text: str) -> bytes:
 
 def pool_events(pool: Pool) -> Iterator[Event]:
     """The items as `items` events: texts and cells as they are, of a file its name and SHA-256; an array pool travels
-    as its fingerprint alone.
+    as its fingerprint alone. The first one also holds the order of the columns and the rows that could not be loaded.
     """
     if pool.kind == "array":
         return
-    known = {*columns_of(pool.contents[0], pool.address.get("text")), pool.address.get("id")}
     for start in range(0, len(pool), ITEMS_PER_EVENT):
         chunk = []
         for row in range(start, min(start + ITEMS_PER_EVENT, len(pool))):
-            extras: list[Mapping[str, Any]] = []
+            extras: list[dict[str, Any]] = []
             if pool.record is not None:
-                extras = [
-                    {k: v for k, v in pool.record[source].items() if k not in known} for source in pool.sources[row]
-                ]
+                told = _told(pool.address, pool.ids[row], pool.contents[row])
+                extras = [_untold(pool.record[source], told) for source in pool.sources[row]]
             kept = extras if any(extras) else None
             chunk.append([pool.ids[row], packed(pool.contents[row]), pool.sources[row], kept])
-        plain = json.dumps(chunk, ensure_ascii=False, default=str)
-        yield Event("items", {"start": start, "packed": pack(plain.encode())})
+        data: dict[str, Any] = {"start": start, "packed": pack(_json(chunk))}
+        if not start and pool.columns:
+            data["columns"] = pool.columns
+        if not start and pool.dropped:
+            data["dropped"] = pack(_json([[row, one.cells, one.why] for row, one in pool.dropped.items()]))
+        yield Event("items", data)
+
+
+def _told(address: Mapping[str, Any], item: str, content: Any) -> dict[str, Any]:
+    """What an item and its id say of the columns of its rows."""
+    told = columns_of(content, address.get("text"))
+    return told | {address["id"]: item} if address.get("id") else told
+
+
+def _untold(record: Mapping[str, Any], told: Mapping[str, Any]) -> dict[str, Any]:
+    """The cells of a row that are not told by its item: JSON-able."""
+    cells = {name: plain(value) for name, value in record.items()}
+    return {k: v for k, v in cells.items() if k not in told or type(v) is not type(told[k]) or v != told[k]}
+
+
+def _json(value: Any) -> bytes:
+    try:
+        return json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:  # half a surrogate pair, in a cell that is no text to label
+        return json.dumps(value).encode()
 
 
 def pool_from_log(opened: Mapping[str, Any], events: Sequence[Event]) -> Pool | None:
@@ -74,19 +96,23 @@ def pool_from_log(opened: Mapping[str, Any], events: Sequence[Event]) -> Pool | 
     contents: list[Any] = []
     sources: list[list[int]] = []
     record: dict[int, dict[str, Any]] = {}
+    order: list[str] = []
+    dropped: dict[int, Dropped] = {}
     for event in events:
         if event.kind != "items":
             continue
+        order += event.data.get("columns", [])
+        if "dropped" in event.data:
+            found = json.loads(unpack(event.data["dropped"]))
+            dropped |= {int(row): Dropped(dict(cells), str(why)) for row, cells, why in found}
         for item, kept, rows, extras in json.loads(unpack(event.data["packed"])):
             content = unpacked(kind, kept, files)
             ids.append(item)
             contents.append(content)
             sources.append(rows)
             for source, extra in zip(rows, extras or [{}] * len(rows), strict=True):
-                columns = columns_of(content, address.get("text"))
-                if address.get("id"):
-                    columns[address["id"]] = item
-                record[source] = columns | extra
+                cells = _told(address, item, content) | extra
+                record[source] = {name: cells[name] for name in order if name in cells} | cells
     pool = Pool(
         ids=ids,
         contents=contents,
@@ -99,6 +125,8 @@ def pool_from_log(opened: Mapping[str, Any], events: Sequence[Event]) -> Pool | 
         record=_ByRow(record) if address.get("text") else None,
         notes=list(opened["notes"]),
         digest=pool_digest(contents),
+        columns=order,
+        dropped=dropped,
     )
     if pool.fingerprint != opened["fingerprint"]:
         raise BadStore("This session file is damaged: its items do not match the fingerprint written at the start.")
@@ -263,6 +291,10 @@ class State:
     """Annotator → rows whose guess by the model they have been shown; under "" those that anybody may have seen."""
     shown_mask: Array = field(default_factory=lambda: np.zeros(0, bool))
     """(n,) rows whose guess somebody has been shown."""
+    asked_of: dict[int, dict[str, int]] = field(default_factory=dict)
+    """Row → annotator → `seq` of the event that asked them last."""
+    late: set[int] = field(default_factory=set)
+    """Rows with answers that came late; see `is_late`."""
     doubted: set[int] = field(default_factory=set)
     """Rows that were asked again because their label was doubtful; see docs/guarantee.md on what they count for."""
     leases: dict[int, Lease] = field(default_factory=dict)
@@ -379,6 +411,35 @@ class State:
         """The human label of a row."""
         answer = self.answers.get(row)
         return answer.label if answer is not None and answer.kind in ("label", "given") else None
+
+    def held(self, annotator: str) -> int:
+        """How many questions an annotator has in hand."""
+        return sum(lease.annotator == annotator for lease in self.leases.values())
+
+    def is_late(self, row: int, annotator: str, before: Collection[str] = ()) -> bool:
+        """Whether a label of this annotator would come late: somebody else has labeled the row since they were asked.
+
+        An item is asked of one person unless the session wants several opinions. Where a question was asked anew
+        because no answer came, the first answer holds, and another one is no decision on it: who gives it has not seen
+        it. Whoever answered first may change their answer, and an answer that nobody asked for is a correction.
+
+        Args:
+            row: Of the item.
+            annotator: Who answers.
+            before: Who labels the row just before, in the same breath.
+        """
+        votes = self.votes.get(row, {})
+        mine, asked = votes.get(annotator), self.asked_of.get(row, {}).get(annotator)
+        first = mine is not None and mine.kind != "skip" and not mine.late
+        if float(self.opened.get("overlap", 0)) > 0 or asked is None or first:
+            return False
+        since = any(a.kind == "label" and a.seq > asked for name, a in votes.items() if name != annotator)
+        return since or any(name != annotator for name in before)
+
+    def counted(self, row: int) -> list[Answer]:
+        """People's labels of a row that decide on it, oldest first: late ones only where there are no others."""
+        labels = sorted((a for a in self.votes.get(row, {}).values() if a.kind == "label"), key=lambda a: a.seq)
+        return [a for a in labels if not a.late] or labels
 
     def checks(self) -> set[int]:
         """Rows that were or may be blind checks: drawn at random, or at the beginning of the order of an attempt."""
@@ -510,10 +571,11 @@ class State:
         consensus, till one is computed the most frequent, of equally frequent ones the newest.
         """
         votes = sorted(self.votes.get(row, {}).values(), key=lambda answer: answer.seq)
-        labels = [answer for answer in votes if answer.kind == "label"]
+        labels = self.counted(row)
         others = [*(a for a in votes if a.kind == "skip"), *filter(None, [self.given.get(row)])]
         others += [a for a in votes if a.kind == "unsure"]
         (self.several.add if len(labels) > 1 else self.several.discard)(row)
+        (self.late.add if any(answer.late for answer in votes) else self.late.discard)(row)
         if len(labels) > 1:
             self.unsettled |= row not in self.consensus
             count = Counter(answer.label for answer in labels)
@@ -598,6 +660,7 @@ def _on_asked(s: State, e: Event) -> None:
             e.seq, e.data["annotator"], int(e.data["round"]), audit, q.get("probability"), q.get("score"),
             q.get("strategy", ""), check,
         )  # fmt: skip
+        s.asked_of.setdefault(row, {})[e.data["annotator"]] = e.seq
         s.leases[row] = Lease(e.data["annotator"], float(e.data["until"]), e.seq)
         s._refresh_eligible(row)
 
@@ -645,6 +708,7 @@ def _on_answer(s: State, e: Event) -> None:
         strategy=ask.strategy if ask else "volunteered",
         flag=s.flags.get(row),
         seen=s.was_shown(row, annotator),
+        late=bool(e.data.get("late")),
     )
     s._vote(row, annotator, answer)
     s.last_answer = e.seq

@@ -471,6 +471,9 @@ def _answer(w: _Walk, e: Event) -> None:
     w.expect("events", refers, e, f"answers question {e.data['asked']}, but {ask.seq if ask else None} was asked last.")
     if e.kind == "told":
         w.expect("events", _is_class(s, e.data["label"]), e, f"the label {e.data['label']!r} is no class.")
+        late, due = e.data.get("late", False), "batch" not in e.data and s.is_late(row, e.data["annotator"])
+        unsaid = due and not late and not s.opened.get("late")  # written before such answers were told apart
+        w.expect("events", late is due or unsaid, e, f"{'is' if due else 'is not'} late, but says {late!r}.")
     else:
         w.expect("events", e.data.get("label") is None, e, f"holds a label, {e.data.get('label')!r}.")
 

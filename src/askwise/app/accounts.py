@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import re
 import secrets
 import threading
 import time
 import unicodedata
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import VerifyMismatchError
 
 from askwise.app import schema
+from askwise.app.names import RESERVED, checked_name, fold, like_another
 from askwise.app.roles import OWNER, Role, Who
 from askwise.app.schema import writing
 from askwise.core import BadInput
@@ -26,10 +27,22 @@ LOGIN_DAYS = 14
 """A login ends after so many days."""
 SHORTEST, LONGEST = 10, 200
 """Characters of a password."""
-RESERVED = frozenset({"me", "oracle", "model", "given", "nobody"})
-"""Names that the log uses for others than accounts."""
-_NAME = re.compile(r"[\w.@+-]+(?: [\w.@+-]+)*")
+FAILURES = 1_000
+"""Wrong passwords that the record of acts keeps; of all else it keeps everything."""
 _LATELY = 60.0  # seconds in which being seen again is no news
+
+
+__all__ = ["RESERVED", "Accounts", "By", "checked_name", "digest", "fold"]
+
+
+@dataclass(frozen=True)
+class By:
+    """Who does something to an account, for the record."""
+
+    name: str = ""
+    """Of their account; "" = the terminal that started the server, or somebody who was not let in."""
+    address: str = ""
+    """Where the request came from."""
 
 
 def digest(secret: str) -> str:
@@ -62,7 +75,7 @@ class Accounts:
 
     # ── passwords and logins ────────────────────────────────────────────────────────────────
 
-    def login(self, name: str, password: str) -> tuple[str, Who] | None:
+    def login(self, name: str, password: str, address: str = "") -> tuple[str, Who] | None:
         """A new login's secret and its person; None if the name or the password is wrong.
 
         It takes equally long whether the name exists or not.
@@ -70,15 +83,31 @@ class Accounts:
         with self.engine.begin() as db:
             found = db.execute(sa.select(schema.accounts).where(schema.accounts.c.folded == fold(name))).one_or_none()
         right = self._verify(found.password if found is not None else self._nobody, password)
-        if found is None or not right or not found.active:
+        secret = None
+        if found is not None and right and found.active:
+            if self._hasher.check_needs_rehash(found.password):
+                found = self._rehashed(found, password)
+            secret = self._begin(found.number, found.password, address)
+        if secret is None or found is None:
+            # An unknown name is not written down: it may be a password that was typed in the wrong field.
+            self._failed(found.name if found is not None else "", address)
             return None
-        if self._hasher.check_needs_rehash(found.password):
-            self._set_password(found.number, password)
-        return self._begin(found.number), Who(found.name, Role(found.role), found.number)
+        return secret, Who(found.name, Role(found.role), found.number)
 
-    def _begin(self, account: int) -> str:
+    def _begin(self, account: int, password: str | None = None, address: str = "", act: str = "login") -> str | None:
+        """A new login's secret; None where the account was disabled, or got another password, since it was looked at.
+
+        Args:
+            account: Its number.
+            password: Its hash as it was seen; None = whatever it is.
+            address: For the record.
+            act: For the record.
+        """
         secret, now = secrets.token_urlsafe(32), self.clock()
         with writing(self.engine) as db:
+            me = _account(db, account, lock=True)
+            if not me.active or password not in (None, me.password):
+                return None
             db.execute(schema.logins.delete().where(schema.logins.c.expires < now))
             db.execute(
                 schema.logins.insert().values(
@@ -86,17 +115,40 @@ class Accounts:
                 )
             )
             db.execute(schema.accounts.update().where(schema.accounts.c.number == account).values(seen=now))
+            self._note(db, By(me.name, address), act, me.name)
         return secret
 
-    def logout(self, secret: str) -> None:
-        """End one login."""
+    def _rehashed(self, found: Any, password: str) -> Any:
+        """The account, its password hashed at today's cost."""
+        a, hashed = schema.accounts, self._hash(password)
         with writing(self.engine) as db:
-            db.execute(schema.logins.delete().where(schema.logins.c.hash == digest(secret)))
+            db.execute(
+                a.update().where(a.c.number == found.number, a.c.password == found.password).values(password=hashed)
+            )
+            return _account(db, found.number)
 
-    def logout_everywhere(self, account: int) -> None:
-        """End every login of an account."""
+    def logout(self, secret: str, address: str = "") -> None:
+        """End one login."""
+        s = schema.logins
         with writing(self.engine) as db:
+            account = db.execute(sa.select(s.c.account).where(s.c.hash == digest(secret))).scalar()
+            if account is None:
+                return
+            db.execute(s.delete().where(s.c.hash == digest(secret)))
+            me = _account(db, account)
+            self._note(db, By(me.name, address), "logout", me.name)
+
+    def logout_everywhere(self, account: int, by: By = By()) -> None:
+        """End every login of an account.
+
+        Raises:
+            BadInput: No such account, or who does it may no longer.
+        """
+        with writing(self.engine) as db:
+            self._still_owner(db, by.name)
+            me = _account(db, account)
             db.execute(schema.logins.delete().where(schema.logins.c.account == account))
+            self._note(db, by, "logout.everywhere", me.name)
 
     def by_login(self, secret: str) -> Who | None:
         """The person of a login; None if it ended."""
@@ -122,7 +174,7 @@ class Accounts:
         if found.used is None or found.used < now - _LATELY:
             with writing(self.engine) as db:
                 db.execute(t.update().where(t.c.number == found.token).values(used=now))
-        return Who(found.name, Role(min(found.role, found.least)), found.number)
+        return Who(found.name, Role(min(found.role, found.least)), found.number, by_token=True)
 
     def _found(self, query: sa.Select[Any]) -> Who | None:
         with self.engine.begin() as db:
@@ -135,25 +187,36 @@ class Accounts:
                 db.execute(schema.accounts.update().where(schema.accounts.c.number == found.number).values(seen=now))
         return Who(found.name, Role(found.role), found.number)
 
-    def change_password(self, account: int, old: str, new: str) -> bool:
-        """Set a new password and end every login; False if the old one is wrong.
+    def change_password(self, account: int, old: str, new: str, address: str = "") -> bool:
+        """Set a new password, and end every login, token and link of the account; False if the old one is wrong.
 
         Raises:
             BadInput: The new password is too short.
         """
+        a = schema.accounts
         with self.engine.begin() as db:
-            found = db.execute(sa.select(schema.accounts).where(schema.accounts.c.number == account)).one()
+            found = _account(db, account)
         _check_password(new, found.name)
         if not self._verify(found.password, old):
+            self._failed(found.name, address)
             return False
-        self._set_password(account, new)
-        self.logout_everywhere(account)
+        hashed = self._hash(new)
+        with writing(self.engine) as db:
+            if _account(db, account, lock=True).password != found.password:
+                return False  # it was set anew meanwhile
+            db.execute(a.update().where(a.c.number == account).values(password=hashed))
+            self._end(db, found, logins=True)
+            self._note(db, By(found.name, address), "password.changed", found.name)
         return True
 
-    def _set_password(self, account: int, password: str) -> None:
-        hashed = self._hash(password)
-        with writing(self.engine) as db:
-            db.execute(schema.accounts.update().where(schema.accounts.c.number == account).values(password=hashed))
+    def _end(self, db: sa.Connection, account: Any, *, logins: bool) -> None:
+        """End what was given out by or to an account: tokens, links that it made or that set its password, logins."""
+        i, t, s = schema.invitations, schema.tokens, schema.logins
+        db.execute(t.delete().where(t.c.account == account.number))
+        mine = sa.or_(i.c.resets == account.number, i.c.created_by == account.name)
+        db.execute(i.delete().where(mine, i.c.used.is_(None)))
+        if logins:
+            db.execute(s.delete().where(s.c.account == account.number))
 
     def _hash(self, password: str) -> str:
         with self._hashing:
@@ -177,28 +240,40 @@ class Accounts:
             db.execute(schema.invitations.delete().where(schema.invitations.c.created_by == ""))
         return self.invite(OWNER, by="", days=1)[1]
 
-    def invite(self, role: Role, *, by: str, days: float = 7, resets: int | None = None) -> tuple[int, str, float]:
+    def invite(
+        self, role: Role, *, by: str, days: float = 7, resets: int | None = None, address: str = ""
+    ) -> tuple[int, str, float]:
         """A link that works once: (number, secret, when it expires in Unix seconds).
+
+        It dies with a later one for the same account, and when whoever made it is disabled, loses the role of an owner
+        or gets a new password.
 
         Args:
             role: Of the account it makes.
             by: Name of the account that invites.
             days: Until it expires.
             resets: It sets the password of this account anew instead.
+            address: For the record.
 
         Raises:
-            BadInput: No such account to reset.
+            BadInput: No such account to reset, it is disabled, or who invites may no longer.
         """
-        secret, expires = secrets.token_urlsafe(24), self.clock() + days * DAY
+        i, secret, expires = schema.invitations, secrets.token_urlsafe(24), self.clock() + days * DAY
         with writing(self.engine) as db:
+            self._still_owner(db, by)
+            about = ""
             if resets is not None:
-                _account(db, resets)
+                them = _account(db, resets)
+                if not them.active:
+                    raise BadInput(f"The account {them.name!r} is disabled. Enable it first, then make the link.")
+                about = them.name
+                db.execute(i.delete().where(i.c.resets == resets, i.c.used.is_(None)))
             made = db.execute(
-                schema.invitations.insert().values(
-                    hash=digest(secret), role=int(role), created_by=by, expires=expires, resets=resets
-                )
+                i.insert().values(hash=digest(secret), role=int(role), created_by=by, expires=expires, resets=resets)
             )
             row = made.inserted_primary_key
+            detail = "" if resets is not None else role.word
+            self._note(db, By(by, address), "link.reset" if resets is not None else "link.invitation", about, detail)
         return int(row[0]) if row else 0, secret, expires
 
     def invitations(self) -> list[dict[str, Any]]:
@@ -213,27 +288,43 @@ class Accounts:
             ).all()
         return [dict(one._mapping) | {"role": Role(one.role).word} for one in found]
 
-    def uninvite(self, number: int) -> bool:
+    def uninvite(self, number: int, by: By = By()) -> bool:
         """Make an invitation useless; False if it was used or never was."""
         i = schema.invitations
         with writing(self.engine) as db:
-            return db.execute(i.delete().where(i.c.number == number, i.c.used.is_(None))).rowcount == 1
+            gone = db.execute(i.delete().where(i.c.number == number, i.c.used.is_(None))).rowcount == 1
+            if gone:
+                self._note(db, by, "link.withdrawn", f"link {number}")
+        return gone
 
-    def join(self, secret: str, name: str | None, password: str) -> tuple[str, Who] | None:
+    def invited(self, secret: str) -> bool:
+        """Whether the secret is of a link that works."""
+        with self.engine.begin() as db:
+            return db.execute(sa.select(schema.invitations.c.number).where(self._usable(secret))).first() is not None
+
+    def _usable(self, secret: str) -> sa.ColumnElement[bool]:
+        i = schema.invitations
+        return sa.and_(i.c.hash == digest(secret), i.c.used.is_(None), i.c.expires > self.clock())
+
+    def join(self, secret: str, name: str | None, password: str, address: str = "") -> tuple[str, Who] | None:
         """Use an invitation: (login's secret, person); None if it was used, expired, or never was.
+
+        A reset ends every login, token and other link of the account.
 
         Raises:
             BadInput: The name is taken or not usable, or the password too short; the invitation stays unused.
         """
         i, a = schema.invitations, schema.accounts
-        usable = sa.and_(i.c.hash == digest(secret), i.c.used.is_(None), i.c.expires > self.clock())
+        usable = self._usable(secret)
         with self.engine.begin() as db:
-            found = db.execute(sa.select(i.c.resets).where(usable)).one_or_none()
+            found = db.execute(
+                sa.select(i.c.resets, a.c.name).outerjoin(a, a.c.number == i.c.resets).where(usable)
+            ).one_or_none()
         if found is None:  # before the hash is made, which costs something
             return None
         if found.resets is None:
             name = checked_name(name)
-        _check_password(password, name or "")
+        _check_password(password, found.name or name or "")
         hashed = self._hash(password)
         with writing(self.engine) as db:
             won = db.execute(sa.select(i).where(usable).with_for_update()).one_or_none()
@@ -241,18 +332,32 @@ class Accounts:
                 return None
             db.execute(i.update().where(i.c.number == won.number).values(used=self.clock()))
             if won.resets is not None:
-                db.execute(a.update().where(a.c.number == won.resets).values(password=hashed))
-                db.execute(schema.logins.delete().where(schema.logins.c.account == won.resets))
-                me = _account(db, won.resets)
+                me = _account(db, won.resets, lock=True)
                 if not me.active:
                     raise BadInput("This account is disabled; ask an owner of the team.")
+                db.execute(a.update().where(a.c.number == won.resets).values(password=hashed))
+                self._end(db, me, logins=True)
+                self._note(db, By(me.name, address), "password.reset", me.name, f"link by {won.created_by}")
             else:
-                if db.execute(sa.select(a.c.number).where(a.c.folded == fold(name or ""))).one_or_none():
-                    raise BadInput(f"The name {name!r} is taken. Choose another.")
-                values = {"name": name, "folded": fold(name or ""), "role": won.role, "password": hashed}
-                made = db.execute(a.insert().values(**values, active=True, created=self.clock()))
-                me = _account(db, int(made.inserted_primary_key[0]))  # type: ignore[index]
-        return self._begin(me.number), Who(me.name, Role(me.role), me.number)
+                me = self._new(db, name or "", won.role, hashed)
+                by = won.created_by or "the terminal"
+                self._note(db, By(me.name, address), "joined", me.name, f"{Role(won.role).word}, invited by {by}")
+        begun = self._begin(me.number, hashed, address)
+        return None if begun is None else (begun, Who(me.name, Role(me.role), me.number))
+
+    def _new(self, db: sa.Connection, name: str, role: int, hashed: str) -> Any:
+        """A new account; two whose names look the same never come to be."""
+        a = schema.accounts
+        if self.engine.dialect.name == "postgresql":  # of two at once the second is to see the first
+            db.execute(sa.text("SELECT pg_advisory_xact_lock(714922)"))
+        rows = db.execute(sa.select(a.c.name, a.c.folded)).all()
+        if any(one.folded == fold(name) for one in rows):
+            raise BadInput(f"The name {name!r} is taken. Choose another.")
+        if like_another(name, [one.name for one in rows]):  # not said which: a link is not a list of the people
+            raise BadInput(f"The name {name!r} is taken: it looks like that of somebody else here. Choose another.")
+        values = {"name": name, "folded": fold(name), "role": role, "password": hashed}
+        made = db.execute(a.insert().values(**values, active=True, created=self.clock()))
+        return _account(db, int(made.inserted_primary_key[0]))  # type: ignore[index]
 
     # ── people ──────────────────────────────────────────────────────────────────────────────
 
@@ -265,15 +370,20 @@ class Accounts:
             ).all()
         return [dict(one._mapping) | {"role": Role(one.role).word} for one in found]
 
-    def change(self, number: int, *, role: Role | None = None, active: bool | None = None) -> dict[str, Any]:
-        """Give another role, disable or enable; a disabled account's logins and tokens end at once.
+    def change(
+        self, number: int, *, role: Role | None = None, active: bool | None = None, by: By = By()
+    ) -> dict[str, Any]:
+        """Give another role, disable or enable.
+
+        Disabling ends logins, tokens and links of the account at once; a lower role ends its tokens and links.
 
         Raises:
-            BadInput: No such account, or nobody would be left as owner.
+            BadInput: No such account, nobody would be left as owner, or who does it may no longer.
         """
         a = schema.accounts
         with writing(self.engine) as db:
-            _account(db, number, lock=True)
+            before = _account(db, number, lock=True)
+            self._still_owner(db, by.name)
             values: dict[str, Any] = {}
             if role is not None:
                 values["role"] = int(role)
@@ -284,32 +394,48 @@ class Accounts:
             owners = db.execute(sa.select(sa.func.count()).where(a.c.role == OWNER, a.c.active)).scalar_one()
             if owners == 0:
                 raise BadInput("A team needs an owner who can log in. Make somebody else an owner first.")
-            if active is False:
-                db.execute(schema.logins.delete().where(schema.logins.c.account == number))
-                db.execute(schema.tokens.delete().where(schema.tokens.c.account == number))
             found = _account(db, number)
+            if found.role < before.role or not found.active:
+                self._end(db, found, logins=not found.active)
+            if found.role != before.role:
+                self._note(db, by, "role", found.name, f"{Role(before.role).word} → {Role(found.role).word}")
+            if found.active != before.active:
+                self._note(db, by, "enabled" if found.active else "disabled", found.name)
         kept = ("number", "name", "active", "created", "seen")
         return {key: getattr(found, key) for key in kept} | {"role": Role(found.role).word}
 
+    def _still_owner(self, db: sa.Connection, name: str) -> None:
+        """Refuse what somebody does who was an owner when the request came in, and is none now."""
+        a = schema.accounts
+        me = db.execute(sa.select(a.c.role, a.c.active).where(a.c.name == name)).one_or_none()
+        if me is not None and not (me.active and me.role == OWNER):
+            raise BadInput("You are no owner of this team any more.")
+
     # ── tokens ──────────────────────────────────────────────────────────────────────────────
 
-    def make_token(self, who: Who, name: str, role: Role, days: float | None = None) -> dict[str, Any]:
+    def make_token(
+        self, who: Who, name: str, role: Role, days: float | None = None, address: str = ""
+    ) -> dict[str, Any]:
         """A token for a program: its record with the secret, which is never shown again.
 
         Raises:
-            BadInput: The role is above the person's own.
+            BadInput: The role is above the person's own, or was taken from them meanwhile.
         """
         if role > who.role:
             raise BadInput(f"A token has at most your own role, {who.role.word}; {role.word} was asked for.")
         secret, now = "askwise_" + secrets.token_urlsafe(32), self.clock()
         expires = None if days is None else now + days * DAY
         with writing(self.engine) as db:
+            me = _account(db, who.account, lock=True)
+            if not me.active or me.role < role:
+                raise BadInput("Your role has changed meanwhile. Load the page again.")
             made = db.execute(
                 schema.tokens.insert().values(
                     hash=digest(secret), account=who.account, name=name, role=int(role), created=now, expires=expires
                 )
             )
             number = int(made.inserted_primary_key[0])  # type: ignore[index]
+            self._note(db, By(me.name, address), "token.made", me.name, f"{name}, {role.word}")
         return {
             "number": number, "name": name, "account": who.name, "role": role.word,
             "created": now, "expires": expires, "used": None, "secret": secret,
@@ -327,34 +453,54 @@ class Accounts:
             found = db.execute(query.order_by(t.c.number)).all()
         return [dict(one._mapping) | {"role": Role(one.role).word} for one in found]
 
-    def revoke_token(self, who: Who, number: int) -> bool:
-        """End a token: one's own, or as an owner anybody's; False if there is none such."""
+    def revoke_token(self, who: Who, number: int, address: str = "") -> bool:
+        """End a token: one's own, or as an owner anybody's; False if there is none such.
+
+        A token ends its own person's tokens only, whatever its role.
+        """
         t = schema.tokens
-        query = t.delete().where(t.c.number == number)
-        if who.role < OWNER:
-            query = query.where(t.c.account == who.account)
+        wanted = [t.c.number == number]
+        if who.role < OWNER or who.by_token:
+            wanted.append(t.c.account == who.account)
         with writing(self.engine) as db:
-            return db.execute(query).rowcount == 1
+            found = db.execute(sa.select(t.c.name, t.c.account).where(*wanted)).one_or_none()
+            if found is None:
+                return False
+            db.execute(t.delete().where(*wanted))
+            self._note(db, By(who.name, address), "token.revoked", _account(db, found.account).name, found.name)
+        return True
 
+    # ── the record ──────────────────────────────────────────────────────────────────────────
 
-def fold(name: str) -> str:
-    """What two names that look the same have in common."""
-    return unicodedata.normalize("NFKC", name).casefold()
+    def note(self, by: By, act: str, about: str = "", detail: str = "") -> None:
+        """Write down that somebody did something; never a secret."""
+        with writing(self.engine) as db:
+            self._note(db, by, act, about, detail)
 
+    def _note(self, db: sa.Connection, by: By, act: str, about: str = "", detail: str = "") -> None:
+        db.execute(
+            schema.acts.insert().values(
+                at=self.clock(), who=by.name[:64], act=act, about=about[:200], detail=detail[:200],
+                address=by.address[:64],
+            )
+        )  # fmt: skip
 
-def checked_name(name: str | None) -> str:
-    """A usable account name.
+    def _failed(self, name: str, address: str) -> None:
+        """Write down a wrong password; only the newest are kept, so that nobody fills the disk with them."""
+        c = schema.acts.c
+        with writing(self.engine) as db:
+            self._note(db, By("", address), "login.failed", name)
+            older = sa.select(c.number).where(c.act == "login.failed").order_by(c.number.desc()).offset(FAILURES)
+            db.execute(schema.acts.delete().where(c.number.in_(older)))
 
-    Raises:
-        BadInput: It is none.
-    """
-    name = unicodedata.normalize("NFC", (name or "").strip())
-    if not 1 <= len(name) <= 64 or not _NAME.fullmatch(name) or fold(name) in RESERVED:
-        raise BadInput(
-            f"The name {name[:80]!r} cannot be used. Give 1 to 64 letters, digits or any of . _ - @ +, with single "
-            f"spaces at most, and none of: {', '.join(sorted(RESERVED))}."
-        )
-    return name
+    def acts(self, offset: int = 0, limit: int = 100) -> tuple[int, list[dict[str, Any]]]:
+        """(how many there are, a page of what was done to accounts, newest first)."""
+        with self.engine.begin() as db:
+            total = db.execute(sa.select(sa.func.count()).select_from(schema.acts)).scalar_one()
+            found = db.execute(
+                sa.select(schema.acts).order_by(schema.acts.c.number.desc()).offset(offset).limit(limit)
+            ).all()
+        return int(total), [dict(one._mapping) for one in found]
 
 
 def _spelled(password: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
@@ -15,7 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from askwise.app.guard import HOSTS, bearer, close, cookie, hostname, refuse
+from askwise.app.guard import HOSTS, bearer, close, cookies, hostname, port_of, refuse
 from askwise.app.roles import ANYONE, NEEDS
 from askwise.core import BadInput
 
@@ -29,16 +30,21 @@ BODIES = {"/api/v1/new/file": 500 << 20}
 """End of a path → bytes that a request to it may have, where that is more."""
 OPEN = frozenset(path for method, path in (key.split(" ", 1) for key, least in NEEDS.items() if least is ANYONE))
 """Addresses that need no account."""
+_TRANSLATED = ip_network("64:ff9b::/96")  # carries an IPv4 address to or from a translator
 
 
 class Limits:
-    """How often; counted in this process, forgotten when it ends.
+    """How often; counted in this process, forgotten when it ends. Addresses are counted as `counted_as` says.
+
+    Nobody uses up what is somebody else's: a try counts for its name only where the pair of name and address still had
+    one, so it takes many addresses to keep somebody out; who logs in rightly, or comes with a link that works, uses up
+    nothing of their address.
 
     Args:
         person: Requests a minute of one account.
         stranger: Requests a minute of one address without an account.
-        logins: Tries in 15 minutes with one name from one address; five times as many with one name from anywhere
-            or from one address with any name.
+        logins: Tries in 15 minutes with one name from one address; five times as many with one name from anywhere,
+            and as many that failed from one address with any name.
     """
 
     def __init__(self, *, person: int = 1200, stranger: int = 120, logins: int = 10) -> None:
@@ -54,16 +60,41 @@ class Limits:
 
     def by_stranger(self, address: str) -> bool:
         """Count a request without an account."""
-        return self._counted.hit(self.stranger, "stranger", address)
+        return self._counted.hit(self.stranger, "stranger", counted_as(address))
 
     def login(self, name: str, address: str) -> bool:
-        """Count a try to log in; all three are counted whichever refuses."""
-        tries = [
-            self._counted.hit(self.pair, "login", name, address),
-            self._counted.hit(self.many, "login-name", name),
-            self._counted.hit(self.many, "login-address", address),
-        ]
-        return all(tries)
+        """Count a try to log in; what one of the counts refuses, the following ones do not count."""
+        where = counted_as(address)
+        return (
+            self._counted.hit(self.pair, "login", name, where)
+            and self._counted.test(self.many, "failed", where)
+            and self._counted.hit(self.many, "login-name", name)
+        )
+
+    def failed(self, address: str) -> bool:
+        """Count a wrong password, or a link that does not work; False when it is one too many."""
+        return self._counted.hit(self.many, "failed", counted_as(address))
+
+    def password(self, account: int) -> bool:
+        """Count a try to change one's password."""
+        return self._counted.hit(self.pair, "password", str(account))
+
+
+def counted_as(address: str) -> str:
+    """What an address counts as: IPv4 as itself, however it is wrapped; of IPv6 the network /64 that a host is in.
+
+    Who has one IPv6 address has as a rule all 2**64 of its network.
+    """
+    try:
+        ip = ip_address(address.partition("%")[0])
+    except ValueError:
+        return address[:64]
+    if isinstance(ip, IPv6Address):
+        inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
+        if inner is None and ip in _TRANSLATED:
+            inner = IPv4Address(int(ip) & 0xFFFFFFFF)
+        return str(inner or ip_network((ip, 64), strict=False))
+    return str(ip)
 
 
 class TeamGuard:
@@ -88,7 +119,7 @@ class TeamGuard:
         self.origin = origin_of(public_url)
         self.secure = self.origin.startswith("https:")
         self.hosts = HOSTS | {urlsplit(self.origin).hostname} if self.origin else HOSTS
-        self.cookie = cookie_name(public_url)
+        self.public_url = public_url
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through, or answer it here."""
@@ -130,7 +161,7 @@ class TeamGuard:
         """The answer to a request that goes no further, or None."""
         headers, path = Headers(scope=scope), str(scope["path"])
         host = headers.get("host", "")
-        scope.setdefault("state", {}).update(who=None, login="", address=(scope.get("client") or ("",))[0])
+        scope.setdefault("state", {}).update(who=None, logins=[], address=(scope.get("client") or ("",))[0])
         if hostname(host) not in self.hosts:
             return refuse("This server does not go by that name. Its owner sets it with --public-url.", 403)
         if path.startswith("/static/"):
@@ -138,15 +169,16 @@ class TeamGuard:
         token = bearer(headers)
         if scope["method"] not in {"GET", "HEAD", "OPTIONS"} and not token and not self._ours(headers, host):
             return refuse("Only the page itself may change something; a program sends a token.", 403)
-        login = "" if token else cookie(headers.get("cookie", ""), self.cookie)
+        # Other programs on this host, or pages below this one, may have set cookies of the same name.
+        logins = [] if token else cookies(headers, cookie_name(self.public_url, host))
         who: Who | None = None
-        if token or login:
+        for secret in [token] if token else logins:
             find = self.accounts.by_token if token else self.accounts.by_login
-            who = await anyio.to_thread.run_sync(find, token or login)
+            who = who or await anyio.to_thread.run_sync(find, secret)
         allowed = self.limits.by_person(who.account) if who else self.limits.by_stranger(scope["state"]["address"])
         if not allowed:
             return JSONResponse({"error": "Too many requests. Wait a minute."}, 429, {"Retry-After": "60"})
-        scope["state"].update(who=who, login=login)
+        scope["state"].update(who=who, logins=logins)
         if who is not None or (path in OPEN and not token):
             return None
         if path.startswith("/api/") or "/api/" in path or scope["method"] != "GET":
@@ -193,29 +225,29 @@ def _split(public_url: str) -> str | None:
     return f"{parts.scheme}://{host}" + (f":{port}" if port not in (None, usual) else "")
 
 
-def cookie_name(public_url: str | None) -> str:
-    """The login's cookie; with TLS the browser itself sees to it that no other host can set it."""
-    return "__Host-askwise" if origin_of(public_url).startswith("https:") else "askwise_team"
+def cookie_name(public_url: str | None, host: str) -> str:
+    """The login's cookie; with TLS the browser itself sees to it that no other host can set it.
+
+    Without, its name tells the port, as cookies do not know ports: other servers on the machine have others.
+    """
+    return "__Host-askwise" if origin_of(public_url).startswith("https:") else f"askwise_team{port_of(host)}"
 
 
-def set_login(reply: Response, secret: str, public_url: str | None, seconds: int) -> None:
-    """Give a browser its login."""
+def set_login(reply: Response, secret: str, public_url: str | None, host: str, seconds: int) -> None:
+    """Give a browser that came to this host its login."""
     secure = origin_of(public_url).startswith("https:")
-    name = cookie_name(public_url)
+    name = cookie_name(public_url, host)
     reply.set_cookie(name, secret, max_age=seconds, httponly=True, samesite="lax", secure=secure, path="/")
 
 
 def only_public(addresses: Iterable[str]) -> bool:
     """Whether every IP address may be reached from outside: none of this machine, this network or a reserved one."""
-    from ipaddress import IPv6Address, ip_address, ip_network
-
-    through = ip_network("64:ff9b::/96")  # carries an IPv4 address to a translator
 
     def public(text: str) -> bool:
         ip = ip_address(text)
         if isinstance(ip, IPv6Address):
             inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
-            if inner is not None or ip in through:
+            if inner is not None or ip in _TRANSLATED:
                 return False
         return ip.is_global and not ip.is_multicast
 

@@ -12,6 +12,8 @@ from askwise.core import Query
 if TYPE_CHECKING:
     from askwise.session import Session
 
+MOST_HELD = 50
+"""Questions that a person may have in hand at once, over all tabs and programs: nobody takes the whole pool."""
 REMEMBERED = 2_000
 """Answers whose reply is kept, so that one sent twice is logged once."""
 
@@ -41,7 +43,7 @@ class Desk:
                 self.session.release(annotator=annotator)
             lost = self._lost(annotator, tab, have, want)
             more = want - len(have) - len(lost)
-            fresh = self.session.ask(more, annotator=annotator) if more > 0 else []
+            fresh = self.session.ask(more, annotator=annotator, most=MOST_HELD) if more > 0 else []
             return lost + self._took(annotator, tab, have, fresh)
 
     def hand_in(
@@ -59,7 +61,9 @@ class Desk:
         with self._lock:
             lost = [q for q in self._lost(annotator, tab, have, want + 1) if q.item != item][: max(0, want - len(have))]
             more = max(0, want - len(have) - len(lost))
-            fresh = self.session.hand_in(item, kind, label, ask=more, annotator=annotator, seconds=seconds)
+            fresh = self.session.hand_in(
+                item, kind, label, ask=more, annotator=annotator, seconds=seconds, most=MOST_HELD
+            )
             self.clear(annotator, item)
             return lost + self._took(annotator, tab, have, fresh)
 

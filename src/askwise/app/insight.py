@@ -192,7 +192,7 @@ def disagreements(at: Here, offset: Offset = 0, limit: Limit = 20) -> dict[str, 
                 "label": s.label_of(row),
                 "decided": s.rulings[row].annotator if row in s.rulings else None,
                 "votes": [
-                    {"annotator": a.annotator, "label": a.label, "at": a.at}
+                    {"annotator": a.annotator, "label": a.label, "at": a.at, "late": a.late}
                     for a in sorted(s.votes[row].values(), key=lambda a: a.seq)
                     if a.kind == "label"
                 ],

@@ -16,9 +16,9 @@ from starlette.responses import FileResponse, HTMLResponse, Response
 
 from askwise import audit
 from askwise.app import shapes, wire
-from askwise.app.desk import Desk
+from askwise.app.desk import MOST_HELD, Desk
 from askwise.app.roles import REVIEWER, Here, Place, Routes
-from askwise.core import BadInput, Query
+from askwise.core import Answer, BadInput, Query
 
 if TYPE_CHECKING:
     from askwise.session import Session
@@ -94,21 +94,34 @@ def _answered(at: Place, body: shapes.Act, kind: Literal["label", "skip", "unsur
         checking = at.session.look(lambda s: s.open_attempt is not None)
         want = 0 if checking or desk.checking else body.want  # whether checks go on is known after the answer
         dealt = desk.hand_in(name, body.tab, body.have, want, body.item, kind, label, body.seconds)
-        if not want:
-            return _hand(at, body)
-        return _hand(at, body, dealt)
+        reply = _hand(at, body) if not want else _hand(at, body, dealt)
+        return reply | {"note": LATE if kind == "label" and _came_late(at, body.item) else ""}
 
     return desk.once(name, body.key, act)
 
 
+LATE = "Somebody else labeled this item while you had it. Their answer stands; yours is kept beside it, for review."
+
+
+def _own(at: Place, item: str) -> Answer | None:
+    """The person's own answer to an item, whether it holds or not."""
+    row = at.session._rows.get(item)
+    return None if row is None else at.session.look(lambda s: s.votes.get(row, {}).get(at.who.name))
+
+
+def _came_late(at: Place, item: str) -> bool:
+    own = _own(at, item)
+    return own is not None and own.late
+
+
 def _arrived(at: Place, body: shapes.Act) -> bool:
     """Whether the log already holds this answer, given after its question was asked."""
-    for earlier in at.session.history(50, annotator=at.who.name):
-        if at.session.pool.ids[earlier.row] == body.item:
-            told = None if earlier.label is None else set(at.session.parts(earlier.label))
-            said = body.labels if body.label is None else at.session.parts(body.label)
-            return bool(told == (None if said is None else set(said)) and earlier.seq > body.asked > 0)
-    return False
+    earlier = _own(at, body.item)
+    if earlier is None:
+        return False
+    told = None if earlier.label is None else set(at.session.parts(earlier.label))
+    said = body.labels if body.label is None else at.session.parts(body.label)
+    return bool(told == (None if said is None else set(said)) and earlier.seq > body.asked > 0)
 
 
 @routes.get("/api/v1/state", response_model=shapes.State, tags=["labeling"])
@@ -137,8 +150,21 @@ def pulse(at: Here) -> dict[str, Any]:
 
 @routes.post("/api/v1/ask", response_model=shapes.Dealt, tags=["labeling"])
 def ask(at: Here, body: shapes.Hand) -> dict[str, Any]:
-    """Questions until the tab holds as many as it wants; each is leased for ten minutes."""
-    return _hand(at, body)
+    """Questions until the tab holds as many as it wants; each is leased for ten minutes.
+
+    A person has at most 50 in hand, over all tabs and programs: then there are fewer; where there would be none, 429.
+    """
+    reply = _hand(at, body)
+    if not reply["next"] and body.want and not body.have:
+        held = at.session.look(lambda s: s.held(at.who.name))
+        if held >= MOST_HELD:
+            raise HTTPException(
+                429,
+                f"You have {held} questions in hand already, in other tabs or programs; {MOST_HELD} is the most. "
+                "Answer some of them there; what is not answered is free again ten minutes after it was asked.",
+                {"Retry-After": "60"},
+            )
+    return reply
 
 
 @routes.post("/api/v1/tell", response_model=shapes.Dealt, tags=["labeling"])

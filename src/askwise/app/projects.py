@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import gzip
 import re
 import secrets
 import shutil
 import threading
 import unicodedata
 import zipfile
-import zlib
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -24,17 +23,30 @@ from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from askwise.app.guard import Guard
+from askwise.app import reading
+from askwise.app.guard import Codes, Guard
 from askwise.app.labeling import Project
 from askwise.app.roles import OWNER, Routes, Who
 from askwise.app.server import build
 from askwise.app.shapes import Name, Text
 from askwise.app.wire import shown
+from askwise.budget import MAX_UNPACKED
 from askwise.core import BadInput, Conflict, ContractError, MissingExtra
 from askwise.labelsets import labels_of
 from askwise.media import Archive, check_archive
-from askwise.pool import TEXT_NAMES, Pool, holds_paths, load_pool
-from askwise.tables import SUFFIXES, Table, file_format, read_file
+from askwise.options import on_page, option, render
+from askwise.pool import TEXT_NAMES, Pool, holds_paths, is_packed_table
+from askwise.tables import (
+    PACKED,
+    SUFFIXES,
+    Table,
+    file_format,
+    holds_objects,
+    names_that_look_like_data,
+    nested,
+    paths,
+    read_file,
+)
 
 if TYPE_CHECKING:
     from askwise.app.shelf import Shelf
@@ -42,10 +54,6 @@ if TYPE_CHECKING:
 
 MAX_UPLOAD = 500 << 20
 """Bytes of one upload."""
-MAX_UNPACKED = 2 << 30
-"""Bytes of an upload when unpacked."""
-MAX_RATIO = 200
-"""Bytes that one compressed byte may become; tables reach 10 to 50."""
 UPLOADS = 4
 """Uploads that are kept at a time and not yet a project."""
 SHOWN = 50
@@ -53,7 +61,10 @@ SHOWN = 50
 EXAMPLES = 3
 LONGEST = 120
 """Characters of an example."""
-ACCEPTED = (*SUFFIXES, ".csv.gz", ".tsv.gz", ".jsonl.gz", ".zip")
+ACCEPTED = (*SUFFIXES, ".txt", *PACKED, ".zip")
+"""Last suffixes; what a .txt or a .gz holds is seen when it is read."""
+PATHS = 50
+"""Paths into objects that are listed beside the columns."""
 
 Kind = Literal["text", "image", "audio", "table", "pair"]
 
@@ -63,6 +74,32 @@ class Limits(BaseModel):
 
     largest: int = Field(description="Bytes of one file.")
     suffixes: list[str]
+
+
+class Sent(BaseModel):
+    """A file that is sent, and how it is to be read where that cannot be seen."""
+
+    name: str = Field(min_length=1, max_length=1000, description="Of the file.")
+    format: str | None = Field(default=None, max_length=20, description="Such as csv or jsonl; null = by its name.")
+    encoding: str | None = Field(default=None, max_length=40, description="Such as cp1252; null = find out.")
+    delimiter: str | None = Field(default=None, max_length=20, description="One sign, or tab; null = find out.")
+    sheet: str | None = Field(default=None, max_length=100, description="Name or number; null = the first.")
+    header: bool = Field(default=True, description="Whether the first row names the columns.")
+
+    def how(self) -> dict[str, Any]:
+        """What was said, for `load_pool`."""
+        said = {name: value for name, value in self.model_dump(exclude={"name", "header"}).items() if value}
+        return said if self.header else said | {"header": False}
+
+
+class ReadAs(BaseModel):
+    """How a file was read."""
+
+    format: str
+    encoding: str | None = None
+    delimiter: str | None = None
+    sheet: str | None = None
+    sheets: list[str] = Field(default_factory=list)
 
 
 class Row(BaseModel):
@@ -102,6 +139,7 @@ class Upload(BaseModel):
     problems_in_all: int
     notes: list[str]
     proposal: Proposal
+    read_as: ReadAs
 
 
 class Look(BaseModel):
@@ -148,6 +186,10 @@ class Begun(BaseModel):
 class _Taken:
     folder: Path
     path: Path
+    how: dict[str, Any] = field(default_factory=dict)
+    """How it is read, for `load_pool`."""
+    files: bool = False
+    """Whether its items are files in an archive."""
 
 
 class Intake:
@@ -167,32 +209,40 @@ class Intake:
         self._last: tuple[str, Pool] | None = None
         self._lock = threading.RLock()
 
-    def place(self, name: str) -> tuple[str, Path]:
+    def place(self, name: str, how: dict[str, Any] | None = None) -> tuple[str, Path]:
         """(name of the upload, path to write to) for a file whose name a browser tells: never more than a name.
+
+        Args:
+            name: Of the file.
+            how: How it is to be read, for `load_pool`.
 
         Raises:
             BadInput: A kind of file that nothing can be made of.
         """
         safe = safe_name(name)
         low = safe.lower()
-        if not low.endswith(ACCEPTED):
-            raise BadInput(f"{safe!r} is no file of these: {', '.join(ACCEPTED)}.")
+        if not low.endswith(ACCEPTED) and not (how and how.get("format")):
+            raise BadInput(
+                f"{safe!r} is no file of these: {', '.join(ACCEPTED)}. If it is a table, name its format: "
+                f"{option('format')}."
+            )
         with self._lock:
             while len(self._taken) >= UPLOADS:
                 self.forget(next(iter(self._taken)))
-            stem = (
-                safe[: -len(next(s for s in sorted(ACCEPTED, key=len, reverse=True) if low.endswith(s)))] or "project"
-            )
+            stem = PurePosixPath(safe)
+            while stem.suffix.lower() in ACCEPTED:
+                stem = stem.with_suffix("")
+            base = "project" if stem.name.lower() in ACCEPTED else stem.name
             number = 1
             while True:
-                folder = self.root / (stem if number == 1 else f"{stem}-{number}")
+                folder = self.root / (base if number == 1 else f"{base}-{number}")
                 try:
                     folder.mkdir()
                     break
                 except FileExistsError:
                     number += 1
             upload = secrets.token_urlsafe(12)
-            self._taken[upload] = _Taken(folder, folder / safe)
+            self._taken[upload] = _Taken(folder, folder / safe, how or {})
             return upload, folder / safe
 
     def path(self, upload: str) -> Path:
@@ -205,6 +255,12 @@ class Intake:
             if upload not in self._taken:
                 raise BadInput("This upload is no longer here. Choose the file again.")
             return self._taken[upload].path
+
+    def holds_files(self, upload: str) -> None:
+        """Remember that the items of an upload are files in an archive."""
+        with self._lock:
+            if upload in self._taken:
+                self._taken[upload].files = True
 
     def forget(self, upload: str) -> None:
         """Delete an upload that became no project."""
@@ -230,10 +286,11 @@ class Intake:
             if self._last is None or self._last[0] != key:
                 self._last = None  # two large pools at a time would be one too many
                 path = self.path(look.upload)
-                whole = path.suffix.lower() == ".zip"
+                taken = self._taken[look.upload]
+                whole = taken.files
                 text = None if whole or not look.text else look.text
                 kind = None if whole and look.kind not in ("image", "audio") else look.kind
-                pool = load_pool(path, kind=kind, text=text, id=look.id, label=look.label)
+                pool = reading.loaded(path, kind=kind, text=text, id=look.id, label=look.label, **taken.how)
                 if self.shelf is not None and pool.kind in ("image", "audio"):
                     raise BadInput(
                         "A database keeps the names of images and recordings, not the files, which other servers would "
@@ -267,46 +324,21 @@ def check_upload(path: Path) -> None:
                 check_archive(archive, name, most=MAX_UNPACKED)
         except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, EOFError) as error:
             raise BadInput(f"{name!r} is a damaged ZIP archive: {error}.") from None
-    elif head[:2] == b"\x1f\x8b":
-        _check_gzip(path)
-    elif head == b"PAR1":
-        _check_parquet(path)
-
-
-def _check_gzip(path: Path) -> None:
-    size, packed = 0, path.stat().st_size
-    try:
-        with gzip.open(path) as stream:
-            while piece := stream.read(1 << 20):
-                size += len(piece)
-                if size > MAX_UNPACKED or (size > 8 << 20 and size > MAX_RATIO * packed):
-                    raise BadInput(f"{path.name!r} looks like a bomb: {packed:,} bytes become over {size:,}.")
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise BadInput(f"{path.name!r} is a damaged gzip file: {error}.") from None
-
-
-def _check_parquet(path: Path) -> None:
-    try:
-        from pyarrow import ArrowException
-        from pyarrow.parquet import ParquetFile
-    except ImportError:
-        return  # load_pool says what is missing
-    try:
-        meta = ParquetFile(path).metadata
-    except (ArrowException, OSError) as error:
-        raise BadInput(f"{path.name!r} is a damaged Parquet file: {error}.") from None
-    size = sum(meta.row_group(group).total_byte_size for group in range(meta.num_row_groups))
-    cells = meta.num_rows * meta.num_columns
-    if size > MAX_UNPACKED or cells > 200_000_000:
-        raise BadInput(f"{path.name!r} is too large when unpacked: {size:,} bytes, {cells:,} cells.")
 
 
 # ── the columns ─────────────────────────────────────────────────────────────────────────────
 
 
-def describe(path: Path) -> dict[str, Any]:
-    """What an upload holds, as `Upload` without its name."""
-    if path.suffix.lower() == ".zip":
+def describe(path: Path, *, format: str | None = None, **how: Any) -> dict[str, Any]:  # noqa: A002
+    """What an upload holds, as `Upload` without its name.
+
+    Args:
+        path: The file.
+        format: As for `load_pool`.
+        how: As for `read_file`.
+    """
+    form = "zip"
+    if path.suffix.lower() == ".zip" and not is_packed_table(path):
         names = Archive(path).names()
         if not names:
             raise BadInput(f"{path.name!r} is an archive without files.")
@@ -316,17 +348,26 @@ def describe(path: Path) -> dict[str, Any]:
         kind = "audio" if Counter(map(_ending, names)).most_common(1)[0][0] in ("wav", "mp3", "ogg") else "image"
         proposal = {"kind": kind, "text": ["file"], "label": "folder" if grouped else None, "id": None}
     else:
-        table = read_file(path, file_format(path, None))
+        form = file_format(path, format)
+        table = read_file(path, form, **how)
+        table.notes += [note] if (note := names_that_look_like_data(table, TEXT_NAMES)) else []
         proposal = propose(table)
     problems = [table.problem(row, what) for row, what in sorted(table.bad.items())]
     return {
         "rows": len(table),
-        "columns": [_column(name, values) for name, values in list(table.columns.items())[:1000]],
-        "problems": [{"row": p.row, "line": p.line, "what": p.what} for p in problems[:SHOWN]],
+        "columns": [_column(name, values) for name, values in list(_offered(table).items())[:1000]],
+        "problems": [{"row": p.row, "line": p.line, "what": render(p.what, on_page)} for p in problems[:SHOWN]],
         "problems_in_all": len(problems),
-        "notes": table.notes,
+        "notes": [render(note, on_page) for note in table.notes],
         "proposal": proposal,
+        "read_as": {"format": form, **table.read_as},
     }
+
+
+def _offered(table: Table) -> dict[str, Sequence[Any]]:
+    """The columns, and what lies in objects by its path."""
+    inside = {path: nested(table.columns, path) or [] for path in paths(table.columns)[:PATHS]}
+    return {**table.columns, **inside}
 
 
 def _ending(name: str) -> str:
@@ -335,7 +376,9 @@ def _ending(name: str) -> str:
 
 def propose(table: Table) -> dict[str, Any]:
     """Kind and columns by names and values; where nothing is obvious the first column of words."""
-    columns = table.columns
+    columns = {name: cells for name, cells in _offered(table).items() if not holds_objects(cells)}
+    if table.texts:
+        return {"kind": "text", "text": list(table.texts), "label": None, "id": None}
     label = next((n for n in columns if n.lower() in ("label", "labels", "class", "category", "target", "y")), None)
     name = next((n for n in columns if n.lower() in ("id", "uid", "uuid", "key", "item", "item_id")), None)
     if name is not None and len(set(map(str, columns[name]))) < len(columns[name]):
@@ -344,7 +387,7 @@ def propose(table: Table) -> dict[str, Any]:
     paths = [(n, kind) for n in free if (kind := holds_paths(columns[n]))]
     if paths:
         return {"kind": paths[0][1], "text": [paths[0][0]], "label": label, "id": name}
-    usual = [n for n in free if n.lower() in TEXT_NAMES]
+    usual = [n for n in free if n.lower().rpartition(".")[2] in TEXT_NAMES]
     texts = usual or sorted(free, key=lambda n: -_letters(columns[n]))
     kind = "text" if usual or not texts or len(free) == 1 or _letters(columns[texts[0]]) >= 12 else "table"
     return {"kind": kind, "text": free if kind == "table" else texts[:1], "label": label, "id": name}
@@ -371,21 +414,26 @@ def _seen(pool: Pool, multilabel: bool) -> dict[str, Any]:
         "rows": int(pool.address["rows"]),
         "classes": Counter(given).most_common(1000),
         "examples": [shown(content)[:LONGEST] for content in pool.contents[:EXAMPLES]],
-        "problems": [{"row": p.row, "line": p.line, "what": p.what} for p in pool.problems[:SHOWN]],
+        "problems": [{"row": p.row, "line": p.line, "what": render(p.what, on_page)} for p in pool.problems[:SHOWN]],
         "problems_in_all": len(pool.problems),
-        "notes": pool.notes,
+        "notes": [render(note, on_page) for note in pool.notes],
     }
 
 
 # ── the routes ──────────────────────────────────────────────────────────────────────────────
 
 
-def routes(intake: Intake, begin: Callable[[Session, Path], str]) -> Routes:
+def routes(
+    intake: Intake,
+    begin: Callable[[Session, Path], str],
+    begun: Callable[[Request, str], None] | None = None,
+) -> Routes:
     """The routes that make a project.
 
     Args:
         intake: Where files go.
         begin: Takes the new session, and its file (on a shelf its name); gives the address of its page.
+        begun: Called with the request that made a project, and its address.
     """
     made = Routes(tags=["new project"])
     starting = threading.Lock()
@@ -393,14 +441,16 @@ def routes(intake: Intake, begin: Callable[[Session, Path], str]) -> Routes:
     @made.get("/api/v1/new", response_model=Limits)
     def limits() -> dict[str, Any]:
         """What may be sent."""
+        reading.get_ready()
         return {"largest": intake.largest, "suffixes": list(ACCEPTED)}
 
-    async def file(request: Request, name: Annotated[str, Given(min_length=1, max_length=1000)]) -> dict[str, Any]:
+    async def file(request: Request, sent: Annotated[Sent, Given()]) -> dict[str, Any]:
         """Take a file in: the body is the file. Gives its columns."""
         if int(request.headers.get("content-length") or 0) > intake.largest:
             raise HTTPException(413, _too_large(intake))
-        upload, path = intake.place(name)
+        upload, path = intake.place(sent.name, sent.how())
         try:
+            await run_in_threadpool(reading.get_ready)
             size = 0
             with path.open("xb") as out:
                 async for piece in request.stream():
@@ -410,8 +460,9 @@ def routes(intake: Intake, begin: Callable[[Session, Path], str]) -> Routes:
                     await run_in_threadpool(out.write, piece)
             if not size:
                 raise BadInput(f"{path.name!r} is empty.")
-            await run_in_threadpool(check_upload, path)
-            found = await run_in_threadpool(describe, path)
+            found = await run_in_threadpool(partial(reading.described, path, **sent.how()))
+            if found["read_as"]["format"] == "zip":
+                intake.holds_files(upload)
         except BaseException:
             intake.forget(upload)
             raise
@@ -433,7 +484,7 @@ def routes(intake: Intake, begin: Callable[[Session, Path], str]) -> Routes:
         return _seen(intake.pool(body), body.multilabel)
 
     @made.post("/api/v1/new/start", response_model=Begun)
-    def start(body: Annotated[Begin, Body()]) -> dict[str, Any]:
+    def start(request: Request, body: Annotated[Begin, Body()]) -> dict[str, Any]:
         """Make the session: beside its file, which stays where it was put, or in the team's database."""
         from askwise.session import Session
         from askwise.store import discard
@@ -457,6 +508,8 @@ def routes(intake: Intake, begin: Callable[[Session, Path], str]) -> Routes:
                     lambda name, session: begin(session, Path(name)),
                 )
                 intake.forget(body.upload)
+                if begun is not None:
+                    begun(request, at)
                 return {"at": at}
             store = path.parent / f"{path.parent.name}.askwise"
             try:
@@ -465,7 +518,10 @@ def routes(intake: Intake, begin: Callable[[Session, Path], str]) -> Routes:
                 discard(store)  # what lies there is this request's own beginning
                 raise
             intake.keep(body.upload)
-            return {"at": begin(session, store)}
+            at = begin(session, store)
+            if begun is not None:
+                begun(request, at)
+            return {"at": at}
         finally:
             starting.release()
 
@@ -496,13 +552,16 @@ class _ToNew:
         await app(scope, receive, send)
 
 
-def create_new(intake: Intake, *, token: str, started: Callable[[Session, Path], None]) -> FastAPI:
+def create_new(
+    intake: Intake, *, token: str, started: Callable[[Session, Path], None], codes: Codes | None = None
+) -> FastAPI:
     """The web app of one person who has no project yet: first the page that makes one, then its labeling page.
 
     Args:
         intake: Where files go.
         token: See `create_app`.
         started: Called with the session and its file once it is made; its worker is started and stopped by the caller.
+        codes: See `create_app`.
     """
     projects: dict[str, Project] = {}
     me = Who("me", OWNER)
@@ -517,5 +576,5 @@ def create_new(intake: Intake, *, token: str, started: Callable[[Session, Path],
 
     app = build(projects, lambda _: me, more=(routes(intake, begin),), pages={"/new": "new.html"})
     app.add_middleware(_ToNew, projects=projects)
-    app.add_middleware(Guard, token=token)
+    app.add_middleware(Guard, token=token, codes=codes)
     return app

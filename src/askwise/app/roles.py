@@ -140,6 +140,7 @@ NEEDS: dict[str, Role | None] = {
     "POST /api/v1/tokens": ANNOTATOR,
     "DELETE /api/v1/tokens/{number}": ANNOTATOR,
     "GET /api/v1/projects": ANNOTATOR,
+    "GET /api/v1/audit": OWNER,
     "GET /api/v1/people": OWNER,
     "PATCH /api/v1/people/{number}": OWNER,
     "POST /api/v1/people/{number}/reset": OWNER,
@@ -156,6 +157,27 @@ NEEDS: dict[str, Role | None] = {
 """`METHOD path` → the least role; a path of a project is written without `/p/<project>`."""
 
 
+NEEDS_LOGIN = frozenset(
+    {
+        "POST /api/v1/me/password",
+        "POST /api/v1/tokens",
+        "PATCH /api/v1/people/{number}",
+        "POST /api/v1/people/{number}/reset",
+        "POST /api/v1/people/{number}/logout",
+        "POST /api/v1/invitations",
+        "DELETE /api/v1/invitations/{number}",
+        "PUT /api/v1/new/file",
+        "POST /api/v1/new/look",
+        "POST /api/v1/new/start",
+        "POST /api/v1/webhooks",
+        "DELETE /api/v1/webhooks/{number}",
+        "POST /api/v1/webhooks/{number}/test",
+    }
+)
+"""What a token may not do, whatever its role: who comes in, what leaves, and what is served is for a person who has
+given a password. A token that leaks can then be revoked, and has let nobody else in."""
+
+
 @dataclass(frozen=True)
 class Who:
     """The person, or the program with a person's token, that a request comes from."""
@@ -165,6 +187,8 @@ class Who:
     role: Role
     account: int = 0
     """Number of the account; 0 = the one person on the loopback."""
+    by_token: bool = False
+    """Whether a program came, with a token of the person."""
 
 
 @dataclass(frozen=True)
@@ -209,10 +233,12 @@ class Problem(BaseModel):
     error: str = Field(description="One sentence: what is wrong, and a way out.")
 
 
-def _needs(least: Role) -> Callable[[Who], Coroutine[Any, Any, None]]:
+def _needs(least: Role, login: bool) -> Callable[[Who], Coroutine[Any, Any, None]]:
     async def enough(person: Person) -> None:
         if person.role < least:
             raise HTTPException(403, f"This needs the role {least.word}; yours is {person.role.word}.")
+        if login and person.by_token:
+            raise HTTPException(403, "This needs a login in the browser; a token is not enough. Do it on the page.")
 
     return enough
 
@@ -234,7 +260,7 @@ class Routes(APIRouter):
             except KeyError:
                 raise ContractError(f"The route `{method} {path}` has no role; give it one in app/roles.py.") from None
             if least is not None:
-                options["dependencies"].append(Depends(_needs(least)))
+                options["dependencies"].append(Depends(_needs(least, f"{method} {path}" in NEEDS_LOGIN)))
                 refusals |= {401: "Not logged in", 403: "Not allowed", 404: "No such thing", 409: "Somebody was first"}
         documented: dict[int | str, dict[str, Any]] = {
             code: {"model": Problem, "description": text} for code, text in refusals.items()

@@ -63,6 +63,17 @@ tokens = sa.Table(
     Column("expires", Float),
     Column("used", Float),
 )
+acts = sa.Table(
+    "team_acts",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("at", Float, nullable=False),
+    Column("who", String(64), nullable=False),  # "" = the terminal, or nobody who was let in
+    Column("act", String(40), nullable=False, index=True),
+    Column("about", String(200), nullable=False),
+    Column("detail", String(200), nullable=False),
+    Column("address", String(64), nullable=False),
+)
 webhooks = sa.Table(
     "team_webhooks",
     metadata,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 import secrets
 import signal
@@ -12,12 +13,14 @@ import unicodedata
 import webbrowser
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
 import uvicorn
 
+from askwise.app.guard import Codes
 from askwise.app.server import create_app
 from askwise.core import BadInput, MissingExtra
 
@@ -35,6 +38,12 @@ BACKLOG = 2048
 """Connections that wait to be taken, as uvicorn has it."""
 ACCOUNTS = "askwise-team.sqlite"
 """The file of a team's accounts, beside its sessions."""
+
+
+DOORSTEP = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Askwise</title>
+<meta name="referrer" content="no-referrer"><meta http-equiv="refresh" content="0;url={at}">
+<p>This page leads to <a href="{at}">Askwise</a>, once.</p></html>
+"""
 
 
 class _Server(uvicorn.Server):
@@ -73,19 +82,14 @@ def serve(
     """
     token = token or secrets.token_urlsafe(24)
     listener = _listen("127.0.0.1", port)
-    url = f"http://127.0.0.1:{listener.getsockname()[1]}/?token={token}"
-
-    def ready() -> None:
-        announce(url)
-        if open_browser:
-            webbrowser.open(url)
-
     with ExitStack() as after:
         after.callback(listener.close)
+        codes = Codes()
+        ready = partial(_show, listener, token, codes, announce, after if open_browser else None)
         session.release()  # what an earlier server had dealt is in nobody's hands
         session.start(apart=True)
         after.callback(session.stop)
-        _run(create_app(session, token=token, guidelines=guidelines), listener, ready)
+        _run(create_app(session, token=token, guidelines=guidelines, codes=codes), listener, ready)
 
 
 def serve_new(
@@ -112,16 +116,11 @@ def serve_new(
 
     token = token or secrets.token_urlsafe(24)
     listener = _listen("127.0.0.1", port)
-    url = f"http://127.0.0.1:{listener.getsockname()[1]}/?token={token}"
     made: list[tuple[Session, Path]] = []
-
-    def ready() -> None:
-        announce(url)
-        if open_browser:
-            webbrowser.open(url)
-
     with ExitStack() as after:
         after.callback(listener.close)
+        codes = Codes()
+        ready = partial(_show, listener, token, codes, announce, after if open_browser else None)
         intake = Intake(folder)
         after.callback(intake.forget_all)
 
@@ -130,8 +129,27 @@ def serve_new(
             session.start(apart=True)
             after.callback(session.stop)
 
-        _run(create_new(intake, token=token, started=started), listener, ready)
+        _run(create_new(intake, token=token, started=started, codes=codes), listener, ready)
     return made[0] if made else None
+
+
+def _show(
+    listener: socket.socket, token: str, codes: Codes, announce: Callable[[str], None], until: ExitStack | None
+) -> None:
+    """Say where the page is; open it too, if a file may lie there `until` the end.
+
+    Everybody on the machine may read the command line of a browser, so it is given a file that only its owner may
+    read, which leads on with a code that works once.
+    """
+    at = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+    announce(f"{at}?token={token}")
+    if until is None:
+        return
+    folder = Path(until.enter_context(tempfile.TemporaryDirectory(prefix="askwise-", ignore_cleanup_errors=True)))
+    file = folder / "open.html"
+    file.touch(mode=0o600)
+    file.write_text(DOORSTEP.format(at=html.escape(f"{at}?code={codes.make()}")), encoding="utf-8")
+    webbrowser.open(file.as_uri())
 
 
 def serve_team(
@@ -195,6 +213,7 @@ def serve_team(
         if intake:
             after.callback(intake.forget_all)
         team = Team(people, hooks, projects, public_url=public_url, intake=intake)
+        after.callback(team.close)
         app = create_team_app(team)
 
         def close_new() -> None:

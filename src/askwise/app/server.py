@@ -18,10 +18,11 @@ from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from askwise.app import insight, kinds, labeling
-from askwise.app.guard import Guard, close
+from askwise.app.guard import Codes, Guard, close
 from askwise.app.labeling import Project
 from askwise.app.roles import OWNER, Here, Routes, Who
 from askwise.core import AskwiseError, BadInput, Conflict, Unreachable
+from askwise.options import on_page, render
 
 if TYPE_CHECKING:
     from askwise.session import Session
@@ -34,7 +35,7 @@ PROJECT_ROUTES = [labeling.routes, insight.routes, kinds.routes]
 log = logging.getLogger("askwise.app")
 
 
-def create_app(session: Session, *, token: str, guidelines: str = "") -> FastAPI:
+def create_app(session: Session, *, token: str, guidelines: str = "", codes: Codes | None = None) -> FastAPI:
     """The web app of one session and one person.
 
     Args:
@@ -42,6 +43,7 @@ def create_app(session: Session, *, token: str, guidelines: str = "") -> FastAPI
         token: The secret a browser must show, in the address once; a program sends it in the header
             `x-askwise-token`, or as `Authorization: Bearer …`.
         guidelines: Text of the guidelines panel (headings, lists, **bold**, `code`); empty hides the panel.
+        codes: Let a browser in once each, in the place of the token.
 
     Raises:
         BadInput: If the token is too short to be a secret.
@@ -50,7 +52,7 @@ def create_app(session: Session, *, token: str, guidelines: str = "") -> FastAPI
         raise BadInput(f"The token has {len(token)} characters; give 16 or more, as secrets.token_urlsafe(24) makes.")
     me = Who("me", OWNER)
     app = build({"": Project(session, guidelines=guidelines)}, lambda _: me)
-    app.add_middleware(Guard, token=token)
+    app.add_middleware(Guard, token=token, codes=codes)
     return app
 
 
@@ -231,7 +233,7 @@ def _errors(app: FastAPI) -> None:
     @app.exception_handler(AskwiseError)
     def ours(_: Request, error: AskwiseError) -> Response:
         status = next((code for kind, code in ((Conflict, 409), (Unreachable, 503)) if isinstance(error, kind)), 400)
-        return JSONResponse({"error": str(error)}, status)
+        return JSONResponse({"error": render(error, on_page)}, status)
 
     @app.exception_handler(RequestValidationError)
     def unreadable(_: Request, error: RequestValidationError) -> Response:

@@ -148,6 +148,7 @@ class Dealt(Open):
 
     next: list[Question] = Field(description="What the tab does not hold yet, best first.")
     pulse: Pulse
+    note: str = Field("", description="To be told to whoever answered: that the answer came late. Mostly empty.")
 
 
 class Retracted(Dealt):
@@ -324,6 +325,29 @@ class Link(BaseModel):
     number: int
     link: str
     expires: Stamp
+
+
+class Deed(BaseModel):
+    """Something that was done to an account, a token, a webhook or a project."""
+
+    number: int
+    at: Stamp
+    who: str = Field(description='Account of who did it; "" = the terminal, or somebody who was not let in.')
+    act: str = Field(
+        description="`login`, `login.failed`, `logout`, `logout.everywhere`, `joined`, `password.changed`, "
+        "`password.reset`, `link.invitation`, `link.reset`, `link.withdrawn`, `role`, `disabled`, `enabled`, "
+        "`token.made`, `token.revoked`, `webhook.added`, `webhook.removed` or `project.begun`."
+    )
+    about: str = Field(description="Account, or other thing, that it was done to.")
+    detail: str = Field(description="Such as the roles before and after; never a secret.")
+    address: str = Field(description="Where the request came from.")
+
+
+class Acts(BaseModel):
+    """A page of what was done, newest first."""
+
+    total: int = Field(description="In all.")
+    acts: list[Deed]
 
 
 class NewToken(BaseModel):

@@ -9,20 +9,22 @@ import itertools
 import threading
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Annotated, Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
-from fastapi import Depends, FastAPI, Path, Request
+from fastapi import Depends, FastAPI, Path, Query, Request
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from askwise.app import projects as new_project
 from askwise.app import shapes
-from askwise.app.accounts import DAY, LOGIN_DAYS, Accounts, fold
+from askwise.app.accounts import DAY, LOGIN_DAYS, Accounts, By, fold
 from askwise.app.auth import Limits, TeamGuard, cookie_name, origin_of, set_login
+from askwise.app.hashing import PasswordQueue
 from askwise.app.hooks import Webhooks
 from askwise.app.labeling import Project
 from askwise.app.projects import Intake
-from askwise.app.roles import OWNER, Person, Role, Routes, Who
+from askwise.app.roles import OWNER, Person, Problem, Role, Routes, Who
 from askwise.app.serve import project_names
 from askwise.app.server import build
 
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
 PROJECT = "/p/{project}"
 PAGES = {"/team": "team.html", "/login": "login.html", "/join": "login.html"}
+BUSY: dict[int | str, dict[str, Any]] = {503: {"model": Problem, "description": "Too many come in at this moment"}}
 routes = Routes()
 pages = Routes(include_in_schema=False)
 
@@ -63,7 +66,15 @@ class Team:
         self.limits = limits or Limits()
         self.public_url = public_url
         self.intake = intake
+        self.strangers = PasswordQueue()
+        self.invited = PasswordQueue(1)
+        """Of their own: whoever fills the other one keeps nobody out who comes with a link or is in already."""
         self._beginning = threading.Lock()
+
+    def close(self) -> None:
+        """Drop the passwords that wait to be looked at."""
+        self.strangers.close()
+        self.invited.close()
 
     def begin(self, session: Session, path: FilePath, guidelines: str = "") -> str:
         """Take a new session in and start its worker; gives the address of its page."""
@@ -75,6 +86,10 @@ class Team:
         session.start(apart=True)
         return f"/p/{quote(name)}/"
 
+    def begun(self, request: Request, at: str) -> None:
+        """Write down that somebody has begun a project."""
+        self.accounts.note(_by(request, request.state.who), "project.begun", at)
+
     def link(self, request: Request, secret: str) -> str:
         """The address of an invitation; what follows # stays in the browser, out of every log."""
         return f"{origin_of(self.public_url) or str(request.base_url).rstrip('/')}/join#{secret}"
@@ -85,7 +100,8 @@ def create_team_app(team: Team) -> FastAPI:
     more: tuple[Routes, ...] = (routes, pages)
     files = PAGES
     if team.intake is not None:
-        more, files = (*more, new_project.routes(team.intake, team.begin)), PAGES | {"/new": "new.html"}
+        made = new_project.routes(team.intake, team.begin, team.begun)
+        more, files = (*more, made), PAGES | {"/new": "new.html"}
     app = build(team.projects, _who, prefix=PROJECT, more=more, pages=files)
     app.state.team = team
     app.add_middleware(TeamGuard, accounts=team.accounts, limits=team.limits, public_url=team.public_url)
@@ -119,43 +135,67 @@ def home() -> Response:
     return RedirectResponse("/team", 303)
 
 
-def _let_in(team: Team, request: Request, secret: str, who: Who) -> Response:
-    if request.state.login:  # the browser's earlier login ends; nobody can prepare one for somebody else
-        team.accounts.logout(request.state.login)
+TOO_MANY = HTTPException(429, "Too many tries. Wait a quarter of an hour.", {"Retry-After": "900"})
+
+
+def _by(request: Request, person: Who) -> By:
+    return By(person.name, request.state.address)
+
+
+def _let_in(team: Team, request: Request, found: tuple[str, Who]) -> Response:
+    secret, who = found
+    for login in request.state.logins:  # the browser's earlier one ends; nobody can prepare one for somebody else
+        team.accounts.logout(login, request.state.address)
     reply = JSONResponse({"name": who.name, "role": who.role.word})
-    set_login(reply, secret, team.public_url, int(LOGIN_DAYS * DAY))
+    set_login(reply, secret, team.public_url, request.headers.get("host", ""), int(LOGIN_DAYS * DAY))
     return reply
 
 
-@routes.post("/api/v1/login", response_model=shapes.Me, tags=["coming in"])
-def login(team: OfTeam, request: Request, body: shapes.Login) -> Response:
+@routes.post("/api/v1/login", response_model=shapes.Me, responses=BUSY, tags=["coming in"])
+async def login(team: OfTeam, request: Request, body: shapes.Login) -> Response:
     """Log in: the reply sets the cookie."""
-    if not team.limits.login(fold(body.name), request.state.address):
-        raise HTTPException(429, "Too many tries. Wait a quarter of an hour.", {"Retry-After": "900"})
-    found = team.accounts.login(body.name, body.password)
-    if found is None:
+    address = request.state.address
+    if not team.limits.login(fold(body.name), address):
+        raise TOO_MANY
+
+    def work() -> Response | None:
+        found = team.accounts.login(body.name, body.password, address)
+        return None if found is None else _let_in(team, request, found)
+
+    reply = await team.strangers.run(address, work)
+    if reply is None:
+        team.limits.failed(address)
         raise HTTPException(401, "The name or the password is wrong.")
-    return _let_in(team, request, *found)
+    return reply
 
 
-@routes.post("/api/v1/join", response_model=shapes.Me, tags=["coming in"])
-def join(team: OfTeam, request: Request, body: shapes.Join) -> Response:
+@routes.post("/api/v1/join", response_model=shapes.Me, responses=BUSY, tags=["coming in"])
+async def join(team: OfTeam, request: Request, body: shapes.Join) -> Response:
     """Use an invitation or a reset link: the reply sets the cookie."""
-    if not team.limits.login("", request.state.address):
-        raise HTTPException(429, "Too many tries. Wait a quarter of an hour.", {"Retry-After": "900"})
-    found = team.accounts.join(body.secret, body.name, body.password)
-    if found is None:
+    address = request.state.address
+
+    def work() -> Response | None:
+        found = team.accounts.join(body.secret, body.name, body.password, address)
+        return None if found is None else _let_in(team, request, found)
+
+    # Secrets are too long to be guessed. One that works is never refused, whatever others at its address have tried.
+    works = await run_in_threadpool(team.accounts.invited, body.secret)
+    reply = await team.invited.run(address, work) if works else None
+    if reply is None:
+        if not team.limits.failed(address):
+            raise TOO_MANY
         raise HTTPException(401, "This link was used already, or is too old. Ask an owner of the team for a new one.")
-    return _let_in(team, request, *found)
+    return reply
 
 
 @routes.post("/api/v1/logout", response_model=shapes.Done, tags=["coming in"])
 def logout(team: OfTeam, request: Request) -> Response:
     """End this login."""
-    if request.state.login:
-        team.accounts.logout(request.state.login)
+    for secret in request.state.logins:
+        team.accounts.logout(secret, request.state.address)
     reply = JSONResponse({"done": True})
-    reply.delete_cookie(cookie_name(team.public_url), secure=origin_of(team.public_url).startswith("https:"))
+    name = cookie_name(team.public_url, request.headers.get("host", ""))
+    reply.delete_cookie(name, secure=origin_of(team.public_url).startswith("https:"))
     return reply
 
 
@@ -166,14 +206,14 @@ def me(team: OfTeam, person: Person) -> dict[str, Any]:
     return {"name": person.name, "role": person.role.word, "begin": begin}
 
 
-@routes.post("/api/v1/me/password", response_model=shapes.Done, tags=["coming in"])
-def password(team: OfTeam, request: Request, person: Person, body: shapes.NewPassword) -> dict[str, Any]:
-    """Change one's password; every login ends, this one too."""
-    if not request.state.login:
-        raise HTTPException(403, "A password is changed in the browser, not with a token.")
-    if not team.limits.login(fold(person.name), request.state.address):
-        raise HTTPException(429, "Too many tries. Wait a quarter of an hour.", {"Retry-After": "900"})
-    if not team.accounts.change_password(person.account, body.old, body.new):
+@routes.post("/api/v1/me/password", response_model=shapes.Done, responses=BUSY, tags=["coming in"])
+async def password(team: OfTeam, request: Request, person: Person, body: shapes.NewPassword) -> dict[str, Any]:
+    """Change one's password; every login ends, this one too, and with them one's tokens and links."""
+    if not team.limits.password(person.account):
+        raise TOO_MANY
+    address = request.state.address
+    change = team.accounts.change_password
+    if not await team.invited.run(address, change, person.account, body.old, body.new, address):
         raise HTTPException(403, "The old password is wrong.")
     return {"done": True}
 
@@ -190,15 +230,14 @@ def tokens(team: OfTeam, person: Person) -> list[dict[str, Any]]:
 @routes.post("/api/v1/tokens", response_model=shapes.FreshToken, tags=["tokens"])
 def make_token(team: OfTeam, request: Request, person: Person, body: shapes.NewToken) -> dict[str, Any]:
     """A token for a program. It acts under one's own name, so what it answers is one's own answer."""
-    if not request.state.login:
-        raise HTTPException(403, "A token is made in the browser; a token cannot make others.")
-    return team.accounts.make_token(person, body.name, Role.of(body.role) if body.role else person.role, body.days)
+    role = Role.of(body.role) if body.role else person.role
+    return team.accounts.make_token(person, body.name, role, body.days, request.state.address)
 
 
 @routes.delete("/api/v1/tokens/{number}", response_model=shapes.Done, tags=["tokens"])
-def revoke_token(team: OfTeam, person: Person, number: Number) -> dict[str, Any]:
-    """End a token at once."""
-    if not team.accounts.revoke_token(person, number):
+def revoke_token(team: OfTeam, request: Request, person: Person, number: Number) -> dict[str, Any]:
+    """End a token at once: one's own, or as an owner who is logged in anybody's."""
+    if not team.accounts.revoke_token(person, number, request.state.address):
         raise _missing("token of yours", number)
     return {"done": True}
 
@@ -213,22 +252,27 @@ def people(team: OfTeam) -> list[dict[str, Any]]:
 
 
 @routes.patch("/api/v1/people/{number}", response_model=shapes.Person, tags=["people"])
-def change_person(team: OfTeam, number: Number, body: shapes.PersonChange) -> dict[str, Any]:
-    """Give another role; disable or enable."""
-    return team.accounts.change(number, role=Role.of(body.role) if body.role else None, active=body.active)
+def change_person(
+    team: OfTeam, request: Request, person: Person, number: Number, body: shapes.PersonChange
+) -> dict[str, Any]:
+    """Give another role; disable or enable. A lower role ends the person's tokens and links, disabling all logins."""
+    role = Role.of(body.role) if body.role else None
+    return team.accounts.change(number, role=role, active=body.active, by=_by(request, person))
 
 
 @routes.post("/api/v1/people/{number}/reset", response_model=shapes.Link, tags=["people"])
 def reset_password(team: OfTeam, request: Request, person: Person, number: Number) -> dict[str, Any]:
-    """A link with which the person sets a new password; it works once, for a day."""
-    made, secret, expires = team.accounts.invite(Role.ANNOTATOR, by=person.name, days=1, resets=number)
+    """A link with which the person sets a new password; it works once, for a day. A link made before works no more."""
+    made, secret, expires = team.accounts.invite(
+        Role.ANNOTATOR, by=person.name, days=1, resets=number, address=request.state.address
+    )
     return {"number": made, "link": team.link(request, secret), "expires": expires}
 
 
 @routes.post("/api/v1/people/{number}/logout", response_model=shapes.Done, tags=["people"])
-def logout_person(team: OfTeam, number: Number) -> dict[str, Any]:
+def logout_person(team: OfTeam, request: Request, person: Person, number: Number) -> dict[str, Any]:
     """End every login of a person."""
-    team.accounts.logout_everywhere(number)
+    team.accounts.logout_everywhere(number, _by(request, person))
     return {"done": True}
 
 
@@ -241,16 +285,29 @@ def invitations(team: OfTeam) -> list[dict[str, Any]]:
 @routes.post("/api/v1/invitations", response_model=shapes.Link, tags=["people"])
 def invite(team: OfTeam, request: Request, person: Person, body: shapes.NewInvitation) -> dict[str, Any]:
     """A link with which one person makes an account."""
-    number, secret, expires = team.accounts.invite(Role.of(body.role), by=person.name, days=body.days)
+    number, secret, expires = team.accounts.invite(
+        Role.of(body.role), by=person.name, days=body.days, address=request.state.address
+    )
     return {"number": number, "link": team.link(request, secret), "expires": expires}
 
 
 @routes.delete("/api/v1/invitations/{number}", response_model=shapes.Done, tags=["people"])
-def uninvite(team: OfTeam, number: Number) -> dict[str, Any]:
+def uninvite(team: OfTeam, request: Request, person: Person, number: Number) -> dict[str, Any]:
     """Make a link useless."""
-    if not team.accounts.uninvite(number):
+    if not team.accounts.uninvite(number, _by(request, person)):
         raise _missing("open invitation", number)
     return {"done": True}
+
+
+@routes.get("/api/v1/audit", response_model=shapes.Acts, tags=["people"])
+def audit(
+    team: OfTeam,
+    offset: Annotated[int, Query(ge=0, le=2**31 - 1)] = 0,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> dict[str, Any]:
+    """What was done to accounts, tokens, webhooks and projects: who, when, what, from which address, newest first."""
+    total, found = team.accounts.acts(offset, limit)
+    return {"total": total, "acts": found}
 
 
 # ── projects ────────────────────────────────────────────────────────────────────────────────
@@ -283,16 +340,21 @@ def webhooks(team: OfTeam) -> list[dict[str, Any]]:
 
 
 @routes.post("/api/v1/webhooks", response_model=shapes.FreshWebhook, tags=["webhooks"])
-def add_webhook(team: OfTeam, body: shapes.NewWebhook) -> dict[str, Any]:
+def add_webhook(team: OfTeam, request: Request, person: Person, body: shapes.NewWebhook) -> dict[str, Any]:
     """Call an address when something happens; what happened before is not told."""
-    return team.webhooks.add(body.url, body.events, body.step)
+    made = team.webhooks.add(body.url, body.events, body.step)
+    # The address may hold a secret of its own; its host tells enough.
+    host = urlsplit(body.url).hostname or ""
+    team.accounts.note(_by(request, person), "webhook.added", f"webhook {made['number']}", host)
+    return made
 
 
 @routes.delete("/api/v1/webhooks/{number}", response_model=shapes.Done, tags=["webhooks"])
-def remove_webhook(team: OfTeam, number: Number) -> dict[str, Any]:
+def remove_webhook(team: OfTeam, request: Request, person: Person, number: Number) -> dict[str, Any]:
     """Delete a webhook; what waits to be sent to it is dropped."""
     if not team.webhooks.remove(number):
         raise _missing("webhook", number)
+    team.accounts.note(_by(request, person), "webhook.removed", f"webhook {number}")
     return {"done": True}
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from askwise.core import BadInput, ContractError, Encoder, Matrix, unknown
+from askwise.options import only_python
 
 NAMES = ("tfidf", "minilm")
 """Text encoders that `get` knows by name; a folder with model.onnx and tokenizer.json works as well."""
@@ -67,8 +68,9 @@ def get(encoder: Encoder | Callable[[list[Any]], Any] | str | Path | None = None
 def _own(name: str, kind: str) -> Encoder:
     if name != kind:
         raise BadInput(
-            f"No encoder {name!r} for items of the kind {kind!r}. Give {kind!r}, an object with name and encode, or a "
-            "callable encode(list) -> array."
+            f"No encoder {name!r} for items of the kind {kind!r}. Give {kind!r}"
+            + only_python(", an object with name and encode, or a callable encode(list) -> array")
+            + "."
         )
     if kind == "image":
         from askwise.encoders.image import ImageEncoder

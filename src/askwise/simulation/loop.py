@@ -13,6 +13,7 @@ import numpy as np
 from askwise import encoders, learners
 from askwise.core import Array, AutoLabels, BadInput, Label, Matrix, Oracle, Rows
 from askwise.evidence import Target
+from askwise.options import named
 from askwise.pool import FeatureRows, Pool
 from askwise.session import Session
 
@@ -116,7 +117,7 @@ def contents_of(pool: Pool, rows: Sequence[int], encoder: Any = None) -> tuple[A
     """
     if pool.kind == "array":
         if encoder is not None:
-            raise BadInput("encoder is for texts; this pool holds features already. Leave it out.")
+            raise BadInput(f"{named('encoder')} is for texts; this pool holds features already. Leave it out.")
         if pool.features is None:
             raise BadInput("This pool holds neither texts nor features.")
         return pool.features[np.asarray(rows, np.intp)], None

@@ -15,9 +15,11 @@ import numpy as np
 
 from askwise import encoders, learners, strategies
 from askwise.core import AskwiseError, BadInput, Label, Rows, unknown
+from askwise.options import named, option
 from askwise.pool import Pool
 from askwise.simulation.loop import contents_of, replay, schedule, split
 from askwise.simulation.results import METRICS, Run, Simulation, Target
+from askwise.values import Spelling, label_name, why_no_label
 
 TARGETS: tuple[Target, ...] = (("balanced_accuracy", 0.9), ("accuracy", 0.9))
 
@@ -70,9 +72,9 @@ def simulate(
     rows, labels, classes = _labeled(pool, truth)
     which = list(range(seeds)) if isinstance(seeds, int) else list(seeds)
     if hold < 1:
-        raise BadInput(f"hold must be at least 1 measurement, got {hold}.")
+        raise BadInput(f"{named('hold')} must be at least 1 measurement, got {hold}.")
     if not which:
-        raise BadInput("seeds must be at least 1, got 0.")
+        raise BadInput(f"{named('seeds')} must be at least 1, got 0.")
     budget = min(budget, len(rows) - max(1, round(test_share * len(rows))))
     contents, fitted = contents_of(pool, rows.tolist(), encoder)
     tasks = [
@@ -161,8 +163,8 @@ def _run_all(tasks: Sequence[_Task], workers: int) -> Iterator[Run]:
                 yield future.result()
         except BrokenProcessPool as error:
             raise AskwiseError(
-                "A worker process ended before its run did. In a script, call simulate() under "
-                'if __name__ == "__main__":, or pass processes=1.'
+                "A worker process ended before its run did; perhaps memory ran out. Give "
+                f"{option('processes', 1)}, or in a script call simulate() under the usual guard for its main module."
             ) from error
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
@@ -191,11 +193,11 @@ def _check(
     if not names:
         raise BadInput("No strategy given. Name at least one, such as 'auto'.")
     if budget < 2:
-        raise BadInput(f"budget must be at least 2 labels, got {budget}.")
+        raise BadInput(f"{named('budget')} must be at least 2 labels, got {budget}.")
     if batch != "auto" and batch < 1:
-        raise BadInput(f"batch must be 'auto' or at least 1, got {batch}.")
+        raise BadInput(f"{named('batch')} must be 'auto' or at least 1, got {batch}.")
     if not 0 < test_share < 1:
-        raise BadInput(f"test_share must lie between 0 and 1, got {test_share}.")
+        raise BadInput(f"{named('test_share')} must lie between 0 and 1, got {test_share}.")
     for metric, value in targets:
         if metric not in METRICS:
             raise unknown("metric", metric, METRICS)
@@ -211,8 +213,14 @@ def _labeled(pool: Pool, truth: Mapping[int, Label] | Sequence[Label]) -> tuple[
     strange = [row for row in known if not 0 <= row < len(pool)]
     if strange:
         raise BadInput(f"truth names row {strange[0]}, but the pool has {len(pool):,} items (0 to {len(pool) - 1:,}).")
-    rows = np.array(sorted(known), np.intp)
-    labels = [str(known[row]) for row in rows.tolist()]
+    named = {row: label_name(label) for row, label in known.items()}
+    refused = next((row for row, name in named.items() if name is None), None)
+    if refused is not None:
+        raise BadInput(f"truth holds for row {refused} a label {why_no_label(known[refused])}. Give texts or numbers.")
+    spelling = Spelling()
+    truths = {row: spelling.of(name) for row, name in named.items() if name}  # a missing one is no label
+    rows = np.array(sorted(truths), np.intp)
+    labels = [truths[row] for row in rows.tolist()]
     classes = sorted(set(labels))
     if len(classes) < 2:
         found = f"only {classes[0]!r}" if classes else "no label at all"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from askwise import screening
 from askwise.core import BadInput, Label, Query, share
+from askwise.options import option
 from askwise.pool import Pool
 from askwise.session import Session
 from askwise.simulation.loop import schedule
@@ -72,7 +73,7 @@ def replay(
     if len(truth) < len(pool) or names[0] not in truth.values():
         raise BadInput(
             f"A replay needs a label for every item, some of them {names[0]!r}; got {len(truth):,} labels for "
-            f"{len(pool):,} items. Name the column of labels with --label."
+            f"{len(pool):,} items. Name the column of labels with {option('label')}."
         )
     first = screening.closest([str(c) for c in pool.contents], query) if query else []
     blank = Pool(

@@ -14,6 +14,7 @@ import numpy as np
 
 from askwise import plots
 from askwise.core import BadInput
+from askwise.options import option
 from askwise.simulation.results import BASELINE, METRICS, Simulation, Target
 
 if TYPE_CHECKING:
@@ -181,7 +182,9 @@ def write(result: Simulation, folder: Path | str) -> list[Path]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise BadInput(f"Cannot make the folder {folder}: {error.strerror}. Choose another with --out.") from error
+        raise BadInput(
+            f"Cannot make the folder {folder}: {error.strerror}. Choose another with {option('out')}."
+        ) from error
     paths = [folder / "simulation.json", folder / "runs.csv"]
     paths[0].write_text(json.dumps(to_dict(result), indent=1, allow_nan=False), encoding="utf-8")
     with paths[1].open("w", encoding="utf-8", newline="") as file:

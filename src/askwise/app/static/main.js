@@ -60,6 +60,7 @@ const outbox = new Outbox({
   done(act, reply) {
     if (act.verb === "retract" && reply.query) replace(reply.query);
     take(reply);
+    if (reply.note) toast(reply.note, { time: 8000 });
   },
   refused(act, error) {
     state.history = state.history.filter((entry) => entry.key !== act.key);

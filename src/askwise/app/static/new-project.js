@@ -12,6 +12,7 @@ const KINDS = [
 ];
 const ROLES = { shown: "shown", label: "known labels", id: "name of the row", none: "not shown" };
 
+let chosenFile = null; // what was dropped or chosen
 let upload = null; // what the server said of the file
 let seen = null; // what it said of the columns
 let turn = 0; // only the newest reply counts
@@ -25,22 +26,60 @@ const fail = (id, error) => {
 };
 const clear = (...ids) => ids.forEach((id) => $(id).replaceChildren());
 
-async function send(file) {
-  clear("file-error", "seen-error", "start-error", "problems", "seen");
+const HOW = ["format", "encoding", "delimiter", "sheet"];
+
+/** How the file is to be read, as far as that was said. */
+function how() {
+  const said = HOW.map((name) => [name, $(`r-${name}`).value.trim()]).filter(([, value]) => value);
+  if (!$("r-header").checked) said.push(["header", "false"]);
+  return said;
+}
+
+function forgetHow() {
+  for (const name of HOW) $(`r-${name}`).value = "";
+  $("r-header").checked = true;
+  $("r-sheet").replaceChildren(el("option", { value: "" }, "The first"));
+  $("r-sheet").disabled = true;
+}
+
+/** What was found out stands where it could be said otherwise. */
+function showHow() {
+  const { encoding, delimiter, sheet, sheets, format } = upload.read_as;
+  const now = $("r-sheet").value || sheet || "";
+  $("r-encoding").placeholder = encoding ?? "as found";
+  $("r-delimiter").options[0].textContent = delimiter ? `As found: ${delimiter === "\t" ? "tab" : delimiter}` : "As found";
+  $("r-format").options[0].textContent = `By its name: ${format}`;
+  $("r-sheet").replaceChildren(...(sheets.length ? sheets.map((name) => el("option", { value: name, selected: name === now }, name)) : [el("option", { value: "" }, "The first")]));
+  $("r-sheet").disabled = sheets.length < 2;
+  $("r-encoding").disabled = !encoding;
+  $("r-delimiter").disabled = !delimiter;
+  $("r-header").disabled = !["csv", "tsv", "xlsx"].includes(format);
+}
+
+async function send(file, again = false) {
+  chosenFile = file;
+  if (!again) forgetHow();
+  const said = how();
+  clear("file-error", "file-notes", "seen-error", "start-error", "problems", "seen");
   upload = null;
   $("form").hidden = true;
   $("drop").classList.add("busy");
   $("file-status").replaceChildren(el("p", { class: "small" }, el("i", { class: "spinner" }), `Reading ${file.name} …`));
   try {
-    const reply = await fetch(`${address("new/file")}?name=${encodeURIComponent(file.name)}`, { method: "PUT", body: file });
+    const reply = await fetch(`${address("new/file")}?${new URLSearchParams([["name", file.name], ...said])}`, { method: "PUT", body: file });
     const data = await reply.json();
     if (!reply.ok) throw new Refused(data.error, reply.status);
     upload = data;
     $("file-status").replaceChildren(el("p", {}, el("b", { dir: "auto" }, upload.name), ` · ${plural(upload.rows, "row")} · ${plural(upload.columns.length, "column")}`));
     $("drop-lead").textContent = "Drop another file to start over";
-    propose();
+    $("file-notes").replaceChildren(...upload.notes.map((note) => el("p", { class: "small", dir: "auto" }, note)));
+    $("reading").hidden = upload.read_as.format === "zip";
+    showHow();
+    propose(!again);
   } catch (error) {
     clear("file-status");
+    $("reading").hidden = false;
+    for (const name of ["encoding", "delimiter", "header"]) $(`r-${name}`).disabled = false;
     fail("file-error", error instanceof Refused ? error : new Error("The file did not arrive: the server does not answer, or it was changed meanwhile. Choose it again."));
   } finally {
     $("drop").classList.remove("busy");
@@ -49,12 +88,12 @@ async function send(file) {
 
 // ── the columns ─────────────────────────────────────────────────────────────────────────────
 
-function propose() {
+function propose(leads) {
   const { kind, text, label, id } = upload.proposal;
   own = false;
   $("classes").value = "";
   $("title").value = upload.name.replace(/(\.[A-Za-z]+)+$/, "");
-  const zip = upload.name.toLowerCase().endsWith(".zip");
+  const zip = upload.read_as.format === "zip";
   $("kinds").replaceChildren(
     el("legend", { class: "sr" }, "Kind of item"),
     ...KINDS.filter(([name]) => ["image", "audio"].includes(name) === zip).map(([name, title, what]) =>
@@ -78,8 +117,10 @@ function propose() {
     ),
   );
   $("form").hidden = false;
-  document.querySelector('[name="kind"]:checked').focus();
-  document.querySelector("#form .step").scrollIntoView({ block: "start" });
+  if (leads) {
+    document.querySelector('[name="kind"]:checked').focus();
+    document.querySelector("#form .step").scrollIntoView({ block: "start" });
+  }
   look();
 }
 
@@ -135,7 +176,7 @@ function showSeen() {
   $("seen").replaceChildren(
     el("p", {}, el("b", {}, plural(items, "item")), merged > 0 ? `; ${plural(merged, "row is the same", "rows are the same")} as another and asked once` : ""),
     el("ul", { class: "examples" }, ...examples.map((text) => el("li", { dir: "auto" }, text))),
-    ...notes.map((note) => el("p", { class: "small", dir: "auto" }, note)),
+    ...notes.filter((note) => !upload.notes.includes(note)).map((note) => el("p", { class: "small", dir: "auto" }, note)),
   );
   if (all) {
     $("problems").replaceChildren(
@@ -196,6 +237,7 @@ addEventListener("drop", (event) => {
   if (event.dataTransfer.files.length > 1) fail("file-error", new Error("One file at a time. Pack several images in one ZIP."));
   else if (file) send(file);
 });
+for (const name of [...HOW, "header"]) $(`r-${name}`).addEventListener("change", () => chosenFile && send(chosenFile, true));
 $("classes").addEventListener("input", () => {
   own = true;
   noteClasses();
@@ -204,5 +246,5 @@ $("several").addEventListener("change", look);
 $("form").addEventListener("submit", start);
 const { largest, suffixes } = await call("new");
 $("file").accept = suffixes.join(",");
-$("limits").textContent = `A table (CSV, JSONL, Parquet, Excel) or a ZIP of images or recordings, up to ${Math.round(largest / 2 ** 20)} MB`;
+$("limits").textContent = `A table (CSV, JSON, Parquet, Excel), references (RIS, PubMed, EndNote XML), or a ZIP of images or recordings, up to ${Math.round(largest / 2 ** 20)} MB`;
 $("b-choose").focus();

@@ -130,7 +130,7 @@ const VIEWS = {
       ...items.map((entry) =>
         box(
           entry,
-          el("ul", { class: "votes" }, ...entry.votes.map((vote) => el("li", {}, tag(vote.label, classes), by(vote.annotator)))),
+          el("ul", { class: "votes" }, ...entry.votes.map((vote) => el("li", {}, tag(vote.label, classes), by(vote.annotator), vote.late && el("span", { class: "small", title: "Asked earlier, answered after somebody else had; it decides nothing." }, " late")))),
           (card) =>
             entry.decided
               ? el("span", {}, "Decided: ", tag(entry.label, classes), by(entry.decided), el("button", { type: "button", class: "link", onclick: () => lift(entry.item) }, "Undo"))

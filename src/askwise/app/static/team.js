@@ -56,7 +56,7 @@ function person({ number, name, role, active, seen }) {
   const choice = el("select", { "aria-label": `Role of ${name}`, disabled: !active, onchange: () => change(() => call(`people/${number}`, { role: choice.value }, { method: "PATCH" }), `${name} is ${choice.value} now.`) });
   choice.append(...ROLES.map((word) => el("option", { selected: word === role }, word)));
   const toggle = async () => {
-    if (active && !(await sure(`Disable ${name}?`, "Their logins and tokens end at once. Their answers stay.", "Disable"))) return;
+    if (active && !(await sure(`Disable ${name}?`, "Their logins, tokens and links end at once. Their answers stay.", "Disable"))) return;
     await change(() => call(`people/${number}`, { active: !active }, { method: "PATCH" }));
   };
   return el(
@@ -87,6 +87,53 @@ $("f-invite").addEventListener("submit", (event) => {
 
 const invitation = ({ number, role, created_by: by, expires, resets }) =>
   el("li", {}, el("span", {}, resets ? `New password for ${resets}` : `Invitation as ${role}`, el("span", { class: "small" }, ` · by ${by || "the terminal"} · until ${day(expires)}`)), button("Withdraw", () => change(() => call(`invitations/${number}`, undefined, { method: "DELETE" }))));
+
+// ── what was done ───────────────────────────────────────────────────────────────────────────
+
+const ACTS = {
+  login: () => "logged in",
+  "login.failed": ({ about }) => `A wrong password for ${about || "a name that does not exist"}`,
+  logout: () => "logged out",
+  "logout.everywhere": ({ about }) => `ended every login of ${about}`,
+  joined: ({ detail }) => `joined as ${detail}`,
+  "password.changed": () => "changed their password",
+  "password.reset": ({ detail }) => `set a new password, with a ${detail}`,
+  "link.invitation": ({ detail }) => `made an invitation as ${detail}`,
+  "link.reset": ({ about }) => `made a link to set a new password for ${about}`,
+  "link.withdrawn": ({ about }) => `withdrew ${about}`,
+  role: ({ about, detail }) => `changed the role of ${about}: ${detail}`,
+  disabled: ({ about }) => `disabled ${about}`,
+  enabled: ({ about }) => `enabled ${about}`,
+  "token.made": ({ detail }) => `made the token ${detail}`,
+  "token.revoked": ({ about, detail }) => `revoked the token ${detail} of ${about}`,
+  "webhook.added": ({ about, detail }) => `added ${about} to ${detail}`,
+  "webhook.removed": ({ about }) => `removed ${about}`,
+  "project.begun": ({ about }) => `began the project ${about}`,
+};
+
+function deed(one) {
+  const who = one.act === "login.failed" ? [] : [el("b", { dir: "auto" }, one.who || "The terminal"), " "];
+  const text = ACTS[one.act]?.(one) ?? `${one.act} ${one.about} ${one.detail}`;
+  return el("li", {}, el("span", { dir: "auto" }, ...who, text), el("span", { class: "small" }, `${when(one.at)}${one.address ? ` · ${one.address}` : ""}`));
+}
+
+/** The newest acts, or those that follow what is shown. */
+async function record(more) {
+  const shown = more ? $("acts").children.length : 0;
+  const { total, acts } = await call(`audit?offset=${shown}&limit=30`);
+  if (more) $("acts").append(...acts.map(deed));
+  else $("acts").replaceChildren(...acts.map(deed));
+  $("b-acts").hidden = $("acts").children.length >= total;
+}
+
+$("record").addEventListener("toggle", () => $("record").open && change(() => record(false)));
+$("b-acts").addEventListener("click", async () => {
+  try {
+    await record(true);
+  } catch (error) {
+    toast(error.message, { bad: true, time: 10_000 });
+  }
+});
 
 // ── tokens ──────────────────────────────────────────────────────────────────────────────────
 
@@ -147,7 +194,7 @@ $("b-password").addEventListener("click", async () => {
   const fresh = el("input", { type: "password", autocomplete: "new-password", maxLength: 200 });
   const value = await dialog({
     title: "Change password",
-    body: [el("div", { class: "stack" }, el("label", {}, "Old password", old), el("label", {}, "New password, 10 characters or more", fresh)), el("p", { class: "small" }, "You log in anew afterwards, everywhere.")],
+    body: [el("div", { class: "stack" }, el("label", {}, "Old password", old), el("label", {}, "New password, 10 characters or more", fresh)), el("p", { class: "small" }, "You log in anew afterwards, everywhere, and your API tokens end.")],
     buttons: [{ label: "Cancel", value: "", kind: "plain" }, { label: "Change", value: "yes", kind: "primary" }],
   });
   if (value !== "yes") return;
