@@ -203,8 +203,8 @@ def label(
              "--multilabel": multilabel or None}  # fmt: skip
     if file is None:
         given = {"--text": text, "--labels": labels, "--id": id_column, "--label": label_column, "--kind": kind,
-                 "--session": session_file, "--strategy": strategy, "--encoder": encoder, "--seed": seed, "--show": show,
-                 "--guidelines": guidelines, "--terminal": terminal or None, **fixed}  # fmt: skip
+                 "--session": session_file, "--strategy": strategy, "--encoder": encoder, "--seed": seed,
+                 "--show": show, "--guidelines": guidelines, "--terminal": terminal or None, **fixed}  # fmt: skip
         _new_project([name for name, value in given.items() if value is not None], port, no_browser)
         return
     if _is_session(file):
@@ -565,7 +565,8 @@ def screen(
     if _is_session(file):
         given = {"--relevant": relevant, "--irrelevant": irrelevant, "--text": text, "--label": label_column,
                  "--show": show or None, "--id": id_column, "--query": query, "--session": session_file,
-                 "--seed": seed, "--recall": recall, "--confidence": confidence, "--checks": checks, "--simulate": simulate_it or None}  # fmt: skip
+                 "--seed": seed, "--recall": recall, "--confidence": confidence, "--checks": checks,
+                 "--simulate": simulate_it or None}  # fmt: skip
         _refuse_options(file, [name for name, value in given.items() if value is not None])
         ask(_open(file), file)
         return

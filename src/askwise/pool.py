@@ -92,6 +92,12 @@ class Pool:
         """SHA-256 over the ids and the contents in order, hex: the same pool gives the same on every run."""
         return hashlib.sha256("\n".join([*self.ids, self.digest]).encode()).hexdigest()
 
+    def names(self) -> list[str]:
+        """The columns of the input; empty for lists and matrices."""
+        if self.columns or self.record is None:
+            return self.columns
+        return list(self.record[self.sources[0][0]])  # a session of an earlier version does not know their order
+
     def beside(self, row: int) -> dict[str, str]:
         """What is shown with an item and not learned from: column → text, of the columns named by `show`."""
         names = self.address.get("show") or []

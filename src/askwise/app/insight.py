@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 import dataclasses
+import importlib.util
 import threading
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -19,8 +20,9 @@ from askwise.app import wire
 from askwise.app.labeling import plain
 from askwise.app.roles import Here, Routes
 from askwise.app.shapes import Name, Text
-from askwise.core import BadInput
+from askwise.core import BadInput, unknown
 from askwise.labelsets import write_set
+from askwise.values import written
 
 if TYPE_CHECKING:
     from askwise.core import Array
@@ -368,6 +370,7 @@ class Table(Chosen):
     down: bool = False
     offset: Annotated[int, Field(ge=0, le=2**31)] = 0
     limit: Annotated[int, Field(ge=1, le=200)] = 50
+    column: Annotated[list[Name], Field(max_length=50, description="Of the data, to see with each item; repeat.")] = []
 
 
 @routes.get("/api/v1/items", response_model=dict[str, Any])
@@ -381,7 +384,22 @@ def items(at: Here, query: Annotated[Table, Given()]) -> dict[str, Any]:
         return [_entry(s, row) for row in page.tolist()]
 
     people = [one.name for one in session.annotators()]
-    return {"total": len(rows), "people": people, "items": _with_items(session, session.look(read))}
+    known = session.pool.names()
+    if strange := [name for name in query.column if name not in known]:
+        raise unknown("column", strange[0], known)
+    found = [entry | {"cells": _cells(session, entry["row"], query.column)} for entry in session.look(read)]
+    shown = session.pool.address.get("show") or []
+    return {
+        "total": len(rows), "people": people, "columns": known, "shown": shown, "items": _with_items(session, found),
+    }  # fmt: skip
+
+
+def _cells(session: Session, row: int, columns: Sequence[str]) -> list[str]:
+    """What columns of the data hold for an item, as text: of exact duplicates the first row."""
+    pool = session.pool
+    record = {} if pool.record is None or not columns else pool.record[pool.sources[row][0]]
+    cells = [written(record.get(name)) for name in columns]
+    return [cell if len(cell) <= SHOWN else cell[:SHOWN] + " …" for cell in cells]
 
 
 def _entry(s: State, row: int) -> dict[str, Any]:
@@ -412,7 +430,7 @@ def item(at: Here, item: Name) -> dict[str, Any]:
         return _entry(s, row) | {"history": told}
 
     pool = session.pool
-    columns = {} if pool.record is None else {str(k): str(v) for k, v in pool.record[pool.sources[row][0]].items()}
+    columns = {} if pool.record is None else {k: written(v) for k, v in pool.record[pool.sources[row][0]].items()}
     return _shown(session, row) | {"text": wire.shown(pool.contents[row]), "columns": columns, **session.look(read)}
 
 
@@ -546,6 +564,7 @@ def finish(at: Here) -> dict[str, Any]:
         "confidence": session.settings["confidence"],
         "shares": list(insight.SHARES),
         "target": _target(session),
+        "workbooks": importlib.util.find_spec("openpyxl") is not None,
     }
 
 
