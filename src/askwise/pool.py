@@ -6,6 +6,7 @@ import contextlib
 import difflib
 import hashlib
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ import numpy as np
 from askwise.core import BadInput, Matrix, unknown
 from askwise.export import exported
 from askwise.labelsets import NONE, SEPARATOR
-from askwise.media import SUFFIXES, Archive, File, Folder, Source, of_kind, wrong_with
+from askwise.media import SUFFIXES, Archive, File, Folder, Source, folders, of_kind, wrong_with
 from askwise.tables import Problem, Records, Table, file_format, find_file, is_frame, read_file, read_frame
 from askwise.values import Spelling, fold, id_name, label_name, missing, plain, why_no_label, written
 
@@ -435,7 +436,7 @@ def _from_files(place: Source, kind: str | None, ids: Any, labels: Any, address:
     if kind in ("text", "table", "pair"):
         raise BadInput(f"A folder or an archive holds images or recordings; kind={kind!r} goes with a table.")
     kind, names, note = of_kind(place.names(), kind)
-    table = Table({"file": names, "folder": [name.rpartition("/")[0] for name in names]})
+    table = Table({"file": names, "folder": folders(names, packed=isinstance(place, Archive))})
     table.notes += [note] * bool(note)
     where = place.path if isinstance(place, Archive) else cast("Folder", place).root
     if not names:
@@ -451,6 +452,9 @@ def _from_files(place: Source, kind: str | None, ids: Any, labels: Any, address:
     }
     ids, labels = _column(table, "id", ids), _column(table, "label", labels)
     _shown_beside(table, address)
+    loose = sum(not folder for folder in table.columns["folder"])
+    if labels == "folder" and 0 < loose < len(names):
+        table.notes.append(f"{loose:,} of {len(names):,} files lie in no folder of their own: they are open.")
     pool = _from_media(table, cast("Kind", kind), "file", place, ids, labels, address)
     pool.columns = list(table.columns)
     return pool
@@ -539,12 +543,29 @@ def _decoded(value: object) -> object:
     return value
 
 
+NAN = frozenset({"nan", "NaN", "<NA>"})
+"""How programs write into a text file that a number is missing."""
+
+
+def _without_nan(table: Table, column: str) -> Sequence[Any]:
+    """The values of a label column; where all others are numbers, "nan" is none."""
+    values = table.columns[column]
+    texts = {value for value in values if isinstance(value, str)}
+    numbers = texts - NAN - {""}
+    if not texts & NAN or not numbers or not all(map(_is_number, numbers)):
+        return values
+    table.notes.append(
+        f"Among the numbers of the column {column!r} 'nan' stands for a missing one: those rows are open."
+    )
+    return [None if isinstance(value, str) and value in NAN else value for value in values]
+
+
 def _values(table: Table, option: str, given: str | Sequence[Any] | None, rows: int) -> Sequence[Any] | None:
     """One value for each source row, from a column or as given."""
     if given is None:
         return None
     if isinstance(given, str):
-        return table.columns[given]
+        return _without_nan(table, given) if option == "label" else table.columns[given]
     values = list(given)
     if len(values) != rows:
         raise BadInput(f"{option}= holds {len(values):,} values for {rows:,} rows. Give one for each row.")
@@ -561,7 +582,7 @@ def _written(values: Iterable[object]) -> str | None:
 
 def _readable(text: str) -> str:
     """A cell of a row that could not be read, for a file: without NUL and without bytes that are no characters."""
-    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
+    return re.sub(r"[\0\ud800-\udfff]", "\ufffd", text)
 
 
 class _Builder:

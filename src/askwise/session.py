@@ -1469,6 +1469,8 @@ class Session:
                 )
             if (costs is None) != (max_cost is None) or (costs is not None and max_error is not None):
                 raise BadInput("Give either max_error, or costs together with max_cost.")
+            if isinstance(max_error, Mapping):
+                max_error = {self._spelled(name): share for name, share in max_error.items()}
             if costs is not None and max_cost is not None:
                 max_error = handover.limits_from_costs(costs, max_cost, s.classes)
             wanted = handover.limits(float(s.opened["max_error"]) if max_error is None else max_error, s.classes)

@@ -32,7 +32,7 @@ from askwise.app.shapes import Name, Text
 from askwise.app.wire import shown
 from askwise.core import BadInput, Conflict, ContractError, MissingExtra
 from askwise.labelsets import labels_of
-from askwise.media import Archive, check_archive
+from askwise.media import Archive, check_archive, folders
 from askwise.pool import TEXT_NAMES, Pool, holds_paths, load_pool
 from askwise.tables import SUFFIXES, Table, file_format, read_file
 
@@ -310,9 +310,9 @@ def describe(path: Path) -> dict[str, Any]:
         names = Archive(path).names()
         if not names:
             raise BadInput(f"{path.name!r} is an archive without files.")
-        folders = [name.rpartition("/")[0] for name in names]
-        table = Table({"file": list(names), "folder": folders})
-        grouped = 2 <= len(set(folders)) <= max(2, len(names) // 2)
+        where = folders(names, packed=True)
+        table = Table({"file": list(names), "folder": where})
+        grouped = 2 <= len(set(where)) <= max(2, len(names) // 2)
         kind = "audio" if Counter(map(_ending, names)).most_common(1)[0][0] in ("wav", "mp3", "ogg") else "image"
         proposal = {"kind": kind, "text": ["file"], "label": "folder" if grouped else None, "id": None}
     else:
