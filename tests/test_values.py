@@ -203,7 +203,6 @@ def test_what_is_no_label_is_refused_over_http(value: str) -> None:
 
     session = Session(["x", "y"], encoder="tfidf")
     client = TestClient(create_app(session, token="t" * 32), base_url="http://localhost")
-    client.get("/", params={"key": "t" * 32})
     item = session.ask(1)[0].item
     headers = {"Authorization": "Bearer " + "t" * 32}
     for path, body in (

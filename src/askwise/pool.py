@@ -233,7 +233,7 @@ def _from_table(
     if known is not None:
         apart |= known.ours
         table.bad |= known.problems
-        if ids is None:
+        if ids is None or ids == known.item:
             ids = address["id"] = known.item
             table.fill_ids = True
         if labels is None or labels == known.label:

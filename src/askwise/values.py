@@ -25,8 +25,14 @@ _WHOLE = re.compile(r"(-?(?:0|[1-9][0-9]*))\.0+")
 """An integer as programs write it whose column has gaps, or is one of floats: 1.0."""
 
 
+_PLAIN = (str, int, bool)
+"""Types that nearly all cells have, and that need no look."""
+
+
 def missing(value: object) -> bool:
     """None, NaN and NaT in all their types, and the missing marks of data frames and masked arrays."""
+    if type(value) is str:
+        return False
     if value is None or isinstance(value, np.ma.core.MaskedConstant):
         return True
     if isinstance(value, np.ndarray) and value.ndim == 0:
@@ -46,8 +52,8 @@ def plain(value: object) -> Any:
     Texts, numbers and booleans of any library become Python's; mappings and lists keep their form; bytes are read as
     UTF-8, or written as hex digits; dates and whatever else become text.
     """
-    if missing(value):
-        return None
+    if type(value) in _PLAIN or missing(value):
+        return value if type(value) in _PLAIN else None
     value = _bare(value)
     if isinstance(value, bool | str):
         return str(value) if isinstance(value, str) else value

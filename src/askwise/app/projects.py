@@ -31,6 +31,7 @@ from askwise.app.server import build
 from askwise.app.shapes import Name, Text
 from askwise.app.wire import shown
 from askwise.core import BadInput, Conflict, ContractError, MissingExtra
+from askwise.export import exported
 from askwise.labelsets import labels_of
 from askwise.media import Archive, check_archive, folders
 from askwise.pool import TEXT_NAMES, Pool, holds_paths, load_pool
@@ -335,7 +336,10 @@ def _ending(name: str) -> str:
 
 def propose(table: Table) -> dict[str, Any]:
     """Kind and columns by names and values; where nothing is obvious the first column of words."""
-    columns = table.columns
+    columns, known = table.columns, exported(table.columns)
+    if known is not None:  # what people said before is taken over, what the export added is not learned from
+        found = propose(Table({n: values for n, values in columns.items() if n not in known.ours}))
+        return found | {"label": known.label, "id": known.item}
     label = next((n for n in columns if n.lower() in ("label", "labels", "class", "category", "target", "y")), None)
     name = next((n for n in columns if n.lower() in ("id", "uid", "uuid", "key", "item", "item_id")), None)
     if name is not None and len(set(map(str, columns[name]))) < len(columns[name]):
