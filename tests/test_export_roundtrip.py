@@ -289,7 +289,7 @@ def test_missing_values_of_frames_are_empty(tmp_path: Path) -> None:
 
 def test_a_workbook_holds_texts_and_says_its_limits(tmp_path: Path) -> None:
     openpyxl = pytest.importorskip("openpyxl")
-    texts = ["=1+1", "'=1", "5", "é 😀", "two\nlines"]
+    texts = ["=1+1", "'=1", "5", "é 😀", "two\nlines", "#N/A", "=", "2024-01-01", "5%"]
     session = Session(texts, classes=["x", "y"], encoder="tfidf")
     session.tell(session.pool.ids[1], "y")
     session.export(tmp_path / "o.xlsx")

@@ -436,6 +436,13 @@ def test_the_terminal_records_the_label_of_the_key() -> None:
     assert " 0  0" in console.export_text()
 
 
+def test_what_has_no_order_is_not_one_value_for_each_row() -> None:
+    for label in ({0: "x", 1: "y"}, {"x", "y"}):
+        with pytest.raises(BadInput, match="one value for each row"):
+            load_pool(["a", "b"], label=label)
+    assert Session(["a", "b"], classes={"spam", "ham", "other"}, encoder="tfidf").classes == ("ham", "other", "spam")
+
+
 # ── columns beside ──────────────────────────────────────────────────────────────────────────
 
 

@@ -147,6 +147,9 @@ def runs(text: str) -> bool:
     """Whether a spreadsheet may take a cell for a formula: it begins with = + - @, a tab or a line break, and is no
     number; apostrophes before it do not count.
     """
+    first = text[:1]
+    if first.isalnum() or not first:  # quick, and true of nearly all
+        return False
     return _RUN.match(text) is not None and _NUMBER.fullmatch(text) is None
 
 
@@ -361,9 +364,10 @@ def _xlsx(rows: Rows, file: IO[bytes]) -> None:
     sheet = book.create_sheet("labels")
 
     def cell(value: str | int | float | bool | None) -> Any:
-        made = WriteOnlyCell(sheet, value=None if isinstance(value, str) else value)
-        if isinstance(value, str):  # set behind the back of what would take "=1+1" for a formula
-            made._value, made.data_type = value, "s"
+        if not isinstance(value, str) or value[0] not in "=#":
+            return value
+        made = WriteOnlyCell(sheet)  # set behind the back of what takes "=1+1" for a formula, and "#N/A" for an error
+        made._value, made.data_type = value, "s"
         return made
 
     for cells in table:

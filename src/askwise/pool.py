@@ -566,6 +566,8 @@ def _values(table: Table, option: str, given: str | Sequence[Any] | None, rows: 
         return None
     if isinstance(given, str):
         return _without_nan(table, given) if option == "label" else table.columns[given]
+    if isinstance(given, Mapping | set | frozenset):  # their order says nothing of the rows
+        raise BadInput(f"{option}= is a {type(given).__name__}; give a list with one value for each row.")
     values = list(given)
     if len(values) != rows:
         raise BadInput(f"{option}= holds {len(values):,} values for {rows:,} rows. Give one for each row.")

@@ -1761,7 +1761,7 @@ def _declared(classes: Sequence[Label] | None) -> list[Label] | None:
     if isinstance(classes, str):
         raise BadInput(f"classes is a list of labels, not one string: got {classes!r}.")
     names = []
-    for one in classes:
+    for one in sorted(classes, key=str) if isinstance(classes, set | frozenset) else classes:
         name = label_name(one)
         if name is None:
             raise BadInput(f"classes holds one {why_no_label(one)}. Give texts or numbers.")

@@ -6,6 +6,7 @@ import codecs
 import os
 import sys
 import time
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
@@ -489,7 +490,7 @@ def progress_bar(counts: Mapping[str, int], width: int = 30) -> Text:
 
 def _matches(text: str, names: tuple[str, ...]) -> list[str]:
     """Names that start with the text first, then names that contain it; upper and lower case are one."""
-    wanted = text.casefold()
+    wanted = unicodedata.normalize("NFC", text).casefold()  # as labels are
     starts = [n for n in names if n.casefold().startswith(wanted)]
     return starts + [n for n in names if wanted in n.casefold() and n not in starts]
 

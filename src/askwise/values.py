@@ -8,6 +8,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 from datetime import date, time
 from decimal import Decimal
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -73,6 +74,12 @@ def plain(value: object) -> Any:
 
 def written(value: object) -> str:
     """A cell as text: "" where it is missing, texts as they are, all else as JSON writes it."""
+    if value is None:
+        return ""
+    if type(value) is str:
+        return value
+    if type(value) is int or (type(value) is float and isfinite(value)):
+        return repr(value)  # as JSON does, and sooner
     value = plain(value)
     if value is None:
         return ""

@@ -113,6 +113,9 @@ class Look(BaseModel):
     text: list[Name] = Field(default_factory=list, max_length=1000, description="Columns that are shown.")
     label: Name | None = Field(default=None, description="Column of labels that are known.")
     id: Name | None = Field(default=None, description="Column of names of the rows; null = a hash of the content.")
+    show: list[Name] = Field(
+        default_factory=list, max_length=1000, description="Columns that are shown with an item and not learned from."
+    )
     multilabel: bool = Field(default=False, description="An item may have several labels, written a|b in its column.")
 
 
@@ -226,7 +229,7 @@ class Intake:
 
     def pool(self, look: Look) -> Pool:
         """The pool of an upload by what its columns are; kept till the next one."""
-        key = repr((look.upload, look.kind, look.text, look.label, look.id))
+        key = repr((look.upload, look.kind, look.text, look.label, look.id, look.show))
         with self._lock:
             if self._last is None or self._last[0] != key:
                 self._last = None  # two large pools at a time would be one too many
@@ -234,7 +237,7 @@ class Intake:
                 whole = path.suffix.lower() == ".zip"
                 text = None if whole or not look.text else look.text
                 kind = None if whole and look.kind not in ("image", "audio") else look.kind
-                pool = load_pool(path, kind=kind, text=text, id=look.id, label=look.label)
+                pool = load_pool(path, kind=kind, text=text, id=look.id, label=look.label, show=look.show or None)
                 if self.shelf is not None and pool.kind in ("image", "audio"):
                     raise BadInput(
                         "A database keeps the names of images and recordings, not the files, which other servers would "

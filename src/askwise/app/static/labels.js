@@ -193,7 +193,7 @@ export class Labels {
   }
 
   filter() {
-    const wanted = this.input.value.trim().toLowerCase();
+    const wanted = this.input.value.normalize().trim().toLowerCase(); // labels are composed
     const words = wanted.split(/[\s/]+/).filter(Boolean); // in any order: "fruit app" finds "Food / Fruit / apple"
     const rank = (name) => {
       const low = name.toLowerCase();
