@@ -15,6 +15,7 @@ from rich.console import Console
 from askwise import terminal
 from askwise.core import Query
 from askwise.session import Session
+from askwise.store import open_store
 
 GOOD = ["lovely", "wonderful", "great", "happy", "sunny", "bright", "pleasant", "kind"]
 BAD = ["awful", "terrible", "bad", "sad", "gloomy", "nasty", "horrid", "cruel"]
@@ -214,9 +215,19 @@ def test_guidelines_and_help(session):
 
 
 def test_content_cannot_steer_the_terminal():
-    with Session(
-        ["\x1b[2J\x07evil\x9b", "[red]x[/]", *texts(4)], classes=["a\x1b]0;b", "c"], encoder="tfidf"
-    ) as session:
+    store = open_store(None)
+    append = store.append
+
+    def by_an_earlier_version(events, **more):  # which took such labels
+        for event in events:
+            if event.kind == "opened":
+                event.data["classes"] = ["a\x1b]0;b", "c"]
+        return append(events, **more)
+
+    store.append = by_an_earlier_version
+    hostile = ["\x1b[2J\x07evil\x9b", "[red]x[/]", *texts(4)]
+    with Session(hostile, classes=["a", "c"], encoder="tfidf", store=store) as session:
+        assert session.classes[0] == "a\x1b]0;b"
         _, shown = press(session, "111111")
         assert not {"\x1b", "\x07", "\x9b"} & set(shown)
         assert "[red]x[/]" in shown

@@ -401,7 +401,9 @@ def _begin(
         names = {part for name in names for part in labels_of(name)}
     if wanted is None and len(names) < 2:
         found = f"the label column holds {len(names)}" if pool.given else "none is given"
-        raise BadInput(f"At least two labels are needed, and {found}. Name them: --labels a,b,c")
+        folders = pool.kind in ("image", "audio") and not pool.given and "folder" in pool.columns
+        hint = ", or take the folders that the files lie in: --label folder" if folders else ""
+        raise BadInput(f"At least two labels are needed, and {found}. Name them: --labels a,b,c{hint}")
     try:
         return Session(pool, classes=wanted, strategy=strategy, encoder=encoder, store=path, seed=seed, **more)
     except (BadInput, ContractError, MissingExtra):

@@ -99,9 +99,17 @@ class Client:
             yield from map(Vote.model_validate, page["answers"])
             offset, total = offset + 1000, page["total"]
 
-    def export(self, path: str | Path, *, format: Literal["csv", "jsonl"] = "csv") -> None:  # noqa: A002
-        """Write the labeled table to a file; needs the role owner."""
-        Path(path).write_bytes(self._send("GET", f"export?format={format}", None).content)
+    def export(
+        self,
+        path: str | Path,
+        *,
+        format: Literal["csv", "tsv", "jsonl", "parquet", "xlsx"] = "csv",  # noqa: A002
+        raw: bool = False,
+        bom: bool = False,
+    ) -> None:
+        """Write the labeled table to a file; needs the role owner. `raw` and `bom` as for `Session.export`."""
+        query = f"export?format={format}&raw={str(raw).lower()}&bom={str(bom).lower()}"
+        Path(path).write_bytes(self._send("GET", query, None).content)
 
     def close(self) -> None:
         """Close the connection."""

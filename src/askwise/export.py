@@ -147,6 +147,9 @@ def runs(text: str) -> bool:
     """Whether a spreadsheet may take a cell for a formula: it begins with = + - @, a tab or a line break, and is no
     number; apostrophes before it do not count.
     """
+    first = text[:1]
+    if first.isalnum() or not first:  # quick, and true of nearly all
+        return False
     return _RUN.match(text) is not None and _NUMBER.fullmatch(text) is None
 
 
@@ -353,19 +356,22 @@ def _xlsx(rows: Rows, file: IO[bytes]) -> None:
                 f"An Excel sheet holds {most:,} {what} at most, its header included; this export has {count:,}. "
                 "Export to .csv or .parquet."
             )
+    # All of it is looked at before the first cell is written: a sheet that is given up half-way leaves files behind.
+    table = [[_for_excel(name, f"The name of column {number}") for number, name in enumerate(columns, 1)]]
+    for number, row in enumerate(rows, 1):
+        table.append([_for_excel(row.get(name), f"The column {name!r} of row {number}") for name in columns])
     book = Workbook(write_only=True)
     sheet = book.create_sheet("labels")
 
-    def cell(value: Any, place: str) -> Any:
-        value = _for_excel(value, place)
-        made = WriteOnlyCell(sheet, value=None if isinstance(value, str) else value)
-        if isinstance(value, str):  # set behind the back of what would take "=1+1" for a formula
-            made._value, made.data_type = value, "s"
+    def cell(value: str | int | float | bool | None) -> Any:
+        if not isinstance(value, str) or value[0] not in "=#":
+            return value
+        made = WriteOnlyCell(sheet)  # set behind the back of what takes "=1+1" for a formula, and "#N/A" for an error
+        made._value, made.data_type = value, "s"
         return made
 
-    sheet.append([cell(name, f"The name of column {number}") for number, name in enumerate(columns, 1)])
-    for number, row in enumerate(rows, 1):
-        sheet.append([cell(row.get(name), f"The column {name!r} of row {number}") for name in columns])
+    for cells in table:
+        sheet.append(list(map(cell, cells)))
     book.save(file)
 
 

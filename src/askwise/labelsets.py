@@ -12,6 +12,8 @@ SEPARATOR = "|"
 """Between the labels of a set; the default of pandas' `str.get_dummies`."""
 NONE = "(none)"
 """The empty set: somebody looked, and no label applies."""
+DIGITS = "1234567890"
+"""The keys that choose labels, in the order in which labels get them."""
 
 
 def labels_of(written: str) -> tuple[str, ...]:
@@ -69,7 +71,7 @@ def labels_in_line(text: str, option: str) -> list[str]:
         cells, wrong = [], True
     if wrong:
         raise BadInput(
-            f"The quotes in {option} {text!r} are not those of a CSV line. A label with a comma stands in double quotes, "
+            f"The quotes in {option} {text!r} are not those of a CSV. A label with a comma stands in double quotes, "
             f"a double quote in it is written twice: {option} '\"Food, drink\",other'"
         )
     names = []
@@ -87,3 +89,12 @@ def labels_in_line(text: str, option: str) -> list[str]:
             f"At least two labels are needed, got {len(names)} in {option} {text!r}. Example: {option} yes,no"
         )
     return names
+
+
+def digit_keys(labels: Sequence[str]) -> dict[str, str]:
+    """Key → label. A label that is a digit has that key; the others get the keys that are left, in their order."""
+    own = {label: label for label in labels if label in DIGITS and len(label) == 1}
+    left = (key for key in DIGITS if key not in own)
+    others = (label for label in labels if label not in own)
+    found = own | dict(zip(left, others, strict=False))
+    return {key: found[key] for key in DIGITS if key in found}

@@ -220,6 +220,20 @@ def _kind(name: str) -> str:
     return SUFFIXES.get(PurePosixPath(name).suffix.lower(), "")
 
 
+def folders(names: list[str], *, packed: bool) -> list[str]:
+    """The folder of each file, which may be its label; "" for those that lie in none, still to be sorted.
+
+    Args:
+        names: All files.
+        packed: They are those of an archive, in which one folder often holds all others: it is no class then.
+    """
+    found = [name.rpartition("/")[0] for name in names]
+    top = names[0].partition("/")[0] if names else ""
+    if packed and len(set(found)) > 1 and all(where == top or where.startswith(f"{top}/") for where in found):
+        return [where[len(top) + 1 :] for where in found]
+    return found
+
+
 def wrong_with(data: bytes, kind: str) -> str | None:
     """Why these bytes are no image, or no recording, that a browser would show; None where they are."""
     if kind == "audio":

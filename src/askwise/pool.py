@@ -6,6 +6,7 @@ import contextlib
 import difflib
 import hashlib
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ import numpy as np
 from askwise.core import BadInput, Matrix, unknown
 from askwise.export import exported
 from askwise.labelsets import NONE, SEPARATOR
-from askwise.media import SUFFIXES, Archive, File, Folder, Source, of_kind, wrong_with
+from askwise.media import SUFFIXES, Archive, File, Folder, Source, folders, of_kind, wrong_with
 from askwise.options import Sentence, marked, option
 from askwise.tables import (
     Problem,
@@ -110,6 +111,12 @@ class Pool:
     def fingerprint(self) -> str:
         """SHA-256 over the ids and the contents in order, hex: the same pool gives the same on every run."""
         return hashlib.sha256("\n".join([*self.ids, self.digest]).encode()).hexdigest()
+
+    def names(self) -> list[str]:
+        """The columns of the input; empty for lists and matrices."""
+        if self.columns or self.record is None:
+            return self.columns
+        return list(self.record[self.sources[0][0]])  # a session of an earlier version does not know their order
 
     def beside(self, row: int) -> dict[str, str]:
         """What is shown with an item and not learned from: column → text, of the columns named by `show`."""
@@ -273,7 +280,7 @@ def _from_table(
     if known is not None:
         apart |= known.ours
         table.bad |= known.problems
-        if ids is None:
+        if ids is None or ids == known.item:
             ids = address["id"] = known.item
             table.fill_ids = True
         if labels is None or labels == known.label:
@@ -522,7 +529,7 @@ def _from_files(place: Source, kind: str | None, ids: Any, labels: Any, address:
     if kind in ("text", "table", "pair"):
         raise BadInput(f"A folder or an archive holds images or recordings; {option('kind', kind)} goes with a table.")
     kind, names, note = of_kind(place.names(), kind)
-    table = Table({"file": names, "folder": [name.rpartition("/")[0] for name in names]})
+    table = Table({"file": names, "folder": folders(names, packed=isinstance(place, Archive))})
     table.notes += [note] * bool(note)
     where = place.path if isinstance(place, Archive) else cast("Folder", place).root
     if not names:
@@ -539,6 +546,9 @@ def _from_files(place: Source, kind: str | None, ids: Any, labels: Any, address:
     }
     ids, labels = _column(table, "id", ids), _column(table, "label", labels)
     _shown_beside(table, address)
+    loose = sum(not folder for folder in table.columns["folder"])
+    if labels == "folder" and 0 < loose < len(names):
+        table.notes.append(f"{loose:,} of {len(names):,} files lie in no folder of their own: they are open.")
     pool = _from_media(table, cast("Kind", kind), "file", place, ids, labels, address)
     pool.columns = list(table.columns)
     return pool
@@ -634,12 +644,31 @@ def _decoded(value: object) -> object:
     return value
 
 
+NAN = frozenset({"nan", "NaN", "<NA>"})
+"""How programs write into a text file that a number is missing."""
+
+
+def _without_nan(table: Table, column: str) -> Sequence[Any]:
+    """The values of a label column; where all others are numbers, "nan" is none."""
+    values = table.columns[column]
+    texts = {value for value in values if isinstance(value, str)}
+    numbers = texts - NAN - {""}
+    if not texts & NAN or not numbers or not all(map(_is_number, numbers)):
+        return values
+    table.notes.append(
+        f"Among the numbers of the column {column!r} 'nan' stands for a missing one: those rows are open."
+    )
+    return [None if isinstance(value, str) and value in NAN else value for value in values]
+
+
 def _values(table: Table, what: str, given: str | Sequence[Any] | None, rows: int) -> Sequence[Any] | None:
     """One value for each source row, from a column or as given."""
     if given is None:
         return None
     if isinstance(given, str):
-        return table.columns[given]
+        return _without_nan(table, given) if what == "label" else table.columns[given]
+    if isinstance(given, Mapping | set | frozenset):  # their order says nothing of the rows
+        raise BadInput(f"{option(what)} is a {type(given).__name__}; give a list with one value for each row.")
     values = list(given)
     if len(values) != rows:
         raise BadInput(f"{option(what)} holds {len(values):,} values for {rows:,} rows. Give one for each row.")
@@ -656,7 +685,7 @@ def _written(values: Iterable[object]) -> str | None:
 
 def _readable(text: str) -> str:
     """A cell of a row that could not be read, for a file: without NUL and without bytes that are no characters."""
-    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
+    return re.sub(r"[\0\ud800-\udfff]", "\ufffd", text)
 
 
 class _Builder:

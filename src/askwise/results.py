@@ -66,7 +66,7 @@ def table(state: State, pool: Pool, guesses: Sequence[Label], sure: Array) -> li
         for certificate in evidence.certificates(state)
         for row in state.attempts[certificate.attempt - 1].order[certificate.audits :].tolist()
     }
-    columns = _columns(pool)
+    columns = pool.names() or (["text"] if pool.kind == "text" else [])
     names = names_beside(columns, COLUMNS)
     if pool.dropped or own_column(PROBLEM, columns):
         names |= names_beside(columns, [PROBLEM], prefixed=True)
@@ -117,17 +117,6 @@ def table(state: State, pool: Pool, guesses: Sequence[Label], sure: Array) -> li
         found.append((source, cells | {name: told.get(what) for what, name in names.items()}))
     found.sort(key=lambda pair: pair[0])
     return [record for _, record in found]
-
-
-def _columns(pool: Pool) -> list[str]:
-    """The columns of the input, in their order."""
-    if pool.columns or pool.record is None:
-        return pool.columns or (["text"] if pool.kind == "text" else [])
-    seen: dict[str, None] = {}  # a session of an earlier version does not know the order
-    for sources in pool.sources:
-        for source in sources:
-            seen.update(dict.fromkeys(pool.record[source]))
-    return list(seen)
 
 
 def _original(pool: Pool, columns: Sequence[str], row: int, source: int) -> dict[str, Any]:

@@ -1547,6 +1547,8 @@ class Session:
                 raise BadInput(
                     f"Give either {named('max_error')}, or {named('costs')} together with {named('max_cost')}."
                 )
+            if isinstance(max_error, Mapping):
+                max_error = {self._spelled(name): share for name, share in max_error.items()}
             if costs is not None and max_cost is not None:
                 max_error = handover.limits_from_costs(costs, max_cost, s.classes)
             wanted = handover.limits(float(s.opened["max_error"]) if max_error is None else max_error, s.classes)
@@ -1854,7 +1856,7 @@ def _declared(classes: Sequence[Label] | None) -> list[Label] | None:
     if isinstance(classes, str):
         raise BadInput(f"{named('classes')} is a list of labels, not one string: got {classes!r}.")
     names = []
-    for one in classes:
+    for one in sorted(classes, key=str) if isinstance(classes, set | frozenset) else classes:
         name = label_name(one)
         if name is None:
             raise BadInput(f"{named('classes')} holds one {why_no_label(one)}. Give texts or numbers.")

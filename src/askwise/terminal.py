@@ -6,12 +6,13 @@ import codecs
 import os
 import sys
 import time
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
 
 from askwise.core import BadInput, Query, share
-from askwise.labelsets import NONE
+from askwise.labelsets import DIGITS, NONE, digit_keys
 from askwise.report import printable
 
 if TYPE_CHECKING:
@@ -23,20 +24,21 @@ if TYPE_CHECKING:
 Keys = Callable[[], str]
 """Returns the next key as one character; the empty string when there will be no more."""
 
-DIGITS = "1234567890"
 UNDO = ("\x7f", "\x08")
 ENTER = ("\r", "\n")
 ESCAPE = "\x1b"
+BESIDE = 300
+"""Characters of a column that is shown with an item."""
 AWAY = 300.0
 """Seconds after which the person is taken to have left: the time of that answer is not counted."""
 
 HELP_SETS = (
-    ("1 … 9, 0", "put the label with that number into the set, or take it out"),
+    ("1 … 9, 0", "put the label with that key into the set, or take it out"),
     ("Enter", "answer with the set"),
     ("x", "none of these labels applies"),
 )
 HELP = (
-    ("1 … 9, 0", "give the label with that number"),
+    ("1 … 9, 0", "give the label with that key"),
     ("/", "find a label by name (or add a new one)"),
     ("p", "accept the model's guess"),
     ("space", "skip: comes back later"),
@@ -179,7 +181,7 @@ class _Desk:
     def _act(self, query: Query, key: str, keys: Keys) -> bool:
         """One key; True when the question is done with."""
         if key in DIGITS:
-            return self._digit(query, DIGITS.index(key))
+            return self._digit(query, key)
         if key == "/":
             name = self._find(keys)
             return name is not None and self._choose(query, name)
@@ -222,11 +224,12 @@ class _Desk:
             self.message = f"{printable(key)!r} means nothing here; ? shows the keys."
         return False
 
-    def _digit(self, query: Query, number: int) -> bool:
-        if number >= len(self.session.classes):
-            self.message = f"There is no label {number + 1}; {len(self.session.classes)} are known."
+    def _digit(self, query: Query, key: str) -> bool:
+        name = digit_keys(self.session.classes).get(key)
+        if name is None:
+            self.message = f"There is no label {key}; {len(self.session.classes)} are known."
             return False
-        return self._choose(query, self.session.classes[number])
+        return self._choose(query, name)
 
     def _choose(self, query: Query, name: str) -> bool:
         """Answer with the label; where an item has several, put it into the set or take it out."""
@@ -372,6 +375,10 @@ class _Desk:
         body, cut = self._body(query)
         note = Text(f" {cut} more lines, v shows them " if cut else "")
         parts.append(Panel(body, subtitle=note, subtitle_align="right", padding=(1, 2)))
+        parts += [
+            Text.assemble((f"{printable(name)}: ", "dim"), printable(value[:BESIDE]))
+            for name, value in self.session.pool.beside(query.row).items()
+        ]
         parts.append(Text.assemble(("Why: ", "dim"), printable(self._reason(query))))
         guess = self._guess(query)
         if guess is not None:
@@ -456,11 +463,11 @@ class _Desk:
         from rich.text import Text
 
         line = Text()
-        for digit, name in zip(DIGITS, self.session.classes, strict=False):
+        for digit, name in digit_keys(self.session.classes).items():
             chosen = name in self.chosen
             line.append(f" {digit} ", style="reverse")
             line.append(f" {'✓ ' if chosen else ''}{printable(name)}   ", style="bold" if chosen else "")
-        if len(self.session.classes) > len(DIGITS):
+        if len(self.session.classes) > len(DIGITS):  # not all have a key
             line.append(f" / find one of {len(self.session.classes)} labels", style="dim")
         return line
 
@@ -483,7 +490,7 @@ def progress_bar(counts: Mapping[str, int], width: int = 30) -> Text:
 
 def _matches(text: str, names: tuple[str, ...]) -> list[str]:
     """Names that start with the text first, then names that contain it; upper and lower case are one."""
-    wanted = text.casefold()
+    wanted = unicodedata.normalize("NFC", text).casefold()  # as labels are
     starts = [n for n in names if n.casefold().startswith(wanted)]
     return starts + [n for n in names if wanted in n.casefold() and n not in starts]
 

@@ -8,6 +8,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 from datetime import date, time
 from decimal import Decimal
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -25,8 +26,14 @@ _WHOLE = re.compile(r"(-?(?:0|[1-9][0-9]*))\.0+")
 """An integer as programs write it whose column has gaps, or is one of floats: 1.0."""
 
 
+_PLAIN = (str, int, bool)
+"""Types that nearly all cells have, and that need no look."""
+
+
 def missing(value: object) -> bool:
     """None, NaN and NaT in all their types, and the missing marks of data frames and masked arrays."""
+    if type(value) is str:
+        return False
     if value is None or isinstance(value, np.ma.core.MaskedConstant):
         return True
     if isinstance(value, np.ndarray) and value.ndim == 0:
@@ -46,8 +53,8 @@ def plain(value: object) -> Any:
     Texts, numbers and booleans of any library become Python's; mappings and lists keep their form; bytes are read as
     UTF-8, or written as hex digits; dates and whatever else become text.
     """
-    if missing(value):
-        return None
+    if type(value) in _PLAIN or missing(value):
+        return value if type(value) in _PLAIN else None
     value = _bare(value)
     if isinstance(value, bool | str):
         return str(value) if isinstance(value, str) else value
@@ -67,6 +74,12 @@ def plain(value: object) -> Any:
 
 def written(value: object) -> str:
     """A cell as text: "" where it is missing, texts as they are, all else as JSON writes it."""
+    if value is None:
+        return ""
+    if type(value) is str:
+        return value
+    if type(value) is int or (type(value) is float and isfinite(value)):
+        return repr(value)  # as JSON does, and sooner
     value = plain(value)
     if value is None:
         return ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 import dataclasses
+import importlib.util
 import threading
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -19,8 +20,9 @@ from askwise.app import wire
 from askwise.app.labeling import plain
 from askwise.app.roles import Here, Place, Routes
 from askwise.app.shapes import Name, Text
-from askwise.core import BadInput
+from askwise.core import BadInput, unknown
 from askwise.labelsets import write_set
+from askwise.values import written
 
 if TYPE_CHECKING:
     from askwise.core import Array
@@ -383,6 +385,7 @@ class Table(Chosen):
     down: bool = False
     offset: Annotated[int, Field(ge=0, le=2**31)] = 0
     limit: Annotated[int, Field(ge=1, le=200)] = 50
+    column: Annotated[list[Name], Field(max_length=50, description="Of the data, to see with each item; repeat.")] = []
 
 
 @routes.get("/api/v1/items", response_model=dict[str, Any])
@@ -396,10 +399,17 @@ def items(at: Here, query: Annotated[Table, Given()]) -> dict[str, Any]:
         return [_entry(s, row) for row in page.tolist()]
 
     people = [one.name for one in session.annotators()]
-    found = session.look(read)
+    known = session.pool.names()
+    if strange := [name for name in query.column if name not in known]:
+        raise unknown("column", strange[0], known)
+    entries = session.look(read)
     listed = any([query.label, query.sort == "label"])  # then place and number tell the labels of rows on other pages
-    _note_shown(at, rows.tolist() if listed else [one["row"] for one in found])
-    return {"total": len(rows), "people": people, "items": _with_items(session, found)}
+    _note_shown(at, rows.tolist() if listed else [one["row"] for one in entries])
+    found = [entry | {"cells": _cells(session, entry["row"], query.column)} for entry in entries]
+    shown = session.pool.address.get("show") or []
+    return {
+        "total": len(rows), "people": people, "columns": known, "shown": shown, "items": _with_items(session, found),
+    }  # fmt: skip
 
 
 def _note_shown(at: Place, rows: list[int]) -> None:
@@ -407,6 +417,14 @@ def _note_shown(at: Place, rows: list[int]) -> None:
     ids = at.session.pool.ids
     by_model = at.session.look(lambda s: [ids[row] for row in rows if s.auto_mask[row]])
     at.session.show_guesses(by_model, annotator=at.who.name)
+
+
+def _cells(session: Session, row: int, columns: Sequence[str]) -> list[str]:
+    """What columns of the data hold for an item, as text: of exact duplicates the first row."""
+    pool = session.pool
+    record = {} if pool.record is None or not columns else pool.record[pool.sources[row][0]]
+    cells = [written(record.get(name)) for name in columns]
+    return [cell if len(cell) <= SHOWN else cell[:SHOWN] + " …" for cell in cells]
 
 
 def _entry(s: State, row: int) -> dict[str, Any]:
@@ -438,7 +456,7 @@ def item(at: Here, item: Name) -> dict[str, Any]:
 
     _note_shown(at, [row])
     pool = session.pool
-    columns = {} if pool.record is None else {str(k): str(v) for k, v in pool.record[pool.sources[row][0]].items()}
+    columns = {} if pool.record is None else {k: written(v) for k, v in pool.record[pool.sources[row][0]].items()}
     return _shown(session, row) | {"text": wire.shown(pool.contents[row]), "columns": columns, **session.look(read)}
 
 
@@ -572,6 +590,7 @@ def finish(at: Here) -> dict[str, Any]:
         "confidence": session.settings["confidence"],
         "shares": list(insight.SHARES),
         "target": _target(session),
+        "workbooks": importlib.util.find_spec("openpyxl") is not None,
     }
 
 

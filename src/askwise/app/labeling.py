@@ -346,29 +346,41 @@ def undo_autolabel(at: Here) -> dict[str, Any]:
     return {"pulse": wire.pulse(at.session)}
 
 
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+KINDS = {
+    "csv": "text/csv",
+    "tsv": "text/tab-separated-values",
+    "jsonl": "application/x-ndjson",
+    "parquet": "application/vnd.apache.parquet",
+    "xlsx": XLSX,
+}
+"""Formats of the export, with their media types."""
 FILES: dict[int | str, dict[str, Any]] = {
-    200: {"content": {"text/csv": {}, "application/x-ndjson": {}, "application/jsonl": {}}, "description": "The table"}
+    200: {"content": {kind: {} for kind in (*KINDS.values(), "application/jsonl")}, "description": "The table"}
 }
 
 
 @routes.get("/api/v1/export", response_class=Response, responses=FILES, tags=["finishing"])
 def export(
     at: Here,
-    format: Literal["csv", "jsonl"] = "csv",  # noqa: A002 - the name in the address
+    format: Literal["csv", "tsv", "jsonl", "parquet", "xlsx"] = "csv",  # noqa: A002 - the name in the address
     guesses: Annotated[
         bool, Given(description="Also guesses on open items, which nobody can check blind then.")
+    ] = False,
+    bom: Annotated[bool, Given(description="CSV and TSV: with a byte order mark, by which Excel knows UTF-8.")] = False,
+    raw: Annotated[
+        bool, Given(description="CSV and TSV: no apostrophe before cells that a spreadsheet would run as formulas.")
     ] = False,
 ) -> Response:
     """One record for each row of the data."""
     folder = tempfile.TemporaryDirectory(prefix="askwise-")
     path = Path(folder.name) / f"labels.{format}"
     try:
-        at.session.export(path, guesses=guesses)
+        at.session.export(path, guesses=guesses, raw=raw, bom=bom)
     except BaseException:
         folder.cleanup()
         raise
-    kind = "text/csv" if format == "csv" else "application/x-ndjson"
-    return FileResponse(path, filename=path.name, media_type=kind, background=BackgroundTask(folder.cleanup))
+    return FileResponse(path, filename=path.name, media_type=KINDS[format], background=BackgroundTask(folder.cleanup))
 
 
 @routes.get("/report", response_class=HTMLResponse, include_in_schema=False)

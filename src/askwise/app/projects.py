@@ -32,8 +32,9 @@ from askwise.app.shapes import Name, Text
 from askwise.app.wire import shown
 from askwise.budget import MAX_UNPACKED
 from askwise.core import BadInput, Conflict, ContractError, MissingExtra
+from askwise.export import exported
 from askwise.labelsets import labels_of
-from askwise.media import Archive, check_archive
+from askwise.media import Archive, check_archive, folders
 from askwise.options import on_page, option, render
 from askwise.pool import TEXT_NAMES, Pool, holds_paths, is_packed_table
 from askwise.tables import (
@@ -150,6 +151,9 @@ class Look(BaseModel):
     text: list[Name] = Field(default_factory=list, max_length=1000, description="Columns that are shown.")
     label: Name | None = Field(default=None, description="Column of labels that are known.")
     id: Name | None = Field(default=None, description="Column of names of the rows; null = a hash of the content.")
+    show: list[Name] = Field(
+        default_factory=list, max_length=1000, description="Columns that are shown with an item and not learned from."
+    )
     multilabel: bool = Field(default=False, description="An item may have several labels, written a|b in its column.")
 
 
@@ -281,7 +285,7 @@ class Intake:
 
     def pool(self, look: Look) -> Pool:
         """The pool of an upload by what its columns are; kept till the next one."""
-        key = repr((look.upload, look.kind, look.text, look.label, look.id))
+        key = repr((look.upload, look.kind, look.text, look.label, look.id, look.show))
         with self._lock:
             if self._last is None or self._last[0] != key:
                 self._last = None  # two large pools at a time would be one too many
@@ -290,7 +294,9 @@ class Intake:
                 whole = taken.files
                 text = None if whole or not look.text else look.text
                 kind = None if whole and look.kind not in ("image", "audio") else look.kind
-                pool = reading.loaded(path, kind=kind, text=text, id=look.id, label=look.label, **taken.how)
+                pool = reading.loaded(
+                    path, kind=kind, text=text, id=look.id, label=look.label, show=look.show or None, **taken.how
+                )
                 if self.shelf is not None and pool.kind in ("image", "audio"):
                     raise BadInput(
                         "A database keeps the names of images and recordings, not the files, which other servers would "
@@ -342,9 +348,9 @@ def describe(path: Path, *, format: str | None = None, **how: Any) -> dict[str, 
         names = Archive(path).names()
         if not names:
             raise BadInput(f"{path.name!r} is an archive without files.")
-        folders = [name.rpartition("/")[0] for name in names]
-        table = Table({"file": list(names), "folder": folders})
-        grouped = 2 <= len(set(folders)) <= max(2, len(names) // 2)
+        where = folders(names, packed=True)
+        table = Table({"file": list(names), "folder": where})
+        grouped = 2 <= len(set(where)) <= max(2, len(names) // 2)
         kind = "audio" if Counter(map(_ending, names)).most_common(1)[0][0] in ("wav", "mp3", "ogg") else "image"
         proposal = {"kind": kind, "text": ["file"], "label": "folder" if grouped else None, "id": None}
     else:
@@ -376,6 +382,10 @@ def _ending(name: str) -> str:
 
 def propose(table: Table) -> dict[str, Any]:
     """Kind and columns by names and values; where nothing is obvious the first column of words."""
+    known = exported(table.columns)
+    if known is not None:  # what people said before is taken over, what the export added is not learned from
+        found = propose(Table({n: values for n, values in table.columns.items() if n not in known.ours}))
+        return found | {"label": known.label, "id": known.item}
     columns = {name: cells for name, cells in _offered(table).items() if not holds_objects(cells)}
     if table.texts:
         return {"kind": "text", "text": list(table.texts), "label": None, "id": None}

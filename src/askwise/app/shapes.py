@@ -82,6 +82,9 @@ class Question(Open):
         description="What is drawn in its place: `file` (a name; see `GET file`) and its `version`, `cells` (column, "
         "value), or `pair`.",
     )
+    beside: list[tuple[str, str]] = Field(
+        default_factory=list, description="Columns that are shown with it and not learned from: name, value."
+    )
     reason: str = Field(description="Why it is asked, in one sentence.")
     strategy: str
     score: float | None = Field(description="Of the strategy; only the order means something.")
@@ -163,6 +166,7 @@ class Given(Open):
     item: str
     row: int
     text: str
+    beside: list[tuple[str, str]] = Field(default_factory=list, description="See a question's.")
     kind: str = Field(description="`label`, `skip`, `unsure` or `given` (came with the data).")
     label: str | None
     labels: list[str] = Field(description="The label as a list: of several where an item has them, [] where none.")

@@ -45,6 +45,11 @@ def view(content: Any) -> dict[str, Any] | None:
     return {"pair": list(map(shown, content))} if isinstance(content, tuple) else None
 
 
+def beside(session: Session, row: int) -> list[list[str]]:
+    """The columns that are shown with an item and not learned from: [name, text] each."""
+    return [[name, shown(value)] for name, value in session.pool.beside(row).items()]
+
+
 def query(session: Session, asked: Query) -> dict[str, Any]:
     """One question as the page needs it; a check item never carries a guess, whatever it was given."""
     suggestion = None if asked.audit else asked.suggestion
@@ -54,6 +59,7 @@ def query(session: Session, asked: Query) -> dict[str, Any]:
         "asked": asked.asked,
         "text": shown(asked.content),
         "view": view(asked.content),
+        "beside": beside(session, asked.row),
         "reason": asked.reason,
         "strategy": asked.strategy,
         "score": asked.score,
@@ -73,6 +79,7 @@ def answer(session: Session, given: Answer) -> dict[str, Any]:
         "row": given.row,
         "text": shown(session.pool.contents[given.row]),
         "view": view(session.pool.contents[given.row]),
+        "beside": beside(session, given.row),
         "kind": given.kind,
         "label": given.label,
         "labels": [] if given.label is None else list(session.parts(given.label)),

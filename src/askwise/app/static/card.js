@@ -28,13 +28,21 @@ export function show(question, { guess, kind }) {
   $("why-icon").setAttribute("href", question.audit ? "#i-dice" : "#i-why");
   $("why-row").hidden = false;
   $("b-more").hidden = Boolean(question.revisited);
+  beside(question.beside ?? []);
   shownRow = question.row;
   details(question, guess);
+}
+
+/** Columns that are shown with an item and not learned from. */
+function beside(columns) {
+  $("beside").hidden = !columns.length;
+  $("beside").replaceChildren(...columns.flatMap(([name, value]) => [el("dt", { dir: "auto" }, name), el("dd", { dir: "auto" }, value || "–")]));
 }
 
 /** An empty card: a title, sentences, and what can be done. */
 export function empty({ title, lines, busy = false, buttons = [] }) {
   const text = $("text");
+  beside([]);
   shownRow = null;
   text.classList.remove("long", "drawn", "rows");
   text.replaceChildren(

@@ -11,6 +11,7 @@ const COLUMNS = [["row", "Item"], ["label", "Label"], ["source", "From"], ["anno
 const DONE = { told: "labeled", skipped: "skipped", unsure: "marked unsure", flagged: "flagged", unflagged: "took the flag off", adjudicated: "decided", retracted: "took the answer back" };
 
 const state = { text: "", source: "", label: "", annotator: "", flagged: false, sort: "row", down: false, offset: 0, total: 0, items: [], chosen: new Set(), all: false };
+let columns = null; // of the data, that the person sees; null = those that are shown while labeling
 let classes = [];
 let kind = "text";
 let sets = false;
@@ -20,7 +21,8 @@ export async function open(page, about) {
   classes = about.pulse.classes;
   kind = about.kind;
   sets = about.pulse.multilabel;
-  page.replaceChildren(filters(), el("div", { class: "bulk", id: "bulk" }), el("p", { class: "small", id: "total", role: "status" }), el("div", { id: "table" }), el("nav", { class: "pager", id: "pager", "aria-label": "Pages of the table" }));
+  columns = null;
+  page.replaceChildren(filters(), el("div", { id: "columns" }), el("div", { class: "bulk", id: "bulk" }), el("p", { class: "small", id: "total", role: "status" }), el("div", { id: "table" }), el("nav", { class: "pager", id: "pager", "aria-label": "Pages of the table" }));
   await load();
 }
 
@@ -50,15 +52,29 @@ function filters() {
 async function load() {
   const mine = ++asked;
   const query = new URLSearchParams({ ...where(), sort: state.sort, down: state.down, offset: state.offset, limit: PAGE });
+  for (const name of columns ?? []) query.append("column", name);
   try {
     const reply = await call(`items?${query}`, undefined, { timeout: 60_000 });
     if (mine !== asked) return;
+    if (columns === null) {
+      columns = reply.shown;
+      picker(reply.columns);
+      if (columns.length) return load();
+    }
     Object.assign(state, { total: reply.total, items: reply.items });
     people(reply.people);
     render();
   } catch (error) {
     if (mine === asked) $("table").replaceChildren(el("p", { class: "nothing", role: "alert" }, error.message));
   }
+}
+
+/** Which columns of the data stand in the table. */
+function picker(names) {
+  if (!names.length) return;
+  const box = (name) =>
+    el("label", { class: "tick-field" }, el("input", { type: "checkbox", checked: columns.includes(name), onchange: ({ target }) => ((columns = names.filter((n) => (n === name ? target.checked : columns.includes(n)))), load()) }), el("span", { dir: "auto" }, name));
+  $("columns").replaceChildren(el("details", {}, el("summary", {}, "Columns of the data"), el("div", { class: "filters" }, ...names.map(box))));
 }
 
 function people(names) {
@@ -99,6 +115,7 @@ function table(items) {
       el("button", { type: "button", class: "sort", onclick: () => sort(name) }, title, state.sort === name ? el("span", { "aria-hidden": "true" }, state.down ? " ↓" : " ↑") : null),
     ),
   );
+  head.splice(1, 0, ...columns.map((name) => el("th", { scope: "col", dir: "auto" }, name)));
   return el(
     "div",
     { class: "scroll", tabIndex: 0, role: "region", "aria-label": "Items" },
@@ -114,6 +131,7 @@ function line(entry) {
     {},
     el("td", { class: "c-pick" }, pick),
     el("td", { class: "c-row" }, el("button", { type: "button", class: "item-link", title: "All answers to this item", onclick: () => look(entry.item) }, kind === "image" ? media(entry, kind) : null, el("span", { dir: "auto" }, entry.text)), entry.flag === null ? null : el("span", { class: "flagged", title: entry.flag || "flagged" }, icon("flag"), entry.flag ? el("small", {}, entry.flag) : el("small", {}, "flagged"))),
+    ...entry.cells.map((cell) => el("td", { dir: "auto" }, cell)),
     el("td", { class: "c-label" }, tag(entry.label, classes)),
     el("td", { class: "c-source" }, entry.decided ? "decided" : SOURCES[entry.source]),
     el("td", { class: "c-annotator" }, entry.annotator, more),

@@ -1,7 +1,7 @@
 // Dialogs and short messages.
 
 import { $, el, icon } from "./dom.js";
-import { KEYS, keyName, rebind, resetKeys } from "./keys.js";
+import { KEYS, keyName, labelKey, places, rebind, resetKeys } from "./keys.js";
 
 /** A modal dialog; resolves with the value of the button pressed, "" when closed. */
 export function dialog({ title, body, buttons, wide = false }) {
@@ -41,8 +41,23 @@ export function dialog({ title, body, buttons, wide = false }) {
 
 const combo = (keys) => keys.split(" ").flatMap((part, at) => [at ? " " : "", el("kbd", {}, part)]);
 
+/** What the digits do. Where labels are digits, a label's place in the list says nothing of its key. */
+function digitRows(classes, fixed, does) {
+  if (classes.some((name) => /^[0-9]$/.test(name))) {
+    const keys = [...places(classes).values()].filter((place) => place < 10).sort((a, b) => a - b);
+    return [fixed(keys.flatMap((place) => [" ", ...combo(labelKey(place))]), does)];
+  }
+  const n = classes.length;
+  return [
+    fixed(n > 1 ? [...combo("1"), " … ", ...combo(String(Math.min(n, 9)))] : combo("1"), does),
+    n > 9 && fixed(combo("0"), "The tenth label"),
+    n > 10 && fixed([...combo("⇧ 1"), " … ", ...combo("⇧ 0")], "The eleventh to the twentieth label (Shift and a digit)"),
+    n > 20 && fixed([...combo("⇧ Alt 1"), " … ", ...combo("⇧ Alt 0")], "The twenty-first to the thirtieth"),
+  ];
+}
+
 /**
- * The list of keys, each of which can be changed. `several`: an item takes several labels; `changed` is called after
+ * The list of keys for the labels `classes`, each of which can be changed. `several`: an item takes several labels; `changed` is called after
  * each change.
  */
 export function keyHelp(classes, { several, changed }) {
@@ -62,13 +77,10 @@ export function keyHelp(classes, { several, changed }) {
   };
   function fill() {
     const focus = document.activeElement?.dataset?.change;
-    const does = several ? "Choose the label with this number; again takes it off" : "Choose the label with this number: one press answers";
+    const does = several ? "Choose the label that shows this key; again takes it off" : "Choose the label that shows this key: one press answers";
     body.replaceChildren(
       ...[
-        fixed(classes > 1 ? [...combo("1"), " … ", ...combo(String(Math.min(classes, 9)))] : combo("1"), does),
-        classes > 9 && fixed(combo("0"), "The tenth label"),
-        classes > 10 && fixed([...combo("⇧ 1"), " … ", ...combo("⇧ 0")], "The eleventh to the twentieth label (Shift and a digit)"),
-        classes > 20 && fixed([...combo("⇧ Alt 1"), " … ", ...combo("⇧ Alt 0")], "The twenty-first to the thirtieth"),
+        ...digitRows(classes, fixed, does),
         several && fixed(combo("Ctrl Enter"), "In the field that finds labels: submit"),
         ...KEYS.filter(({ kinds }) => !kinds || kinds.includes(document.body.dataset.kind)).map(({ name, text, several: other, also, fixed: stays }) => {
           const says = (several && other) || text;

@@ -195,7 +195,7 @@ async function takeBack(n) {
   if (value === "undo") await act("autolabel/undo", {}, "The model's labels were taken back.");
 }
 
-function taking({ pulse: { counts } }) {
+function taking({ workbooks, pulse: { counts } }) {
   return el(
     "section",
     { class: "panel", "aria-label": "Take the labels" },
@@ -205,6 +205,8 @@ function taking({ pulse: { counts } }) {
       "div",
       { class: "act-row" },
       el("a", { class: "button plain", href: address("export?format=csv"), download: "" }, icon("down"), "CSV"),
+      el("a", { class: "button plain", href: address("export?format=csv&bom=true"), download: "", title: "With a byte order mark, by which Excel knows that it is UTF-8" }, icon("down"), "CSV for Excel"),
+      workbooks ? el("a", { class: "button plain", href: address("export?format=xlsx"), download: "" }, icon("down"), "Excel workbook") : null,
       el("a", { class: "button plain", href: address("export?format=jsonl"), download: "" }, icon("down"), "JSONL"),
       el("a", { class: "button plain", href: "report", target: "_blank", rel: "noopener" }, icon("book"), "Report"),
     ),

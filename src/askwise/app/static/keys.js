@@ -104,16 +104,32 @@ export function resetKeys() {
   arrange();
 }
 
-/** The key that chooses label number `index`: 1 … 9, 0, then with Shift, then with Shift and Alt; "" beyond the thirtieth. */
-export function labelKey(index) {
-  if (index > 29) return "";
-  return `${["", "⇧", "⇧Alt "][Math.floor(index / 10)]}${(index + 1) % 10}`;
+/**
+ * label → the place of its key. A label that is a digit has that key; the others get the places that are left, in their
+ * order: as `digit_keys` of askwise.labelsets, and on with Shift.
+ */
+export function places(labels) {
+  const found = new Map(labels.filter((name) => /^[0-9]$/.test(name)).map((name) => [name, (Number(name) + 9) % 10]));
+  const taken = new Set(found.values());
+  let next = 0;
+  for (const name of labels) {
+    if (found.has(name)) continue;
+    while (taken.has(next)) next++;
+    found.set(name, next++);
+  }
+  return found;
+}
+
+/** The key at a place: 1 … 9, 0, then with Shift, then with Shift and Alt; "" beyond the thirtieth. */
+export function labelKey(place) {
+  if (place > 29) return "";
+  return `${["", "⇧", "⇧Alt "][Math.floor(place / 10)]}${(place + 1) % 10}`;
 }
 
 const digitOf = (event) => event.code.match(/^(?:Digit|Numpad)(\d)$/)?.[1];
 
-/** The label number a key press chooses, or null. The place of the key counts, so any keyboard layout will do. */
-function labelIndex(event) {
+/** The place of the label that a key press chooses, or null. Where the key lies counts, so any keyboard layout will do. */
+function labelPlace(event) {
   const digit = digitOf(event);
   if (digit === undefined || event.ctrlKey || event.metaKey || (event.altKey && !event.shiftKey)) return null;
   const at = (Number(digit) + 9) % 10;
@@ -125,7 +141,7 @@ function labelIndex(event) {
 const typing = (target) => target.closest?.("input, textarea, select, [contenteditable]");
 
 /**
- * Call `act(name)` or `choose(index)` for key presses that are meant for the page: not while typing, not behind a
+ * Call `act(name)` or `choose(place)` for key presses that are meant for the page: not while typing, not behind a
  * dialog, and not Space or Enter on a control that was reached by keyboard.
  */
 export function listen(act, choose) {
@@ -136,11 +152,11 @@ export function listen(act, choose) {
     const plain = !event.ctrlKey && !event.metaKey && !event.altKey;
     const name = undo ? "undo" : plain ? action.get(plainKey(event)) : undefined;
     if ((event.key === " " || event.key === "Enter") && event.target.closest?.("button:focus-visible, a:focus-visible")) return;
-    const index = labelIndex(event);
-    if (index === null && !name) return;
+    const place = labelPlace(event);
+    if (place === null && !name) return;
     event.preventDefault();
     if (event.repeat && name !== "older" && name !== "newer") return; // a key held down is one answer
-    if (index !== null) choose(index);
+    if (place !== null) choose(place);
     else act(name);
   });
 }

@@ -2,7 +2,7 @@
 
 import { $, el, hue, icon, percent } from "./dom.js";
 import { toast } from "./dialogs.js";
-import { labelKey } from "./keys.js";
+import { labelKey, places } from "./keys.js";
 
 /** A name that may break after its own separators. */
 const breakable = (name) => name.split(/(?<=[_/.:-])/).flatMap((part, at) => (at ? [el("wbr"), part] : [part]));
@@ -51,6 +51,15 @@ export class Labels {
     return this.classes.length > MANY;
   }
 
+  keyOf(label) {
+    return labelKey(this.places.get(label));
+  }
+
+  /** The label whose key is at a place; undefined where there is none. */
+  at(place) {
+    return this.classes.find((name) => this.places.get(name) === place);
+  }
+
   hueOf(label) {
     const at = this.classes.indexOf(label);
     return at < 0 ? null : hue(at);
@@ -61,7 +70,8 @@ export class Labels {
     if (several === this.several && mayAdd === this.mayAdd && told === this.told && classes.length === this.classes.length && classes.every((name, at) => name === this.classes[at])) return;
     Object.assign(this, { classes: [...classes], several, mayAdd, told });
     const grouped = this.many && classes.filter((name) => levels(name)[0]).length * 2 > classes.length;
-    this.buttons = new Map(classes.map((name, at) => [name, this.button(name, labelKey(at), hue(at), grouped)]));
+    this.places = places(classes);
+    this.buttons = new Map(classes.map((name, at) => [name, this.button(name, this.keyOf(name), hue(at), grouped)]));
     this.groups = new Map(); // group → its heading and its buttons
     if (grouped) {
       for (const [name, button] of this.buttons) {
@@ -126,7 +136,7 @@ export class Labels {
     this.near = new Map(
       likely.map(([name, share]) => {
         const at = this.classes.indexOf(name);
-        const button = this.button(name, labelKey(at), hue(at));
+        const button = this.button(name, this.keyOf(name), hue(at));
         this.decorate(button, name, suggested.includes(name), share);
         return [name, button];
       }),
@@ -183,7 +193,7 @@ export class Labels {
   }
 
   filter() {
-    const wanted = this.input.value.trim().toLowerCase();
+    const wanted = this.input.value.normalize().trim().toLowerCase(); // labels are composed
     const words = wanted.split(/[\s/]+/).filter(Boolean); // in any order: "fruit app" finds "Food / Fruit / apple"
     const rank = (name) => {
       const low = name.toLowerCase();

@@ -537,7 +537,7 @@ const ACTS = {
   play: item.play,
   more: () => state.deck[0] && !state.looking && card.toggle(state.deck[0], state.guess),
   guide,
-  help: () => keyHelp(state.pulse?.classes.length ?? 0, { several: several(), changed: showKeys }),
+  help: () => keyHelp(state.pulse?.classes ?? [], { several: several(), changed: showKeys }),
   escape: () => (hideToast(), visit(null)),
 };
 
@@ -583,7 +583,7 @@ function buildActs() {
   $("b-keys").addEventListener("click", () => ACTS.help());
   listen(
     (name) => ACTS[name](),
-    (index) => index < labels.classes.length && choose(labels.classes[index]),
+    (place) => labels.at(place) !== undefined && choose(labels.at(place)),
   );
 }
 

@@ -10,7 +10,7 @@ const KINDS = [
   ["pair", "Pairs", "Two texts to compare"],
   ["audio", "Recordings", "Files of a ZIP"],
 ];
-const ROLES = { shown: "shown", label: "known labels", id: "name of the row", none: "not shown" };
+const ROLES = { shown: "shown", label: "known labels", id: "name of the row", beside: "shown, not learned from", none: "not shown" };
 
 let chosenFile = null; // what was dropped or chosen
 let upload = null; // what the server said of the file
@@ -128,7 +128,7 @@ function columnRow({ name, examples, filled, different }, role, zip) {
   const pick = el(
     "select",
     { "aria-label": `Column ${name}`, "data-column": name, onchange: () => roles(false, pick) },
-    ...Object.entries(ROLES).map(([value, text]) => el("option", { value, selected: value === role, disabled: zip && (value === "shown") !== (name === "file") && value !== "none" && value !== "label" }, text)),
+    ...Object.entries(ROLES).map(([value, text]) => el("option", { value, selected: value === role, disabled: zip && (value === "shown") !== (name === "file") && !["none", "label", "beside"].includes(value) }, text)),
   );
   return el(
     "tr",
@@ -151,7 +151,7 @@ function roles(kindChanged, changed = null) {
   look();
 }
 
-const chosen = () => ({ upload: upload.upload, kind: kindNow(), text: named("shown"), label: named("label")[0] ?? null, id: named("id")[0] ?? null, multilabel: $("several").checked });
+const chosen = () => ({ upload: upload.upload, kind: kindNow(), text: named("shown"), label: named("label")[0] ?? null, id: named("id")[0] ?? null, show: named("beside"), multilabel: $("several").checked });
 
 async function look() {
   const mine = ++turn;
