@@ -791,7 +791,7 @@ def autolabel(
             result = session.autolabel(
                 max_error=_limits(max_error), confidence=confidence, target=cast("Target | None", target)
             )
-    _say(result.reason)
+    _say(result.reason, *(c.unsaid for c in result.certificates if c.unsaid))
     if ended and not again:
         _say(f"That was the last attempt. Another region:  askwise autolabel {session_file} --again")
     if result.status == "certified":

@@ -56,6 +56,7 @@ from askwise.core import (
     Report,
     Store,
     Verdict,
+    share,
     unknown,
 )
 from askwise.evidence import Target
@@ -576,6 +577,7 @@ class Session:
             reason=reason_for(
                 ask,
                 guesses=guesses,
+                version=s.ranking.round if s.ranking else 0,
                 trained_on=s.model_labels,
                 multilabel=s.multilabel,
                 check=(attempt.position[row] + 1, evidence.judge(s, attempt).left)
@@ -1483,7 +1485,7 @@ class Session:
             same = same and attempt.confidence == wanted_confidence and attempt.target == target
             if (max_error is not None or confidence is not None) and not same:
                 raise BadInput(
-                    f"An attempt at an error of at most {attempt.max_error:.2%} with {attempt.confidence:.0%} "
+                    f"An attempt at an error of at most {share(attempt.max_error, 1)} with {share(attempt.confidence)} "
                     f"confidence is under way. Answer its checks, or give it up first: {named('cancel_autolabel()')}."
                 )
         else:
