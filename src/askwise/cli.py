@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
@@ -11,6 +12,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
+
+from askwise import completion
 
 # Nothing heavy is imported up here: `askwise --help` must answer at once.
 if TYPE_CHECKING:
@@ -29,7 +32,6 @@ app = typer.Typer(
     name="askwise",
     help="Label the few items that teach a model most, know how good it is, let it label the rest.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -46,8 +48,13 @@ def _place(text: str) -> Place:
 ADDRESS = "postgresql://USER@HOST/DATABASE#NAME"
 DataFile = Annotated[Path, typer.Argument(metavar="FILE", help="CSV, TSV, JSONL or Parquet.")]
 SessionFile = Annotated[
-    Any,  # a `Place`, whose type is not loaded here
-    typer.Argument(metavar="SESSION", parser=_place, help=f"A session file (*.askwise), or {ADDRESS}."),
+    Any,  # a `Place`, whose type is not loaded here, or None
+    typer.Argument(
+        metavar="SESSION",
+        parser=_place,
+        autocompletion=completion.sessions,
+        help=f"A session file (*.askwise), or {ADDRESS}.",
+    ),
 ]
 NewSession = Annotated[
     Any,
@@ -60,7 +67,13 @@ IdColumn = Annotated[
     str | None, typer.Option("--id", metavar="COLUMN", help="Column that names the rows; default a hash of the text.")
 ]
 EncoderName = Annotated[
-    str | None, typer.Option("--encoder", metavar="NAME", help="How texts become numbers; default the best installed.")
+    str | None,
+    typer.Option(
+        "--encoder",
+        metavar="NAME",
+        autocompletion=completion.encoders,
+        help="How texts become numbers; default the best installed.",
+    ),
 ]
 Seed = Annotated[int, typer.Option("--seed", help="Every random draw derives from it.")]
 FirstSeed = Annotated[int | None, typer.Option("--seed", help="Every random draw derives from it; default 0.")]
@@ -200,6 +213,7 @@ def label(
         typer.Argument(
             metavar="[FILE]",
             parser=_place,
+            autocompletion=completion.data,
             help="Data to label, or a session to go on with; default asks in the browser.",
         ),
     ] = None,
@@ -209,7 +223,12 @@ def label(
     ] = None,
     kind: Annotated[
         str | None,
-        typer.Option("--kind", metavar="KIND", help="An item is a text (default), image, audio, table (row) or pair."),
+        typer.Option(
+            "--kind",
+            metavar="KIND",
+            autocompletion=completion.kinds,
+            help="An item is a text (default), image, audio, table (row) or pair.",
+        ),
     ] = None,
     labels: Annotated[
         str | None, typer.Option("--labels", metavar="A,B,C", help="The labels, separated by commas.")
@@ -223,7 +242,13 @@ def label(
     ] = None,
     session_file: NewSession = None,
     strategy: Annotated[
-        str | None, typer.Option("--strategy", metavar="NAME", help="How questions are chosen; default auto.")
+        str | None,
+        typer.Option(
+            "--strategy",
+            metavar="NAME",
+            autocompletion=completion.strategies,
+            help="How questions are chosen; default auto.",
+        ),
     ] = None,
     encoder: EncoderName = None,
     overlap: Annotated[
@@ -239,7 +264,9 @@ def label(
     target: Annotated[
         str | None,
         typer.Option(
-            "--target", help="Share of what: auto, the model's labels; dataset, the checked region; file, all items."
+            "--target",
+            autocompletion=completion.targets,
+            help="Share of what: auto, the model's labels; dataset, the checked region; file, all items.",
         ),
     ] = None,
     terminal: Annotated[bool, typer.Option("--terminal", help="Label here instead of in the browser.")] = False,
@@ -247,8 +274,16 @@ def label(
     no_browser: NoBrowser = False,
     guidelines: Guidelines = None,
     seed: FirstSeed = None,
+    no_recent: Annotated[
+        bool, typer.Option("--no-recent", help="Do not note that this session was opened, and list none.")
+    ] = False,
 ) -> None:
-    """Label FILE: in the browser, or here with --terminal. Go on later with the same command."""
+    """Label FILE: in the browser, or here with --terminal. Go on later with the same command.
+
+    Without FILE it lists the sessions of this folder and those opened lately, and opens the page of a new project.
+    """
+    if no_recent:
+        os.environ["ASKWISE_NO_RECENT"] = "1"
     advice = _read_text(guidelines) if guidelines else ""
     from askwise.store import exists
 
@@ -284,11 +319,17 @@ def label(
 
 def _new_project(given: Sequence[str], port: int | None, no_browser: bool) -> None:
     """Let the person choose a file in the browser, then label it."""
-    from askwise.app.serve import serve_new
+    from askwise import recent
     from askwise.core import BadInput
 
+    listed = recent.sentences(Path.cwd())
+    _say(*listed)
+    if listed and list(given) == ["--terminal"]:
+        return
     if given:
         raise BadInput(f"{', '.join(given)} goes with a FILE; without one, everything is chosen in the browser.")
+    from askwise.app.serve import serve_new
+
     made = serve_new(
         Path.cwd(),
         port=port,
@@ -298,6 +339,7 @@ def _new_project(given: Sequence[str], port: int | None, no_browser: bool) -> No
     if made is not None:
         session, path = made
         session.close()
+        recent.remember(path)
         _say(*_ways_on(path))
 
 
@@ -305,6 +347,10 @@ def _ask_person(
     session: Session, path: Place, *, terminal: bool, guidelines: str, port: int | None, no_browser: bool
 ) -> None:
     """Label until the person stops, then say how to go on; closes the session."""
+    from askwise import recent
+
+    if isinstance(path, Path):
+        recent.remember(path)
     with session:
         if terminal:
             from askwise import terminal as door
@@ -517,7 +563,11 @@ def _read_text(path: Path) -> str:
 def serve(
     sources: Annotated[
         list[str] | None,
-        typer.Argument(metavar="SESSION", help="Session files, or a folder of them; with --store their names."),
+        typer.Argument(
+            metavar="SESSION",
+            autocompletion=completion.sessions,
+            help="Session files, or a folder of them; with --store their names.",
+        ),
     ] = None,
     store: Annotated[
         str | None,
@@ -574,7 +624,13 @@ def serve(
 @app.command()
 def screen(
     file: Annotated[
-        Any, typer.Argument(metavar="FILE", parser=_place, help="Records to screen, or a session to go on with.")
+        Any,
+        typer.Argument(
+            metavar="FILE",
+            parser=_place,
+            autocompletion=completion.data,
+            help="Records to screen, or a session to go on with.",
+        ),
     ],
     relevant: Annotated[
         str | None, typer.Option("--relevant", metavar="LABEL", help="The label of what is searched, such as 1.")
@@ -704,15 +760,21 @@ def simulate(
     id_column: IdColumn = None,
     strategy: Annotated[
         list[str] | None,
-        typer.Option("--strategy", metavar="NAME", help="Repeat for several; default auto, margin, random."),
+        typer.Option(
+            "--strategy",
+            metavar="NAME",
+            autocompletion=completion.strategies,
+            help="Repeat for several; default auto, margin, random.",
+        ),
     ] = None,
     seeds: Annotated[int, typer.Option("--seeds", min=1, help="Runs of each strategy.")] = 10,
     target: Annotated[
         list[float] | None, typer.Option("--target", help="Value to reach, 0..1; repeat for several; default 0.9.")
     ] = None,
-    metric: Annotated[str, typer.Option("--metric", help="accuracy, balanced_accuracy or macro_f1.")] = (
-        "balanced_accuracy"
-    ),
+    metric: Annotated[
+        str,
+        typer.Option("--metric", autocompletion=completion.metrics, help="accuracy, balanced_accuracy or macro_f1."),
+    ] = ("balanced_accuracy"),
     budget: Annotated[int, typer.Option("--budget", min=2, help="Labels in each run.")] = 300,
     test_share: Annotated[float, typer.Option("--test-share", help="Share held out to measure on.")] = 0.3,
     encoder: EncoderName = None,
@@ -746,7 +808,7 @@ def simulate(
 
 @app.command()
 def autolabel(
-    session_file: SessionFile,
+    session_file: SessionFile = None,
     max_error: Annotated[
         list[str] | None,
         typer.Option(
@@ -759,7 +821,9 @@ def autolabel(
     target: Annotated[
         str | None,
         typer.Option(
-            "--target", help="Share of what: auto, the model's labels; dataset, the checked region; file, all items."
+            "--target",
+            autocompletion=completion.targets,
+            help="Share of what: auto, the model's labels; dataset, the checked region; file, all items.",
         ),
     ] = None,
     again: Annotated[bool, typer.Option("--again", help="Try another region after an attempt that has ended.")] = False,
@@ -773,6 +837,7 @@ def autolabel(
         raise BadInput(f"--target is auto, dataset or file, got {target!r}.")
     if undo and cancel:
         raise BadInput("--undo and --cancel are two things; give one.")
+    session_file = _given(session_file, "autolabel SESSION")
     with _open(session_file) as session:
         if undo:
             session.undo_autolabel()
@@ -829,7 +894,7 @@ def _limits(given: list[str] | None) -> float | dict[str, float] | None:
 
 @app.command()
 def report(
-    session_file: SessionFile,
+    session_file: SessionFile = None,
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FILE", help="Write one self-contained HTML file here.")
     ] = None,
@@ -846,6 +911,7 @@ def report(
     """Show what is labeled, how good the model is, what is proved, what it cost."""
     from askwise import report as reports
 
+    session_file = _given(session_file, "report SESSION")
     with _open(session_file) as session:
         found = session.report(price_per_hour=price_per_hour, price_of_error=price_of_error)
     if out is not None:
@@ -859,10 +925,17 @@ def report(
 
 @app.command()
 def export(
-    session_file: SessionFile,
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="Ends in .csv, .tsv, .jsonl or .parquet.")],
+    session_file: SessionFile = None,
+    out: Annotated[Path | None, typer.Argument(metavar="OUT", help="Ends in .csv, .tsv, .jsonl or .parquet.")] = None,
 ) -> None:
     """Write every row that loaded with its label, who gave it, and how sure that is."""
+    from askwise.core import BadInput
+
+    if out is None and session_file is not None and _is_session(session_file):
+        raise BadInput(f"Where to? Give a file to write: askwise export {session_file} labeled.csv")
+    if out is None or session_file is None:  # nothing was given, or only the file to write
+        _given(None, "export SESSION labeled.csv")
+        return
     with _open(session_file) as session:
         rows = session.export(out)
     _say(f"wrote {rows:,} rows to {out}")
@@ -870,7 +943,7 @@ def export(
 
 @app.command()
 def verify(
-    session_file: SessionFile,
+    session_file: SessionFile = None,
     fingerprint: Annotated[
         str | None,
         typer.Option("--fingerprint", metavar="HEX", help="From a certificate or report: is this the same log?"),
@@ -886,6 +959,7 @@ def verify(
     from askwise import verification
     from askwise.report import printable
 
+    session_file = _given(session_file, "verify SESSION")
     found = verification.verify(session_file, fingerprint=fingerprint)
     if as_json:
         typer.echo(json.dumps({"ok": found.ok, **dataclasses.asdict(found)}, ensure_ascii=False, indent=2))
@@ -905,20 +979,34 @@ def verify(
 
 @app.command()
 def copy(
-    source: SessionFile,
+    source: SessionFile = None,
     target: Annotated[
         Any, typer.Argument(metavar="TARGET", parser=_place, help=f"A new file (*.askwise), or {ADDRESS}.")
-    ],
+    ] = None,
 ) -> None:
     """Copy a session with its whole log, from a file into a database or back. Never overwrites."""
+    from askwise.core import BadInput
     from askwise.store import copy_log
 
+    source = _given(source, "copy SESSION TARGET")
+    if target is None:
+        raise BadInput(f"Where to? Give a new file, or {ADDRESS}: askwise copy {source} TARGET")
     events, fingerprint = copy_log(source, target)
     _say(
         f"Copied {events:,} events from {source} to {target}.",
         f"Fingerprint of both logs: {fingerprint}",
         f"Answers given from now on are in the one they are given to. Go on:  askwise label {target}",
     )
+
+
+def _given(session: Place | None, command: str) -> Place:
+    """The session, or the error that says which there are."""
+    if session is None:
+        from askwise import recent
+        from askwise.core import BadInput
+
+        raise BadInput(recent.which(command, Path.cwd()))
+    return session
 
 
 def _check_writable(path: Path) -> None:
