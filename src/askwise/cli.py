@@ -6,6 +6,7 @@ import os
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -19,6 +20,7 @@ from askwise import completion
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from askwise.app.waiting import Waiting
     from askwise.core import AskwiseError
     from askwise.evidence import Target
     from askwise.pool import Pool
@@ -300,21 +302,37 @@ def label(
         given = {"--kind": kind, "--text": text, "--labels": labels, "--id": id_column, "--label": label_column,
                  "--session": session_file, "--strategy": strategy, "--seed": seed, **fixed}  # fmt: skip
         _refuse_options(file, [name for name, value in given.items() if value is not None])
-        path = file
-        session = _open(path, encoder=encoder)
-    else:
-        path = session_file or _session_path(file)
-        pool = _load(file, kind=kind, text=text, id_column=id_column, label_column=label_column)
-        if terminal:
-            _check_terminal(pool)
-        wanted = None if labels is None else _parse_labels(labels)
-        if exists(path):
-            session = _go_on(path, pool, wanted, strategy=strategy, encoder=encoder, seed=seed, fixed=fixed)
+    path = file if _is_session(file) else session_file or _session_path(file)
+    with _meanwhile(terminal=terminal, port=port, no_browser=no_browser) as waiting:
+        if path is file:
+            session = _open(path, encoder=encoder)
         else:
-            begin = {_setting(name): value for name, value in fixed.items() if value is not None}
-            begin["guidelines"] = advice
-            session = _begin(path, pool, wanted, strategy=strategy or "auto", encoder=encoder, seed=seed or 0, **begin)
-    _ask_person(session, path, terminal=terminal, guidelines=advice, port=port, no_browser=no_browser)
+            pool = _load(file, kind=kind, text=text, id_column=id_column, label_column=label_column)
+            if terminal:
+                _check_terminal(pool)
+            wanted = None if labels is None else _parse_labels(labels)
+            if exists(path):
+                session = _go_on(path, pool, wanted, strategy=strategy, encoder=encoder, seed=seed, fixed=fixed)
+            else:
+                begin: dict[str, Any] = {_setting(name): value for name, value in fixed.items() if value is not None}
+                begin |= {"guidelines": advice, "strategy": strategy or "auto", "encoder": encoder, "seed": seed or 0}
+                session = _begin(path, pool, wanted, **begin)
+    _ask_person(session, path, terminal=terminal, guidelines=advice, port=port, no_browser=no_browser, waiting=waiting)
+
+
+def _meanwhile(*, terminal: bool, port: int | None, no_browser: bool) -> AbstractContextManager[Waiting | None]:
+    """A page that says how far a session is while it gets ready; nothing where people label in the terminal."""
+    if terminal:
+        return nullcontext()
+    from askwise.app.waiting import Waiting
+
+    return Waiting(
+        port=port,
+        open_browser=not no_browser,
+        announce=lambda url: _say(
+            f"Label at {url}", "It says there how far it is; the first question comes by itself."
+        ),
+    )
 
 
 def _new_project(given: Sequence[str], port: int | None, no_browser: bool) -> None:
@@ -344,13 +362,21 @@ def _new_project(given: Sequence[str], port: int | None, no_browser: bool) -> No
 
 
 def _ask_person(
-    session: Session, path: Place, *, terminal: bool, guidelines: str, port: int | None, no_browser: bool
+    session: Session,
+    path: Place,
+    *,
+    terminal: bool,
+    guidelines: str,
+    port: int | None,
+    no_browser: bool,
+    waiting: Waiting | None = None,
 ) -> None:
     """Label until the person stops, then say how to go on; closes the session."""
-    from askwise import recent
+    from askwise import notices, recent
 
     if isinstance(path, Path):
         recent.remember(path)
+    notices.quiet()  # from here on a page, or the terminal's own, says what goes on
     with session:
         if terminal:
             from askwise import terminal as door
@@ -362,14 +388,22 @@ def _ask_person(
         else:
             from askwise.app.serve import serve
 
+            opened = waiting is not None and waiting.opened
+            more = {"token": waiting.token} if waiting is not None and opened else {}
+
+            def announce(url: str) -> None:
+                _say(*([] if opened else [f"Label at {url}"]), f"Saved in {path} at every answer. Ctrl+C ends.")
+
             serve(
                 session,
                 guidelines=guidelines,
-                port=port,
-                open_browser=not no_browser,
-                announce=lambda url: _say(f"Label at {url}", f"Saved in {path} at every answer. Ctrl+C ends."),
+                port=waiting.port if waiting is not None else port,
+                open_browser=not no_browser and not opened,
+                announce=announce,
+                **more,
             )
         search = session.verdict().reason if session.recall() else None
+    notices.quiet(False)
     if search:
         _say(search)
     _say(*_ways_on(path))
@@ -675,12 +709,15 @@ def screen(
 
     advice = _read_text(guidelines) if guidelines else ""
     ask = partial(_ask_person, terminal=terminal, guidelines=advice, port=port, no_browser=no_browser)
+    meanwhile = partial(_meanwhile, terminal=terminal, port=port, no_browser=no_browser)
     if _is_session(file):
         given = {"--relevant": relevant, "--irrelevant": irrelevant, "--text": text, "--label": label_column,
                  "--id": id_column, "--query": query, "--session": session_file, "--seed": seed, "--recall": recall,
                  "--confidence": confidence, "--checks": checks, "--simulate": simulate_it or None}  # fmt: skip
         _refuse_options(file, [name for name, value in given.items() if value is not None])
-        ask(_open(file), file)
+        with meanwhile() as waiting:
+            session = _open(file)
+        ask(session, file, waiting=waiting)
         return
     columns = text or screening.text_columns(file)
     pool = _load(file, text=columns, id_column=id_column, label_column=label_column)
@@ -694,17 +731,18 @@ def screen(
         _simulate_screening(pool, names, *terms, query, seed or 0, out)
         return
     path = session_file or _session_path(file)
-    if exists(path):
-        session = _go_on(path, pool, list(names), strategy=None, encoder=None, seed=seed)
-        given = {"--recall": recall, "--confidence": confidence, "--checks": checks, "--query": query}
-        _same_search(session, path, {name: value for name, value in given.items() if value is not None})
-    else:
-        first = screening.closest([str(c) for c in pool.contents], query) if query else []
-        session = _begin(
-            path, pool, list(names), strategy="auto", encoder=None, seed=seed or 0, relevant=names[0], first=first,
-            recall=terms[0], confidence=terms[1], audit_share=terms[2], guidelines=advice,
-        )  # fmt: skip
-    ask(session, path)
+    with meanwhile() as waiting:
+        if exists(path):
+            session = _go_on(path, pool, list(names), strategy=None, encoder=None, seed=seed)
+            given = {"--recall": recall, "--confidence": confidence, "--checks": checks, "--query": query}
+            _same_search(session, path, {name: value for name, value in given.items() if value is not None})
+        else:
+            first = screening.closest([str(c) for c in pool.contents], query) if query else []
+            session = _begin(
+                path, pool, list(names), strategy="auto", encoder=None, seed=seed or 0, relevant=names[0], first=first,
+                recall=terms[0], confidence=terms[1], audit_share=terms[2], guidelines=advice,
+            )  # fmt: skip
+    ask(session, path, waiting=waiting)
 
 
 def _same_search(session: Session, path: str | Path, given: dict[str, Any]) -> None:

@@ -16,6 +16,7 @@ import numpy as np
 from askwise.core import BadInput, Matrix, unknown
 from askwise.labelsets import NONE, SEPARATOR
 from askwise.media import SUFFIXES, Archive, File, Folder, Source, of_kind, wrong_with
+from askwise.notices import each, progress
 from askwise.options import Sentence, marked, option
 from askwise.tables import Problem, Records, Table, file_format, find_file, is_frame, read_file, read_frame
 
@@ -134,7 +135,9 @@ def load_pool(
         path = find_file(source)
         form = file_format(path, format)
         address |= {"kind": "file", "path": str(path), "format": form}
-        return _from_table(read_file(path, form, encoding=encoding), kind, text, id, label, address)
+        with progress(f"reading {path.name}"):
+            table = read_file(path, form, encoding=encoding)
+        return _from_table(table, kind, text, id, label, address)
     if is_frame(source):
         return _from_table(read_frame(source), kind, text, id, label, address | {"kind": "frame"})
     if kind not in (None, "text"):
@@ -277,7 +280,7 @@ def _build(
     """A pool of what `item` makes of each row: (content,), or what is wrong with the row."""
     build = _Builder(table, _values(table, "id", ids, rows), _values(table, "label", labels, rows))
     contents: list[Any] = []
-    for row in range(rows):
+    for row in each("loading rows", range(rows)):
         made = table.bad.get(row) or item(row)
         if isinstance(made, str):
             build.refuse(row, made)

@@ -12,6 +12,7 @@ import numpy as np
 
 from askwise import evidence
 from askwise.core import Array, Label, Report, Verdict
+from askwise.notices import each
 from askwise.pool import Pool
 from askwise.state import QUARTER, State
 
@@ -70,7 +71,7 @@ def table(state: State, pool: Pool, guesses: Sequence[Label], sure: Array) -> li
     }
     taken = set(_original(pool, 0, pool.sources[0][0]))
     found: list[tuple[int, dict[str, Any]]] = []
-    for row in range(state.n):
+    for row in each("putting the rows together", range(state.n)):
         answer, auto = state.answers.get(row), state.auto.get(row)
         known: dict[str, Any] = {
             "item": pool.ids[row],

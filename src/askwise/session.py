@@ -62,7 +62,7 @@ from askwise.core import (
 from askwise.evidence import Target
 from askwise.export import write_table
 from askwise.labelsets import NONE, check_label, labels_of, write_set
-from askwise.notices import say
+from askwise.notices import progress, say
 from askwise.options import named, only_python, option
 from askwise.pool import Pool, label_name, load_pool
 from askwise.questions import CHECKS_AHEAD, OVERLAP, next_checks, next_questions
@@ -1077,10 +1077,11 @@ class Session:
                 )  # fmt: skip
                 self._asked_since_ranking = 0
             X = self.features()
-            if self._apart is not None:
-                learned = self._apart.learn(task)
-            else:
-                learned = rounds.learn(task, X, self._learner, self._strategy, self._dense)
+            with progress(f"training on {len(labeled):,} labels and ranking {len(candidates):,} items"):
+                if self._apart is not None:
+                    learned = self._apart.learn(task)
+                else:
+                    learned = rounds.learn(task, X, self._learner, self._strategy, self._dense)
             proba = learned.proba
             region = None
             if proba is not None and self._goal is None:
@@ -1613,8 +1614,9 @@ class Session:
             price_per_hour: As for `advice`.
             price_of_error: As for `advice`.
         """
-        compared = self.control()
-        with self._lock:
+        with progress("comparing with random sampling"):
+            compared = self.control()
+        with progress("working out the report"), self._lock:
             says = [] if self._goal else self.advice(price_per_hour=price_per_hour, price_of_error=price_of_error)
             verdict = self.verdict(price_per_hour=price_per_hour)
             found = results.report(self._state, self.title, verdict, self.settings, self.problems, self.pool)
@@ -1638,7 +1640,8 @@ class Session:
                 f"{str(path)!r} is the data that was labeled; rows of it that could not be loaded would be lost. "
                 "Export to another file."
             )
-        written = write_table(self.rows(), path)
+        with progress(f"writing {Path(path).name}"):
+            written = write_table(self.rows(), path)
         with self._lock:
             self._commit(lambda: [Event("exported", {"file": Path(path).name, "rows": written})])
         return written

@@ -29,6 +29,7 @@ from askwise.app.labeling import Project
 from askwise.app.roles import OWNER, Routes, Who
 from askwise.app.server import build
 from askwise.app.shapes import Name, Text
+from askwise.app.waiting import tell_progress
 from askwise.app.wire import shown
 from askwise.core import BadInput, Conflict, ContractError, MissingExtra
 from askwise.labelsets import labels_of
@@ -388,7 +389,7 @@ def routes(intake: Intake, begin: Callable[[Session, Path], str]) -> Routes:
         intake: Where files go.
         begin: Takes the new session, and its file (on a shelf its name); gives the address of its page.
     """
-    made = Routes(tags=["new project"])
+    made = tell_progress(Routes(tags=["new project"]))
     starting = threading.Lock()
 
     @made.get("/api/v1/new", response_model=Limits)
