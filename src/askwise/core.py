@@ -416,19 +416,23 @@ def unsaid(allowed: int, certified: int, classes: Sequence[tuple[Label, int]], *
         classes: (class, how many of these are labeled so).
         would: It is about a certificate that is still to be given.
     """
-    hidden = [(min(allowed, certified - n), n, name) for name, n in classes]
-    little = sorted((n, name, most) for most, n, name in hidden if most and most >= n)
-    if not little:
+    groups: dict[int, list[tuple[int, Label]]] = {}
+    for name, n in classes:
+        most = min(allowed, certified - n)
+        if most and most >= n:
+            groups.setdefault(most, []).append((n, name))
+    if not groups:
         return ""
-    says = [
-        f"{name}: at most {most:,} of the {certified - n:,} labeled otherwise could be {name}, "
-        f"and {n:,} {'is' if n == 1 else 'are'} labeled so"
-        for n, name, most in little[:MOST_NAMED]
-    ]
-    more = len(little) - MOST_NAMED
-    rest = f"; likewise of {more:,} more {'class' if more == 1 else 'classes'}" if more > 0 else ""
+    says = [f"at most {most:,} of the {certified:,} could hide {_hiding(group)}" for most, group in groups.items()]
     verb = "would say" if would else "says"
-    return f"Of single classes it {verb} little. Of {'; of '.join(says)}{rest}. Their items are found by a search."
+    return f"Of single classes it {verb} less: {'; '.join(says)}. Items of a rare class are found by a search."
+
+
+def _hiding(group: Sequence[tuple[int, Label]]) -> str:
+    """`spam (labeled so: 2)`, of the rarest classes first."""
+    named = [f"{name} (labeled so: {n:,})" for n, name in sorted(group)[:MOST_NAMED]]
+    more = len(group) - MOST_NAMED
+    return ", or ".join(named) + (f", or {more:,} more {'class' if more == 1 else 'classes'}" if more > 0 else "")
 
 
 FINGERPRINT_DIGITS = 16
