@@ -51,7 +51,7 @@ LAYERS = [
     },
     {"session", "verification"},
     {"simulation", "report", "testing", "datasets"},
-    {"cli", "app", "client", "terminal", "demo", "__main__"},
+    {"cli", "app", "client", "terminal", "demo", "recent", "completion", "__main__"},
 ]
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
 

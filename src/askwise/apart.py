@@ -20,7 +20,7 @@ from typing import IO, Any, cast
 
 import numpy as np
 
-from askwise import rounds, signals
+from askwise import notices, rounds, signals
 from askwise.core import Array, AskwiseError, Learner, Matrix, Unreachable
 from askwise.strategies import Strategy
 
@@ -181,7 +181,9 @@ class Apart:
                 raise CannotTravel(f"{type(error).__name__}: {error}") from error
             to, back = self._pipes
             _send(to, packed)
-            return pickle.loads(_receive(back))  # noqa: S301 - from the process that we started
+            while isinstance(found := pickle.loads(_receive(back)), notices.Work):  # noqa: S301 - we started it
+                notices.tell(found)
+            return found
         except (OSError, EOFError):
             code = self._end()
             raise Unreachable(
@@ -315,11 +317,25 @@ def serve() -> None:
         os.nice(NICE)
     sys.path[:], folder = pickle.loads(_receive(came))  # noqa: S301 - from the process that started this one
     there, waiting = _There(Path(folder)), queue.SimpleQueue[bytes]()
+    notices.quiet()
+    lock, busy = threading.Lock(), threading.Event()
+
+    def tell(work: notices.Work) -> None:
+        with lock:  # an encoder may tell how far it is from a thread of its own
+            if busy.is_set():  # else nobody listens: what comes next on the pipe would be taken for an answer
+                _send(out, pickle.dumps(work))
+
+    after = contextlib.ExitStack()
+    after.enter_context(notices.following(tell))
     threading.Thread(target=_listen, args=(came, waiting, folder), daemon=True).start()
     while True:
         packed = waiting.get()
         try:
-            _send(out, there.reply(packed))
+            busy.set()
+            answer = there.reply(packed)
+            with lock:
+                busy.clear()
+                _send(out, answer)
         except OSError:
             return
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -12,10 +14,13 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
+from askwise import completion
+
 # Nothing heavy is imported up here: `askwise --help` must answer at once.
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from askwise.app.waiting import Waiting
     from askwise.core import AskwiseError
     from askwise.evidence import Target
     from askwise.pool import Pool
@@ -29,7 +34,6 @@ app = typer.Typer(
     name="askwise",
     help="Label the few items that teach a model most, know how good it is, let it label the rest.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -63,8 +67,13 @@ NoHeader = Annotated[
     bool, typer.Option("--no-header", help="The first row is data; the columns are column_1, column_2, …")
 ]
 SessionFile = Annotated[
-    Any,  # a `Place`, whose type is not loaded here
-    typer.Argument(metavar="SESSION", parser=_place, help=f"A session file (*.askwise), or {ADDRESS}."),
+    Any,  # a `Place`, whose type is not loaded here, or None
+    typer.Argument(
+        metavar="SESSION",
+        parser=_place,
+        autocompletion=completion.sessions,
+        help=f"A session file (*.askwise), or {ADDRESS}.",
+    ),
 ]
 NewSession = Annotated[
     Any,
@@ -81,7 +90,13 @@ ShownColumns = Annotated[
     typer.Option("--show", metavar="COLUMN", help="Column to see with an item, not learned from; again for more."),
 ]
 EncoderName = Annotated[
-    str | None, typer.Option("--encoder", metavar="NAME", help="How texts become numbers; default the best installed.")
+    str | None,
+    typer.Option(
+        "--encoder",
+        metavar="NAME",
+        autocompletion=completion.encoders,
+        help="How texts become numbers; default the best installed.",
+    ),
 ]
 Seed = Annotated[int, typer.Option("--seed", help="Every random draw derives from it.")]
 FirstSeed = Annotated[int | None, typer.Option("--seed", help="Every random draw derives from it; default 0.")]
@@ -226,6 +241,7 @@ def label(
         typer.Argument(
             metavar="[FILE]",
             parser=_place,
+            autocompletion=completion.data,
             help="Data to label, or a session to go on with; default asks in the browser.",
         ),
     ] = None,
@@ -235,7 +251,12 @@ def label(
     ] = None,
     kind: Annotated[
         str | None,
-        typer.Option("--kind", metavar="KIND", help="An item is a text (default), image, audio, table (row) or pair."),
+        typer.Option(
+            "--kind",
+            metavar="KIND",
+            autocompletion=completion.kinds,
+            help="An item is a text (default), image, audio, table (row) or pair.",
+        ),
     ] = None,
     labels: Annotated[
         str | None,
@@ -256,7 +277,13 @@ def label(
     no_header: NoHeader = False,
     session_file: NewSession = None,
     strategy: Annotated[
-        str | None, typer.Option("--strategy", metavar="NAME", help="How questions are chosen; default auto.")
+        str | None,
+        typer.Option(
+            "--strategy",
+            metavar="NAME",
+            autocompletion=completion.strategies,
+            help="How questions are chosen; default auto.",
+        ),
     ] = None,
     encoder: EncoderName = None,
     overlap: Annotated[
@@ -272,7 +299,9 @@ def label(
     target: Annotated[
         str | None,
         typer.Option(
-            "--target", help="Share of what: auto, the model's labels; dataset, the checked region; file, all items."
+            "--target",
+            autocompletion=completion.targets,
+            help="Share of what: auto, the model's labels; dataset, the checked region; file, all items.",
         ),
     ] = None,
     terminal: Annotated[bool, typer.Option("--terminal", help="Label here instead of in the browser.")] = False,
@@ -280,8 +309,16 @@ def label(
     no_browser: NoBrowser = False,
     guidelines: Guidelines = None,
     seed: FirstSeed = None,
+    no_recent: Annotated[
+        bool, typer.Option("--no-recent", help="Do not note that this session was opened, and list none.")
+    ] = False,
 ) -> None:
-    """Label FILE: in the browser, or here with --terminal. Go on later with the same command."""
+    """Label FILE: in the browser, or here with --terminal. Go on later with the same command.
+
+    Without FILE it lists the sessions of this folder and those opened lately, and opens the page of a new project.
+    """
+    if no_recent:
+        os.environ["ASKWISE_NO_RECENT"] = "1"
     advice = _read_text(guidelines) if guidelines else ""
     from askwise.labelsets import labels_in_line
     from askwise.store import exists
@@ -302,30 +339,52 @@ def label(
                  "--session": session_file, "--strategy": strategy, "--seed": seed, "--show": show, **_flags(how),
                  **fixed}  # fmt: skip
         _refuse_options(file, [name for name, value in given.items() if value is not None])
-        path = file
-        session = _open(path, encoder=encoder)
-    else:
-        path = session_file or _session_path(file)
-        pool = _load(file, kind=kind, text=text, id_column=id_column, label_column=label_column, show=show, how=how)
-        if terminal:
-            _check_terminal(pool)
-        wanted = None if labels is None else labels_in_line(labels, "--labels")
-        if exists(path):
-            session = _go_on(path, pool, wanted, strategy=strategy, encoder=encoder, seed=seed, fixed=fixed)
+    path = file if _is_session(file) else session_file or _session_path(file)
+    with _meanwhile(terminal=terminal, port=port, no_browser=no_browser) as waiting:
+        if path is file:
+            session = _open(path, encoder=encoder)
         else:
-            begin = {_setting(name): value for name, value in fixed.items() if value is not None}
-            begin["guidelines"] = advice
-            session = _begin(path, pool, wanted, strategy=strategy or "auto", encoder=encoder, seed=seed or 0, **begin)
-    _ask_person(session, path, terminal=terminal, guidelines=advice, port=port, no_browser=no_browser)
+            pool = _load(file, kind=kind, text=text, id_column=id_column, label_column=label_column, show=show, how=how)
+            if terminal:
+                _check_terminal(pool)
+            wanted = None if labels is None else labels_in_line(labels, "--labels")
+            if exists(path):
+                session = _go_on(path, pool, wanted, strategy=strategy, encoder=encoder, seed=seed, fixed=fixed)
+            else:
+                begin: dict[str, Any] = {_setting(name): value for name, value in fixed.items() if value is not None}
+                begin |= {"guidelines": advice, "strategy": strategy or "auto", "encoder": encoder, "seed": seed or 0}
+                session = _begin(path, pool, wanted, **begin)
+    _ask_person(session, path, terminal=terminal, guidelines=advice, port=port, no_browser=no_browser, waiting=waiting)
+
+
+def _meanwhile(*, terminal: bool, port: int | None, no_browser: bool) -> AbstractContextManager[Waiting | None]:
+    """A page that says how far a session is while it gets ready; nothing where people label in the terminal."""
+    if terminal:
+        return nullcontext()
+    from askwise.app.waiting import Waiting
+
+    return Waiting(
+        port=port,
+        open_browser=not no_browser,
+        announce=lambda url: _say(
+            f"Label at {url}", "It says there how far it is; the first question comes by itself."
+        ),
+    )
 
 
 def _new_project(given: Sequence[str], port: int | None, no_browser: bool) -> None:
     """Let the person choose a file in the browser, then label it."""
-    from askwise.app.serve import serve_new
+    from askwise import recent
     from askwise.core import BadInput
 
+    listed = recent.sentences(Path.cwd())
+    _say(*listed)
+    if listed and list(given) == ["--terminal"]:
+        return
     if given:
         raise BadInput(f"{', '.join(given)} goes with a FILE; without one, everything is chosen in the browser.")
+    from askwise.app.serve import serve_new
+
     made = serve_new(
         Path.cwd(),
         port=port,
@@ -335,13 +394,26 @@ def _new_project(given: Sequence[str], port: int | None, no_browser: bool) -> No
     if made is not None:
         session, path = made
         session.close()
+        recent.remember(path)
         _say(*_ways_on(path))
 
 
 def _ask_person(
-    session: Session, path: Place, *, terminal: bool, guidelines: str, port: int | None, no_browser: bool
+    session: Session,
+    path: Place,
+    *,
+    terminal: bool,
+    guidelines: str,
+    port: int | None,
+    no_browser: bool,
+    waiting: Waiting | None = None,
 ) -> None:
     """Label until the person stops, then say how to go on; closes the session."""
+    from askwise import notices, recent
+
+    if isinstance(path, Path):
+        recent.remember(path)
+    notices.quiet()  # from here on a page, or the terminal's own, says what goes on
     with session:
         if terminal:
             from askwise import terminal as door
@@ -353,14 +425,22 @@ def _ask_person(
         else:
             from askwise.app.serve import serve
 
+            opened = waiting is not None and waiting.opened
+            more = {"token": waiting.token} if waiting is not None and opened else {}
+
+            def announce(url: str) -> None:
+                _say(*([] if opened else [f"Label at {url}"]), f"Saved in {path} at every answer. Ctrl+C ends.")
+
             serve(
                 session,
                 guidelines=guidelines,
-                port=port,
-                open_browser=not no_browser,
-                announce=lambda url: _say(f"Label at {url}", f"Saved in {path} at every answer. Ctrl+C ends."),
+                port=waiting.port if waiting is not None else port,
+                open_browser=not no_browser and not opened,
+                announce=announce,
+                **more,
             )
         search = session.verdict().reason if session.recall() else None
+    notices.quiet(False)
     if search:
         _say(search)
     _say(*_ways_on(path))
@@ -564,7 +644,11 @@ def _read_text(path: Path) -> str:
 def serve(
     sources: Annotated[
         list[str] | None,
-        typer.Argument(metavar="SESSION", help="Session files, or a folder of them; with --store their names."),
+        typer.Argument(
+            metavar="SESSION",
+            autocompletion=completion.sessions,
+            help="Session files, or a folder of them; with --store their names.",
+        ),
     ] = None,
     store: Annotated[
         str | None,
@@ -621,7 +705,13 @@ def serve(
 @app.command()
 def screen(
     file: Annotated[
-        Any, typer.Argument(metavar="FILE", parser=_place, help="Records to screen, or a session to go on with.")
+        Any,
+        typer.Argument(
+            metavar="FILE",
+            parser=_place,
+            autocompletion=completion.data,
+            help="Records to screen, or a session to go on with.",
+        ),
     ],
     relevant: Annotated[
         str | None, typer.Option("--relevant", metavar="LABEL", help="The label of what is searched, such as 1.")
@@ -673,13 +763,16 @@ def screen(
     advice = _read_text(guidelines) if guidelines else ""
     ask = partial(_ask_person, terminal=terminal, guidelines=advice, port=port, no_browser=no_browser)
     how = _how(file_format, encoding, delimiter, sheet, no_header)
+    meanwhile = partial(_meanwhile, terminal=terminal, port=port, no_browser=no_browser)
     if _is_session(file):
         given = {"--relevant": relevant, "--irrelevant": irrelevant, "--text": text, "--label": label_column,
                  "--show": show or None, "--id": id_column, "--query": query, "--session": session_file,
                  "--seed": seed, "--recall": recall, "--confidence": confidence, "--checks": checks,
                  "--simulate": simulate_it or None, **_flags(how)}  # fmt: skip
         _refuse_options(file, [name for name, value in given.items() if value is not None])
-        ask(_open(file), file)
+        with meanwhile() as waiting:
+            session = _open(file)
+        ask(session, file, waiting=waiting)
         return
     columns = text or screening.text_columns(file, **how)
     pool = _load(file, text=columns, id_column=id_column, label_column=label_column, show=show or None, how=how)
@@ -693,17 +786,18 @@ def screen(
         _simulate_screening(pool, names, *terms, query, seed or 0, out)
         return
     path = session_file or _session_path(file)
-    if exists(path):
-        session = _go_on(path, pool, list(names), strategy=None, encoder=None, seed=seed)
-        given = {"--recall": recall, "--confidence": confidence, "--checks": checks, "--query": query}
-        _same_search(session, path, {name: value for name, value in given.items() if value is not None})
-    else:
-        first = screening.closest([str(c) for c in pool.contents], query) if query else []
-        session = _begin(
-            path, pool, list(names), strategy="auto", encoder=None, seed=seed or 0, relevant=names[0], first=first,
-            recall=terms[0], confidence=terms[1], audit_share=terms[2], guidelines=advice,
-        )  # fmt: skip
-    ask(session, path)
+    with meanwhile() as waiting:
+        if exists(path):
+            session = _go_on(path, pool, list(names), strategy=None, encoder=None, seed=seed)
+            given = {"--recall": recall, "--confidence": confidence, "--checks": checks, "--query": query}
+            _same_search(session, path, {name: value for name, value in given.items() if value is not None})
+        else:
+            first = screening.closest([str(c) for c in pool.contents], query) if query else []
+            session = _begin(
+                path, pool, list(names), strategy="auto", encoder=None, seed=seed or 0, relevant=names[0], first=first,
+                recall=terms[0], confidence=terms[1], audit_share=terms[2], guidelines=advice,
+            )  # fmt: skip
+    ask(session, path, waiting=waiting)
 
 
 def _same_search(session: Session, path: str | Path, given: dict[str, Any]) -> None:
@@ -764,15 +858,21 @@ def simulate(
     no_header: NoHeader = False,
     strategy: Annotated[
         list[str] | None,
-        typer.Option("--strategy", metavar="NAME", help="Repeat for several; default auto, margin, random."),
+        typer.Option(
+            "--strategy",
+            metavar="NAME",
+            autocompletion=completion.strategies,
+            help="Repeat for several; default auto, margin, random.",
+        ),
     ] = None,
     seeds: Annotated[int, typer.Option("--seeds", min=1, help="Runs of each strategy.")] = 10,
     target: Annotated[
         list[float] | None, typer.Option("--target", help="Value to reach, 0..1; repeat for several; default 0.9.")
     ] = None,
-    metric: Annotated[str, typer.Option("--metric", help="accuracy, balanced_accuracy or macro_f1.")] = (
-        "balanced_accuracy"
-    ),
+    metric: Annotated[
+        str,
+        typer.Option("--metric", autocompletion=completion.metrics, help="accuracy, balanced_accuracy or macro_f1."),
+    ] = ("balanced_accuracy"),
     budget: Annotated[int, typer.Option("--budget", min=2, help="Labels in each run.")] = 300,
     test_share: Annotated[float, typer.Option("--test-share", help="Share held out to measure on.")] = 0.3,
     encoder: EncoderName = None,
@@ -807,7 +907,7 @@ def simulate(
 
 @app.command()
 def autolabel(
-    session_file: SessionFile,
+    session_file: SessionFile = None,
     max_error: Annotated[
         list[str] | None,
         typer.Option(
@@ -820,7 +920,9 @@ def autolabel(
     target: Annotated[
         str | None,
         typer.Option(
-            "--target", help="Share of what: auto, the model's labels; dataset, the checked region; file, all items."
+            "--target",
+            autocompletion=completion.targets,
+            help="Share of what: auto, the model's labels; dataset, the checked region; file, all items.",
         ),
     ] = None,
     again: Annotated[bool, typer.Option("--again", help="Try another region after an attempt that has ended.")] = False,
@@ -834,6 +936,7 @@ def autolabel(
         raise BadInput(f"--target is auto, dataset or file, got {target!r}.")
     if undo and cancel:
         raise BadInput("--undo and --cancel are two things; give one.")
+    session_file = _given(session_file, "autolabel SESSION")
     with _open(session_file) as session:
         if undo:
             session.undo_autolabel()
@@ -852,7 +955,7 @@ def autolabel(
             result = session.autolabel(
                 max_error=_limits(max_error), confidence=confidence, target=cast("Target | None", target)
             )
-    _say(result.reason)
+    _say(result.reason, *(c.unsaid for c in result.certificates if c.unsaid))
     if ended and not again:
         _say(f"That was the last attempt. Another region:  askwise autolabel {session_file} --again")
     if result.status == "certified":
@@ -890,7 +993,7 @@ def _limits(given: list[str] | None) -> float | dict[str, float] | None:
 
 @app.command()
 def report(
-    session_file: SessionFile,
+    session_file: SessionFile = None,
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FILE", help="Write one self-contained HTML file here.")
     ] = None,
@@ -907,6 +1010,7 @@ def report(
     """Show what is labeled, how good the model is, what is proved, what it cost."""
     from askwise import report as reports
 
+    session_file = _given(session_file, "report SESSION")
     with _open(session_file) as session:
         found = session.report(price_per_hour=price_per_hour, price_of_error=price_of_error)
     if out is not None:
@@ -920,8 +1024,10 @@ def report(
 
 @app.command()
 def export(
-    session_file: SessionFile,
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="Ends in .csv, .tsv, .jsonl, .parquet or .xlsx.")],
+    session_file: SessionFile = None,
+    out: Annotated[
+        Path | None, typer.Argument(metavar="OUT", help="Ends in .csv, .tsv, .jsonl, .parquet or .xlsx.")
+    ] = None,
     guesses: Annotated[
         bool,
         typer.Option(
@@ -937,6 +1043,13 @@ def export(
     ] = False,
 ) -> None:
     """Write every row of the data with its label, who gave it, and how sure that is."""
+    from askwise.core import BadInput
+
+    if out is None and session_file is not None and _is_session(session_file):
+        raise BadInput(f"Where to? Give a file to write: askwise export {session_file} labeled.csv")
+    if out is None or session_file is None:  # nothing was given, or only the file to write
+        _given(None, "export SESSION labeled.csv")
+        return
     with _open(session_file) as session:
         rows = session.export(out, guesses=guesses, raw=raw, bom=bom)
     _say(f"wrote {rows:,} rows to {out}")
@@ -944,7 +1057,7 @@ def export(
 
 @app.command()
 def verify(
-    session_file: SessionFile,
+    session_file: SessionFile = None,
     fingerprint: Annotated[
         str | None,
         typer.Option("--fingerprint", metavar="HEX", help="From a certificate or report: is this the same log?"),
@@ -960,6 +1073,7 @@ def verify(
     from askwise import verification
     from askwise.report import printable
 
+    session_file = _given(session_file, "verify SESSION")
     found = verification.verify(session_file, fingerprint=fingerprint)
     if as_json:
         typer.echo(json.dumps({"ok": found.ok, **dataclasses.asdict(found)}, ensure_ascii=False, indent=2))
@@ -979,20 +1093,34 @@ def verify(
 
 @app.command()
 def copy(
-    source: SessionFile,
+    source: SessionFile = None,
     target: Annotated[
         Any, typer.Argument(metavar="TARGET", parser=_place, help=f"A new file (*.askwise), or {ADDRESS}.")
-    ],
+    ] = None,
 ) -> None:
     """Copy a session with its whole log, from a file into a database or back. Never overwrites."""
+    from askwise.core import BadInput
     from askwise.store import copy_log
 
+    source = _given(source, "copy SESSION TARGET")
+    if target is None:
+        raise BadInput(f"Where to? Give a new file, or {ADDRESS}: askwise copy {source} TARGET")
     events, fingerprint = copy_log(source, target)
     _say(
         f"Copied {events:,} events from {source} to {target}.",
         f"Fingerprint of both logs: {fingerprint}",
         f"Answers given from now on are in the one they are given to. Go on:  askwise label {target}",
     )
+
+
+def _given(session: Place | None, command: str) -> Place:
+    """The session, or the error that says which there are."""
+    if session is None:
+        from askwise import recent
+        from askwise.core import BadInput
+
+        raise BadInput(recent.which(command, Path.cwd()))
+    return session
 
 
 def _check_writable(path: Path) -> None:

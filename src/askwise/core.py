@@ -218,6 +218,34 @@ def share(value: float, digits: int = 0) -> str:
     return f"{whole}.{fraction.ljust(digits, '0')}".rstrip(".") + "%"
 
 
+def chance(value: float, digits: int = 0) -> str:
+    """An estimated share in percent, rounded, but never to 0% or 100% where it is neither: <1% and >99%."""
+    shown = f"{100 * value:.{digits}f}"
+    least = 10.0**-digits
+    if value > 0 and float(shown) == 0:
+        return f"<{least:.{digits}f}%"
+    if value < 1 and float(shown) == 100:
+        return f">{100 - least:.{digits}f}%"
+    return f"{shown}%"
+
+
+def told_apart(value: float, limit: float, digits: int = 0) -> tuple[str, str]:
+    """Two different shares in percent, with as many digits as it takes to tell them apart."""
+    for more in range(digits, digits + 6):
+        shown = chance(value, more), share(round(limit, 9), more)
+        if float(shown[0].strip("<>%")) != float(shown[1].strip("%")) or value == limit:
+            break
+    return shown
+
+
+def about(expected: float, least: int, what: str = "blind check") -> str:
+    """A projected number of checks, which a success cannot undercut: an attempt that fails ends earlier."""
+    number = round(expected)
+    if number > least:
+        return f"about {number:,} {what}s (at least {least:,})"
+    return f"{least:,} {what}{'' if least == 1 else 's'} or more"
+
+
 def between(low: float, high: float, digits: int = 0) -> str:
     """Proved bounds in percent, rounded outwards: what is shown holds because what was computed does."""
     scale = 10.0**digits
@@ -244,17 +272,24 @@ class Estimate:
     """Items still to be decided: no human label, not marked unsure, not labeled by the model."""
     sets: bool = False
     """Items have sets of labels, and right is who has the whole set."""
+    handed: int = 0
+    """Items that the model has labeled under a certificate, which speaks for them; the rest is what it left."""
 
     @property
     def sentence(self) -> str:
         """One sentence for the person."""
         if self.rest == 0:
             return "Every item has an answer or a label by the model; nothing is left to estimate."
+        if self.accuracy is None and self.handed:
+            return (
+                f"No estimate for the {self.rest:,} items left to people: too few random check items among them were "
+                f"answered. What is proved of the {self.handed:,} labels by the model, the certificate says."
+            )
         if self.accuracy is None:
             return f"No estimate yet for the remaining {self.rest:,}: too few random check items answered."
         whole = " as whole sets" if self.sets else ""
         return (
-            f"Estimated {self.accuracy:.0%} right{whole} on the remaining {self.rest:,}; {self.audits} blind check "
+            f"Estimated {chance(self.accuracy)} right{whole} on the remaining {self.rest:,}; {self.audits} blind check "
             f"items ({self.wrong} wrong) prove between {between(self.low, self.high)} "
             f"({share(self.confidence)} sure, however often you look)."
         )
@@ -364,6 +399,42 @@ class Control:
         return f"Random sampling {verb} {what} to leave as few wrong as these {self.labels:,}."
 
 
+MOST_NAMED = 4
+"""So many classes are named of which a certificate says little; of others only how many they are."""
+
+
+def unsaid(allowed: int, certified: int, classes: Sequence[tuple[Label, int]], *, would: bool = False) -> str:
+    """What a bound on all wrong labels together leaves open about single classes; "" where nothing is worth saying.
+
+    An item of a class that is labeled otherwise is a wrong label. So if at most `allowed` labels are wrong, at most
+    that many items of the class are hidden among those labeled otherwise; and nothing in the bound says that they are
+    fewer. Named are the classes of which as many could be hidden as are labeled so.
+
+    Args:
+        allowed: Wrong labels at most.
+        certified: Labels that this is about.
+        classes: (class, how many of these are labeled so).
+        would: It is about a certificate that is still to be given.
+    """
+    groups: dict[int, list[tuple[int, Label]]] = {}
+    for name, n in classes:
+        most = min(allowed, certified - n)
+        if most and most >= n:
+            groups.setdefault(most, []).append((n, name))
+    if not groups:
+        return ""
+    says = [f"at most {most:,} of the {certified:,} could hide {_hiding(group)}" for most, group in groups.items()]
+    verb = "would say" if would else "says"
+    return f"Of single classes it {verb} less: {'; '.join(says)}. Items of a rare class are found by a search."
+
+
+def _hiding(group: Sequence[tuple[int, Label]]) -> str:
+    """`spam (labeled so: 2)`, of the rarest classes first."""
+    named = [f"{name} (labeled so: {n:,})" for n, name in sorted(group)[:MOST_NAMED]]
+    more = len(group) - MOST_NAMED
+    return ", or ".join(named) + (f", or {more:,} more {'class' if more == 1 else 'classes'}" if more > 0 else "")
+
+
 FINGERPRINT_DIGITS = 16
 """Of a fingerprint, so many hex digits are shown."""
 
@@ -402,6 +473,17 @@ class Certificate:
     """Digest of the log at the decision (64 hex digits), which `askwise verify` computes anew; "" in old logs."""
     sets: bool = False
     """Items have sets of labels, and a set with one label missing or too much is wrong."""
+    allowed: int | None = None
+    """With `confidence`, so many of the `certified` labels are wrong at most; None for "recall" and in old records."""
+    classes: tuple[tuple[Label, int], ...] = ()
+    """How many of the `certified` items the model labels so, for each class."""
+
+    @property
+    def unsaid(self) -> str:
+        """What it leaves open about single classes, in a sentence; "" where it bounds the errors of each."""
+        if self.void or self.allowed is None:
+            return ""
+        return unsaid(self.allowed, self.certified, self.classes)
 
     @property
     def short_fingerprint(self) -> str:
@@ -599,7 +681,7 @@ class Report:
     """Rows of the input, exact duplicates included."""
     classes: tuple[str, ...]
     counts: Mapping[str, Mapping[str, int]]
-    """Class → {"human": …, "model": …}."""
+    """Class → {"human": …, "given": …, "model": …}."""
     human: int
     given: int
     auto: int

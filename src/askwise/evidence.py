@@ -29,8 +29,9 @@ def estimate(state: State, guesses: Array | None) -> Estimate:
     """
     confidence = float(state.opened["confidence"])
     rest = state.rest()
+    handed = int(np.count_nonzero(state.auto_mask & ~state.labeled_mask))
     if guesses is None:
-        return Estimate(None, 0.0, 1.0, confidence, 0, 0, int(rest.sum()))
+        return Estimate(None, 0.0, 1.0, confidence, 0, 0, int(rest.sum()), handed=handed)
     draws, wrong = state.draw_outcomes()
     truth = _counted(state)
     slack = []
@@ -47,7 +48,7 @@ def estimate(state: State, guesses: Array | None) -> Estimate:
         unknown=np.array([k.unknown for k in slack], np.int64),
         confidence=confidence,
     )
-    return replace(found, sets=state.multilabel)
+    return replace(found, sets=state.multilabel, handed=handed)
 
 
 def metrics(state: State, guesses: Array | None) -> Metrics | None:
@@ -130,7 +131,10 @@ def certificate(state: State, attempt: Attempt) -> Certificate:
         known = state.found_before(attempt)
         if known < attempt.found:
             void = "items that counted as found were changed afterwards, and with fewer it would not have been given."
+    plan = plan_of(attempt)
     return Certificate(
+        allowed=plan.allowed(attempt.checks) if isinstance(plan, audit.Plan) else None,
+        classes=_labeled_so(state, attempt) if isinstance(plan, audit.Plan) else (),
         sets=state.multilabel,
         max_error=attempt.max_error,
         confidence=attempt.confidence,
@@ -148,6 +152,19 @@ def certificate(state: State, attempt: Attempt) -> Certificate:
         whole=state.n if attempt.target == "file" else 0,
         people=_people(state, attempt),
     )
+
+
+def _labeled_so(state: State, attempt: Attempt) -> tuple[tuple[Label, int], ...]:
+    """How many of the items labeled under a certificate the model labels so, for each class (or label of a set)."""
+    codes = state.predictions_of(attempt.round)[attempt.order[attempt.checks :]]
+    return labeled_so(state, codes)
+
+
+def labeled_so(state: State, codes: Array) -> tuple[tuple[Label, int], ...]:
+    """For each label how many of these (k,) class numbers mean it."""
+    counts = np.bincount(codes, minlength=len(state.classes))
+    found = counts @ state.membership()[: len(counts)] if state.multilabel else counts
+    return tuple(zip(state.labels, np.asarray(found).tolist(), strict=False))
 
 
 def _target(attempt: Attempt) -> Literal["auto", "dataset", "file", "recall"]:

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from askwise import audit, evidence
-from askwise.core import Array, AutoLabels, BadInput, Event, Label, unknown
+from askwise.core import Array, AutoLabels, BadInput, Event, Label, share, unknown
 from askwise.evidence import Target
 from askwise.options import named
 from askwise.state import Attempt, State, pack
@@ -98,7 +98,7 @@ def freeze(
     used = state.groups
     if used >= len(audit.SPEND):
         return refuse(
-            f"All {used} attempts are spent: one more could not be counted against {confidence:.0%}. "
+            f"All {used} attempts are spent: one more could not be counted against {share(confidence)}. "
             f"The {open_items:,} open items are for people."
         )
     if sure is None or state.ranking is None:
@@ -106,8 +106,8 @@ def freeze(
     weaker = [a.confidence for a in state.attempts if a.outcome == "certified" and not a.taken_back]
     if target == "file" and min(weaker, default=1.0) < confidence:
         return refuse(
-            f"Labels stand that were certified with {min(weaker):.0%} confidence only, so nothing can be said of the "
-            f"whole file with {confidence:.0%}. Take them back, or ask for {min(weaker):.0%}."
+            f"Labels stand that were certified with {share(min(weaker))} confidence only, so nothing can be said of "
+            f"the whole file with {share(confidence)}. Take them back, or ask for {share(min(weaker))}."
         )
     if target == "file" and any(evidence.allowance(state, max_error) < 0 for max_error in wanted.values()):
         return refuse(

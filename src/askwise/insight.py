@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from askwise import audit, engine, evidence, learners, signals
-from askwise.core import Array, Matrix, Rows
+from askwise.core import Array, Matrix, Rows, unsaid
 from askwise.pool import Pool
 from askwise.state import State
 
@@ -95,6 +95,8 @@ class Offer:
     """Blind checks, projected."""
     passes: float
     """Chance that the attempt certifies, projected, 0..1."""
+    allowed: int
+    """Wrong labels that its certificate would allow, at most."""
     cost: float
     """Labels by people until all is done, projected: checks, what is left over, another attempt if this one fails."""
     worth: bool
@@ -116,15 +118,30 @@ def offer(
     region = known.region(max_error, confidence, target, parts=parts)
     if region is None:
         return None
-    size, first = region.size if region.worth else 0, None
+    size, first, allowed = region.size if region.worth else 0, 0, 0
     if size:
         share = audit.share_of(known.allowance(max_error), size) if target == "file" else max_error
         of: audit.Target = "dataset" if target == "file" else target
-        first = audit.audit_plan(size, share, known.alpha(confidence) / parts, of).first
+        plan = audit.audit_plan(size, share, known.alpha(confidence) / parts, of)
+        first, allowed = plan.first, plan.allowed(plan.first)  # later checks leave fewer items, and allow no more
     return Offer(
-        max_error, size, len(known.rows), first or 0, region.audits if size else 0.0, region.passes if size else 0.0,
-        region.cost, region.worth, region.reason,
+        max_error, size, len(known.rows), first, region.audits if size else 0.0, region.passes if size else 0.0,
+        allowed, region.cost, region.worth, region.reason,
     )  # fmt: skip
+
+
+def left_unsaid(state: State, offer: Offer, rows: Sequence[int]) -> str:
+    """What the certificate of an offer would leave open about single classes; see `core.unsaid`.
+
+    Args:
+        state: Not changed.
+        offer: Of a region that is worth it.
+        rows: Its items.
+    """
+    if state.predictions is None:
+        return ""
+    codes = state.predictions[np.asarray(rows, np.intp)]
+    return unsaid(offer.allowed, len(rows), evidence.labeled_so(state, codes), would=True)
 
 
 def flat(X: Matrix, seed: int = 0) -> Array:

@@ -19,6 +19,7 @@ from askwise.core import BadInput, Matrix, unknown
 from askwise.export import exported
 from askwise.labelsets import NONE, SEPARATOR
 from askwise.media import SUFFIXES, Archive, File, Folder, Source, folders, of_kind, wrong_with
+from askwise.notices import each, progress
 from askwise.options import Sentence, marked, option
 from askwise.tables import (
     Problem,
@@ -207,7 +208,8 @@ def load_pool(
         form = file_format(path, format)
         address |= {"kind": "file", "path": str(path), "format": form}
         address |= {name: how[name] for name in ("delimiter", "header", "sheet") if name in given}
-        table = read_file(path, form, **how)
+        with progress(f"reading {path.name}"):
+            table = read_file(path, form, **how)
         if encoding is None and table.read_as.get("encoding") == WESTERN:
             address["encoding"] = WESTERN  # so that the same is read again
         return _from_table(table, kind, text, id, label, address)
@@ -441,7 +443,7 @@ def _build(
     contents: list[Any] = []
     shown = [address["text"]] if isinstance(address["text"], str) else list(address["text"] or ())
     needed = [*([] if kind == "table" else shown), *([ids] if isinstance(ids, str) else [])]
-    for row in range(rows):
+    for row in each("loading rows", range(rows)):
         made = table.bad.get(row) or table.flaw(row, needed) or item(row)
         if isinstance(made, str):
             build.drop(row, made)

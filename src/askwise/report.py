@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from askwise import plots
-from askwise.core import BadInput, Certificate, Report, between, share
+from askwise.core import BadInput, Certificate, Report, between, chance, share
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -40,7 +40,8 @@ def _is_control(character: str) -> bool:
 
 def headline(report: Report) -> str:
     """The one sentence that a reader takes away: who labeled how much, and what is proved."""
-    people = report.human + report.given
+    people = report.human
+    came = f" ({report.given:,} more came labeled with the data)" if report.given else ""
     if report.recall is not None:
         proofs = [c.sentence for c in report.certificates if c.target == "recall" and not c.void]
         return proofs[-1] if proofs else report.recall.sentence
@@ -59,7 +60,7 @@ def headline(report: Report) -> str:
             bound = "each batch of labels keeps to what its certificate says"
         proof = f"with {share(min(c.confidence for c in report.certificates))} confidence {bound}"
         rest = f"; {report.open:,} are left for people" if report.open else ""
-        return f"People labeled {people:,} of {report.items:,} items, the model {report.auto:,}: {proof}{rest}."
+        return f"People labeled {people:,} of {report.items:,} items{came}, the model {report.auto:,}: {proof}{rest}."
     if report.auto:
         why = void[-1].void if void else "there is no valid certificate"
         what = (
@@ -70,7 +71,9 @@ def headline(report: Report) -> str:
         return f"The model labeled {report.auto:,} items, but {what}: {why.rstrip('.')}."
     if report.items and people >= report.items:
         return f"People labeled all {report.items:,} items."
-    return f"People labeled {people:,} of {report.items:,} items. {report.estimate.sentence}"
+    if report.items and people + report.given >= report.items:
+        return f"Every item has a label: {people:,} by people, {report.given:,} came with the data."
+    return f"People labeled {people:,} of {report.items:,} items{came}. {report.estimate.sentence}"
 
 
 def seconds_per_label(report: Report) -> float | None:
@@ -197,9 +200,13 @@ def to_rich(report: Report) -> Group:
     for certificate in report.certificates:
         style = "red" if certificate.void else "green"
         parts.append(_text(f"Certificate of attempt {certificate.attempt}: {certificate.sentence}", style=style))
-    table = _rich_table(["class", "people", "model"])
+        if certificate.unsaid:
+            parts.append(_text(certificate.unsaid))
+    given = report.given > 0
+    table = _rich_table(["class", "people", *["data"] * given, "model"])
     for name, count in report.counts.items():
-        table.add_row(_text(name), f"{count.get('human', 0):,}", f"{count.get('model', 0):,}")
+        cells = [count.get("human", 0), *[count.get("given", 0)] * given, count.get("model", 0)]
+        table.add_row(_text(name), *(f"{cell:,}" for cell in cells))
     parts += [_heading("Labels"), table]
     if report.attempts:
         columns = _columns(report.attempts)
@@ -320,7 +327,7 @@ def _curve(report: Report) -> str:
     if not report.curve:
         return _section("How good is the model?", sentence, '<p class="note">No model has been fitted yet.</p>')
     last = report.curve[-1]
-    known = "no plain estimate" if last.accuracy is None else f"estimated {last.accuracy:.0%}"
+    known = "no plain estimate" if last.accuracy is None else f"estimated {chance(last.accuracy)}"
     picture = plots.inline_svg(
         plots.estimate_curve(report.curve),
         "curve",
@@ -332,12 +339,12 @@ def _curve(report: Report) -> str:
     rows = [
         [
             f"{p.labels:,}",
-            "–" if p.accuracy is None else f"{p.accuracy:.1%}",
+            "–" if p.accuracy is None else chance(p.accuracy, 1),
             *between(p.low, p.high, 1).split(" and "),
             f"{p.audits:,}",
             f"{p.seconds:.2f} s",
         ]
-        + (["–" if p.truth is None else f"{p.truth:.1%}"] if has_truth else [])
+        + (["–" if p.truth is None else chance(p.truth, 1)] if has_truth else [])
         for p in report.curve
     ]
     numbers = f"<details><summary>the numbers</summary>{_table(columns, rows, css='numbers')}</details>"
@@ -382,8 +389,9 @@ def _certificate(number: int, certificate: Certificate) -> str:
             " Whoever has the session's file can recompute it: askwise verify SESSION --fingerprint "
             f"{certificate.short_fingerprint}"
         )
+    unsaid = f"<p>{_e(certificate.unsaid)}</p>" if certificate.unsaid else ""
     return (
-        f'<div class="certificate valid"><p class="sentence">{_e(certificate.sentence)}</p>'
+        f'<div class="certificate valid"><p class="sentence">{_e(certificate.sentence)}</p>{unsaid}'
         f'<figure>{picture}</figure><p class="note">{_e(what)}</p></div>'
     )
 
@@ -400,13 +408,16 @@ def _certificates(report: Report) -> str:
 
 
 def _classes(report: Report) -> str:
-    total = max((c.get("human", 0) + c.get("model", 0) for c in report.counts.values()), default=0)
+    given = report.given > 0
+    total = max((sum(count.values()) for count in report.counts.values()), default=0)
     rows = []
     for name, count in report.counts.items():
-        human, model = count.get("human", 0), count.get("model", 0)
-        bar = _bar([("people", "people", human), ("model", "model", model)], total=total)
-        rows.append([name, f"{human:,}", f"{model:,}", bar])
-    return _section("Labels by class", _table(["class", "people", "model", ""], rows, css="classes"))
+        parts = [("people", "people", count.get("human", 0)), ("model", "model", count.get("model", 0))]
+        if given:
+            parts.insert(1, ("given", "came with the data", count.get("given", 0)))
+        rows.append([name, *(f"{number:,}" for _, _, number in parts), _bar(parts, total=total)])
+    columns = ["class", "people", *["with the data"] * given, "model", ""]
+    return _section("Labels by class", _table(columns, rows, css="classes"))
 
 
 def _asked(report: Report) -> str:

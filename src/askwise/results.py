@@ -13,13 +13,18 @@ import numpy as np
 from askwise import evidence
 from askwise.core import Array, Label, Report, Verdict
 from askwise.export import COLUMNS, PROBLEM, names_beside, own_column
+from askwise.notices import each
 from askwise.pool import Pool
 from askwise.state import QUARTER, State
 from askwise.values import plain
 
 
 def counts(state: State) -> dict[str, int]:
-    """How many items, answers of each kind, check items, open items and so on."""
+    """How many items, answers of each kind, check items, open items and so on.
+
+    Whatever shows such a number takes it from here. `labeled` by people, `given` with the data, `auto` by the model and
+    `open` exclude each other and are all items together.
+    """
     midnight = datetime.now().astimezone().replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
     labeled, auto = np.count_nonzero(state.labeled_mask), np.count_nonzero(state.auto_mask & ~state.labeled_mask)
 
@@ -71,7 +76,7 @@ def table(state: State, pool: Pool, guesses: Sequence[Label], sure: Array) -> li
     if pool.dropped or own_column(PROBLEM, columns):
         names |= names_beside(columns, [PROBLEM], prefixed=True)
     found: list[tuple[int, dict[str, Any]]] = []
-    for row in range(state.n):
+    for row in each("putting the rows together", range(state.n)):
         answer, auto = state.answers.get(row), state.auto.get(row)
         known: dict[str, Any] = {
             "item": pool.ids[row],
@@ -130,12 +135,12 @@ def report(
     state: State, title: str, verdict: Verdict, settings: dict[str, Any], problems: Sequence[str], pool: Pool
 ) -> Report:
     """The numbers of a report; `askwise.report` renders them."""
-    by_class = {name: {"human": 0, "model": 0} for name in state.labels}
+    by_class = {name: {"human": 0, "given": 0, "model": 0} for name in state.labels}
     asked: Counter[str] = Counter()
     for answer in state.answers.values():
         if answer.label is not None:
             for name in state.parts(answer.label):
-                by_class[name]["human"] += 1
+                by_class[name]["human" if answer.kind == "label" else "given"] += 1
         if answer.kind == "label":
             asked[answer.strategy] += 1
     for row, (code, _, _) in state.auto.items():

@@ -10,6 +10,7 @@ import numpy as np
 
 from askwise import engine
 from askwise.core import Array, Encoder, Learner, Matrix
+from askwise.notices import progress
 from askwise.strategies import Strategy
 
 
@@ -55,9 +56,10 @@ def encoded(encoder: Encoder, contents: Sequence[Any]) -> Matrix:
     """(n, d) features of the pool's items; an encoder that learns from them does so first."""
     items = list(contents)
     fit = getattr(encoder, "fit", None)
-    if fit is not None:
-        fit(items)
-    return encoder.encode(items)
+    with progress(f"encoding {len(items):,} items"):
+        if fit is not None:
+            fit(items)
+        return encoder.encode(items)
 
 
 def learn(

@@ -56,12 +56,13 @@ from askwise.core import (
     Report,
     Store,
     Verdict,
+    share,
     unknown,
 )
 from askwise.evidence import Target
 from askwise.export import write_table
 from askwise.labelsets import NONE, SEPARATOR, check_label, labels_of, write_set
-from askwise.notices import say
+from askwise.notices import progress, say
 from askwise.options import named, only_python, option
 from askwise.pool import Pool, load_pool
 from askwise.questions import CHECKS_AHEAD, next_checks, next_questions
@@ -603,6 +604,7 @@ class Session:
             reason=reason_for(
                 ask,
                 guesses=guesses,
+                version=s.ranking.round if s.ranking else 0,
                 trained_on=s.model_labels,
                 multilabel=s.multilabel,
                 check=check,
@@ -1156,10 +1158,11 @@ class Session:
                 )  # fmt: skip
                 self._asked_since_ranking = 0
             X = self.features()
-            if self._apart is not None:
-                learned = self._apart.learn(task)
-            else:
-                learned = rounds.learn(task, X, self._learner, self._strategy, self._dense)
+            with progress(f"training on {len(labeled):,} labels and ranking {len(candidates):,} items"):
+                if self._apart is not None:
+                    learned = self._apart.learn(task)
+                else:
+                    learned = rounds.learn(task, X, self._learner, self._strategy, self._dense)
             proba = learned.proba
             region = None
             if proba is not None and self._goal is None:
@@ -1566,7 +1569,7 @@ class Session:
             same = same and attempt.confidence == wanted_confidence and attempt.target == target
             if (max_error is not None or confidence is not None) and not same:
                 raise BadInput(
-                    f"An attempt at an error of at most {attempt.max_error:.2%} with {attempt.confidence:.0%} "
+                    f"An attempt at an error of at most {share(attempt.max_error, 1)} with {share(attempt.confidence)} "
                     f"confidence is under way. Answer its checks, or give it up first: {named('cancel_autolabel()')}."
                 )
         else:
@@ -1695,8 +1698,9 @@ class Session:
             price_per_hour: As for `advice`.
             price_of_error: As for `advice`.
         """
-        compared = self.control()
-        with self._lock:
+        with progress("comparing with random sampling"):
+            compared = self.control()
+        with progress("working out the report"), self._lock:
             says = [] if self._goal else self.advice(price_per_hour=price_per_hour, price_of_error=price_of_error)
             verdict = self.verdict(price_per_hour=price_per_hour)
             found = results.report(self._state, self.title, verdict, self.settings, self.problems, self.pool)
@@ -1737,7 +1741,8 @@ class Session:
                 hidden = ~self._state.auto_mask
                 names, sure = [*np.where(hidden, "", np.array(names, object))], np.where(hidden, np.nan, sure)
             rows = results.table(self._state, self.pool, names, sure)
-        written = write_table(rows, path, raw=raw, bom=bom)
+        with progress(f"writing {Path(path).name}"):
+            written = write_table(rows, path, raw=raw, bom=bom)
         said = {"file": Path(path).name, "rows": written} | ({"guesses": True} if guesses else {})
         with self._lock:
             self._commit(lambda: [Event("exported", said)])

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from askwise.core import Array, BadInput, Verdict
+from askwise.core import Array, BadInput, Verdict, told_apart
 
 WORTH = 0.9
 """Stopping must promise to finish with less than this share of labeling the whole rest by hand."""
@@ -314,9 +314,10 @@ def confident(doubts: Sequence[float], threshold: float = 0.01) -> Verdict:
     """
     if not len(doubts):
         return Verdict(False, "There is no model yet; give some labels first.")
+    shown = told_apart(float(doubts[-1]), threshold, 2)
     if doubts[-1] < threshold:
-        return Verdict(True, f"The model's mean doubt on the rest, {doubts[-1]:.2%}, is below {threshold:.2%}.")
-    return Verdict(False, f"The model's mean doubt on the rest is {doubts[-1]:.2%}; below {threshold:.2%} it is sure.")
+        return Verdict(True, "The model's mean doubt on the rest, {}, is below {}.".format(*shown))
+    return Verdict(False, "The model's mean doubt on the rest is {}; below {} it is sure.".format(*shown))
 
 
 def peaked(confidences: Sequence[float], rounds: int = 3) -> Verdict:

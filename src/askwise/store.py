@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from askwise.core import BadInput, BadStore, Conflict, Event, Store
+from askwise.notices import progress
 
 if TYPE_CHECKING:
     from askwise.postgres import Address
@@ -400,7 +401,7 @@ def copy_log(source: str | Place, target: str | Place) -> tuple[int, str]:
             f"{str(place(source))!r} was altered{'' if odd is None else f' at event {odd} or before'}: its digests do "
             "not come out, so it is not copied. `askwise verify` says more."
         )
-    with closing(open_store(target)) as store:
+    with progress(f"copying {len(events):,} events"), closing(open_store(target)) as store:
         try:
             store.append(events, after=0)
         except Conflict:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
 
-from askwise.core import BadInput, Query, share
+from askwise.core import BadInput, Query, chance, share
 from askwise.labelsets import DIGITS, NONE, digit_keys
 from askwise.report import printable
 
@@ -404,6 +404,8 @@ class _Desk:
 
         counts = self.session.counts()
         words = [f"{counts['labeled']:,} of {counts['items']:,} labeled"]
+        if counts["given"]:
+            words.append(f"{counts['given']:,} came labeled with the data")
         status = self.session.autolabel_status()
         if self._is_checking() and status is not None:
             left = "" if status.checks_left is None else f", about {status.checks_left:,} to go if all are right"
@@ -447,17 +449,14 @@ class _Desk:
 
         if query.audit or query.suggestion is None or not self.show_guess:
             return None
-        sure = query.confidence or 0.0
-        filled = round(20 * sure)
-        return Text.assemble(
-            ("Guess: ", "dim"),
-            (printable(query.suggestion), "bold"),
-            " ",
-            ("━" * filled, "green"),
-            ("─" * (20 - filled), "dim"),
-            f" {sure:.0%}",
-            ("  p accepts", "dim"),
-        )
+        line = Text.assemble(("Guess: ", "dim"), (printable(query.suggestion), "bold"), " ")
+        if query.confidence is None:  # reopened: the guesses are in the log, how sure they are only in a model
+            line.append(" how sure it is, the next training tells", style="dim")
+        else:
+            filled = round(20 * query.confidence)
+            line.append("━" * filled, style="green").append("─" * (20 - filled), style="dim")
+            line.append(f" {chance(query.confidence)}")
+        return line.append("  p accepts", style="dim")
 
     def _labels(self) -> Text:
         from rich.text import Text

@@ -17,6 +17,7 @@ import numpy as np
 from askwise import __version__, audit, evidence, people
 from askwise.core import FINGERPRINT_DIGITS, Array, BadInput, BadStore, Certificate, Event, Store
 from askwise.labelsets import labels_of, write_set
+from askwise.notices import each
 from askwise.postgres import Address
 from askwise.questions import drawn_again, is_audit_slot, may_ask_again
 from askwise.state import DOUBTED, OVERLAP, Attempt, State, pool_from_log, unpack
@@ -239,7 +240,7 @@ class _Walk:
 
     def events(self) -> None:
         """Every event, against the state before it."""
-        for event, own in zip(self.log, self.digests, strict=True):
+        for event, own in each("verifying events", list(zip(self.log, self.digests, strict=True))):
             try:
                 self._follows(event)
                 look = _LOOKS.get(event.kind)

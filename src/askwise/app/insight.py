@@ -568,7 +568,8 @@ def finish(at: Here) -> dict[str, Any]:
     session = at.session
     recall = session.recall()
     certificates = [
-        plain(one) | {"sentence": one.sentence, "short": one.short_fingerprint} for one in session.certificates()
+        plain(one) | {"sentence": one.sentence, "short": one.short_fingerprint, "unsaid": one.unsaid}
+        for one in session.certificates()
     ]
 
     def read(s: State) -> list[dict[str, Any]]:
@@ -650,7 +651,10 @@ def plan(at: Here, body: Limits) -> dict[str, Any]:
         region = known.region(share, confidence, target, parts=len(wanted))
         if offer is not None and region is not None:
             parts.append({"label": label, **dataclasses.asdict(offer)})
-            chosen += known.rows[region.rows].tolist() if offer.size else []
+            rows = known.rows[region.rows].tolist() if offer.size else []
+            chosen += rows
+            if rows:
+                parts[-1]["unsaid"] = session.look(partial(insight.left_unsaid, offer=offer, rows=rows))
     guesses = session.look(lambda s: _counts(s, chosen))
     rng = np.random.default_rng([session.seed, 8])
     # Any of these may become a blind check, so its guess stays hidden: none are shown where all have the same.

@@ -29,6 +29,7 @@ from askwise.app.labeling import Project
 from askwise.app.roles import OWNER, Routes, Who
 from askwise.app.server import build
 from askwise.app.shapes import Name, Text
+from askwise.app.waiting import tell_progress
 from askwise.app.wire import shown
 from askwise.budget import MAX_UNPACKED
 from askwise.core import BadInput, Conflict, ContractError, MissingExtra
@@ -445,7 +446,7 @@ def routes(
         begin: Takes the new session, and its file (on a shelf its name); gives the address of its page.
         begun: Called with the request that made a project, and its address.
     """
-    made = Routes(tags=["new project"])
+    made = tell_progress(Routes(tags=["new project"]))
     starting = threading.Lock()
 
     @made.get("/api/v1/new", response_model=Limits)

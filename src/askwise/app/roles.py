@@ -123,6 +123,7 @@ NEEDS: dict[str, Role | None] = {
     "PUT /api/v1/new/file": OWNER,
     "POST /api/v1/new/look": OWNER,
     "POST /api/v1/new/start": OWNER,
+    "GET /api/v1/new/progress": OWNER,
     # the same for every project
     "GET /static/{at}/{name}": ANYONE,
     "GET /api/v1/openapi.json": ANNOTATOR,

@@ -49,11 +49,11 @@ DOORSTEP = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Askwis
 class _Server(uvicorn.Server):
     """Calls back once when it answers."""
 
-    ready: Callable[[], None]
+    ready: Callable[[], None] | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        if self.started:
+        if self.started and self.ready is not None:
             # A browser may take seconds to come up; the server does not wait for it.
             threading.Thread(target=self.ready, daemon=True).start()
 
@@ -314,15 +314,7 @@ def project_names(titles: Sequence[str]) -> list[str]:
 
 def _run(app: FastAPI, listener: socket.socket, ready: Callable[[], None]) -> None:
     """Answer requests until Ctrl+C or SIGTERM."""
-    config = uvicorn.Config(
-        app,
-        access_log=False,  # it would write the token
-        log_level="warning",
-        lifespan="off",
-        server_header=False,
-        timeout_graceful_shutdown=3,
-    )
-    server = _Server(config)
+    server = quiet_server(app)
     server.ready = ready
     # uvicorn finishes open requests on SIGTERM, then raises the signal again: it must end as Ctrl+C does, so that the
     # caller can close its files.
@@ -334,6 +326,19 @@ def _run(app: FastAPI, listener: socket.socket, ready: Callable[[], None]) -> No
     finally:
         if before is not None:
             signal.signal(signal.SIGTERM, before)
+
+
+def quiet_server(app: FastAPI) -> _Server:
+    """A server that writes no log of requests."""
+    config = uvicorn.Config(
+        app,
+        access_log=False,  # it would write the token
+        log_level="warning",
+        lifespan="off",
+        server_header=False,
+        timeout_graceful_shutdown=3,
+    )
+    return _Server(config)
 
 
 def _listen(host: str, port: int | None) -> socket.socket:

@@ -10,7 +10,7 @@ from functools import lru_cache
 import numpy as np
 
 from askwise.audit.plan import PATIENCE, Floats, Plan, Target, _survivable, audit_plan, share_of
-from askwise.core import Array, BadInput, share
+from askwise.core import Array, BadInput, about, chance, told_apart
 
 REGIONS = (1.0, 0.98, 0.95, 0.92, 0.9, 0.85, 0.8, 0.75, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2)
 """Shares of the rest, most confident first, that are considered for auto-labeling."""
@@ -232,17 +232,20 @@ def _belief(mean: float, doubted: float, wrong: Sequence[tuple[float, float]], c
 def _explain(region: Region, n: int, max_error: float, alpha: float, target: Target) -> str:
     """One sentence on a region, with the numbers."""
     if region.worth:
+        first = audit_plan(region.size, max_error, alpha, target).first
         return (
-            f"By projection about {region.audits:,.0f} checks certify the {region.size:,} most confident of {n:,} "
-            f"items, with a chance of {region.passes:.0%}."
+            f"By projection {about(region.audits, first, 'check')} certify the {region.size:,} most confident of {n:,} "
+            f"items, with a chance of {chance(region.passes)}."
         )
     if region.error <= max_error:
         first = audit_plan(region.size, max_error, alpha, target).first
+        cost = min(max(region.cost, first), n)
         return (
             f"Certifying the {region.size:,} most confident of {n:,} items takes {first:,} checks or more, and "
-            f"finishing about {region.cost:,.0f} human labels: hardly fewer than labeling all {n:,} by hand."
+            f"finishing about {cost:,.0f} human labels: hardly fewer than labeling all {n:,} by hand."
         )
+    error, limit = told_apart(region.error, max_error, 1)
     return (
-        f"The model is expected to be wrong on {region.error:.1%} of the {region.size:,} most confident of {n:,} "
-        f"items: too many to certify at most {share(round(max_error, 4), 1)}. Label more, or allow more errors."
+        f"The model is expected to be wrong on {error} of the {region.size:,} most confident of {n:,} "
+        f"items: too many to certify at most {limit}. Label more, or allow more errors."
     )

@@ -10,6 +10,7 @@ import numpy as np
 
 from askwise.core import Array, BadInput, Matrix
 from askwise.media import audio_type
+from askwise.notices import each
 
 BANDS = 40
 LOWEST, HIGHEST = 50.0, 8_000.0
@@ -63,7 +64,7 @@ class AudioEncoder:
 
 def _all(items: Sequence[Any]) -> Array:
     """(n, 80) statistics; NaN for what is not heard."""
-    return np.stack([_statistics(item.read()) for item in items])
+    return np.stack([_statistics(item.read()) for item in each("encoding recordings", items)])
 
 
 def _statistics(data: bytes) -> Array:

@@ -10,6 +10,7 @@ import numpy as np
 
 from askwise.core import Array, BadInput, Matrix
 from askwise.media import BROKEN, open_image
+from askwise.notices import each
 
 SIDE = 64
 """Pixels of a side that an image is brought to."""
@@ -77,7 +78,7 @@ class ImageEncoder:
         return np.where(norms > 1e-6, found / np.maximum(norms, 1e-6), np.float32(0))
 
     def _described(self, items: Sequence[Any]) -> Array:
-        return np.stack([describe(_pixels(item)) for item in items])
+        return np.stack([describe(_pixels(item)) for item in each("encoding images", items)])
 
 
 def _pixels(item: Any) -> Array:

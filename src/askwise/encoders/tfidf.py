@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from askwise.core import Array, BadInput, Matrix
+from askwise.notices import progress
 
 WORD = r"(?u)\b\w+\b"
 """One-letter words count, and there is no list of stop words: both tell spam from ham."""
@@ -67,9 +68,11 @@ class TfidfEncoder:
         if self._axes is None:
             return self.fit(items).encode(items)
         features = np.zeros((len(items), self._axes.shape[1]), dtype=np.float32)
-        for start in range(0, len(items), BLOCK):
-            weights = self._weigh(list(items[start : start + BLOCK]))
-            features[start : start + BLOCK] = _unit_rows(weights @ self._axes)
+        with progress("encoding", len(items)) as advance:
+            for start in range(0, len(items), BLOCK):
+                weights = self._weigh(list(items[start : start + BLOCK]))
+                features[start : start + BLOCK] = _unit_rows(weights @ self._axes)
+                advance(min(BLOCK, len(items) - start))
         return features
 
     def _weigh(self, items: list[str]) -> Any:

@@ -84,12 +84,12 @@ function details(question, guess) {
       el("ul", { class: "guesses" }, ...question.guesses.slice(0, 5).map(([label, p]) => guessBar(label, p))),
     );
   }
-  if (!question.audit && guess && shownKind === "text" && question.round) {
+  if (!question.audit && guess && shownKind === "text" && question.guesses.length) {
     const words = el("ul", { class: "words" });
     parts.push(words);
     speaking(question.row, words);
   }
-  if (!question.audit && guess && shownKind === "image" && question.round) {
+  if (!question.audit && guess && shownKind === "image" && question.guesses.length) {
     const list = el("ul", { class: "regions" });
     parts.push(list);
     looking(question, list);
@@ -103,7 +103,7 @@ function details(question, guess) {
     `item ${question.item}`,
     question.strategy && `strategy ${question.strategy}`,
     question.score === null ? "" : `score ${question.score.toPrecision(3)}`,
-    question.round ? `model ${question.round}` : "before the first model",
+    question.round || question.guesses.length ? `model ${question.round}` : "",
   ];
   parts.push(el("p", { class: "meta" }, facts.filter(Boolean).join(" · ")));
   box.replaceChildren(...parts);

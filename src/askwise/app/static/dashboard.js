@@ -2,9 +2,9 @@
 
 import { call } from "./api.js";
 import { figure, fit, interval, lines } from "./chart.js";
-import { count, el, hue, percent, plural } from "./dom.js";
+import { above, below, checksFor, count, el, exactly, hue, percent, plural } from "./dom.js";
 
-const outward = (low, high) => `${percent(Math.floor(100 * low + 1e-6) / 100)} and ${percent(Math.ceil(100 * high - 1e-6) / 100)}`;
+const outward = (low, high) => `${below(low)} and ${above(high)}`;
 const minutes = (seconds) => (seconds < 90 ? plural(Math.round(seconds), "second") : seconds < 5400 ? plural(Math.round(seconds / 60), "minute") : `${(seconds / 3600).toFixed(1)} hours`);
 const labelsAxis = (points) => ({ label: "labels by people", low: 0, high: Math.max(10, ...points), show: count });
 const shareAxis = { low: 0, high: 1, show: (v) => percent(v) };
@@ -30,8 +30,8 @@ function tiles({ counts, estimate, verdict, pace }) {
   return el(
     "ul",
     { class: "tiles" },
-    tile(count(counts.labeled), `of ${plural(counts.items, "item")} labeled by people`),
-    tile(estimate.accuracy === null ? "–" : percent(estimate.accuracy), estimate.accuracy === null ? "accuracy not known yet" : `right on the rest, between ${outward(estimate.low, estimate.high)}`),
+    tile(count(counts.labeled), `of ${plural(counts.items, "item")} labeled by people${counts.given ? `; ${count(counts.given)} came labeled with the data` : ""}`),
+    tile(estimate.accuracy === null ? "–" : percent(estimate.accuracy), estimate.accuracy === null ? (counts.rest ? (counts.auto ? `no estimate of the ${plural(counts.rest, "item")} left to people` : "accuracy not known yet") : "nothing is left to estimate") : `right on the rest, between ${outward(estimate.low, estimate.high)}`),
     tile(verdict.labels_left === null ? "–" : count(verdict.labels_left), verdict.labels_left === null ? "no forecast yet" : `labels to go${pace ? `, about ${minutes(pace * verdict.labels_left)}` : ""}`),
     tile(count(counts.auto), "labeled by the model"),
   );
@@ -56,7 +56,7 @@ function accuracy({ curve, estimate }) {
         }),
     help: "One question in ten is a random check item; the model's guess is hidden and scored before it learns the answer. The line is the plain estimate from these, the area what they prove about the items still open, however often one looks.",
     doc: "docs/guarantee.md",
-    table: empty ? null : { head: ["labels", "estimate", "at least", "at most", "check items"], rows: thin(curve).map((p) => [count(p.labels), p.accuracy === null ? "–" : percent(p.accuracy, 1), percent(p.low, 1), percent(p.high, 1), p.audits]) },
+    table: empty ? null : { head: ["labels", "estimate", "at least", "at most", "check items"], rows: thin(curve).map((p) => [count(p.labels), p.accuracy === null ? "–" : percent(p.accuracy, 1), below(p.low), above(p.high), p.audits]) },
   });
 }
 
@@ -98,7 +98,7 @@ function classes({ metrics, confidence }) {
       { class: "spans", tabIndex: 0, "aria-label": "Precision and recall" },
       ...metrics.classes.map((c, i) => el("li", {}, name(c.label, i), el("span", { class: "two" }, el("small", {}, "precision"), interval(c.precision, `Precision of ${c.label}`), el("small", {}, "recall"), interval(c.recall, `Recall of ${c.label}`)))),
     ),
-    table: { head: ["class", "precision", "at least", "recall", "at least", "F1", "guessed"], rows: metrics.classes.map((c) => [c.label, shown(c.precision), percent(c.precision.low), shown(c.recall), percent(c.recall.low), shown(c.f1), count(c.guessed)]) },
+    table: { head: ["class", "precision", "at least", "recall", "at least", "F1", "guessed"], rows: metrics.classes.map((c) => [c.label, shown(c.precision), below(c.precision.low), shown(c.recall), below(c.recall.low), shown(c.f1), count(c.guessed)]) },
   });
 }
 
@@ -213,7 +213,7 @@ function coverage({ shares, own, target, rest, why }) {
   const offers = new Map();
   const asked = new Set();
   const part = (o) => (o.rest ? o.size / o.rest : 0);
-  const text = (s) => `${percent(s, s < 0.1 && (1000 * s) % 10 ? 1 : 0)}${target === "file" ? " of the whole file" : ""}`;
+  const text = (s) => `${exactly(s)}${target === "file" ? " of the whole file" : ""}`;
   const says = el("p", { class: "big-line", role: "status" });
   const small = el("p", { class: "small" });
   const chart = el("div");
@@ -238,11 +238,11 @@ function coverage({ shares, own, target, rest, why }) {
     const o = offers.get(s);
     slider.setAttribute("aria-valuetext", text(s));
     says.textContent = !o ? `At ≤ ${text(s)} wrong …` : o.size ? `Auto-label ${percent(part(o))} at ≤ ${text(s)} wrong` : `Nothing to hand over at ≤ ${text(s)} wrong`;
-    small.textContent = !o ? "Working it out …" : o.size ? `${plural(o.size, "item")} of ${count(o.rest)}; about ${plural(Math.round(o.checks), "blind check")} (at least ${o.first}), ${percent(o.passes)} likely to succeed. All done after about ${count(Math.round(o.cost))} labels.` : o.reason;
+    small.textContent = !o ? "Working it out …" : o.size ? `${plural(o.size, "item")} of ${count(o.rest)}; ${checksFor(o.checks, o.first)}, ${percent(o.passes)} likely to succeed. All done after about ${count(Math.round(o.cost))} labels.` : o.reason;
     chart.replaceChildren(
       lines({
         series: [{ name: "share handed over", points: shares.filter((p) => offers.has(p)).map((p) => [p, part(offers.get(p))]), dots: true }],
-        x: { label: "share of wrong labels allowed", low: 0, high: shares.at(-1), show: (v) => percent(v) },
+        x: { label: "share of wrong labels allowed", low: 0, high: shares.at(-1), show: exactly },
         y: shareAxis,
         mark: s,
         say: `Share that could be handed over, by share of errors allowed; now at ${text(s)}`,

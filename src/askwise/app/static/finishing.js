@@ -3,7 +3,7 @@
 import { address, call } from "./api.js";
 import { tag } from "./choose.js";
 import { dialog, toast } from "./dialogs.js";
-import { count, el, icon, percent, plural } from "./dom.js";
+import { below, checksFor, count, el, exactly, icon, percent, plural } from "./dom.js";
 
 /** What the share of wrong labels is a share of: for choosing, for the table of attempts. */
 const OF = {
@@ -13,7 +13,7 @@ const OF = {
 };
 
 let page = null;
-const share = (value) => percent(value, value < 0.1 && (1000 * value) % 10 ? 1 : 0);
+const share = exactly;
 const small = (...text) => el("p", { class: "small" }, ...text);
 const step = (number, title, ...body) => el("section", { class: "panel step", "aria-label": title }, el("h2", {}, el("span", { class: "step-number", "aria-hidden": "true" }, String(number)), title), ...body.filter(Boolean));
 
@@ -39,8 +39,8 @@ function recall({ recall: r }) {
     "section",
     { class: "panel" },
     el("h2", {}, "The goal of this search"),
-    el("p", { class: "says" }, `Find ${percent(r.target)} of the relevant items, with ${percent(r.confidence)} confidence: ${count(r.found)} found, ${plural(r.unread, "item")} unread.`),
-    small(`Proved so far: at least ${percent(Math.floor(100 * r.low + 1e-6) / 100)} found${r.reached ? "; the goal is reached" : ""}. If the rest is no richer than the ranking says: ${percent(Math.floor(100 * r.low_if_ranked + 1e-6) / 100)}.`),
+    el("p", { class: "says" }, `Find ${share(r.target)} of the relevant items, with ${share(r.confidence)} confidence: ${count(r.found)} found, ${plural(r.unread, "item")} unread.`),
+    small(`Proved so far: at least ${below(r.low)} found${r.reached ? "; the goal is reached" : ""}. If the rest is no richer than the ranking says: ${below(r.low_if_ranked)}.`),
   );
 }
 
@@ -118,8 +118,8 @@ function choosing({ pulse, shares: offered, target, max_error: wanted, confidenc
     const first = parts.reduce((sum, p) => sum + p.first, 0);
     const given = Object.entries(byClass).filter(([, n]) => n);
     return [
-      el("p", { class: "says" }, `${plural(size, "item")} of ${count(rest)} for about ${plural(Math.round(checks), "blind check")} (at least ${count(first)}).`),
-      el("ul", { class: "parts" }, ...parts.map((p) => el("li", {}, p.label ? tag(p.label, classes) : null, small(p.reason)))),
+      el("p", { class: "says" }, `${plural(size, "item")} of ${count(rest)} for ${checksFor(checks, first)}.`),
+      el("ul", { class: "parts" }, ...parts.map((p) => el("li", {}, p.label ? tag(p.label, classes) : null, small(p.reason), p.unsaid ? small(p.unsaid) : null))),
       el("h3", {}, sets ? "Items with each label, by the model" : "By the model's class"),
       el("ul", { class: "counts" }, ...given.map(([name, n]) => el("li", {}, tag(name, classes), el("b", { class: "num" }, count(n))))),
       sample.length ? el("details", {}, el("summary", {}, `Some of these ${plural(size, "item")}`), el("ul", { class: "sample" }, ...sample.map((one) => el("li", { dir: "auto" }, one.text))), small("Their labels stay hidden: any of them may become a blind check.")) : "",
@@ -146,7 +146,7 @@ function choosing({ pulse, shares: offered, target, max_error: wanted, confidenc
       search || sets ? null : perClass,
       sets ? small("An item counts as wrong where one of its labels is missing or too much.") : null,
       search ? null : small("Of the whole file is the cheapest: your own labels count as right, so the model's alone may be wrong more often than the share."),
-      small(`Proved with ${percent(confidence)} confidence, all attempts together.`),
+      small(`Proved with ${share(confidence)} confidence, all attempts together.`),
     ),
     step(2, "What it costs, and what it takes", small("A dry run: nothing is frozen, nothing is spent."), price),
     step(
@@ -170,6 +170,7 @@ function outcome({ certificates, pulse }) {
         "div",
         { class: c.void ? "result" : "result good" },
         el("p", { class: "lead" }, c.sentence),
+        c.unsaid ? el("p", {}, c.unsaid) : null,
         c.void ? el("p", { class: "void" }, `It no longer holds: ${c.void}`) : null,
         c.fingerprint ? small("fingerprint ", el("code", { class: "print" }, c.fingerprint)) : null,
       ),
@@ -200,7 +201,7 @@ function taking({ workbooks, pulse: { counts } }) {
     "section",
     { class: "panel", "aria-label": "Take the labels" },
     el("h2", {}, "Take the labels"),
-    el("p", { class: "says" }, `${plural(counts.labeled, "label")} by people, ${count(counts.auto)} by the model; ${plural(counts.open, "item")} open.`),
+    el("p", { class: "says" }, `${plural(counts.labeled, "label")} by people, ${counts.given ? `${count(counts.given)} with the data, ` : ""}${count(counts.auto)} by the model; ${plural(counts.open, "item")} open.`),
     el(
       "div",
       { class: "act-row" },

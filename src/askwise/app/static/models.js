@@ -3,12 +3,10 @@
 import { call } from "./api.js";
 import { lines } from "./chart.js";
 import { dialog, toast } from "./dialogs.js";
-import { count, el, percent, plural } from "./dom.js";
+import { above, below, count, el, percent, plural } from "./dom.js";
 
 const PAGE = 50;
 const when = (seconds) => new Date(1000 * seconds).toLocaleString("en", { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", hour12: false });
-const down = (share) => percent(Math.floor(100 * share + 1e-6) / 100);
-const up = (share) => percent(Math.ceil(100 * share - 1e-6) / 100);
 
 export async function open(page, about, offset = 0) {
   const data = await call(`models?offset=${offset}&limit=${PAGE}`);
@@ -76,7 +74,7 @@ export async function open(page, about, offset = 0) {
               "tbody",
               {},
               ...versions.map((v) =>
-                el("tr", {}, el("th", { scope: "row" }, String(v.version)), ...[when(v.at), count(v.labels), v.accuracy === null ? "–" : percent(v.accuracy), `${down(v.low)} to ${up(v.high)}`, v.changed === null ? "–" : `${count(v.changed)} (${percent(v.changed / items, 1)})`, `${v.seconds.toFixed(2)} s`, handed(v)].map((cell) => el("td", {}, cell)), owner ? el("td", {}, v.since ? el("button", { type: "button", class: "link", "aria-label": `Take back the ${plural(v.since, "answer")} given since version ${v.version}`, onclick: () => back(v) }, `take back ${count(v.since)}`) : null) : ""),
+                el("tr", {}, el("th", { scope: "row" }, String(v.version)), ...[when(v.at), count(v.labels), v.accuracy === null ? "–" : percent(v.accuracy), `${below(v.low)} to ${above(v.high)}`, v.changed === null ? "–" : `${count(v.changed)} (${percent(v.changed / items, 1)})`, `${v.seconds.toFixed(2)} s`, handed(v)].map((cell) => el("td", {}, cell)), owner ? el("td", {}, v.since ? el("button", { type: "button", class: "link", "aria-label": `Take back the ${plural(v.since, "answer")} given since version ${v.version}`, onclick: () => back(v) }, `take back ${count(v.since)}`) : null) : ""),
               ),
             ),
           ),

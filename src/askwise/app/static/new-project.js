@@ -2,6 +2,7 @@
 
 import { Refused, address, call } from "./api.js";
 import { $, count, el, plural } from "./dom.js";
+import { followWork, showWork } from "./progress.js";
 
 const KINDS = [
   ["text", "Texts", "One text, or several columns joined"],
@@ -213,6 +214,7 @@ async function start(event) {
   const button = $("b-start");
   button.disabled = true;
   button.replaceChildren(el("i", { class: "spinner" }), "Getting ready …");
+  const stop = followWork(() => call("new/progress"), (work) => showWork($("start-work"), work));
   try {
     const { at } = await call("new/start", { ...chosen(), classes: names, title: $("title").value.trim(), guidelines: $("guidelines").value }, { timeout: 3_600_000 });
     location.assign(at);
@@ -220,6 +222,9 @@ async function start(event) {
     fail("start-error", error);
     button.disabled = false;
     button.replaceChildren("Start labeling");
+    clear("start-work");
+  } finally {
+    stop();
   }
 }
 

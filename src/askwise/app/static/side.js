@@ -1,6 +1,6 @@
 // The numbers around the question: progress, forecast, estimate, verdict, trouble.
 
-import { $, count, el, percent, plural } from "./dom.js";
+import { $, above, below, count, el, percent, plural } from "./dom.js";
 
 let round = null;
 let roundAt = 0;
@@ -43,7 +43,7 @@ function facts({ counts, verdict: { left, range }, training }, history, ahead) {
     const typical = median(times);
     fact("pace", `${typical < 10 ? typical.toFixed(1) : Math.round(typical)} s`, "per item", "Median of your last answers");
   }
-  const model = counts.round && counts.model_labels ? `model ${counts.round}` : "no model yet";
+  const model = counts.model_labels ? `model ${counts.round}` : "no model yet"; // model 0 learned from labels of the data
   const fresh = roundAt ? ` · ${ago((performance.now() - roundAt) / 1000)}` : "";
   parts.push(
     el(
@@ -69,23 +69,24 @@ function progress({ counts, verdict: { left, range }, autolabel }, ahead) {
   bar.style.setProperty("--done", share(done));
   bar.style.setProperty("--soon", share(soon));
   bar.setAttribute("aria-valuenow", Math.round(100 * share(done)));
-  bar.title = left === null ? `${count(done)} of ${plural(total, "item")} labeled` : "Labels given; the hatched part is the range of the forecast";
+  bar.title = left === null ? `${count(done)} of ${plural(total, "item")} labeled${counts.given ? `; ${count(counts.given)} came labeled with the data` : ""}` : "Labels given; the hatched part is the range of the forecast";
 }
 
-function estimate({ estimate: { accuracy, low, high, sentence }, control }) {
+function estimate({ estimate: { accuracy, low, high, sentence }, control, counts }) {
   const known = accuracy !== null;
   // Outwards, so that what is shown is proved too.
-  const least = percent(Math.floor(100 * low + 1e-6) / 100);
-  const most = percent(Math.ceil(100 * high - 1e-6) / 100);
+  const [least, most] = [below(low), above(high)];
+  const missing = !counts.rest ? "Nothing is left to estimate" : counts.auto ? `No estimate of the ${plural(counts.rest, "item")} left to people` : "Not known yet";
   $("accuracy").replaceChildren(
-    ...(known ? [el("b", {}, percent(accuracy)), el("span", {}, ` right on the rest, between ${least} and ${most}`)] : [el("span", {}, "Not known yet")]),
+    ...(known ? [el("b", {}, percent(accuracy)), el("span", {}, ` right on the rest, between ${least} and ${most}`)] : [el("span", {}, missing)]),
   );
   const box = $("interval");
-  box.setAttribute("aria-label", known ? `Estimate ${percent(accuracy)}, proved between ${least} and ${most}` : "No estimate yet");
+  box.setAttribute("aria-label", known ? `Estimate ${percent(accuracy)}, proved between ${least} and ${most}` : missing);
   box.style.setProperty("--low", low);
   box.style.setProperty("--high", high);
   box.style.setProperty("--at", accuracy ?? 0);
   box.classList.toggle("unknown", !known);
+  box.hidden = !known && counts.auto > 0; // a scale from 0 to 100 % would seem to speak of what is certified
   if (!box.firstChild) box.append(el("i", { class: "band" }), el("i", { class: "tick" }), el("span", {}, "0 %"), el("span", {}, "50"), el("span", {}, "100 %"));
   $("estimate").textContent = sentence;
   $("control").textContent = control ?? "";

@@ -1,0 +1,113 @@
+"""The page that is there while a session gets ready: what goes on, how far it is, how long it will take."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import threading
+import webbrowser
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+from askwise import notices
+from askwise.app.roles import OWNER, Routes, Who
+
+SOON = 1.5
+"""Seconds in which most sessions are ready, so that no page need say that they are not."""
+
+
+class Progress(BaseModel):
+    """How far long work is."""
+
+    title: str = Field(description='What goes on; "" = nothing that takes long.')
+    done: int
+    total: int = Field(description="0 = not known.")
+    seconds: float = Field(description="Since it began.")
+    rate: float | None = Field(description="Steps a second.")
+    left: float | None = Field(description="Seconds still to go.")
+    sentence: str = Field(description="The same in words.")
+
+
+def progress() -> dict[str, Any]:
+    """The work under way in this process, as `Progress`."""
+    work = notices.now()
+    if work is None:
+        return {"title": "", "done": 0, "total": 0, "seconds": 0.0, "rate": None, "left": None, "sentence": ""}
+    return {
+        "title": work.title, "done": work.done, "total": work.total, "seconds": work.seconds,
+        "rate": work.rate, "left": work.left, "sentence": work.sentence,
+    }  # fmt: skip
+
+
+def tell_progress(routes: Routes) -> Routes:
+    """Add the route that tells how far a new project is."""
+
+    @routes.get("/api/v1/new/progress", response_model=Progress)
+    def new_progress() -> dict[str, Any]:
+        """How far the project is that is being made."""
+        return progress()
+
+    return routes
+
+
+class Waiting:
+    """While inside, a page says how far things are, from some moments on; then it gives its port to what comes.
+
+    Args:
+        port: See `serve`.
+        open_browser: See `serve`.
+        announce: Called with the address once the page is there.
+    """
+
+    def __init__(self, *, port: int | None, open_browser: bool, announce: Callable[[str], None]) -> None:
+        self.port = port
+        self.token = secrets.token_urlsafe(24)
+        self.opened = False
+        """Whether the page was opened, so that the next one need not be."""
+        self._open_browser, self._announce = open_browser, announce
+        self._timer = threading.Timer(SOON, self._open)
+        self._timer.daemon = True
+        self._lock = threading.Lock()
+        self._over = False
+        self._server: Any = None
+        self._thread: threading.Thread | None = None
+
+    def __enter__(self) -> Waiting:
+        self._timer.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._timer.cancel()
+        with self._lock:
+            self._over = True
+        if self._server is not None and self._thread is not None:
+            self._server.should_exit = True
+            self._thread.join()
+
+    def _open(self) -> None:
+        from askwise.app import serve
+        from askwise.app.guard import Guard
+        from askwise.app.server import build
+        from askwise.core import BadInput
+
+        me = Who("me", OWNER)
+        app = build({}, lambda _: me, more=(tell_progress(Routes(tags=["new project"])),), pages={"/": "waiting.html"})
+        app.add_middleware(Guard, token=self.token)
+        with self._lock, contextlib.suppress(BadInput):  # a port that cannot be had: `serve` will say so
+            if self._over:
+                return
+            listener = serve._listen("127.0.0.1", self.port)
+            self.port = int(listener.getsockname()[1])
+            self._server = serve.quiet_server(app)
+            self._thread = threading.Thread(target=self._server.run, args=([listener],), daemon=True)
+            self._thread.start()
+            self.opened = True
+            url = f"http://127.0.0.1:{self.port}/?token={self.token}"
+            self._announce(url)
+            if self._open_browser:
+                webbrowser.open(url)

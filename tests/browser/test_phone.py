@@ -1,0 +1,150 @@
+"""Every page on a phone: nothing scrolls sideways but what says so, and every button is within reach."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from askwise import notices
+from askwise.app.guard import Guard
+from askwise.app.projects import Intake, create_new
+from askwise.app.roles import OWNER, Routes, Who
+from askwise.app.server import build, create_app
+from askwise.app.waiting import tell_progress
+from askwise.session import Session
+
+TOKEN = "a-token-of-some-length"
+CLASSES = [
+    "delivery", "refund and cancellation", "account", "question about a product", "complaint", "other",
+    "Donaudampfschifffahrtsgesellschaft", "praise",
+]  # fmt: skip
+LOOKS = [(390, "light"), (390, "dark"), (320, "light"), (320, "dark"), (1280, "light"), (1280, "dark")]
+
+
+@pytest.fixture(scope="module")
+def session() -> Iterator[Session]:
+    """A session with a model, checks that it had wrong, an attempt that was given up, and a certificate."""
+    texts = [f"{CLASSES[i % 8]} message {i} {'word ' * (i % 5)}" for i in range(320)]
+    with Session(texts, classes=CLASSES, encoder="tfidf", audit_share=0.4, title="Messages", seed=2) as session:
+        for i in range(120):
+            [query] = session.ask(1)
+            right = CLASSES[texts.index(query.content) % 8]
+            session.tell(query, CLASSES[(i * 3) % 8] if i % 9 == 0 else right, seconds=2.0)
+        session.refresh()
+        right = {item: CLASSES[i % 8] for i, item in enumerate(session.pool.ids)}
+        session.autolabel(max_error=0.2, oracle=lambda queries: [right[q.item] for q in queries])
+        session.refresh()
+        yield session
+
+
+@pytest.fixture
+def visit(run: Any, new_page: Any) -> Callable[..., Any]:
+    def open_(app: Any, path: str, width: int, scheme: str) -> Any:
+        url = run(app).url
+        page = new_page(
+            url,
+            viewport={"width": width, "height": 800},
+            color_scheme=scheme,
+            has_touch=width < 500,
+            reduced_motion="reduce",
+        )
+        page.goto(f"{url}?token={TOKEN}")
+        if path:
+            page.goto(url + path)
+        return page
+
+    return open_
+
+
+def check(page: Any, width: int) -> None:
+    """Nothing wider than the screen, and no control outside of it."""
+    wide = page.evaluate(
+        """width => [...document.querySelectorAll('body *')].filter(node => {
+            const box = node.getBoundingClientRect();
+            if (!box.width || box.right <= width + 0.5 || getComputedStyle(node).position === 'fixed') return false;
+            for (let up = node; up; up = up.parentElement) {
+                const inside = up !== node && ['auto', 'scroll', 'hidden'].includes(getComputedStyle(up).overflowX);
+                if (up.matches('.sr') || inside) return false;
+            }
+            return true;
+        }).map(node => node.outerHTML.slice(0, 120))""",
+        width,
+    )
+    assert wide == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    lost = page.evaluate(
+        """width => [...document.querySelectorAll('button, select, input, textarea, a.button')].filter(node => {
+            const box = node.getBoundingClientRect();
+            if (!box.width || node.closest('.sr, .scroll') || node.matches('.sr')) return false;
+            return box.left < -0.5 || box.right > width + 0.5 || box.height < (width < 500 ? 16 : 10);
+        }).map(node => node.outerHTML.slice(0, 120))""",
+        width,
+    )
+    assert lost == []
+
+
+def picture(page: Any, name: str, request: Any) -> None:
+    """Kept where a person asks for pictures: `pytest --basetemp=… -k phone`, then look below it."""
+    page.screenshot(path=request.getfixturevalue("tmp_path") / f"{name}.png", full_page=True)
+
+
+@pytest.mark.parametrize(("width", "scheme"), LOOKS)
+@pytest.mark.parametrize("path", ["", "dashboard", "review", "data", "models", "finish"])
+def test_no_page_scrolls_sideways(
+    visit: Any, session: Session, request: Any, path: str, width: int, scheme: str
+) -> None:
+    page = visit(create_app(session, token=TOKEN), path, width, scheme)
+    page.wait_for_load_state("networkidle")
+    if path == "dashboard":
+        page.wait_for_selector(".confusion")
+    if path == "finish":
+        page.wait_for_selector(".certificate")
+        page.wait_for_function("!document.body.innerText.includes('Working it out')")
+    picture(page, f"{path or 'label'}-{width}-{scheme}", request)
+    check(page, width)
+
+
+@pytest.mark.parametrize(("width", "scheme"), LOOKS)
+def test_the_confusion_table_scrolls_inside(visit: Any, session: Session, width: int, scheme: str) -> None:
+    page = visit(create_app(session, token=TOKEN), "dashboard", width, scheme)
+    page.wait_for_selector(".confusion")
+    box = page.locator(".scroll:has(.confusion)")
+    inner, outer = box.evaluate("node => [node.scrollWidth, node.clientWidth]")
+    assert outer <= width
+    if inner > outer:  # which answer a cell is about must stay in sight
+        box.evaluate("node => node.scrollTo(node.scrollWidth, 0)")
+        left = page.locator(".confusion tbody th").first.evaluate("node => node.getBoundingClientRect().left")
+        assert left >= 0
+        assert box.evaluate("node => node.scrollLeft") > 0
+
+
+@pytest.mark.parametrize(("width", "scheme"), LOOKS)
+def test_a_new_project_fits(visit: Any, tmp_path: Path, request: Any, width: int, scheme: str) -> None:
+    data = tmp_path / "a file with a rather long name, as they are in practice.csv"
+    rows = [f"{CLASSES[i % 8]} message {i},{CLASSES[i % 8]},{'x' * 60}{i},{i}" for i in range(40)]
+    data.write_text("\n".join(["text,category of the message,averylongcolumnnamewithoutanyspaceinit,number", *rows]))
+    (tmp_path / "projects").mkdir()
+    app = create_new(Intake(tmp_path / "projects"), token=TOKEN, started=lambda *_: None)
+    page = visit(app, "", width, scheme)
+    check(page, width)
+    page.set_input_files("#file", str(data))
+    page.wait_for_selector(".columns")
+    page.wait_for_function("document.getElementById('seen').innerText.includes('items')")
+    picture(page, f"new-{width}-{scheme}", request)
+    check(page, width)
+
+
+@pytest.mark.parametrize(("width", "scheme"), LOOKS)
+def test_the_page_that_waits_fits(visit: Any, request: Any, width: int, scheme: str) -> None:
+    app = build({}, lambda _: Who("me", OWNER), more=(tell_progress(Routes()),), pages={"/": "waiting.html"})
+    app.add_middleware(Guard, token=TOKEN)
+    with notices.progress("encoding", 30_000) as advance:
+        advance(12_000)
+        page = visit(app, "", width, scheme)
+        page.wait_for_function("document.body.innerText.includes('12,000 of 30,000')")
+        picture(page, f"waiting-{width}-{scheme}", request)
+        check(page, width)
+        assert page.locator("progress").evaluate("node => node.value") == pytest.approx(0.4)
