@@ -86,9 +86,7 @@ GOOD_ROWS = (
 )
 LAUGHS = (
     '<!DOCTYPE x [<!ENTITY a "ha">'
-    + "".join(
-        f'<!ENTITY {chr(98 + i)} "{"&" + chr(97 + i) + ";"}{("&" + chr(97 + i) + ";") * 9}">' for i in range(12)
-    )
+    + "".join(f'<!ENTITY {chr(98 + i)} "{"&" + chr(97 + i) + ";"}{("&" + chr(97 + i) + ";") * 9}">' for i in range(12))
     + "]>"
 )
 
@@ -248,9 +246,7 @@ class Door:
         self.server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off"))
         self.thread = threading.Thread(target=self.server.run, kwargs={"sockets": [self.listener]}, daemon=True)
         self.thread.start()
-        self.http = httpx.Client(
-            base_url=self.url, headers={"x-askwise-token": TOKEN}, timeout=120, trust_env=False
-        )
+        self.http = httpx.Client(base_url=self.url, headers={"x-askwise-token": TOKEN}, timeout=120, trust_env=False)
         self.start = 0.0
         """Seconds that a small file takes here: mostly to start the process that reads it."""
 
@@ -398,8 +394,9 @@ def test_what_can_be_read_is(tmp_path: Path, name: str) -> None:
 def test_a_pool_that_was_read_elsewhere_is_the_same(tmp_path: Path) -> None:
     path = tmp_path / "mail.csv"
     path.write_text("id,text,more,label\n1,a b,x,ham\n2,c d,,\n3,a b,y,\n4,,z,\n5,e,f\n")
-    there, here = reading.loaded(path, text=["text"], label="label", id="id"), load_pool(
-        path, text=["text"], label="label", id="id"
+    there, here = (
+        reading.loaded(path, text=["text"], label="label", id="id"),
+        load_pool(path, text=["text"], label="label", id="id"),
     )
     for name in ("ids", "sources", "given", "problems", "address", "notes", "kind", "digest", "fingerprint", "sets"):
         assert getattr(there, name) == getattr(here, name), name
