@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import uvicorn
 
+from askwise.app import headers
 from askwise.app.guard import Codes
 from askwise.app.server import create_app
 from askwise.core import BadInput, MissingExtra
@@ -321,6 +322,8 @@ def _run(app: FastAPI, listener: socket.socket, ready: Callable[[], None]) -> No
         lifespan="off",
         server_header=False,
         timeout_graceful_shutdown=3,
+        http=headers.Roomy,
+        h11_max_incomplete_event_size=headers.MOST_HEADERS,
     )
     server = _Server(config)
     server.ready = ready
