@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import itertools
 import json
+import os
 import re
 import signal
 import socket
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 from starlette.testclient import TestClient
 
 from askwise.app.roles import NEEDS
-from askwise.app.serve import _listen, serve
+from askwise.app.guard import Codes
+from askwise.app.serve import _listen, _show, serve
 from askwise.app.server import create_app
 from askwise.core import BadInput
 from askwise.session import Session
@@ -654,3 +658,121 @@ def test_guidelines_stay_with_the_session(tmp_path: Path) -> None:
         other = client_of(again, guidelines="# Be quick")
         other.get("/", params={"token": TOKEN})
         assert other.get("/api/v1/state").json()["guidelines"] == "# Be quick"
+
+
+# ── codes that work once, and other programs' cookies ───────────────────────────────────────
+
+
+def test_a_code_lets_in_once(session: Session) -> None:
+    now = [0.0]
+    codes = Codes(lambda: now[0])
+    client = client_of(session, codes=codes)
+    code, old = codes.make(), codes.make()
+    first = client.get("/", params={"code": code})
+    # Not a redirect: a Strict cookie is not sent along where a file on the disk has led to.
+    assert (first.status_code, first.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert 'content="0;url=/"' in first.text
+    assert "samesite=strict" in first.headers["set-cookie"].lower()
+    assert TOKEN not in first.text
+    assert client.get("/").status_code == 200
+    other = client_of(session, codes=codes)
+    for used in (code, "", "wrong", TOKEN):
+        assert other.get("/", params={"code": used}).status_code == 401
+    now[0] = 301.0
+    assert other.get("/", params={"code": old}).status_code == 401, "nobody came for it"
+    assert other.get("/", params={"token": TOKEN}).status_code == 303, "the printed address works still"
+    assert other.get("/", params={"token": TOKEN}).status_code == 303
+
+
+def test_the_browser_is_given_a_file_and_no_key(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    opened: list[str] = []
+    said: list[str] = []
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    with contextlib.ExitStack() as until, contextlib.closing(_listen("127.0.0.1", 0)) as listener:
+        codes = Codes()
+        _show(listener, TOKEN, codes, said.append, until)
+        port = listener.getsockname()[1]
+        assert said == [f"http://127.0.0.1:{port}/?token={TOKEN}"]
+        assert len(opened) == 1
+        assert opened[0].startswith("file:")
+        file = Path(unquote(urlsplit(opened[0]).path))
+        assert file.stat().st_mode & 0o077 == 0
+        assert file.parent.stat().st_mode & 0o077 == 0
+        text = file.read_text()
+        assert TOKEN not in text + opened[0]
+        (code,) = set(re.findall(rf"http://127\.0\.0\.1:{port}/\?code=([\w-]+)", text))
+        assert codes.use(code)
+        assert not codes.use(code)
+    assert not file.exists()
+
+
+def test_the_key_of_label_is_in_no_command_line(tmp_path: Path) -> None:
+    """The real program, with a browser that writes down how it was called."""
+    seen = tmp_path / "seen"
+    browser = tmp_path / "browser"
+    browser.write_text(f'#!/bin/sh\necho "$@" > {seen}\n')
+    browser.chmod(0o700)
+    (tmp_path / "d.csv").write_text("text\none word\ntwo words\n")
+    command = [sys.executable, "-m", "askwise", "label", "d.csv", "--labels", "a,b", "--port", "0"]
+    environment = os.environ | {"BROWSER": str(browser)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=tmp_path, env=environment) as process:
+        assert process.stdout is not None
+        key = next(line.split("token=")[1].strip() for line in process.stdout if "token=" in line)
+        for _ in range(600):
+            if seen.exists() and seen.read_text():
+                break
+            time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+    assert seen.read_text().startswith("file:")
+    assert key not in seen.read_text()
+
+
+ODD = [
+    'a={"json": 1}; {key}', "=; ;;x; {key}", "a=\x7f\x01; {key}; b=é", "other=" + "x" * 60_000 + "; {key}",
+    "{name}=junk; {key}", '{name}="junk"; a=b=c; {key}', "$Version=1; a,b=c; {key}", "askwise_key_9000=else; {key}",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("odd", ODD, ids=range(len(ODD)))
+def test_cookies_of_other_programs_lock_nobody_out(session: Session, odd: str) -> None:
+    client = client_of(session)
+    header = odd.replace("{key}", f"askwise_key={TOKEN}").replace("{name}", "askwise_key").encode("latin-1")
+    assert client.get("/api/v1/pulse", headers={"cookie": header}).status_code == 200
+
+
+def test_the_cookie_is_named_by_the_port(session: Session) -> None:
+    client = client_of(session)
+    reply = client.get("/", params={"token": TOKEN}, headers={"host": "127.0.0.1:8765"})
+    assert reply.headers["set-cookie"].startswith("askwise_key_8765=")
+    for port, status in ((8765, 200), (8766, 401)):
+        host = {"host": f"127.0.0.1:{port}", "cookie": f"askwise_key_8765={TOKEN}"}
+        assert client_of(session).get("/api/v1/pulse", headers=host).status_code == status
+
+
+def test_headers_may_be_large_and_too_large_ones_are_said() -> None:
+    """Browsers send every program on 127.0.0.1 the cookies of all others there."""
+    with subprocess.Popen(
+        [sys.executable, "-c", "import sys; from askwise.app.serve import serve; from askwise.session import Session\n"
+         "s = Session(['a b', 'c d'], classes=['a', 'b'], encoder='tfidf')\n"
+         f"serve(s, port=0, open_browser=False, token={TOKEN!r}, announce=lambda url: print(url, flush=True))"],
+        stdout=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        port = urlsplit(process.stdout.readline()).port
+
+        def ask(size: int) -> bytes:
+            with socket.create_connection(("127.0.0.1", port or 0), timeout=60) as there:
+                junk = "; ".join(f"c{i}={'x' * 4000}" for i in range(size // 4000))
+                cookie = f"{junk}; askwise_key_{port}={TOKEN}"
+                request = f"GET /api/v1/pulse HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nCookie: {cookie}\r\n\r\n"
+                with contextlib.suppress(OSError):  # it may have been answered before all was sent
+                    there.sendall(request.encode())
+                return there.recv(4096)
+
+        assert ask(700_000).startswith(b"HTTP/1.1 200")
+        refused = ask(3_000_000)
+        assert refused.startswith(b"HTTP/1.1 4")
+        assert b"cookies" in refused
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)

@@ -33,7 +33,7 @@ def skeletons(name: str) -> frozenset[str]:
     Capitals and small letters resemble different letters: I and l, but i and nothing; Β (beta) and B, but β and ß.
     """
     plain = unicodedata.normalize("NFKC", name)
-    return frozenset(_drawn(spelled).casefold() for spelled in (plain, plain.casefold()))
+    return frozenset(_drawn(spelled).casefold() for spelled in (plain, plain.casefold(), plain[:1].upper() + plain[1:]))
 
 
 def _drawn(text: str) -> str:

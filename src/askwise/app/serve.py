@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import uvicorn
 
+from askwise.app import headers
 from askwise.app.guard import Codes
 from askwise.app.server import create_app
 from askwise.core import BadInput, MissingExtra
@@ -337,6 +338,8 @@ def quiet_server(app: FastAPI) -> _Server:
         lifespan="off",
         server_header=False,
         timeout_graceful_shutdown=3,
+        http=headers.Roomy,
+        h11_max_incomplete_event_size=headers.MOST_HEADERS,
     )
     return _Server(config)
 
