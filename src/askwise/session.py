@@ -55,6 +55,7 @@ from askwise.core import (
     Recall,
     Report,
     Store,
+    Unreachable,
     Verdict,
     unknown,
 )
@@ -339,6 +340,8 @@ class Session:
                 )
         self._store = store
         self._read()
+        if self.still:
+            return self  # it is looked at as it is
         self._judge()
         if self._state.ranking is None and not missing:
             self.refresh()
@@ -399,6 +402,11 @@ class Session:
     def multilabel(self) -> bool:
         """Whether an item has a set of labels instead of one."""
         return self._state.multilabel
+
+    @property
+    def still(self) -> str:
+        """Why this session can be looked at only, where its file cannot be written; else empty."""
+        return str(getattr(self._store, "still", ""))
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -1156,7 +1164,12 @@ class Session:
             apart: Encode, fit and rank in a process of its own, as the servers do: a thread that computes holds up
                 those that answer people. Where encoder, learner or strategy cannot be sent there, they are used here,
                 and a notice says so.
+
+        Raises:
+            Unreachable: The session's file cannot be written.
         """
+        if self.still:
+            raise Unreachable(self.still)
         if apart:
             self._go_apart()
         self._worker.start()
@@ -1622,8 +1635,11 @@ class Session:
                 "Export to another file."
             )
         written = write_table(self.rows(), path)
-        with self._lock:
-            self._commit(lambda: [Event("exported", {"file": Path(path).name, "rows": written})])
+        try:
+            if not self.still:
+                self._commit(lambda: [Event("exported", {"file": Path(path).name, "rows": written})])
+        except BadStore as error:  # the table is whole; that the log knows of it is worth less than the table
+            say(f"{str(path)!r} is written, but the session's log does not say so: {error}")
         return written
 
     # ── the log ─────────────────────────────────────────────────────────────────────────────

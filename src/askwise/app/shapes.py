@@ -11,6 +11,8 @@ def _text(value: str) -> str:
     # PostgreSQL keeps no NUL in text; nobody types one.
     if "\x00" in value:
         raise ValueError("it holds a NUL character")
+    if any("\ud800" <= sign <= "\udfff" for sign in value):
+        raise ValueError("it holds half of a character (a lone surrogate), which no file can keep")
     return value
 
 
