@@ -36,11 +36,11 @@ class BadStore(AskwiseError):
 
 
 class CannotWrite(BadInput):
-    """A file cannot be written where it was wanted: no room, read-only, no permission (HTTP 503: nothing was asked wrongly)."""
+    """A file cannot be written where it was wanted: no room, read-only, no permission (HTTP 503)."""
 
 
 class Unreachable(BadStore):
-    """The store takes or gives nothing now: it does not answer, its disk is full, its file is locked, gone or read-only.
+    """The store takes nothing now: it does not answer, its disk is full, its file is locked, gone or read-only.
 
     What was saved is safe, and trying again later may help (HTTP 503, so that who has something to hand in keeps it).
     """

@@ -471,7 +471,7 @@ _ADVICE = {
         "program may have open (ulimit -n).",
     ),
     sqlite3.SQLITE_IOERR: (CannotBeWritten, "The disk or the network drive fails: check it, and its free space."),
-    sqlite3.SQLITE_PROTOCOL: (Unreachable, "Its locks do not work: on a network drive, move it to a disk of this machine."),
+    sqlite3.SQLITE_PROTOCOL: (Unreachable, "Its locks do not work: move it from the network drive to a local disk."),
     sqlite3.SQLITE_NOMEM: (Unreachable, "The machine is out of memory: end something else."),
     sqlite3.SQLITE_INTERRUPT: (Unreachable, "It was interrupted: try again."),
 }
@@ -541,7 +541,7 @@ class StillStore:
         """Events with `seq > after`, oldest first."""
         return [event for event in self._events if event.seq > after]
 
-    def append(self, events: Sequence[Event], *, after: int | None = None) -> int:
+    def append(self, events: Sequence[Event], *, after: int | None = None) -> int:  # noqa: ARG002 - as every store
         """Refuses."""
         raise Unreachable(self.still)
 

@@ -116,11 +116,12 @@ def connect(where: Path | str) -> sa.Engine:
 
         address = postgres.Address.of(f"{where}#accounts")
         shown = address.shown.removesuffix("#accounts")
+        manners: dict[str, Any] = postgres.DEFAULTS | conninfo_to_dict(address.server)
         # libpq reads the address, with all that SQLAlchemy does not know of it.
         # A connection that a restart of the database has cut is made anew.
         engine = sa.create_engine(
             "postgresql+psycopg://",
-            creator=lambda: psycopg.connect(**postgres.DEFAULTS | conninfo_to_dict(address.server)),
+            creator=lambda: psycopg.connect(**manners),
             hide_parameters=True,
             pool_pre_ping=True,
         )
@@ -153,7 +154,8 @@ def _faults(engine: sa.Engine, shown: str) -> None:
         if context.is_pre_ping:  # a connection that was cut: another one is made
             return
         error, wrapped = context.original_exception, context.sqlalchemy_exception
-        if isinstance(error, sqlite3.Error) and not isinstance(error, sqlite3.IntegrityError | sqlite3.ProgrammingError):
+        asked_wrongly = sqlite3.IntegrityError | sqlite3.ProgrammingError
+        if isinstance(error, sqlite3.Error) and not isinstance(error, asked_wrongly):
             raise trouble(f"The accounts in {shown!r}", error) from error
         if isinstance(wrapped, sa.exc.OperationalError | sa.exc.InterfaceError | sa.exc.InternalError):
             said = " ".join(str(error).split())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import re
 import secrets
 import signal
@@ -18,6 +20,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import uvicorn
 
+from askwise.app import slow
 from askwise.app.server import create_app
 from askwise.core import BadInput, MissingExtra
 
@@ -41,8 +44,10 @@ class _Server(uvicorn.Server):
     """Calls back once when it answers."""
 
     ready: Callable[[], None]
+    quiet: slow.Quiet
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        asyncio.get_running_loop().set_exception_handler(self.quiet.handle)
         await super().startup(sockets)
         if self.started:
             # A browser may take seconds to come up; the server does not wait for it.
@@ -302,9 +307,15 @@ def _run(app: FastAPI, listener: socket.socket, ready: Callable[[], None]) -> No
         lifespan="off",
         server_header=False,
         timeout_graceful_shutdown=3,
+        http=slow.Patient,
+        ws="none",
+        loop="asyncio",  # another one would accept connections past the door
+        timeout_keep_alive=slow.IDLE,
     )
     server = _Server(config)
-    server.ready = ready
+    server.ready, server.quiet = ready, slow.Quiet()
+    lines = logging.getLogger("uvicorn.error")
+    lines.addFilter(server.quiet)
     # uvicorn finishes open requests on SIGTERM, then raises the signal again: it must end as Ctrl+C does, so that the
     # caller can close its files.
     before = signal.signal(signal.SIGTERM, _interrupt) if _in_main_thread() else None
@@ -313,6 +324,7 @@ def _run(app: FastAPI, listener: socket.socket, ready: Callable[[], None]) -> No
     except KeyboardInterrupt:
         pass  # the way out of this program
     finally:
+        lines.removeFilter(server.quiet)
         if before is not None:
             signal.signal(signal.SIGTERM, before)
 
@@ -320,7 +332,7 @@ def _run(app: FastAPI, listener: socket.socket, ready: Callable[[], None]) -> No
 def _listen(host: str, port: int | None) -> socket.socket:
     """A place to listen at."""
     for candidate in (PORT, 0) if port is None else (port,):
-        listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+        listener = slow.Door(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((host, candidate))

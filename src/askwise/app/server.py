@@ -15,6 +15,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from askwise.app import faults, insight, kinds, labeling
@@ -232,8 +233,12 @@ def _errors(app: FastAPI) -> None:
     def ours(_: Request, error: AskwiseError) -> Response:
         return faults.reply(error)
 
+    @app.exception_handler(ClientDisconnect)
+    def gone(_: Request, _error: ClientDisconnect) -> Response:
+        return faults.answer("The request ended before it was whole.", 400)  # read by nobody; not worth a traceback
+
     @app.exception_handler(OSError)
-    def of_system(request: Request, error: OSError) -> Response:
+    def of_system(_: Request, error: OSError) -> Response:
         found = faults.of_system(error)
         if found is None:
             raise error

@@ -257,8 +257,8 @@ class Numbers(BaseModel):
 # ── people ──────────────────────────────────────────────────────────────────────────────────
 
 Account = Annotated[Text, Field(min_length=1, max_length=64, description="Name of the account.")]
-Password = Annotated[str, Field(min_length=1, max_length=200, json_schema_extra={"format": "password"})]
-Secret = Annotated[str, Field(min_length=1, max_length=200)]
+Password = Annotated[Text, Field(min_length=1, max_length=200, json_schema_extra={"format": "password"})]
+Secret = Annotated[Text, Field(min_length=1, max_length=200)]
 RoleWord = Literal["annotator", "reviewer", "owner"]
 Stamp = Annotated[float, Field(description="Unix seconds.")]
 
