@@ -414,9 +414,7 @@ def real(tmp_path: Path) -> Iterator[Webhooks]:
     engine.dispose()
 
 
-def test_a_call_has_a_deadline_in_all(
-    real: Webhooks, hanging: list[Hanging], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_call_has_a_deadline_in_all(real: Webhooks, hanging: list[Hanging], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("askwise.app.hooks.DEADLINE", 0.8)
     numbers = [real.add(one.url, ["project.ready"], 100)["number"] for one in hanging]
     real.happened("project.ready", "mail", {})

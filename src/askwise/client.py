@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from askwise.app.shapes import Pulse, Question, State, Vote
 from askwise.core import BadInput, Conflict, Label, MissingExtra, Unreachable
+from askwise.export import whole
 
 try:
     import httpx2 as httpx
@@ -101,7 +102,9 @@ class Client:
 
     def export(self, path: str | Path, *, format: Literal["csv", "jsonl"] = "csv") -> None:  # noqa: A002
         """Write the labeled table to a file; needs the role owner."""
-        Path(path).write_bytes(self._send("GET", f"export?format={format}", None).content)
+        content = self._send("GET", f"export?format={format}", None).content
+        with whole(path, binary=True) as file:
+            file.write(content)
 
     def close(self) -> None:
         """Close the connection."""

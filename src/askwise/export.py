@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
 import os
-import tempfile
-from collections.abc import Callable, Mapping, Sequence
+import secrets
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from io import TextIOWrapper
 from pathlib import Path
 from typing import IO, Any
 
-from askwise.core import BadInput, MissingExtra
+from askwise.core import BadInput, CannotWrite, MissingExtra
 
 
 def write_table(rows: Sequence[Mapping[str, Any]], path: str | Path) -> int:
@@ -20,7 +23,8 @@ def write_table(rows: Sequence[Mapping[str, Any]], path: str | Path) -> int:
         The number of rows written.
 
     Raises:
-        BadInput: Unknown suffix, or the folder cannot be written.
+        BadInput: Unknown suffix.
+        CannotWrite: No room, no permission, no such folder.
         MissingExtra: Parquet without pyarrow.
     """
     path = Path(path)
@@ -33,26 +37,48 @@ def write_table(rows: Sequence[Mapping[str, Any]], path: str | Path) -> int:
     writer = writers.get(path.suffix.lower())
     if writer is None:
         raise BadInput(f"Cannot export to {path.name!r}: allowed endings are {', '.join(writers)}.")
-    binary = path.suffix.lower() == ".parquet"
-    try:
-        handle, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    except OSError as error:
-        raise BadInput(f"Cannot write {str(path)!r}: {error.strerror}. Choose another folder.") from error
-    try:
-        with open(handle, "wb") if binary else open(handle, "w", encoding="utf-8", newline="") as file:  # noqa: PTH123 - a descriptor
-            writer(rows, file)
-        Path(draft).chmod(0o666 & ~_umask())
-        Path(draft).replace(path)
-    except BaseException:
-        Path(draft).unlink(missing_ok=True)
-        raise
+    with whole(path, binary=path.suffix.lower() == ".parquet") as file:
+        writer(rows, file)
     return len(rows)
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+@contextmanager
+def whole(path: str | Path, *, binary: bool = False) -> Iterator[IO[Any]]:
+    """A file to write that appears under its name when all of it is on the disk, or not at all.
+
+    It is written beside its place under another name; what was there before stays until then.
+
+    Raises:
+        CannotWrite: No room, no permission, no such folder.
+    """
+    path = Path(path)
+    draft = path.with_name(f".{path.name[:100]}.{secrets.token_hex(6)}")
+    # The system takes off what the umask says: asking for the mask means changing it, for every thread.
+    made = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    try:
+        with open(draft, "wb", opener=lambda name, _: os.open(name, made, 0o666)) as raw:
+            file: IO[Any] = raw if binary else TextIOWrapper(raw, encoding="utf-8", newline="", write_through=True)
+            yield file
+            file.flush()
+            os.fsync(raw.fileno())
+        draft.replace(path)
+    except BaseException as error:
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno in _MACHINE:
+            raise CannotWrite(
+                f"Cannot write {str(path)!r}: {error.strerror}. Free some space there, or choose another folder."
+            ) from error
+        raise
+
+
+_MACHINE = frozenset(
+    number
+    for number, name in errno.errorcode.items()
+    if name in {"ENOSPC", "EDQUOT", "EFBIG", "EROFS", "EACCES", "EPERM", "ENOENT", "ENOTDIR", "EISDIR"}
+    or name in {"EIO", "EMFILE", "ENFILE", "ENAMETOOLONG", "ESTALE"}
+)
+"""Of the errors of writing, those that are about the place, not about what is written."""
 
 
 def _columns(rows: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -330,7 +330,11 @@ def export(at: Here, format: Literal["csv", "jsonl"] = "csv") -> Response:  # no
     """One record for each row of the data."""
     folder = tempfile.TemporaryDirectory(prefix="askwise-")
     path = Path(folder.name) / f"labels.{format}"
-    at.session.export(path)
+    try:
+        at.session.export(path)
+    except BaseException:
+        folder.cleanup()
+        raise
     kind = "text/csv" if format == "csv" else "application/x-ndjson"
     return FileResponse(path, filename=path.name, media_type=kind, background=BackgroundTask(folder.cleanup))
 

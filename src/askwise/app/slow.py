@@ -128,10 +128,12 @@ class Door(socket.socket):
 
     make_room: Callable[[], bool] = staticmethod(Patient.make_room)
     _rests = 0.0
+    _once = False
 
     def accept(self) -> tuple[socket.socket, Any]:
         """As a socket does; BlockingIOError where nobody is to be let in at this moment."""
-        if time.monotonic() < self._rests:
+        if self._once or time.monotonic() < self._rests:
+            self._once = False
             raise BlockingIOError
         try:
             taken, address = super().accept()
@@ -143,9 +145,11 @@ class Door(socket.socket):
                 raise  # asyncio comes again after a second
             raise BlockingIOError from None  # the room is there when the loop has gone round
         # The number of a new file is the lowest that is free: it tells how many are open in the whole process.
-        if taken.fileno() >= most_open() - spare() and not self.make_room():
-            taken.close()
-            raise BlockingIOError
+        if taken.fileno() >= most_open() - spare():
+            self._once = True  # what is ended here is closed when the loop has gone round, not before
+            if not self.make_room():
+                taken.close()
+                raise BlockingIOError
         return taken, address
 
 
