@@ -266,7 +266,10 @@ class SQLiteStore:
         try:
             if self._kept is None:
                 known = _events(self._db, self.path, 0)  # of the open file, which may have no name any more
-                self._check_same(known)
+                if found == self._file:
+                    self._check_beside()
+                else:
+                    self._check_same(known)
                 self._leave()
                 self._kept = known
             self._db = self._connect()
@@ -276,18 +279,21 @@ class SQLiteStore:
         except sqlite3.Error as error:
             raise trouble(_named(self.path), error) from error
 
+    def _check_beside(self) -> None:
+        """The file is ours and what was beside it is not: it must be gone, not another's, to be made anew."""
+        if _identity(_beside(self.path)[0]) not in (None, self._beside[0]):
+            raise Unreachable(_lost(self.path))
+
     def _check_same(self, known: Sequence[Event]) -> None:
         """Look at what lies at the path without touching it: it must be this log, older or newer."""
         _inspect(self.path)
         # A WAL of our own that lies beside another file is not of that file.
         own = _identity(_beside(self.path)[0]) in (None, self._beside[0])
-        quiet = "&immutable=1" if own and _identity(self.path) != self._file else ""
+        quiet = "&immutable=1" if own else ""
         with closing(sqlite3.connect(f"{self.path.absolute().as_uri()}?mode=ro{quiet}", uri=True, timeout=10)) as db:
             theirs = _events(db, self.path, 0)
-        common = min(len(known), len(theirs))
-        *_, ours = chain(known[:common], "") if common else ("",)
-        *_, other = chain(theirs[:common], "") if common else ("",)
-        if not common or ours != other:
+        common = min(len(known), len(theirs))  # 0 where a copy was made without the -wal that held all of it
+        if common and list(chain(known[:common]))[-1] != list(chain(theirs[:common]))[-1]:
             raise Unreachable(
                 f"Another session has been put at {str(self.path)!r} while it was open here, so nothing more is saved "
                 "into it. Put the right file back, or end this program and start it on the file you want."

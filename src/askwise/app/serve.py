@@ -23,6 +23,7 @@ import uvicorn
 from askwise.app import slow
 from askwise.app.server import create_app
 from askwise.core import BadInput, MissingExtra
+from askwise.notices import say
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -89,7 +90,7 @@ def serve(
         after.callback(listener.close)
         session.release()  # what an earlier server had dealt is in nobody's hands
         session.start(apart=True)
-        after.callback(session.stop)
+        after.callback(_stop, session)
         _run(create_app(session, token=token, guidelines=guidelines), listener, ready)
 
 
@@ -133,7 +134,7 @@ def serve_new(
         def started(session: Session, path: Path) -> None:
             made.append((session, path))
             session.start(apart=True)
-            after.callback(session.stop)
+            after.callback(_stop, session)
 
         _run(create_new(intake, token=token, started=started), listener, ready)
     return made[0] if made else None
@@ -212,7 +213,7 @@ def serve_team(
         url = origin or f"http://{shown}:{listener.getsockname()[1]}"
         for session in sessions.values():
             session.start(apart=True)
-            after.callback(session.stop)
+            after.callback(_stop, session)
         hooks.start(projects)
         after.callback(hooks.stop)
         if shelf is not None:
@@ -296,6 +297,14 @@ def project_names(titles: Sequence[str]) -> list[str]:
     if twice is not None:
         raise BadInput(f"Two sessions would both be called {twice!r}. Rename one of them.")
     return names
+
+
+def _stop(session: Session) -> None:
+    """End the learning; what kept it from its work stood on the page, and is no reason to end with a traceback."""
+    try:
+        session.stop()
+    except Exception as error:  # noqa: BLE001 - whatever a learner raised
+        say(f"the model has not learned from the last answers, which are saved: {type(error).__name__}: {error}")
 
 
 def _run(app: FastAPI, listener: socket.socket, ready: Callable[[], None]) -> None:

@@ -7,6 +7,7 @@ import errno
 import logging
 import socket
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import h11
@@ -30,6 +31,8 @@ TICK = 1.0
 SPARE = 64
 """Files that the rest of the process may open beside connections: sessions, models, exports; a quarter where the limit
 is low."""
+COUNTING = 30.0
+"""Seconds for which open files are counted with every newcomer, after they had become many."""
 REST = 1.0
 """Seconds without a newcomer, when no file can be opened and no connection is idle; as asyncio has it."""
 _FULL = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
@@ -127,7 +130,7 @@ class Door(socket.socket):
     """
 
     make_room: Callable[[], bool] = staticmethod(Patient.make_room)
-    _rests = 0.0
+    _rests = _tight = 0.0
     _once = False
 
     def accept(self) -> tuple[socket.socket, Any]:
@@ -144,13 +147,26 @@ class Door(socket.socket):
                 self._rests = time.monotonic() + REST / 2
                 raise  # asyncio comes again after a second
             raise BlockingIOError from None  # the room is there when the loop has gone round
-        # The number of a new file is the lowest that is free: it tells how many are open in the whole process.
-        if taken.fileno() >= most_open() - spare():
+        if self._many(taken.fileno()):
             self._once = True  # what is ended here is closed when the loop has gone round, not before
             if not self.make_room():
                 taken.close()
                 raise BlockingIOError
         return taken, address
+
+    def _many(self, newest: int) -> bool:
+        """Whether so many files are open in the whole process that the rest of it needs what is left."""
+        limit, now = most_open() - spare(), time.monotonic()
+        # The number of a new file is the lowest that is free, so a high one says that all below are taken. Once
+        # some were ended, low ones are free again and say nothing: for a while they are counted.
+        if newest >= limit:
+            self._tight = now + COUNTING
+        if now >= self._tight:
+            return False
+        try:
+            return sum(1 for _ in Path("/dev/fd").iterdir()) > limit
+        except OSError:  # no such list here, or no file left to read it with
+            return True
 
 
 def most_open() -> int:
