@@ -30,7 +30,7 @@ from askwise.app.roles import OWNER, Routes, Who
 from askwise.app.server import build
 from askwise.app.shapes import Name, Text
 from askwise.app.wire import shown
-from askwise.core import BadInput, Conflict, ContractError, MissingExtra
+from askwise.core import BadInput, Conflict, ContractError, MissingExtra, Unreachable
 from askwise.labelsets import labels_of
 from askwise.media import Archive, check_archive
 from askwise.pool import TEXT_NAMES, Pool, holds_paths, load_pool
@@ -461,7 +461,7 @@ def routes(intake: Intake, begin: Callable[[Session, Path], str]) -> Routes:
             store = path.parent / f"{path.parent.name}.askwise"
             try:
                 session = Session(pool, classes=names, store=store, **said, apart=True)
-            except (BadInput, ContractError, MissingExtra):
+            except (BadInput, ContractError, MissingExtra, Unreachable):
                 discard(store)  # what lies there is this request's own beginning
                 raise
             intake.keep(body.upload)
