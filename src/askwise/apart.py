@@ -188,7 +188,14 @@ class Apart:
     def _exchange(self, message: Callable[[], tuple[Any, ...]]) -> Any:
         """The answer; `_Failed` where the other process met an error."""
         try:
-            said = message()
+            try:
+                said = message()
+            except OSError as error:  # no room for the features, no file or process to be had
+                self._end()
+                raise Unreachable(
+                    f"The process that trains the model cannot be started: {error.strerror}. Make room on the machine; "
+                    "it is tried again. Answers are saved as before."
+                ) from error
             try:
                 packed = pickle.dumps(said, pickle.HIGHEST_PROTOCOL)
             except Exception as error:  # pickle raises whatever an object does

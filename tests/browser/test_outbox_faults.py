@@ -167,7 +167,7 @@ def test_what_is_refused_for_good_does_not_hold_up_the_others(served: Served, pa
     first = answer(page)
     until(lambda: len(served.told()) == 1, page)
     # Half of an emoji, as a slip of the keyboard or a cut by a program leaves it.
-    page.keyboard.press("Shift+KeyF")
+    page.keyboard.press("n")
     page.wait_for_selector("dialog textarea")
     page.evaluate("document.querySelector('dialog textarea').value = 'odd \\ud83d'")
     page.click("dialog .primary")

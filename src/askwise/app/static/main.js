@@ -478,7 +478,7 @@ function showBanner(q) {
     const text = q && !q.audit ? "Blind checks are running · this item is not one of them" : `Blind check ${number}${total} · guesses are hidden · unsure counts as wrong`;
     side.banner(text, { kind: "check", button: owner() ? "Give up…" : null, act: finishing });
   } else if (state.pulse?.trouble) {
-    side.banner(`The model does not learn at the moment: ${state.pulse.trouble} Answers are still saved, and learning is tried again by itself.`, { kind: "bad" });
+    side.banner(`The model does not learn at the moment: ${state.pulse.trouble} It is tried again by itself.`, { kind: "bad" });
   } else side.banner(null);
 }
 
