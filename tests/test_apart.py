@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import mmap
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -18,6 +20,7 @@ import pytest
 from scipy import sparse
 
 from askwise import Session, worker
+from askwise import apart as apart_
 from askwise.apart import Apart
 from askwise.core import Unreachable
 from askwise.learners import SoftmaxRegression
@@ -179,6 +182,80 @@ def test_where_it_is_killed_the_next_round_has_another(monkeypatch: pytest.Monke
         until(lambda: session.counts()["round"] > before, "no ranking after it was killed")
         assert session._apart.pid not in (None, first)
         assert session.worker_error is None
+
+
+def labeled(session: Session, answers: int) -> None:
+    for query in session.ask(answers):
+        session.tell(query, query.content.split()[0])
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGSTOP")
+def test_where_it_hangs_it_is_replaced_and_answers_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "PAUSE", 0.2)
+    monkeypatch.setattr(apart_, "SILENCE", 3.0)
+    monkeypatch.setattr(apart_, "STARTING", 40.0)
+    with Session(TEXTS, classes=["nice", "not"], encoder="tfidf") as session:
+        session.start(apart=True)
+        labeled(session, 20)
+        until(lambda: session.counts()["round"] and not session._stale(), "no ranking of all answers")
+        assert session._apart is not None
+        first = session._apart.pid
+        assert first is not None
+        os.kill(first, signal.SIGSTOP)
+        before = session.counts()["round"]
+        labeled(session, 5)
+        until(lambda: session.worker_error is not None, "nobody noticed")
+        assert re.search("no sign of life for 3 seconds", str(session.worker_error))
+        assert not alive(first)
+        labeled(session, 5)
+        assert session.counts()["labeled"] == 30, "answers are taken meanwhile"
+        until(lambda: session.counts()["round"] > before and session.worker_error is None, "it was not replaced")
+        assert session._apart.pid not in (None, first)
+        assert session._apart._grace == 1.0
+
+
+def forever() -> None:
+    """Work without end, in Python: the process is alive."""
+    while True:
+        pass
+
+
+def stuck() -> None:
+    """Hold the interpreter, as code in C may: nothing else of the process runs."""
+    ctypes.PyDLL(None).sleep(600)  # unlike CDLL it keeps the lock
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sleep() of the C library")
+@pytest.mark.parametrize(
+    ("task", "says"), [(forever, "took longer than 2 seconds"), (stuck, "no sign of life for 2 s")]
+)
+def test_what_never_ends_is_ended(monkeypatch: pytest.MonkeyPatch, task: Callable[[], None], says: str) -> None:
+    X = np.zeros((20, 2), np.float32)
+    monkeypatch.setattr(apart_, "STARTING", 60.0)
+    process = Apart(SoftmaxRegression(), get("margin"), X=X)
+    process.compute(abs, -1)
+    monkeypatch.setattr(apart_, "SILENCE" if task is stuck else "PATIENCE", 2.0)
+    monkeypatch.setattr(apart_, "TIMES", 0.0)
+    pid = process.pid
+    assert pid is not None
+    with pytest.raises(Unreachable, match=says):
+        process.compute(task)
+    assert not alive(pid)
+    monkeypatch.setattr(apart_, "SILENCE", 60.0)
+    monkeypatch.setattr(apart_, "PATIENCE", 60.0)
+    assert process.compute(abs, -1) == 1, "the next one answers"
+    process.close()
+
+
+def test_what_works_long_and_shows_life_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(apart_, "BEAT", 0.1)
+    monkeypatch.setattr(apart_, "STARTING", 60.0)
+    process = Apart(SoftmaxRegression(), get("margin"), X=np.zeros((20, 2), np.float32))
+    pid = process.compute(os.getpid)
+    monkeypatch.setattr(apart_, "SILENCE", 2.0)
+    process.compute(time.sleep, 5)
+    assert process.pid == pid
+    process.close()
 
 
 SCRIPT = """

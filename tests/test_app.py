@@ -471,8 +471,11 @@ def test_what_stops_the_learning_is_shown(page: TestClient, session: Session) ->
     for query, label in zip(session.ask(2), session.classes, strict=False):
         session.tell(query, label)
     session.start()
-    session._worker.join(30)
-    assert page.get("/api/v1/pulse").json()["trouble"] == "RuntimeError: out of cheese"
+    for _ in range(3000):
+        if session.worker_error is not None:
+            break
+        time.sleep(0.01)
+    assert page.get("/api/v1/pulse").json()["trouble"] == "RuntimeError: out of cheese. Answers are saved as before."
     with pytest.raises(RuntimeError, match="cheese"):
         session.stop()
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import socket
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -352,8 +354,110 @@ def test_the_background_work_ends(hooks: Webhooks, project: Project, receiver: R
     project.session.tell(project.session.pool.ids[0], "a")
     arrived = threading.Event()
     answer = receiver.__call__
-    hooks._client = httpx.Client(transport=httpx.MockTransport(lambda r: (answer(r), arrived.set())[0]))
+    hooks._transport = httpx.MockTransport(lambda r: (answer(r), arrived.set())[0])
     hooks.start({"mail": project}, every=0.02)
     assert arrived.wait(20)
     hooks.stop()
     assert not any(thread.name.startswith("webhooks") for thread in threading.enumerate())
+
+
+# ── receivers that hang ─────────────────────────────────────────────────────────────────────
+
+
+class Hanging:
+    """A receiver that takes a call and then says nothing, or one byte now and then, for ever."""
+
+    def __init__(self, drip: bytes = b"") -> None:
+        self.drip, self.taken = drip, 0
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}/"
+        self.over = threading.Event()
+        threading.Thread(target=self._take, daemon=True).start()
+
+    def _take(self) -> None:
+        while not self.over.is_set():
+            try:
+                line, _ = self.listener.accept()
+            except OSError:
+                return
+            self.taken += 1
+            threading.Thread(target=self._hold, args=(line,), daemon=True).start()
+
+    def _hold(self, line: socket.socket) -> None:
+        with line:
+            while not self.over.wait(0.05):
+                try:
+                    line.sendall(self.drip)
+                except OSError:
+                    return
+
+    def close(self) -> None:
+        self.over.set()
+        self.listener.close()
+
+
+@pytest.fixture
+def hanging() -> Iterator[list[Hanging]]:
+    found = [Hanging(), Hanging(b"H")]
+    yield found
+    for one in found:
+        one.close()
+
+
+@pytest.fixture
+def real(tmp_path: Path) -> Iterator[Webhooks]:
+    """Webhooks that really call, this machine too."""
+    engine = schema.connect(tmp_path / "team.sqlite")
+    made = Webhooks(engine, private=True)
+    yield made
+    made.stop()
+    engine.dispose()
+
+
+def test_a_call_has_a_deadline_in_all(real: Webhooks, hanging: list[Hanging], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("askwise.app.hooks.DEADLINE", 0.8)
+    numbers = [real.add(one.url, ["project.ready"], 100)["number"] for one in hanging]
+    real.happened("project.ready", "mail", {})
+    began = time.monotonic()
+    assert real.send_due() == 2
+    assert time.monotonic() - began < 5
+    for number in numbers:
+        (delivery,) = real.deliveries(number)
+        assert (delivery["status"], delivery["tries"]) == ("waiting", 1)
+        assert "longer than 0.8 seconds" in delivery["trouble"]
+
+
+def test_nobody_waits_for_a_receiver_that_hangs(real: Webhooks, hanging: list[Hanging]) -> None:
+    """The deadline is not shortened: a call to another address arrives long before it is over."""
+    arrived = threading.Event()
+
+    class Good(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(204)
+            self.end_headers()
+            arrived.set()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Good) as good:
+        threading.Thread(target=good.serve_forever, daemon=True).start()
+        for one in hanging:
+            real.add(one.url, ["project.ready"], 100)
+        number = real.add(f"http://127.0.0.1:{good.server_port}/", ["project.ready"], 100)["number"]
+        real.start({}, every=0.05)
+        real.happened("project.ready", "mail", {})
+        assert arrived.wait(8)
+        arrived.clear()
+        real.happened("project.ready", "mail", {})  # while the others still hang
+        assert arrived.wait(8)
+        time.sleep(0.3)
+        assert [one.taken for one in hanging] == [1, 1], "each is called once at a time"
+        assert all(d["status"] == "delivered" for d in real.deliveries(number))
+        began = time.monotonic()
+        real.stop()
+        assert time.monotonic() - began < 5, "a shutdown waits for no receiver"
+        good.shutdown()
+    for hook in real.all()[:2]:
+        assert {d["status"] for d in real.deliveries(hook["number"])} == {"waiting"}, "they are made after a restart"

@@ -12,8 +12,9 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
@@ -26,6 +27,14 @@ from askwise.strategies import Strategy
 
 PARTS = ("data", "indices", "indptr")
 """Of a sparse matrix, each kept in a file of its own."""
+BEAT = 1.0
+"""Seconds between two signs of life of the process while it works."""
+SILENCE = 30.0
+"""Without one for so long it hangs: stopped, or stuck in code that lets nothing else run; then it is replaced."""
+STARTING = 4.0
+"""So many times as long may pass before the first of a process, which loads its libraries before."""
+PATIENCE, TIMES = 3600.0, 20.0
+"""Alive, it may take so many seconds for an answer, or so many times the longest that one of the kind has taken."""
 NICE = 5
 """How much the process stands back where the processor is short: answers come first."""
 
@@ -38,7 +47,8 @@ class Apart:
     """A process that encodes, fits, scores and ranks; the features lie in files that both processes map.
 
     The process is started by the first call and ends when this one closes it or is gone, whatever ended it. Where it
-    ends by itself, the call under way raises `Unreachable` and the next one starts another.
+    ends by itself, or is ended because it hangs, the call under way raises `Unreachable` and the next one starts
+    another, which is given twice the time: what is only slow gets through in the end.
 
     Args:
         learner: Fitted there; the one here stays as it is.
@@ -67,6 +77,10 @@ class Apart:
         self._pipes: tuple[IO[bytes], ...] = ()
         self._closed = False
         self._lock = threading.RLock()
+        self._heard = 0.0  # when the last sign of life came
+        self._hung = ""  # why it was ended here, if it was
+        self._grace = 1.0  # times the patience, after it was ended for nothing
+        self._longest: dict[str, float] = {}  # verb → seconds that one has taken
 
     def features(self) -> Matrix:
         """(n, d) features of the pool, mapped from their files; encodes on the first call.
@@ -166,7 +180,7 @@ class Apart:
             creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
         )
         self._process, self._pipes = process, (cast(IO[bytes], process.stdin), cast(IO[bytes], process.stdout))
-        _send(self._pipes[0], pickle.dumps((sys.path, str(self._folder))))  # before what lies on that path
+        _send(self._pipes[0], pickle.dumps((sys.path, str(self._folder), BEAT)))  # before what lies on that path
         encoder = self._encoder if self._encoded else None
         contents = list(self._contents) if self._kept is None else None
         return "begin", *self._parts, self._kept, encoder, contents
@@ -174,25 +188,71 @@ class Apart:
     def _exchange(self, message: Callable[[], tuple[Any, ...]]) -> Any:
         """The answer; `_Failed` where the other process met an error."""
         try:
-            said = message()
+            try:
+                said = message()
+            except OSError as error:  # no room for the features, no file or process to be had
+                self._end()
+                raise Unreachable(
+                    f"The process that trains the model cannot be started: {error.strerror}. Make room on the machine; "
+                    "it is tried again. Answers are saved as before."
+                ) from error
             try:
                 packed = pickle.dumps(said, pickle.HIGHEST_PROTOCOL)
             except Exception as error:  # pickle raises whatever an object does
                 raise CannotTravel(f"{type(error).__name__}: {error}") from error
             to, back = self._pipes
-            _send(to, packed)
-            while isinstance(found := pickle.loads(_receive(back)), notices.Work):  # noqa: S301 - we started it
-                notices.tell(found)
-            return found
+            with self._watched(said[0]):
+                _send(to, packed)
+                while True:
+                    found = pickle.loads(_receive(back, self._beat))  # noqa: S301 - from the process that we started
+                    if not isinstance(found, notices.Work):
+                        return found
+                    self._beat()
+                    notices.tell(found)
         except (OSError, EOFError):
             code = self._end()
+            what, self._hung = self._hung or f"has ended ({_said(code)})", ""
             raise Unreachable(
-                f"The process that trains the model has ended ({_said(code)}); the next one starts by itself. "
-                "Answers are saved as before."
+                f"The process that trains the model {what}; the next one starts by itself. Answers are saved as before."
             ) from None
         except BaseException:  # Ctrl+C, too: what comes next on the pipe would answer another question
             self._end()
             raise
+
+    def _beat(self) -> None:
+        self._heard = time.monotonic()
+
+    @contextlib.contextmanager
+    def _watched(self, verb: str) -> Iterator[None]:
+        """End the process where it hangs: what waits at the pipe gets to know it by that."""
+        process, done = self._process, threading.Event()
+        started = self._heard = time.monotonic()
+        silence = SILENCE * self._grace * (STARTING if verb == "begin" else 1.0)
+        allowed = max(PATIENCE, TIMES * self._longest.get(verb, 0.0)) * self._grace
+
+        def watch() -> None:
+            while not done.wait(min(1.0, silence / 4)):
+                now = time.monotonic()
+                if now - self._heard > silence:
+                    self._hung = f"gave no sign of life for {silence:.0f} seconds and was ended"
+                elif now - started > allowed:
+                    self._hung = f"took longer than {allowed:.0f} seconds and was ended"
+                else:
+                    continue
+                self._grace *= 2
+                if process is not None:
+                    process.kill()
+                return
+
+        watcher = threading.Thread(target=watch, name="askwise-apart-watch", daemon=True)
+        watcher.start()
+        try:
+            yield
+            self._grace = 1.0
+            self._longest[verb] = max(self._longest.get(verb, 0.0), time.monotonic() - started)
+        finally:
+            done.set()
+            watcher.join()
 
     def _end(self) -> int | None:
         process, self._process = self._process, None
@@ -205,7 +265,10 @@ class Apart:
             return process.wait(2)
         except subprocess.TimeoutExpired:  # in the middle of something that holds the interpreter
             process.kill()
-            return process.wait()
+        try:
+            return process.wait(10)
+        except subprocess.TimeoutExpired:  # the system itself does not let it go, as on a network drive that hangs
+            return None
 
 
 @dataclass(frozen=True)
@@ -315,7 +378,7 @@ def serve() -> None:
     os.dup2(2, 1)  # what an encoder prints must not get between the answers
     if sys.platform != "win32":
         os.nice(NICE)
-    sys.path[:], folder = pickle.loads(_receive(came))  # noqa: S301 - from the process that started this one
+    sys.path[:], folder, beat = pickle.loads(_receive(came))  # noqa: S301 - from the process that started this one
     there, waiting = _There(Path(folder)), queue.SimpleQueue[bytes]()
     notices.quiet()
     lock, busy = threading.Lock(), threading.Event()
@@ -328,16 +391,40 @@ def serve() -> None:
     after = contextlib.ExitStack()
     after.enter_context(notices.following(tell))
     threading.Thread(target=_listen, args=(came, waiting, folder), daemon=True).start()
+    alive = _Alive(out, beat, lock)
     while True:
         packed = waiting.get()
         try:
-            busy.set()
-            answer = there.reply(packed)
-            with lock:
+            with alive:
+                busy.set()
+                answer = there.reply(packed)
                 busy.clear()
+            with lock:
                 _send(out, answer)
         except OSError:
             return
+
+
+class _Alive:
+    """Sends signs of life from a thread of its own while something is worked at; at other times nobody reads them."""
+
+    def __init__(self, out: IO[bytes], every: float, lock: threading.Lock) -> None:
+        self._out, self._every, self._lock = out, every, lock
+
+    def __enter__(self) -> None:
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._send, daemon=True)
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def _send(self) -> None:
+        with contextlib.suppress(OSError):  # who is gone is noticed where messages come in
+            while not self._done.wait(self._every):
+                with self._lock:
+                    _send(self._out, b"")
 
 
 def _listen(came: IO[bytes], waiting: queue.SimpleQueue[bytes], folder: str) -> None:
@@ -355,13 +442,14 @@ def _send(stream: IO[bytes], packed: bytes) -> None:
     stream.flush()
 
 
-def _receive(stream: IO[bytes]) -> bytes:
-    """What `_send` sent.
+def _receive(stream: IO[bytes], beat: Callable[[], None] = lambda: None) -> bytes:
+    """What `_send` sent; calls `beat` for each sign of life that comes before it.
 
     Raises:
         EOFError: The stream has ended.
     """
-    size = stream.read(8)
+    while (size := stream.read(8)) == bytes(8):
+        beat()
     packed = stream.read(int.from_bytes(size, "big")) if len(size) == 8 else b""
     if not packed or len(packed) < int.from_bytes(size, "big"):
         raise EOFError

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from askwise.app.shapes import Pulse, Question, State, Vote
 from askwise.core import BadInput, Conflict, Label, MissingExtra, Unreachable
+from askwise.export import whole
 
 try:
     import httpx2 as httpx
@@ -109,7 +110,9 @@ class Client:
     ) -> None:
         """Write the labeled table to a file; needs the role owner. `raw` and `bom` as for `Session.export`."""
         query = f"export?format={format}&raw={str(raw).lower()}&bom={str(bom).lower()}"
-        Path(path).write_bytes(self._send("GET", query, None).content)
+        content = self._send("GET", query, None).content
+        with whole(path, binary=True) as file:
+            file.write(content)
 
     def close(self) -> None:
         """Close the connection."""

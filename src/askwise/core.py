@@ -48,8 +48,15 @@ class BadStore(AskwiseError):
     """A session file cannot be opened: not ours, damaged, or from a newer version."""
 
 
+class CannotWrite(BadInput):
+    """A file cannot be written where it was wanted: no room, read-only, no permission (HTTP 503)."""
+
+
 class Unreachable(BadStore):
-    """The store does not answer now; what was saved is safe, and trying again later may help."""
+    """The store takes nothing now: it does not answer, its disk is full, its file is locked, gone or read-only.
+
+    What was saved is safe, and trying again later may help (HTTP 503, so that who has something to hand in keeps it).
+    """
 
 
 class Conflict(AskwiseError):

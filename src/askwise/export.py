@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import csv
+import errno
 import gzip
 import io
 import json
 import os
 import re
-import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import secrets
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from io import TextIOWrapper
 from pathlib import Path
 from typing import IO, Any, cast
 
-from askwise.core import BadInput, MissingExtra
+from askwise.core import BadInput, CannotWrite, MissingExtra
 from askwise.values import plain, written
 
 Rows = Sequence[Mapping[str, Any]]
@@ -194,7 +197,8 @@ def write_table(rows: Rows, path: str | Path, *, raw: bool = False, bom: bool = 
         The number of rows written.
 
     Raises:
-        BadInput: Unknown suffix, the folder cannot be written, or a value that the format cannot hold.
+        BadInput: Unknown suffix, or a value that the format cannot hold.
+        CannotWrite: No room, no permission, no such folder.
         MissingExtra: Parquet without pyarrow, XLSX without openpyxl.
     """
     path = Path(path)
@@ -208,29 +212,52 @@ def write_table(rows: Rows, path: str | Path, *, raw: bool = False, bom: bool = 
         ".parquet": _parquet,
         ".xlsx": _xlsx,
     }
-    try:
-        handle, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    except OSError as error:
-        raise BadInput(f"Cannot write {str(path)!r}: {error.strerror}. Choose another folder.") from error
-    try:
-        with open(handle, "wb") as file:  # noqa: PTH123 - a descriptor
-            if path.suffix.lower() == ".gz":
-                with gzip.GzipFile(path.stem, "wb", fileobj=file) as packed:
-                    writers[suffix](rows, cast("IO[bytes]", packed))
-            else:
-                writers[suffix](rows, file)
-        Path(draft).chmod(0o666 & ~_umask())
-        Path(draft).replace(path)
-    except BaseException:
-        Path(draft).unlink(missing_ok=True)
-        raise
+    with whole(path, binary=True) as file:
+        if path.suffix.lower() == ".gz":
+            with gzip.GzipFile(path.stem, "wb", fileobj=file) as packed:
+                writers[suffix](rows, cast("IO[bytes]", packed))
+        else:
+            writers[suffix](rows, file)
     return len(rows)
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+@contextmanager
+def whole(path: str | Path, *, binary: bool = False) -> Iterator[IO[Any]]:
+    """A file to write that appears under its name when all of it is on the disk, or not at all.
+
+    It is written beside its place under another name; what was there before stays until then.
+
+    Raises:
+        CannotWrite: No room, no permission, no such folder.
+    """
+    path = Path(path)
+    draft = path.with_name(f".{path.name[:100]}.{secrets.token_hex(6)}")
+    # The system takes off what the umask says: asking for the mask means changing it, for every thread.
+    made = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    try:
+        with open(draft, "wb", opener=lambda name, _: os.open(name, made, 0o666)) as raw:
+            file: IO[Any] = raw if binary else TextIOWrapper(raw, encoding="utf-8", newline="", write_through=True)
+            yield file
+            file.flush()
+            os.fsync(raw.fileno())
+        draft.replace(path)
+    except BaseException as error:
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno in _MACHINE:
+            raise CannotWrite(
+                f"Cannot write {str(path)!r}: {error.strerror}. Free some space there, or choose another folder."
+            ) from error
+        raise
+
+
+_MACHINE = frozenset(
+    number
+    for number, name in errno.errorcode.items()
+    if name in {"ENOSPC", "EDQUOT", "EFBIG", "EROFS", "EACCES", "EPERM", "ENOENT", "ENOTDIR", "EISDIR"}
+    or name in {"EIO", "EMFILE", "ENFILE", "ENAMETOOLONG", "ESTALE"}
+)
+"""Of the errors of writing, those that are about the place, not about what is written."""
 
 
 def _columns(rows: Rows) -> list[str]:

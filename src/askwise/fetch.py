@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import http.client
 import os
@@ -103,7 +104,9 @@ def from_web(url: str, target: Path, digest: str) -> None:
                     out.write(chunk)
                     advance(len(chunk))
     except (OSError, http.client.HTTPException, ValueError) as error:
-        raise FetchError(f"{target.name} could not be fetched ({error}). Check the network connection.") from None
+        full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+        advice = f"Free some space in {target.parent}." if full else "Check the network connection."
+        raise FetchError(f"{target.name} could not be fetched ({error}). {advice}") from None
     check(target, digest, "the web")
 
 

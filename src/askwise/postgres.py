@@ -26,6 +26,22 @@ SCHEMA = 1
 """Version of the tables; a database of a newer one is refused."""
 PATIENCE = 15.0
 """Seconds for which a lost connection is sought again before the caller hears of it."""
+BETWEEN = 2.0
+"""Once it was sought in vain: seconds between two more tries, so that callers do not wait one behind the other."""
+DEFAULTS = {
+    "connect_timeout": 10,
+    "keepalives_idle": 20,
+    "keepalives_interval": 5,
+    "keepalives_count": 4,
+    "tcp_user_timeout": 30_000,
+    "application_name": "askwise",
+}
+"""Of a connection, where the address says nothing else: a server that is gone is noticed within the half minute."""
+_AGAIN = ("40001", "40P01", "25006", "25P03")
+"""Serialization failure, deadlock; the server has become a standby; it ended a transaction that was idle too long."""
+_SURROUNDINGS = ("08", "40", "53", "55", "57", "58", "25006", "25P03")
+"""How codes begin that are about the server and its machine, not about what was asked of it: connections, conflicts,
+no room, memory or connection left, locks, an operator's stop, disk faults, a standby."""
 _MAKING = 0x41736B57  # "AskW": the advisory lock under which the tables are made
 
 _TABLES = """
@@ -179,6 +195,7 @@ class PostgresStore:
         self._session: int | None = None
         self._newest_known: tuple[int, str] | None = None  # (seq, digest) of the newest event read or written here
         self._latest: list[tuple[Event, str]] = []  # what was appended last, with its data as JSON
+        self._missed: tuple[float, BadStore] | None = None  # when the last call gave up, and with what
         self._db: Connection | None = None
         try:
             self._db = self._connect()
@@ -347,34 +364,33 @@ class PostgresStore:
         with self._lock:
             if self._closed:
                 raise BadStore(f"{self.address} was closed here; open it again.")
+            if self._missed is not None and time.monotonic() < self._missed[0] + BETWEEN:
+                raise self._missed[1]
             while True:
                 try:
                     if self._db is None:
                         self._db = self._connect()
                         self._prepare(self._db, make=False)
-                    return work(self._db)
+                    done = work(self._db)
                 except self._sql.Error as error:
-                    if self._db is not None and not self._lost(error):
+                    if self._db is not None and not self._lost(error) and error.sqlstate not in _AGAIN:
                         raise self._trouble(error) from None
                     self._drop()
-                    until = until or time.monotonic() + PATIENCE
-                    if time.monotonic() > until:
-                        raise self._trouble(error) from None
+                    until = until or time.monotonic() + (PATIENCE if self._missed is None else 0)
+                    if time.monotonic() >= until:
+                        trouble = self._trouble(error)
+                        self._missed = time.monotonic(), trouble
+                        raise trouble from None
                     time.sleep(0.2)
+                else:
+                    self._missed = None
+                    return done
 
     def _connect(self) -> Connection:
         from psycopg.conninfo import conninfo_to_dict
 
         known: dict[str, Any] = conninfo_to_dict(self.address.server)
-        defaults = {
-            "connect_timeout": 10,
-            "keepalives_idle": 20,
-            "keepalives_interval": 5,
-            "keepalives_count": 4,
-            "tcp_user_timeout": 30_000,
-            "application_name": "askwise",
-        }
-        db: Connection = self._sql.connect(**defaults | known | {"client_encoding": "UTF8"}, autocommit=True)
+        db: Connection = self._sql.connect(**DEFAULTS | known | {"client_encoding": "UTF8"}, autocommit=True)
         try:
             db.isolation_level = self._sql.IsolationLevel.READ_COMMITTED  # who waited for a lock sees what is new
             db.execute(_MANNERS)
@@ -455,6 +471,11 @@ class PostgresStore:
             return Unreachable(
                 f"The database of {self.address} cannot be reached: {said}. What was saved is safe; start the "
                 "database, or check the address, the password and the network."
+            )
+        if (error.sqlstate or "").startswith(_SURROUNDINGS):
+            return Unreachable(
+                f"The database of {self.address} takes nothing now: {said}. What was saved is safe; make room on its "
+                "disk, or see to what holds it up, and it goes on by itself."
             )
         return BadStore(f"The database refuses the session {self.address}: {said}.")
 

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from askwise import plots
-from askwise.core import BadInput, Certificate, Report, between, chance, share
+from askwise.core import Certificate, Report, between, chance, share
+from askwise.export import whole
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -481,17 +482,14 @@ def to_html(report: Report) -> str:
 
 
 def write_html(report: Report, path: Path | str) -> Path:
-    """Write `to_html(report)` to `path`; returns the path.
+    """Write `to_html(report)` to `path`, all of it or nothing; returns the path.
 
     Raises:
-        BadInput: The file cannot be written.
+        CannotWrite: The file cannot be written.
     """
-    path = Path(path)
-    try:
-        path.write_text(to_html(report), encoding="utf-8")
-    except OSError as error:
-        raise BadInput(f"Cannot write {str(path)!r}: {error.strerror}. Choose another file.") from error
-    return path
+    with whole(path) as file:
+        file.write(to_html(report))
+    return Path(path)
 
 
 _CSS = """

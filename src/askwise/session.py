@@ -55,6 +55,7 @@ from askwise.core import (
     Recall,
     Report,
     Store,
+    Unreachable,
     Verdict,
     share,
     unknown,
@@ -367,6 +368,8 @@ class Session:
                 )
         self._store = store
         self._read()
+        if self.still:
+            return self  # it is looked at as it is
         self._judge()
         if self._state.ranking is None and not missing:
             self.refresh()
@@ -427,6 +430,11 @@ class Session:
     def multilabel(self) -> bool:
         """Whether an item has a set of labels instead of one."""
         return self._state.multilabel
+
+    @property
+    def still(self) -> str:
+        """Why this session can be looked at only, where its file cannot be written; else empty."""
+        return str(getattr(self._store, "still", ""))
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -835,6 +843,21 @@ class Session:
                 new = [row for row in dict.fromkeys(rows) if not s.was_shown(row, annotator)]
                 known = s.tells_shown and s.model
                 return [Event("shown", {"annotator": annotator, "rows": new})] if new and known else []
+
+            self._commit(decide)
+
+    def _show_rest(self) -> None:
+        """Note that anybody may have seen the guesses on all that is open."""
+        with self._lock:
+
+            def decide() -> list[Event]:
+                if self._state.open_attempt is not None:
+                    raise BadInput(
+                        "Blind checks are under way, so the model's guesses stay hidden. Export without them, finish the "
+                        "checks first, or give them up."
+                    )
+                known = self._state.tells_shown and self._state.model
+                return [Event("shown", {"annotator": "", "rows": "rest"})] if known else []
 
             self._commit(decide)
 
@@ -1251,7 +1274,12 @@ class Session:
             apart: Encode, fit and rank in a process of its own, as the servers do: a thread that computes holds up
                 those that answer people. Where encoder, learner or strategy cannot be sent there, they are used here,
                 and a notice says so.
+
+        Raises:
+            Unreachable: The session's file cannot be written.
         """
+        if self.still:
+            raise Unreachable(self.still)
         if apart:
             self._go_apart()
         self._worker.start()
@@ -1731,11 +1759,8 @@ class Session:
         if source is not None and Path(path).resolve() == Path(source).resolve():
             raise BadInput(f"{str(path)!r} is the data that was labeled, which stays as it is. Export to another file.")
         with self._lock:
-            if guesses and self._state.open_attempt is not None:
-                raise BadInput(
-                    "Blind checks are under way, so the model's guesses stay hidden. Export without them, finish the "
-                    "checks first, or give them up."
-                )
+            if guesses:
+                self._show_rest()  # before anybody can see them
             names, sure = self.predictions()
             if not guesses:
                 hidden = ~self._state.auto_mask
@@ -1743,9 +1768,11 @@ class Session:
             rows = results.table(self._state, self.pool, names, sure)
         with progress(f"writing {Path(path).name}"):
             written = write_table(rows, path, raw=raw, bom=bom)
-        said = {"file": Path(path).name, "rows": written} | ({"guesses": True} if guesses else {})
-        with self._lock:
-            self._commit(lambda: [Event("exported", said)])
+        try:
+            if not self.still:
+                self._commit(lambda: [Event("exported", {"file": Path(path).name, "rows": written})])
+        except BadStore as error:  # the table is whole; that the log knows of it is worth less than the table
+            say(f"{str(path)!r} is written, but the session's log does not say so: {error}")
         return written
 
     # ── the log ─────────────────────────────────────────────────────────────────────────────

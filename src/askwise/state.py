@@ -850,14 +850,13 @@ def _on_taken_back(s: State, e: Event) -> None:
 
 
 def _on_shown(s: State, e: Event) -> None:
-    s._show((int(row) for row in e.data["rows"]), e.data["annotator"])
+    rows = e.data["rows"]
+    s._show(np.flatnonzero(s.rest_mask).tolist() if rows == "rest" else [int(row) for row in rows], e.data["annotator"])
 
 
 def _on_exported(s: State, e: Event) -> None:
     """Who will read a file is not known; its labels by the model are guesses again if they are taken back."""
     s._show(s.auto, "")
-    if e.data.get("guesses"):
-        s._show(np.flatnonzero(s.rest_mask).tolist(), "")
 
 
 def _on_nothing(s: State, e: Event) -> None:

@@ -480,7 +480,7 @@ def _answer(w: _Walk, e: Event) -> None:
 
 
 def _shown(w: _Walk, e: Event) -> None:
-    w.rows(e.data["rows"])
+    w.rows([] if e.data["rows"] == "rest" else e.data["rows"])
     w.expect("events", isinstance(e.data["annotator"], str), e, "does not say to whom guesses were shown.")
 
 

@@ -10,6 +10,8 @@ from askwise.core import Unreachable
 
 PAUSE = 5.0
 """Seconds after which the worker looks by itself, for answers that came in through another process."""
+LONGEST_PAUSE = 300.0
+"""After an error it rests `PAUSE` seconds, after the next twice as long, and so on up to this."""
 REST, MOST_REST = 3.0, 0.5
 """After a refresh it rests so many times as long as that took, and so many seconds at most: people answer meanwhile."""
 
@@ -17,7 +19,8 @@ REST, MOST_REST = 3.0, 0.5
 class Worker:
     """Calls `refresh` whenever it is nudged, until stopped.
 
-    While the store does not answer, it tries again every `PAUSE` seconds; any other error ends it.
+    While the store does not answer, it tries again every `PAUSE` seconds. After any other error it tries again, too, at
+    growing distance: a learner may fail on these labels and not on the next, a machine may be out of memory or files.
 
     Args:
         refresh: Does the work; returns whether there was any.
@@ -45,7 +48,8 @@ class Worker:
         self._thread: threading.Thread | None = None
         self._ending = False
         self.error: Exception | None = None
-        """What stopped it or keeps it waiting, to be shown; `stop` raises it."""
+        """What keeps it from its work, to be shown; None again when it has worked. `stop` raises it."""
+        self._failed = 0  # times in a row
 
     def start(self) -> None:
         """Start; a second call does nothing."""
@@ -56,7 +60,7 @@ class Worker:
                 self._thread.start()
 
     def stop(self) -> None:
-        """Stop, after a refresh that is under way; raises what had stopped it before, if something did."""
+        """Stop, after a refresh that is under way; raises what kept it from its work at the end, if something did."""
         with self._wake:
             thread, self._thread = self._thread, None
             self._ending = True
@@ -85,16 +89,24 @@ class Worker:
                 try:
                     mine = self._lead()
                     worked = mine and self._refresh()
-                    self.error = None
+                    self.error, self._failed = None, 0
                 except Unreachable as error:
                     self.error, mine = error, False
+                except (Exception, SystemExit) as error:  # noqa: BLE001 - a thread has nobody to raise to: it is shown by the app
+                    self._fail(error)
+                    continue
                 with self._wake:
                     if worked:
                         rest = max(min(REST * (time.monotonic() - started), MOST_REST), self._least_rest())
                         self._wake.wait_for(lambda: self._ending, rest)
                     elif not self._ending and not (mine and self._news()):
                         self._wake.wait(PAUSE)
-        except Exception as error:  # noqa: BLE001 - a thread has nobody to raise to: shown by the app, raised by stop()
-            self.error = error
         finally:
             self._step_down()
+
+    def _fail(self, error: Exception | SystemExit) -> None:
+        """Keep the error to be shown, and rest, whatever comes in meanwhile."""
+        self.error = error if isinstance(error, Exception) else RuntimeError(f"The learner ended with {error!r}.")
+        self._failed += 1
+        with self._wake:
+            self._wake.wait_for(lambda: self._ending, min(PAUSE * 2 ** min(self._failed - 1, 20), LONGEST_PAUSE))

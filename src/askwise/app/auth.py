@@ -16,9 +16,10 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from askwise.app import faults
 from askwise.app.guard import HOSTS, bearer, close, cookies, hostname, port_of, refuse
 from askwise.app.roles import ANYONE, NEEDS
-from askwise.core import BadInput
+from askwise.core import AskwiseError, BadInput
 
 if TYPE_CHECKING:
     from askwise.app.accounts import Accounts
@@ -136,7 +137,10 @@ class TeamGuard:
                     headers["Strict-Transport-Security"] = "max-age=31536000"
             await send(message)
 
-        answer = await self._stop(scope)
+        try:
+            answer = await self._stop(scope)
+        except AskwiseError as error:  # the database of the accounts is away
+            answer = faults.reply(error)
         if answer is not None:
             await answer(scope, receive, send_guarded)
             return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from askwise.app.slow import Patient
 
 MOST_HEADERS = 1 << 20
 """Bytes of a request's headers: a browser keeps about 180 cookies of 4 kB for a host, whatever the port."""
@@ -12,8 +12,8 @@ TOO_LARGE = (
 )
 
 
-class Roomy(H11Protocol):
-    """HTTP/1.1 as uvicorn speaks it; a request that cannot be read is told what may be the matter."""
+class Roomy(Patient):
+    """HTTP/1.1 with limits of time; a request that cannot be read is told what may be the matter."""
 
     def send_400_response(self, msg: str) -> None:
         """Refuse a request that cannot be read."""

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import json
 import logging
 import secrets
 import socket
+import ssl
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -30,7 +32,13 @@ PAUSES = (10, 40, 160, 640, 2_560, 10_240, 40_960)
 """Seconds before each further try: about 15 hours in all."""
 KEPT = 30 * 86_400.0
 """Seconds for which a delivery can be looked up."""
-AT_ONCE = 10  # deliveries taken from the queue at a time
+DEADLINE = 15.0
+"""Seconds for one call in all: to connect, to send, and until the reply's head is there, however it drips."""
+CLAIM = 60.0
+"""Seconds for which a call that one process makes is left alone by the others; more than the deadline."""
+AT_ONCE = 16
+"""Webhooks that are called at a time; none waits for another."""
+IN_A_ROW = 10  # calls of one webhook, one after the other, before the queue is looked at again
 MOST = 50
 """Webhooks of a team."""
 log = logging.getLogger("askwise.app")
@@ -68,15 +76,17 @@ class Webhooks:
         *,
         private: bool = False,
         resolve: Callable[[str, int], list[str]] = addresses_of,
-        transport: httpx.BaseTransport | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.engine = engine
         self.private = private
         self.clock = clock
         self._resolve = resolve
-        # No proxy of the surroundings, no redirects: what was checked is what is called.
-        self._client = httpx.Client(transport=transport, timeout=10, follow_redirects=False, trust_env=False)
+        self._transport = transport
+        self._tls: ssl.SSLContext | None = None
+        self._lock = threading.Lock()
+        self._busy: set[int] = set()  # webhooks that are being called
         self._stopped = threading.Event()
         self._threads: list[threading.Thread] = []
 
@@ -208,43 +218,85 @@ class Webhooks:
 
     # ── what is on its way ──────────────────────────────────────────────────────────────────
 
-    def send_due(self) -> int:
-        """Make the calls that are due; returns how many were tried."""
-        d, w = schema.deliveries, schema.webhooks
-        now = self.clock()
+    def send_due(self, *, wait: bool = True) -> int:
+        """Make the calls that are due, each address on its own; returns how many were begun.
+
+        Args:
+            wait: Return when all are made; else at once, and an address that is still being called is left out.
+        """
+        with self._lock:
+            room = AT_ONCE - len(self._busy)
+            due = [hook for hook in self._due() if hook not in self._busy][:room]
+            self._busy.update(due)
+        tried: list[int] = []
+        threads = [threading.Thread(target=self._drain, args=(hook, tried), daemon=True) for hook in due]
+        for thread in threads:
+            thread.start()
+        for thread in threads if wait else ():
+            thread.join()
+        return sum(tried)
+
+    def _due(self) -> list[int]:
+        """Webhooks that have something to be told."""
+        d = schema.deliveries
         with self.engine.begin() as db:
-            due = db.execute(
-                sa.select(d, w.c.url, w.c.secret)
-                .join(w, w.c.number == d.c.webhook)
-                .where(d.c.status == "waiting", d.c.due <= now)
-                .order_by(d.c.due)
-                .limit(AT_ONCE)
-            ).all()
-        tried = 0
-        for one in due:
-            with writing(self.engine) as db:  # of several processes one makes the call
-                unchanged = (
-                    d.c.number == one.number,
-                    d.c.status == "waiting",
-                    d.c.tries == one.tries,
-                    d.c.due == one.due,
-                )
-                if db.execute(d.update().where(*unchanged).values(due=now + 60)).rowcount != 1:
-                    continue
-            tried += 1
-            code, trouble = self._call(one.url, one.secret, one.event, one.number, one.body.encode())
-            tries = one.tries + 1
-            status, due_next = "waiting", now
-            if code is not None and 200 <= code < 300:
-                status, trouble = "delivered", ""
-            elif tries > len(PAUSES):
-                status = "failed"
-            else:
-                due_next = self.clock() + PAUSES[tries - 1]
-            values = {"status": status, "tries": tries, "code": code, "trouble": trouble, "due": due_next}
-            with writing(self.engine) as db:
-                db.execute(d.update().where(d.c.number == one.number).values(**values))
-        return tried
+            found = db.execute(
+                sa.select(d.c.webhook)
+                .where(d.c.status == "waiting", d.c.due <= self.clock())
+                .group_by(d.c.webhook)
+                .order_by(sa.func.min(d.c.due))
+            )
+            return [int(number) for (number,) in found]
+
+    def _drain(self, hook: int, tried: list[int]) -> None:
+        """Make the calls of one webhook that are due, one after the other."""
+        d, w = schema.deliveries, schema.webhooks
+        try:
+            with self.engine.begin() as db:
+                due = db.execute(
+                    sa.select(d, w.c.url, w.c.secret)
+                    .join(w, w.c.number == d.c.webhook)
+                    .where(d.c.webhook == hook, d.c.status == "waiting", d.c.due <= self.clock())
+                    .order_by(d.c.due, d.c.number)
+                    .limit(IN_A_ROW)
+                ).all()
+            for one in due:
+                if self._stopped.is_set():
+                    break
+                tried.append(self._deliver(one))
+        except (sa.exc.SQLAlchemyError, AskwiseError) as error:  # the database is away: the queue waits in it
+            log.warning("Webhooks wait: %s", error)
+        finally:
+            with self._lock:
+                self._busy.discard(hook)
+
+    def _deliver(self, one: Any) -> bool:
+        """Make one call, unless another process makes it."""
+        d = schema.deliveries
+        unchanged = (
+            d.c.number == one.number,
+            d.c.status == "waiting",
+            d.c.tries == one.tries,
+            d.c.due == one.due,
+        )
+        with writing(self.engine) as db:  # of several processes one makes the call
+            if db.execute(d.update().where(*unchanged).values(due=self.clock() + CLAIM)).rowcount != 1:
+                return False
+        code, trouble = self._call(one.url, one.secret, one.event, one.number, one.body.encode())
+        if code is None and self._stopped.is_set():
+            return True  # broken off here, not by the receiver: it is tried again when the claim is over
+        tries = one.tries + 1
+        status, due_next = "waiting", self.clock()
+        if code is not None and 200 <= code < 300:
+            status, trouble = "delivered", ""
+        elif tries > len(PAUSES):
+            status = "failed"
+        else:
+            due_next += PAUSES[tries - 1]
+        values = {"status": status, "tries": tries, "code": code, "trouble": trouble, "due": due_next}
+        with writing(self.engine) as db:
+            db.execute(d.update().where(d.c.number == one.number).values(**values))
+        return True
 
     def _call(self, url: str, secret: str, event: str, number: int, body: bytes) -> tuple[int | None, str]:
         try:
@@ -260,14 +312,40 @@ class Webhooks:
             "Askwise-Signature": signature(secret, body, int(self.clock())),
         }
         try:
-            # The address that was checked is called, whatever the name stands for by now; the certificate is still
-            # that of the name. The reply's text is not read.
-            with self._client.stream(
-                "POST", target, content=body, headers=headers, extensions={"sni_hostname": host}
-            ) as reply:
-                return reply.status_code, f"The server answered {reply.status_code}."
+            return asyncio.run(self._within_deadline(self._post(target, host, headers, body)))
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             return None, f"{type(error).__name__}: {error}"[:300]
+
+    async def _post(self, target: str, host: str, headers: dict[str, str], body: bytes) -> tuple[int, str]:
+        # No proxy of the surroundings, no redirects: what was checked is what is called.
+        settings: dict[str, Any] = {"follow_redirects": False, "trust_env": False, "timeout": DEADLINE}
+        if self._transport is not None:
+            settings["transport"] = self._transport
+        elif target.startswith("https:"):
+            settings["verify"] = self._trusted()
+        async with httpx.AsyncClient(**settings) as client:
+            # The address that was checked is called, whatever the name stands for by now; the certificate is still
+            # that of the name. The reply's text is not read.
+            sent = client.stream("POST", target, content=body, headers=headers, extensions={"sni_hostname": host})
+            async with sent as reply:
+                return reply.status_code, f"The server answered {reply.status_code}."
+
+    async def _within_deadline(self, call: Coroutine[Any, Any, tuple[int, str]]) -> tuple[int | None, str]:
+        """The call's outcome; it is broken off at the deadline, whatever drips in, and when the server stops."""
+        task, end = asyncio.ensure_future(call), time.monotonic() + DEADLINE
+        while not task.done() and not self._stopped.is_set() and time.monotonic() < end:
+            await asyncio.wait({task}, timeout=min(0.2, DEADLINE))
+        if task.done():
+            return task.result()
+        task.cancel()
+        await asyncio.wait({task}, timeout=1)
+        return None, f"The receiver took longer than {DEADLINE:g} seconds."
+
+    def _trusted(self) -> ssl.SSLContext:
+        with self._lock:
+            if self._tls is None:  # reading the certificates takes a moment
+                self._tls = httpx.create_ssl_context(trust_env=False)
+            return self._tls
 
     def _target(self, url: str) -> tuple[str, str]:
         """Where to call: (the URL with an IP address in place of the name, the name).
@@ -307,22 +385,32 @@ class Webhooks:
             for name, project in list(projects.items()):
                 self.look(name, project)
 
-        for name, work in (("look", look), ("send", self.send_due)):
+        def send() -> None:
+            self.send_due(wait=False)
+
+        for name, work in (("look", look), ("send", send)):
             thread = threading.Thread(target=self._again, args=(work, every), name=f"webhooks-{name}", daemon=True)
             thread.start()
             self._threads.append(thread)
 
     def _again(self, work: Callable[[], object], every: float) -> None:
+        said = ""
         while not self._stopped.wait(every):
             try:
                 work()
             except (sa.exc.SQLAlchemyError, AskwiseError) as error:  # the database is away: the queue waits in it
-                log.warning("Webhooks wait: %s", type(error).__name__)
+                if str(error) != said:  # once, not every two seconds
+                    log.warning("Webhooks wait: %s", error)
+                    said = str(error)
+            else:
+                said = ""
 
     def stop(self) -> None:
-        """End the work in the background, after a call that is under way."""
+        """End the work in the background; calls under way are broken off, and made again after a restart."""
         self._stopped.set()
         for thread in self._threads:
             thread.join(15)
         self._threads.clear()
-        self._client.close()
+        end = time.monotonic() + 3
+        while self._busy and time.monotonic() < end:
+            time.sleep(0.02)

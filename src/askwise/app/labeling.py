@@ -198,7 +198,7 @@ def flag(at: Here, body: shapes.Act) -> dict[str, Any]:
         at.session.flag(body.item, body.note, annotator=at.who.name)
         return _hand(at, body)
 
-    return at.project.desk.once(at.who.name, body.key, act)
+    return at.project.desk.once(at.who.name, f"flag {body.key}", act)
 
 
 @routes.post("/api/v1/retract", response_model=shapes.Retracted, tags=["labeling"])
@@ -212,7 +212,7 @@ def retract(at: Here, body: shapes.Act) -> dict[str, Any]:
             desk.put(name, body.tab, question)
         return {"query": wire.query(at.session, question) if question else None, **_hand(at, body)}
 
-    return desk.once(name, body.key, act)
+    return desk.once(name, f"retract {body.key}", act)
 
 
 @routes.get("/api/v1/nearest", response_model=list[shapes.Neighbor], tags=["labeling"])

@@ -32,7 +32,7 @@ from askwise.app.shapes import Name, Text
 from askwise.app.waiting import tell_progress
 from askwise.app.wire import shown
 from askwise.budget import MAX_UNPACKED
-from askwise.core import BadInput, Conflict, ContractError, MissingExtra
+from askwise.core import BadInput, Conflict, ContractError, MissingExtra, Unreachable
 from askwise.export import exported
 from askwise.labelsets import labels_of
 from askwise.media import Archive, check_archive, folders
@@ -525,7 +525,7 @@ def routes(
             store = path.parent / f"{path.parent.name}.askwise"
             try:
                 session = Session(pool, classes=names, store=store, **said, apart=True)
-            except (BadInput, ContractError, MissingExtra):
+            except (BadInput, ContractError, MissingExtra, Unreachable):
                 discard(store)  # what lies there is this request's own beginning
                 raise
             intake.keep(body.upload)

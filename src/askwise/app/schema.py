@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +13,8 @@ import sqlalchemy as sa
 from sqlalchemy import Boolean, Column, Float, ForeignKey, Integer, String, Text
 
 from askwise import postgres
-from askwise.core import BadStore
+from askwise.core import BadStore, Unreachable
+from askwise.store import trouble
 
 FORMAT = 1
 """Version of these tables; a database written by a newer one is refused."""
@@ -121,14 +123,16 @@ def connect(where: Path | str) -> sa.Engine:
     # What is asked for holds hashes and names; it must not end in an error message.
     if isinstance(where, str):
         import psycopg
+        from psycopg.conninfo import conninfo_to_dict
 
         address = postgres.Address.of(f"{where}#accounts")
         shown = address.shown.removesuffix("#accounts")
+        manners: dict[str, Any] = postgres.DEFAULTS | conninfo_to_dict(address.server)
         # libpq reads the address, with all that SQLAlchemy does not know of it.
         # A connection that a restart of the database has cut is made anew.
         engine = sa.create_engine(
             "postgresql+psycopg://",
-            creator=lambda: psycopg.connect(address.server),
+            creator=lambda: psycopg.connect(**manners),
             hide_parameters=True,
             pool_pre_ping=True,
         )
@@ -149,7 +153,27 @@ def connect(where: Path | str) -> sa.Engine:
         raise BadStore(
             f"The accounts in {shown} were written by a newer Askwise. Upgrade with `pip install --upgrade askwise`."
         )
+    _faults(engine, shown)
     return engine
+
+
+def _faults(engine: sa.Engine, shown: str) -> None:
+    """A database that is down, full or locked is `Unreachable` for all who use it, like a session's store."""
+
+    @sa.event.listens_for(engine, "handle_error")
+    def fault(context: sa.ExceptionContext) -> None:
+        if context.is_pre_ping:  # a connection that was cut: another one is made
+            return
+        error, wrapped = context.original_exception, context.sqlalchemy_exception
+        asked_wrongly = sqlite3.IntegrityError | sqlite3.ProgrammingError
+        if isinstance(error, sqlite3.Error) and not isinstance(error, asked_wrongly):
+            raise trouble(f"The accounts in {shown!r}", error) from error
+        if isinstance(wrapped, sa.exc.OperationalError | sa.exc.InterfaceError | sa.exc.InternalError):
+            said = " ".join(str(error).split())
+            raise Unreachable(
+                f"The database of the accounts, {shown}, does not answer: {said}. What was saved is safe; start the "
+                "database, or make room for it."
+            ) from None
 
 
 def _sqlite(engine: sa.Engine, path: Path) -> None:

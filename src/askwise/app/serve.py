@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import html
+import logging
 import re
 import secrets
 import signal
@@ -20,10 +22,11 @@ from typing import TYPE_CHECKING, NoReturn
 
 import uvicorn
 
-from askwise.app import headers
+from askwise.app import headers, slow
 from askwise.app.guard import Codes
 from askwise.app.server import create_app
 from askwise.core import BadInput, MissingExtra
+from askwise.notices import say
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -51,8 +54,10 @@ class _Server(uvicorn.Server):
     """Calls back once when it answers."""
 
     ready: Callable[[], None] | None = None
+    quiet: slow.Quiet
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        asyncio.get_running_loop().set_exception_handler(self.quiet.handle)
         await super().startup(sockets)
         if self.started and self.ready is not None:
             # A browser may take seconds to come up; the server does not wait for it.
@@ -89,7 +94,7 @@ def serve(
         ready = partial(_show, listener, token, codes, announce, after if open_browser else None)
         session.release()  # what an earlier server had dealt is in nobody's hands
         session.start(apart=True)
-        after.callback(session.stop)
+        after.callback(_stop, session)
         _run(create_app(session, token=token, guidelines=guidelines, codes=codes), listener, ready)
 
 
@@ -128,7 +133,7 @@ def serve_new(
         def started(session: Session, path: Path) -> None:
             made.append((session, path))
             session.start(apart=True)
-            after.callback(session.stop)
+            after.callback(_stop, session)
 
         _run(create_new(intake, token=token, started=started, codes=codes), listener, ready)
     return made[0] if made else None
@@ -227,7 +232,7 @@ def serve_team(
         url = origin or f"http://{shown}:{listener.getsockname()[1]}"
         for session in sessions.values():
             session.start(apart=True)
-            after.callback(session.stop)
+            after.callback(_stop, session)
         hooks.start(projects)
         after.callback(hooks.stop)
         if shelf is not None:
@@ -313,10 +318,20 @@ def project_names(titles: Sequence[str]) -> list[str]:
     return names
 
 
+def _stop(session: Session) -> None:
+    """End the learning; what kept it from its work stood on the page, and is no reason to end with a traceback."""
+    try:
+        session.stop()
+    except Exception as error:  # noqa: BLE001 - whatever a learner raised
+        say(f"the model has not learned from the last answers, which are saved: {type(error).__name__}: {error}")
+
+
 def _run(app: FastAPI, listener: socket.socket, ready: Callable[[], None]) -> None:
     """Answer requests until Ctrl+C or SIGTERM."""
     server = quiet_server(app)
     server.ready = ready
+    lines = logging.getLogger("uvicorn.error")
+    lines.addFilter(server.quiet)
     # uvicorn finishes open requests on SIGTERM, then raises the signal again: it must end as Ctrl+C does, so that the
     # caller can close its files.
     before = signal.signal(signal.SIGTERM, _interrupt) if _in_main_thread() else None
@@ -325,6 +340,7 @@ def _run(app: FastAPI, listener: socket.socket, ready: Callable[[], None]) -> No
     except KeyboardInterrupt:
         pass  # the way out of this program
     finally:
+        lines.removeFilter(server.quiet)
         if before is not None:
             signal.signal(signal.SIGTERM, before)
 
@@ -340,14 +356,19 @@ def quiet_server(app: FastAPI) -> _Server:
         timeout_graceful_shutdown=3,
         http=headers.Roomy,
         h11_max_incomplete_event_size=headers.MOST_HEADERS,
+        ws="none",
+        loop="asyncio",  # another one would accept connections past the door
+        timeout_keep_alive=slow.IDLE,
     )
-    return _Server(config)
+    server = _Server(config)
+    server.quiet = slow.Quiet()
+    return server
 
 
 def _listen(host: str, port: int | None) -> socket.socket:
     """A place to listen at."""
     for candidate in (PORT, 0) if port is None else (port,):
-        listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+        listener = slow.Door(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((host, candidate))

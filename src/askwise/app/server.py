@@ -15,13 +15,14 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
-from askwise.app import insight, kinds, labeling
+from askwise.app import faults, insight, kinds, labeling
 from askwise.app.guard import Codes, Guard, close
 from askwise.app.labeling import Project
 from askwise.app.roles import OWNER, Here, Routes, Who
-from askwise.core import AskwiseError, BadInput, Conflict, Unreachable
+from askwise.core import AskwiseError, BadInput
 from askwise.options import on_page, render
 
 if TYPE_CHECKING:
@@ -232,19 +233,32 @@ def _errors(app: FastAPI) -> None:
 
     @app.exception_handler(AskwiseError)
     def ours(_: Request, error: AskwiseError) -> Response:
-        status = next((code for kind, code in ((Conflict, 409), (Unreachable, 503)) if isinstance(error, kind)), 400)
-        return JSONResponse({"error": render(error, on_page)}, status)
+        return faults.reply(error)
+
+    @app.exception_handler(ClientDisconnect)
+    def gone(_: Request, _error: ClientDisconnect) -> Response:
+        return faults.answer("The request ended before it was whole.", 400)  # read by nobody; not worth a traceback
+
+    @app.exception_handler(OSError)
+    def of_system(_: Request, error: OSError) -> Response:
+        found = faults.of_system(error)
+        if found is None:
+            raise error
+        log.error("%s: %s", type(error).__name__, error)
+        return found
 
     @app.exception_handler(RequestValidationError)
     def unreadable(_: Request, error: RequestValidationError) -> Response:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"][1:]) or "body"
-        return JSONResponse({"error": f"The request is not usable: {where}: {first['msg']}."}, 400)
+        return faults.answer(f"The request is not usable: {where}: {first['msg'].removeprefix('Value error, ')}.", 400)
 
     @app.exception_handler(HTTPException)
     def http(_: Request, error: HTTPException) -> Response:
         sentence = "There is nothing at this address." if error.detail == "Not Found" else str(error.detail)
-        return JSONResponse({"error": sentence}, error.status_code, headers=error.headers)
+        found = faults.answer(sentence, error.status_code)
+        found.headers.update(error.headers or {})
+        return found
 
     @app.exception_handler(Exception)
     def broken(_: Request, error: Exception) -> Response:

@@ -11,6 +11,8 @@ def _text(value: str) -> str:
     # PostgreSQL keeps no NUL in text; nobody types one.
     if "\x00" in value:
         raise ValueError("it holds a NUL character")
+    if any("\ud800" <= sign <= "\udfff" for sign in value):
+        raise ValueError("it holds half of a character (a lone surrogate), which no file can keep")
     return value
 
 
@@ -260,8 +262,8 @@ class Numbers(BaseModel):
 # ── people ──────────────────────────────────────────────────────────────────────────────────
 
 Account = Annotated[Text, Field(min_length=1, max_length=64, description="Name of the account.")]
-Password = Annotated[str, Field(min_length=1, max_length=200, json_schema_extra={"format": "password"})]
-Secret = Annotated[str, Field(min_length=1, max_length=200)]
+Password = Annotated[Text, Field(min_length=1, max_length=200, json_schema_extra={"format": "password"})]
+Secret = Annotated[Text, Field(min_length=1, max_length=200)]
 RoleWord = Literal["annotator", "reviewer", "owner"]
 Stamp = Annotated[float, Field(description="Unix seconds.")]
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from askwise.core import Answer, AutoLabels, Estimate, Query
+from askwise.core import Answer, AskwiseError, AutoLabels, Estimate, Query
 from askwise.media import File
 
 if TYPE_CHECKING:
@@ -159,6 +159,13 @@ class Figures:
         return made
 
 
+def trouble(error: Exception | None) -> str | None:
+    """What keeps the model from learning, as sentences; None where nothing does."""
+    if error is None or isinstance(error, AskwiseError):
+        return None if error is None else str(error)
+    return f"{type(error).__name__}: {error}. Answers are saved as before."
+
+
 def pulse(session: Session, figures: Figures | None = None) -> dict[str, Any]:
     """Everything on the page that changes while one labels, apart from the questions.
 
@@ -174,7 +181,7 @@ def pulse(session: Session, figures: Figures | None = None) -> dict[str, Any]:
         "counts": counts,
         "training": session.training,
         "model_age": session.model_age,
-        "trouble": f"{type(error).__name__}: {error}" if (error := session.worker_error) else None,
+        "trouble": trouble(session.worker_error),
         "estimate": {
             "accuracy": estimate.accuracy,
             "low": estimate.low,

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from askwise import screening
 from askwise.core import BadInput, Label, Query, share
+from askwise.export import whole
 from askwise.options import option
 from askwise.pool import Pool
 from askwise.session import Session
@@ -142,7 +143,7 @@ def write(found: Screened, folder: Path) -> list[Path]:
 
     folder.mkdir(exist_ok=True)
     table, picture = folder / "recall.csv", folder / "recall.svg"
-    with table.open("w", newline="", encoding="utf-8") as file:
+    with whole(table) as file:
         rows = csv.writer(file)
         rows.writerow(["read", "found", "recall"])
         rows.writerows((t, k, round(k / found.relevant, 6)) for t, k in found.curve)
@@ -154,5 +155,6 @@ def write(found: Screened, folder: Path) -> list[Path]:
         axes.axvline(end.read, linestyle=style, color="black", label=f"stop by {end.how}: {end.recall:.1%}")
     axes.set(xlabel="items read", ylabel="recall", xlim=(0, found.items), ylim=(0, 1.02))
     axes.legend(loc="lower right")
-    figure.savefig(picture)
+    with whole(picture) as file:
+        figure.savefig(file, format="svg")
     return [table, picture]

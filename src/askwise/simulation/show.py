@@ -14,6 +14,7 @@ import numpy as np
 
 from askwise import plots
 from askwise.core import BadInput
+from askwise.export import whole
 from askwise.options import option
 from askwise.simulation.results import BASELINE, METRICS, Simulation, Target
 
@@ -186,8 +187,9 @@ def write(result: Simulation, folder: Path | str) -> list[Path]:
             f"Cannot make the folder {folder}: {error.strerror}. Choose another with {option('out')}."
         ) from error
     paths = [folder / "simulation.json", folder / "runs.csv"]
-    paths[0].write_text(json.dumps(to_dict(result), indent=1, allow_nan=False), encoding="utf-8")
-    with paths[1].open("w", encoding="utf-8", newline="") as file:
+    with whole(paths[0]) as file:
+        file.write(json.dumps(to_dict(result), indent=1, allow_nan=False))
+    with whole(paths[1]) as file:
         writer = csv.writer(file)
         writer.writerow(["strategy", "seed", "labels", *METRICS])
         for run in result.runs:

@@ -29,6 +29,7 @@ const state = {
   guess: (localStorage.getItem("askwise-guess") ?? "shown") === "shown",
   after: localStorage.getItem("askwise-guess") === "after", // told once the answer is given
   gone: "", // why nothing works any more
+  said: "", // what the server said of it, if it spoke
   ready: false, // the first questions are here
   shownAt: 0,
   shownKey: "",
@@ -64,11 +65,44 @@ const outbox = new Outbox({
   },
   refused(act, error) {
     state.history = state.history.filter((entry) => entry.key !== act.key);
-    toast(`Not saved: ${error.message}`, { bad: true, time: 15_000 });
+    toast(`Not saved, but kept: ${error.message}`, { bad: true, time: 15_000, button: "Look", act: showAside });
     ask();
   },
   changed: () => render(),
+  full: () => toast("This browser has no room to keep answers over a reload: leave the page open until all are sent.", { bad: true, time: 15_000 }),
 });
+
+const DID = { tell: "Label", skip: "Skipped", unsure: "Unsure", flag: "Flagged", retract: "Took the answer back" };
+
+/** One line of what was set aside, to be read and copied. */
+function toldOf({ verb, item: id, about, label, labels: chosen, note, sentence }) {
+  const what = [DID[verb] ?? verb, chosen?.join(", ") || label, note && `note: ${note}`].filter(Boolean).join(" · ");
+  return `${about || id}\n${what}\nNot saved: ${sentence}`;
+}
+
+/** What the server will not take: shown, to be copied, sent once more, or forgotten. */
+async function showAside() {
+  const text = outbox.aside.map(toldOf).join("\n\n");
+  const field = el("textarea", { rows: 8, readOnly: true, value: text, "aria-label": "Not saved" });
+  const value = await dialog({
+    title: `${plural(outbox.aside.length, "answer")} not saved`,
+    body: [el("p", {}, "The server does not take these; what was answered after them is saved. They are kept in this browser."), field],
+    buttons: [
+      { label: "Forget them", value: "forget" },
+      { label: "Copy", value: "copy" },
+      { label: "Try again", value: "again", kind: "primary" },
+    ],
+  });
+  if (value === "forget") outbox.forgetAside();
+  if (value === "again") outbox.retryAside();
+  if (value !== "copy") return;
+  try {
+    await navigator.clipboard.writeText(text);
+    toast("Copied.");
+  } catch {
+    toast("This browser does not let a page copy: mark the text and press Ctrl C.", { bad: true });
+  }
+}
 
 // ── questions ───────────────────────────────────────────────────────────────────────────────
 
@@ -76,6 +110,7 @@ const outbox = new Outbox({
 function take({ pulse, next }) {
   state.heard = performance.now();
   state.gone = "";
+  state.said = "";
   const before = state.pulse?.autolabel;
   const ready = state.pulse?.verdict.ready;
   if (pulse) state.pulse = pulse;
@@ -137,6 +172,7 @@ async function ask() {
 
 function lost(error) {
   state.gone = error instanceof Refused && error.status === 401 ? "key" : "server";
+  state.said = error.status ? error.message : "";
   if (error instanceof Refused && error.status !== 401) toast(error.message, { bad: true });
   render();
 }
@@ -167,7 +203,7 @@ function answer(kind, chosen = null) {
   const entry = { item: id, row, text, view, kind, ...(kind === "label" ? written(chosen) : { label: null }), audit, flag: question.flag ?? null, seconds, question };
   state.history.unshift(entry);
   const verb = { label: "tell", skip: "skip", unsure: "unsure" }[kind];
-  entry.key = outbox.push(verb, { item: id, asked: question.asked, ...sent(kind, chosen), seconds });
+  entry.key = outbox.push(verb, { item: id, asked: question.asked, ...sent(kind, chosen), seconds }, text.slice(0, 300));
   flash(entry);
   render();
   const thought = state.after && question.suggestion && kind === "label" ? ` · the model's guess: ${suggestions(question).join(", ") || "none of these"}${question.confidence === null ? "" : ` ${percent(question.confidence)}`}` : "";
@@ -186,7 +222,7 @@ function change(kind, chosen) {
   }
   const newer = { ...entry, kind, ...(kind === "label" ? written(chosen) : { label: null, labels: null }), seconds: null };
   state.history = [newer, ...state.history.filter((other) => other !== entry)];
-  newer.key = outbox.push(kind === "unsure" ? "unsure" : "tell", { item: entry.item, asked: entry.question?.asked ?? 0, ...sent(kind, chosen), seconds: null });
+  newer.key = outbox.push(kind === "unsure" ? "unsure" : "tell", { item: entry.item, asked: entry.question?.asked ?? 0, ...sent(kind, chosen), seconds: null }, entry.text.slice(0, 300));
   flash(newer);
   render();
   toast(`Changed from ${strip.called(entry)} to ${strip.called(newer)}`, undoing());
@@ -206,7 +242,7 @@ function undo() {
   if (before.length) question.on = new Set(before); // else what was on when it was skipped, or said to have none
   state.answered.delete(keyOf(question));
   state.deck = [question, ...state.deck.filter((q) => q.item !== question.item)];
-  if (!outbox.cancel(entry.key)) outbox.push("retract", { item: entry.item });
+  if (!outbox.cancel(entry.key)) outbox.push("retract", { item: entry.item }, entry.text.slice(0, 300));
   render();
   toast(`Took back “${strip.called(entry)}”`);
 }
@@ -295,7 +331,7 @@ async function flag(withNote) {
     note = field.value;
   }
   q.flag = note;
-  outbox.push("flag", { item: q.item, note });
+  outbox.push("flag", { item: q.item, note }, q.text.slice(0, 300));
   render();
   toast(note ? "Flagged with a note; the question stays open." : "Flagged; the question stays open.");
 }
@@ -418,11 +454,12 @@ function showEmpty() {
 }
 
 function showGone() {
+  const said = (outbox.spoke && outbox.trouble) || state.said;
   const lines = { key: ["This link is from an earlier start. Open the one that askwise printed last."] }[state.gone] ?? [
-    "The labeling server does not answer. If you stopped it, start askwise label again with the same file: it goes on where you were.",
+    said || "The labeling server does not answer. If you stopped it, start askwise label again with the same file: it goes on where you were.",
   ];
   if (outbox.waiting) lines.push(`${plural(outbox.waiting, "answer is", "answers are")} waiting in this browser and will be sent when the server is back.`);
-  card.empty({ title: state.gone === "key" ? "The key does not fit" : "The server is gone", lines, buttons: [el("button", { type: "button", class: "plain", onclick: again }, "Try again")] });
+  card.empty({ title: state.gone === "key" ? "The key does not fit" : said ? "The server cannot go on now" : "The server is gone", lines, buttons: [el("button", { type: "button", class: "plain", onclick: again }, "Try again")] });
   state.shownKey = "";
 }
 
@@ -431,14 +468,18 @@ function showBanner(q) {
   const waiting = outbox.waiting;
   if (outbox.trouble || state.gone) {
     const kept = waiting ? ` – ${plural(waiting, "answer")} waiting` : "";
-    side.banner(state.gone === "key" ? `This link no longer works${kept}` : `Offline${kept}`, { kind: "bad", button: "Try again", act: again });
+    const said = outbox.trouble ? outbox.spoke && outbox.trouble : state.said;
+    const text = state.gone === "key" ? `This link no longer works${kept}` : said ? `Nothing is saved now${kept}. ${said}` : `Offline${kept}`;
+    side.banner(text, { kind: "bad", button: "Try again", act: again });
+  } else if (outbox.aside.length) {
+    side.banner(`${plural(outbox.aside.length, "answer")} could not be saved; the others are`, { kind: "bad", button: "Look…", act: showAside });
   } else if (autolabel?.status === "checking") {
     const total = autolabel.left === null ? "" : ` / ~${autolabel.done + autolabel.left}`;
     const number = autolabel.done + (q ? 1 : 0);
     const text = q && !q.audit ? "Blind checks are running · this item is not one of them" : `Blind check ${number}${total} · guesses are hidden · unsure counts as wrong`;
     side.banner(text, { kind: "check", button: owner() ? "Give up…" : null, act: finishing });
   } else if (state.pulse?.trouble) {
-    side.banner(`The model no longer learns (${state.pulse.trouble}). Answers are still saved; restart askwise to go on learning.`, { kind: "bad" });
+    side.banner(`The model does not learn at the moment: ${state.pulse.trouble} It is tried again by itself.`, { kind: "bad" });
   } else side.banner(null);
 }
 
