@@ -7,8 +7,8 @@ from typing import Literal
 import numpy as np
 
 from askwise.batch.best import top_k
-from askwise.batch.cluster import k_means
-from askwise.batch.distances import assign
+from askwise.batch.cluster import lloyd
+from askwise.batch.distances import assign, places
 from askwise.core import Array, BadInput, Rows
 
 Kind = Literal["power", "softmax", "rank"]
@@ -59,8 +59,9 @@ def stratified(embedding: Array, noise: Array, k: int, rng: np.random.Generator)
     """
     n = len(embedding)
     k = min(k, n)
-    home = assign(embedding, k_means(embedding, min(k, STRATA), rng)) if k > 1 else np.zeros(n, np.intp)
+    E = places(embedding)
+    home = assign(E, lloyd(E, min(k, STRATA), rng)) if k > 1 else np.zeros(n, np.intp)
     line = np.lexsort((noise, home))
-    places = ((rng.random() + np.arange(k)) * (n / max(1, k))).astype(np.intp)
-    rows = line[np.minimum(places, n - 1)]
+    at = ((rng.random() + np.arange(k)) * (n / max(1, k))).astype(np.intp)
+    rows = line[np.minimum(at, n - 1)]
     return np.asarray(rows[np.argsort(-noise[rows], kind="stable")], np.intp)
