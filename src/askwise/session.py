@@ -56,6 +56,7 @@ from askwise.core import (
     Report,
     Store,
     Verdict,
+    seed_of,
     unknown,
 )
 from askwise.evidence import Target
@@ -103,7 +104,7 @@ class Session:
         encoder: None = the default; else a name, an `Encoder` or a callable `encode(list) -> array`.
         store: None = in memory; a path = a SQLite file that survives; `postgresql://…#name` = in that database, see
             docs/team-store.md; or a `Store`.
-        seed: Every random draw derives from it.
+        seed: Every random draw derives from it; None draws one, which the log then knows.
         audit_share: Share of the questions that are uniformly random check items, 0 ≤ share ≤ 1.
         overlap: Share of each annotator's questions that are items which others have labeled, 0 ≤ share < 1.
         people_per_item: So many people label an item at most, >= 2.
@@ -135,7 +136,7 @@ class Session:
         learner: Any = None,
         encoder: Any = None,
         store: Store | str | Place | None = None,
-        seed: int = 0,
+        seed: int | None = 0,
         audit_share: float = 0.1,
         overlap: float = 0.0,
         people_per_item: int = 2,
@@ -197,12 +198,15 @@ class Session:
                 "strategies`), or use askwise.select()."
             )
         self._start_up(loaded, encoder, learner_, chosen, multilabel=multilabel)
+        name_classes = getattr(self._learner, "name_classes", None)
+        if name_classes is not None and declared is not None:
+            name_classes(names, declared=True)  # what it says of classes that there are not is found out now
         opened = {
             "format": FORMAT,
             "version": _version(),
             "title": title,
             "guidelines": guidelines,
-            "seed": int(seed),
+            "seed": seed_of(seed),
             "strategy": chosen.name,
             "audit_share": float(audit_share),
             "overlap": float(overlap),
@@ -514,19 +518,24 @@ class Session:
     # ── asking and telling ──────────────────────────────────────────────────────────────────
 
     def ask(self, n: int = 1, *, annotator: str = "me") -> list[Query]:
-        """Lease the next n questions; never trains, never blocks. Fewer, or none, when nothing is left to ask.
+        """Lease the next n questions. Fewer, or none, when nothing is left to ask.
+
+        Never trains. Where the last ranking planned fewer questions together and no worker runs (`start`), a strategy
+        that chooses batches chooses the n now, by what the model said last; where one runs, `ask` never waits, and its
+        next ranking plans as many as were asked for since the last.
 
         Raises:
             BadInput: n is not positive.
         """
         if n < 1:
             raise BadInput(f"ask(n) needs n ≥ 1, got {n}.")
+        plan = self._planned(n)
         with self._lock:
             self._expire()
             rows: list[int] = []
 
             def decide() -> list[Event]:
-                items = self._next(n, annotator)
+                items = self._next(n, annotator, plan)
                 rows[:] = [int(q["row"]) for q in items]
                 return [self._asked(items, annotator)] if items else []
 
@@ -534,10 +543,43 @@ class Session:
             self._asked_since_ranking += len(rows)
             return [self._query(row) for row in rows]
 
-    def _next(self, n: int, annotator: str) -> list[dict[str, Any]]:
+    def _next(self, n: int, annotator: str, plan: Sequence[tuple[int, float, str]] = ()) -> list[dict[str, Any]]:
         s = self._state
         attempt = s.open_attempt
-        return next_checks(s, attempt, n) if attempt else next_questions(s, n, self._sure_of, annotator)
+        return next_checks(s, attempt, n) if attempt else next_questions(s, n, self._sure_of, annotator, plan)
+
+    def _planned(self, n: int) -> list[tuple[int, float, str]]:
+        """The n questions that the strategy would choose together, best first, where the ranking planned fewer."""
+        if n == 1 or self._worker.running or self._missing:
+            return []
+        with self._refreshing:
+            with self._lock:
+                s = self._state
+                if s.ranking is None or s.open_attempt is not None or self._stale():
+                    return []
+                if not strategies.plans_batches(self._strategy, s.model):
+                    return []
+                left = sum(bool(s.eligible_mask[row]) for row in s.ranking.queue[: s.ranking.planned])
+                if left >= n:
+                    return []
+                task, proba = self._round(n), self._proba if s.model else None
+            X = self.features()
+            return rounds.rank(task, X, self._learner, self._strategy, proba, self._dense).queue[:n]
+
+    def _round(self, batch: int) -> rounds.Round:
+        """What there is to learn from and to ask, as the state says."""
+        s = self._state
+        labeled = np.flatnonzero(s.labeled_mask)
+        y = s.codes[labeled].astype(np.intp)
+        if s.multilabel:
+            y = s.membership()[y].astype(np.intp)
+        return rounds.Round(
+            labeled, y,
+            order=s.answer_rounds[labeled].astype(np.intp),
+            known=np.union1d(labeled, np.fromiter(s.leases, np.intp, len(s.leases))),
+            candidates=np.flatnonzero(s.eligible_mask),
+            classes=len(s.labels), seed=self.seed, spare=QUEUE, batch=batch, names=tuple(s.labels),
+        )  # fmt: skip
 
     def _asked(self, items: list[dict[str, Any]], annotator: str) -> Event:
         round_ = self._state.ranking.round if self._state.ranking else 0
@@ -1051,17 +1093,7 @@ class Session:
                 if not self._stale():
                     return False
                 seen = s.last_answer
-                labeled = np.flatnonzero(s.labeled_mask)
-                y = s.codes[labeled].astype(np.intp)
-                if s.multilabel:
-                    y = s.membership()[y].astype(np.intp)
-                order = s.answer_rounds[labeled].astype(np.intp)
-                candidates = np.flatnonzero(s.eligible_mask)
-                known = np.union1d(labeled, np.fromiter(s.leases, np.intp, len(s.leases)))
-                task = rounds.Round(
-                    labeled, y, order, known, candidates, classes=len(s.labels), seed=self.seed, spare=QUEUE,
-                    batch=int(np.clip(self._asked_since_ranking, 1, QUEUE)),
-                )  # fmt: skip
+                task = self._round(int(np.clip(self._asked_since_ranking, 1, QUEUE)))
                 self._asked_since_ranking = 0
             X = self.features()
             if self._apart is not None:

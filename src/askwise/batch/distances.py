@@ -14,8 +14,13 @@ PROBED = 256
 """Rows that tell where the rows lie and how close together."""
 OFFSET = 16.0
 """Times the rows' spread that their center may lie from the origin, both squared, before it is taken away."""
+FAR = 1e4
+"""The same for one column, where columns count apart."""
 RESOLUTION = 2.0**-14
 """Of the largest squared length: rows nearer to each other than this share are told apart in float64 only."""
+
+HUGE = 1e30
+"""Squared lengths above this are too near to the end of float32."""
 
 
 class Places:
@@ -91,18 +96,29 @@ def _frame(some: Array) -> tuple[Array | None, type[np.floating[Any]]]:
     S = some - center
     squares = np.einsum("ij,ij->i", S, S)
     D = squares[:, None] + squares - 2 * (S @ S.T)
-    D[D <= 1e-14 * (squares[:, None] + squares)] = np.inf  # the row itself and its copies
+    D[1e-14 * (squares[:, None] + squares) >= D] = np.inf  # the row itself and its copies
     near = D.min(1)
     near = near[np.isfinite(near)]
     closest = float(np.median(near)) if len(near) else np.inf
     spread = float(np.median(squares)) or float(squares.mean())
     whole = float(np.einsum("ij,ij->i", some, some).max())
-    dtype: type[np.floating[Any]] = (
-        np.float64 if closest < RESOLUTION * float(squares.max()) else np.float32
-    )
+    close = closest < RESOLUTION * float(squares.max()) or whole > HUGE
+    dtype: type[np.floating[Any]] = np.float64 if close else np.float32
     if dtype is np.float32 and float(center @ center) <= OFFSET * spread and closest >= RESOLUTION * whole:
         return None, np.float32
     return center, dtype
+
+
+def middle(rows: Any) -> Array | None:
+    """(d,) float64, what to take away from dense rows before float32 sees them; None where that does not matter."""
+    if not len(rows):
+        return None
+    some = np.asarray(rows[:: max(1, len(rows) // PROBED)], np.float64)
+    mean, spread = some.mean(0), some.var(0)
+    far = (mean * mean > FAR * spread) & (spread > 0)
+    if float(mean @ mean) <= OFFSET * float(spread.sum()) and not far.any():
+        return None
+    return np.asarray(np.median(some, axis=0))
 
 
 def real(rows: Any) -> Array:
@@ -153,6 +169,6 @@ def mean_row(embedding: Any) -> Array:
 def unit(embedding: Any, dtype: type[np.floating[Any]] = np.float32) -> Array:
     """(n, d) rows scaled to length one; rows of zeros stay zero."""
     E = np.array(embedding, dtype)
-    length = np.sqrt(np.einsum("...j,...j->...", E, E))
+    length = np.sqrt(np.einsum("...j,...j->...", E, E, dtype=np.float64)).astype(dtype)
     E /= np.where(length > 0, length, 1)[..., None]
     return E

@@ -192,7 +192,7 @@ def _closest(E: Array, most: int = 4096) -> float:
     for start in range(0, len(E), BLOCK):
         D = distances(E[start : start + BLOCK], E)
         D[np.arange(len(D)), start + np.arange(len(D))] = np.inf
-        best = min(best, float(D[D > same].min(initial=np.inf)))
+        best = min(best, float(D[same < D].min(initial=np.inf)))
     return best if np.isfinite(best) else 0.0
 
 

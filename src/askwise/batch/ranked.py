@@ -43,7 +43,9 @@ def mmr(score: Array, embedding: Array, labeled: Array, noise: Array, k: int, *,
     start = int(top_k(score, noise, 1)[0]) if not len(labeled) else None
     # squared distances of unit vectors are 2 - 2 cos
     E = places(embedding, directions=True)
-    return _spread(value, E, E.move(unit(labeled, np.float64)), noise, k, start, lambda _: diversity, lambda D: 1 - 0.5 * D)
+    return _spread(
+        value, E, E.move(unit(labeled, np.float64)), noise, k, start, lambda _: diversity, lambda D: 1 - 0.5 * D
+    )
 
 
 def _spread(

@@ -13,6 +13,8 @@ from askwise.core import Array, BadInput, Rows
 
 Kind = Literal["power", "softmax", "rank"]
 STRATA = 100
+ROUNDING = 1e-5
+"""How far below 0 a score that cannot be negative may come out: differences of entropies in float32 do."""
 
 
 def stochastic(score: Array, noise: Array, k: int, kind: Kind = "power", beta: float = 1.0) -> Rows:
@@ -33,7 +35,7 @@ def stochastic(score: Array, noise: Array, k: int, kind: Kind = "power", beta: f
         BadInput: "power" with a score below 0.
     """
     if kind == "power":
-        if len(score) and score.min() < 0:
+        if len(score) and score.min() < -ROUNDING * max(1.0, float(score.max())):
             raise BadInput(f"'power' needs scores of 0 or more, got {score.min():g}; use 'softmax' or 'rank'.")
         weight = np.log(np.maximum(score, 1e-300))
     elif kind == "softmax":
