@@ -79,13 +79,15 @@ def select(
     Raises:
         BadInput: features that are no finite numbers, rows outside the pool, a negative k, a signal nobody can supply,
             a learner that is no classifier or not fitted.
-        ContractError: a score or learner that fails, a score or learner that returns NaN or the wrong shape, or a batch rule that returns wrong rows.
+        ContractError: a learner that fails, a score or learner that returns NaN or the wrong shape, or a batch rule
+            that returns wrong rows.
     """
     X = as_features(X)
     n = int(X.shape[0])
     if not all(_whole(number) for number in (k, spare, chunk)) or k < 0 or spare < 0 or chunk < 1:
         raise BadInput(
-            f"k and spare must be 0 or more and chunk 1 or more, whole numbers, got k={k}, spare={spare}, chunk={chunk}."
+            "k and spare must be whole numbers, 0 or more, and chunk 1 or more, "
+            f"got k={k!r}, spare={spare!r}, chunk={chunk!r}."
         )
     rows = _check_candidates(candidates, n)
     chosen = get(strategy)
@@ -543,8 +545,6 @@ def _check_candidates(candidates: Any, n: int, name: str = "candidates") -> Rows
         rows = np.asarray(candidates)
     except ValueError as error:
         raise BadInput(f"{name} must be row numbers, one dimension of integers: {error}.") from error
-    if rows.dtype.kind == "b" and rows.shape == (n,):
-        rows = np.flatnonzero(rows)
     if rows.size == 0 and rows.dtype.kind in "biuf":
         return np.zeros(0, np.intp)
     if rows.ndim != 1 or rows.dtype.kind not in "iu":

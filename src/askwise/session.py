@@ -31,6 +31,7 @@ from askwise import (
     strategies,
 )
 from askwise.apart import Apart, CannotTravel
+from askwise.batch.distances import cosines
 from askwise.core import (
     Agreement,
     Annotator,
@@ -507,11 +508,7 @@ class Session:
         if len(labeled) == 0 or self._X is None:
             return []
         X = self._X
-        them, me = X[labeled], X[[row]]
-        product = them @ me.T
-        dots = np.asarray(product.todense() if hasattr(product, "todense") else product, float).ravel()
-        norms = signals.norm(None, them) * signals.norm(None, me)[0]
-        similar = np.divide(dots, norms, out=np.zeros_like(dots), where=norms > 0)
+        similar = cosines(X[[row]], X[labeled])[0]
         best = np.argsort(-similar, kind="stable")[:k]
         return [(int(labeled[i]), names[int(labeled[i])], float(similar[i])) for i in best]
 
@@ -1770,7 +1767,7 @@ def _declared(classes: Sequence[Label] | None) -> list[Label] | None:
         return None
     if isinstance(classes, str):
         raise BadInput(f"classes is a list of labels, not one string: got {classes!r}.")
-    names = [str(c).strip() for c in classes]
+    names = [label_name(c) or "" for c in classes]
     if len(names) < 2 or len(set(names)) < len(names) or not all(names):
         raise BadInput(f"Give at least two different, non-empty classes; got {names}.")
     return names

@@ -25,8 +25,8 @@ def proba(learner: Learner | None, X: Matrix) -> Array:
     found = _power("proba", "predict_proba", learner)(X)
     if isinstance(found, (list, tuple)):
         raise BadInput(
-            f"predict_proba of {type(learner).__name__} gives {len(found)} arrays, one for each column of labels that it "
-            "learned. Fit it on one column of classes; for items with several labels use "
+            f"predict_proba of {type(learner).__name__} gives {len(found)} arrays, one for each column of labels that "
+            "it learned. Fit it on one column of classes; for items with several labels use "
             "askwise.learners.adapt_multilabel(estimator), which gives (n, labels, 2)."
         )
     power: Array = found.to_numpy() if hasattr(found, "to_numpy") else found
@@ -230,11 +230,15 @@ def compute(name: str, learner: Learner | None, X: Matrix) -> Array:
 
 def _failed(name: str, learner: Learner | None, error: Exception) -> AskwiseError:
     who = type(learner).__name__
-    if type(error).__name__ == "NotFittedError" or (name != "embedding" and not hasattr(learner, "classes_")):
-        if hasattr(learner, "get_params") and not any(key.endswith("_") for key in vars(learner)):
-            return BadInput(f"{who} is not fitted: call fit(X, y) with the labeled rows first, or give learner=None.")
+    if type(error).__name__ == "NotFittedError" or (needs_learner(name) and not _learned(learner)):
+        return BadInput(f"{who} is not fitted: call fit(X, y) with the labeled rows first, or give learner=None.")
     said = " ".join(str(error).split())[:300]
     return ContractError(f"{who} could not give the signal {name!r}: {type(error).__name__}: {said}")
+
+
+def _learned(learner: Learner | None) -> bool:
+    """Whether it has learned something, as far as one can see from outside."""
+    return any(hasattr(learner, trace) for trace in ("classes_", "coef_", "n_features_in_"))
 
 
 def axis(name: str) -> int:

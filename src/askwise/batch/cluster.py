@@ -121,7 +121,7 @@ def cluster_margin(score: Array, embedding: Array, noise: Array, k: int) -> Rows
 def k_means(
     embedding: Array, k: int, rng: np.random.Generator, *, weight: Array | None = None, rounds: int = 10
 ) -> Array:
-    """(k, d) centers, float32 or where rows need it float64, by Lloyd's algorithm (1982) on at most 64 * k rows, started as k-means++.
+    """(k, d) centers by Lloyd's algorithm (1982) on at most 64 * k rows, started as k-means++.
 
     The first center is a random row, each further one a row drawn with probability proportional to its squared
     distance from the centers so far (Arthur & Vassilvitskii, 2007). An outlier would be drawn first and keep a center
@@ -134,6 +134,9 @@ def k_means(
         rng: Draws the rows and the start.
         weight: (n,) positive weights of the rows.
         rounds: Iterations at most.
+
+    Returns:
+        Centers in float32; float64 where the rows are far from the origin or hard to tell apart.
     """
     E = places(embedding)
     centers = lloyd(E, k, rng, weight=weight, rounds=rounds)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from askwise.batch.cluster import lloyd
-from askwise.batch.distances import BLOCK, assign, distances, mean_row, nearest, places
+from askwise.batch.distances import BLOCK, assign, distances, framed, mean_row, nearest
 from askwise.core import Array, Rows
 
 
@@ -15,10 +15,10 @@ def k_center(embedding: Array, labeled: Array, noise: Array, k: int) -> Rows:
     Exact, yet lazy: distances to the nearest center only ever shrink, so an old one is an upper bound, and only the
     block of rows with the largest bounds is brought up to date. Without labels the row nearest the mean comes first.
     """
-    embedding = places(embedding)
+    embedding, labeled = framed(embedding, labeled)
     n = len(embedding)
     k = min(k, n)
-    centers = list(embedding.move(labeled))
+    centers = list(labeled)
     picked: list[int] = []
     if not centers and k:
         picked.append(int(nearest(embedding, mean_row(embedding)[None]).argmin()))
@@ -73,8 +73,7 @@ def around(embedding: Array, labeled: Array, k: int, *, neighbors: int = 100) ->
         k: Rows needed at least (all, if there are fewer).
         neighbors: Of each labeled row.
     """
-    embedding = places(embedding)
-    labeled = embedding.move(labeled)
+    embedding, labeled = framed(embedding, labeled)
     n, m = len(embedding), len(labeled)
     near = max(neighbors, -(-k // m))
     while near < n:
@@ -100,8 +99,7 @@ def typical(embedding: Array, labeled: Array, noise: Array, k: int, rng: np.rand
     first, each give the row with the smallest mean distance to its 20 nearest neighbors in the cluster. Of clusters
     above 1,000 rows a random 1,000 are compared; centers are learned from at most 64 rows a cluster.
     """
-    embedding = places(embedding)
-    labeled = embedding.move(labeled)
+    embedding, labeled = framed(embedding, labeled)
     n, m = len(embedding), len(labeled)
     k = min(k, n)
     clusters = min(m + k, 500, n + m)

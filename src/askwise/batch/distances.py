@@ -54,7 +54,8 @@ class Places:
         """Other rows of the same space, moved alike."""
         if self.center is None:
             return np.asarray(rows, self.dtype)
-        return np.subtract(rows, self.center, dtype=np.float64).astype(self.dtype, copy=False)
+        moved: Array = np.subtract(rows, self.center, dtype=np.float64).astype(self.dtype, copy=False)
+        return moved
 
 
 def places(embedding: Any, directions: bool = False) -> Any:
@@ -71,6 +72,12 @@ def places(embedding: Any, directions: bool = False) -> Any:
     if not directions:
         return Places(embedding, center, dtype)
     return Places(_Directions(embedding, np.float32 if center is None else np.float64), center, dtype)
+
+
+def framed(embedding: Any, labeled: Any) -> tuple[Any, Array]:
+    """The candidates as `places` has them, and the labeled rows moved alike."""
+    E = places(embedding)
+    return E, E.move(labeled)
 
 
 class _Directions:
@@ -156,6 +163,25 @@ def distances(A: Any, B: Any) -> Array:
     D += np.einsum("ij,ij->i", B, B)
     np.maximum(D, 0, out=D)
     return D
+
+
+def cosines(A: Any, B: Any) -> Array:
+    """(n, m) float32 cosines of rows; where all are far from the origin, as seen from the middle of B.
+
+    From far away all directions are the same, and a cosine of 1 says nothing of who is like whom. Sparse rows stay so.
+    """
+    if hasattr(B, "tocsr"):
+        a, b = (M.astype(np.float64) if M.dtype.kind != "f" or M.dtype.itemsize < 4 else M for M in (A, B))
+        product = a @ b.T
+        dots = np.asarray(product.todense() if hasattr(product, "todense") else product, np.float64)
+        lengths = [np.sqrt(np.asarray(M.multiply(M).sum(axis=1), np.float64)).reshape(-1) for M in (a, b)]
+        scale = np.outer(*lengths)
+        return np.asarray(np.divide(dots, scale, out=np.zeros_like(dots), where=scale > 0), np.float32)
+    center = middle(B)
+    if center is not None:
+        A, B = (np.subtract(M, center, dtype=np.float64) for M in (A, B))
+    found: Array = unit(A) @ unit(B).T
+    return found
 
 
 def mean_row(embedding: Any) -> Array:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from askwise.batch.best import top_k
@@ -65,20 +67,21 @@ class _Gradients:
 
     def __init__(self, proba: Array, embedding: Array) -> None:
         # far from the origin gradients differ by less than float32 sees of them
-        framed = places(embedding)
-        self.dtype = np.float32 if framed.center is None else np.float64
-        self.a = np.array(proba, self.dtype)
+        far = places(embedding).center is not None
+        self.dtype: type[np.floating[Any]] = np.float32 if not far else np.float64
+        self.a: Array = np.array(proba, self.dtype)
         self.a[np.arange(len(self.a)), self.a.argmax(1)] -= 1
         self.x = embedding
         self.squares = np.einsum("ij,ij->i", self.a, self.a)
         for part in _blocks(len(self.a)):
-            x = np.asarray(embedding[part], self.dtype)
+            x: Array = np.asarray(embedding[part], self.dtype)
             self.squares[part] *= np.einsum("ij,ij->i", x, x)
 
     def between(self, rows: Rows | slice, centers: Rows | list[int]) -> Array:
         """(rows, centers) squared distances."""
         centers = np.asarray(centers, np.intp)
-        x, z = np.asarray(self.x[rows], self.dtype), np.asarray(self.x[centers], self.dtype)
+        x: Array = np.asarray(self.x[rows], self.dtype)
+        z: Array = np.asarray(self.x[centers], self.dtype)
         D: Array = (x @ z.T) * (self.a[rows] @ self.a[centers].T)
         D *= -2
         lengths = self.squares[rows][:, None] + self.squares[centers]

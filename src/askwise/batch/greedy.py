@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from askwise.batch.distances import BLOCK, distances, mean_row, nearest, places
+from askwise.batch.distances import BLOCK, distances, framed, mean_row, nearest
 from askwise.batch.gradient import FINE, ROUNDING, fill, first
 from askwise.core import Array, Rows
 
@@ -19,9 +19,9 @@ def largest_cluster(embedding: Array, labeled: Array, noise: Array, k: int) -> R
     A new center can only win rows that are farther from theirs than half the distance between the two centers, so
     the others are left alone. Without labels the row nearest the mean comes first.
     """
-    embedding = places(embedding)
+    embedding, labeled = framed(embedding, labeled)
     n, k = len(embedding), min(k, len(embedding))
-    centers = list(embedding.move(labeled))
+    centers = list(labeled)
     picked: list[int] = []
     bound, home = np.full(n, np.inf, np.float32), np.zeros(n, np.intp)
     if not centers and k:
@@ -91,13 +91,13 @@ def greedy_both(embedding: Array, labeled: Array, mean: Array, labeled_mean: Arr
         noise: (n,) decides ties.
         k: Rows wanted.
     """
-    embedding = places(embedding)
+    embedding, labeled = framed(embedding, labeled)
     n, k = len(embedding), min(k, len(embedding))
     value = np.asarray(mean, np.float64)
     far = np.full(n, np.inf)
     picked: list[int] = []
     if len(labeled):
-        _keep_away(far, embedding, value, embedding.move(labeled), np.asarray(labeled_mean, np.float64))
+        _keep_away(far, embedding, value, labeled, np.asarray(labeled_mean, np.float64))
     while len(picked) < k:
         if np.isinf(far).all():
             i = nearest_the_mean(embedding, noise)

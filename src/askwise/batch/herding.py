@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from askwise.batch.distances import distances, places, unit
+from askwise.batch.distances import distances, framed, places, unit
 from askwise.batch.lazy import lazy_greedy
 from askwise.core import Array, Rows
 
@@ -36,8 +36,7 @@ def max_herding(embedding: Array, labeled: Array, noise: Array, k: int, rng: np.
     Each pick maximizes mean_u max(K(x, u) - max_{l in L} K(l, u), 0), K(x, u) = exp(-|x - u|² / width²). The squared
     width is the median squared distance of rows, which for unit vectors is close to the paper's 1.
     """
-    embedding = places(embedding)
-    labeled = embedding.move(labeled)
+    embedding, labeled = framed(embedding, labeled)
     refs = _references(embedding, rng)
     R = embedding[refs]
     return _cover(embedding, R, np.ones(len(R)), labeled, _gaussian(_median(R)), noise, k)
@@ -52,8 +51,7 @@ def uncertainty_herding(
     labeled rows: it shrinks as labels grow, and coverage turns into plain uncertainty. With fewer than two such rows it
     is that of `max_herding`. The paper also calibrates the model by temperature; give calibrated probabilities.
     """
-    embedding = places(embedding)
-    labeled = embedding.move(labeled)
+    embedding, labeled = framed(embedding, labeled)
     refs = _references(embedding, rng)
     R = embedding[refs]
     weight = np.maximum(score[refs], 0)
@@ -80,8 +78,7 @@ def prob_cover(
             are labels would just hold the pool. The paper's own heuristic, balls pure in k-means clusters, needs the
             number of classes and reached fewer right answers with the first 10 to 100 labels of digits.
     """
-    embedding = places(embedding)
-    labeled = embedding.move(labeled)
+    embedding, labeled = framed(embedding, labeled)
     refs = _references(embedding, rng)
     R = embedding[refs]
     square = _fair_square(R, len(labeled) + k) if radius is None else radius**2

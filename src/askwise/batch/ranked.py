@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from askwise.batch.best import top_k
-from askwise.batch.distances import mean_row, nearest, places, unit
+from askwise.batch.distances import framed, mean_row, nearest, places, unit
 from askwise.batch.lazy import lazy_greedy
 from askwise.core import Array, Rows
 
@@ -21,8 +21,7 @@ def ranked(score: Array, embedding: Array, labeled: Array, noise: Array, k: int)
     a = |U| / (|U| + |L|) falls as rows are labeled or picked, similarity = 1 / (1 + distance), l runs over labeled and
     picked rows. Scores should lie in [0, 1]. Without labels the row nearest the mean comes first.
     """
-    embedding = places(embedding)
-    labeled = embedding.move(labeled)
+    embedding, labeled = framed(embedding, labeled)
     n, m = len(score), len(labeled)
     start = int(nearest(embedding, mean_row(embedding)[None]).argmin()) if not m else None
 

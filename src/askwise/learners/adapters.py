@@ -275,8 +275,8 @@ class Adapted:
         if classes is None or self._told is None:
             raise ContractError(f"{type(committees.final(estimator)).__name__} has no classes_ after fit.")
         place = {told: code for code, told in enumerate(self._told.tolist())}
-        order = [place.get(told) for told in np.asarray(classes).tolist()]
-        if None in order or len(order) != P.shape[-1]:
+        order = [place.get(told, -1) for told in np.asarray(classes).tolist()]
+        if -1 in order or len(order) != P.shape[-1]:
             raise ContractError(
                 f"{type(committees.final(estimator)).__name__} gives {P.shape[-1]} probabilities a row for the classes "
                 f"{', '.join(map(str, np.asarray(classes).tolist()[:10]))}; it was told "
