@@ -37,6 +37,7 @@ LAYERS = [
         "rounds",
         "apart",
         "state",
+        "events",
         "advice",
         "reasons",
         "questions",

@@ -60,6 +60,7 @@ from askwise.core import (
     seed_of,
     unknown,
 )
+from askwise.events import check as check_event
 from askwise.evidence import Target
 from askwise.export import write_table
 from askwise.labelsets import NONE, check_label, labels_of, write_set
@@ -292,6 +293,7 @@ class Session:
                 f"{name!r} holds no session: its log does not begin with `opened`. "
                 "If this is a copy, copy it again when nothing has the session open."
             )
+        check_event(events[0], 0)
         opened = events[0].data
         if int(opened["format"]) > FORMAT:
             raise BadStore(

@@ -29,7 +29,7 @@ ARRAYS = ("priors", "class_prior")
 
 
 def kind_of(estimator: Any) -> str | None:
-    """ "classifier", "regressor", "outlier_detector", "clusterer" …; None where it does not say."""
+    """What it calls itself: classifier, regressor, outlier_detector, clusterer …; None where it does not say."""
     tags = getattr(estimator, "__sklearn_tags__", None)
     if tags is not None:
         try:
