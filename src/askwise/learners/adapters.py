@@ -11,7 +11,7 @@ import numpy as np
 from askwise.core import Array, AskwiseError, BadInput, ContractError, Learner, Matrix
 from askwise.learners import committees
 from askwise.learners.calibration import Calibration, fit_calibration, held_out_logits
-from askwise.learners.foreign import as_given, check_kind, fitted, per_class, positive_weight, translated
+from askwise.learners.foreign import answered, as_given, check_kind, fitted, per_class, positive_weight, translated
 from askwise.learners.multilabel import MultiLabel
 from askwise.learners.softmax import SoftmaxRegression
 from askwise.learners.whitening import Whitening, softmax_curvature
@@ -108,11 +108,7 @@ class Adapted:
             self._own, self._calibrated_at = SoftmaxRegression().fit(X, codes), 0
             return self
         self._own = self._fit(self.estimator, X, codes)
-        if hasattr(self._own, "predict_proba") and isinstance(self._own.predict_proba(X[:1]), list):
-            raise BadInput(
-                f"predict_proba of {type(committees.final(self.estimator)).__name__} gives a list, one array for each "
-                "column of labels; take adapt_multilabel(estimator) for items with several labels."
-            )
+        self._logits(self._own, X[:1])  # what it cannot answer is told here, where it is known what it learned
         m = len(codes)
         if self._calibrates and not (self._calibrated_at and abs(m - self._calibrated_at) < 0.1 * self._calibrated_at):
             Z, truth = held_out_logits(self._refit, self._logits, X, codes)
@@ -132,7 +128,7 @@ class Adapted:
                     raise
                 # some boosting wants numbers 0, 1, … whatever the labels are; what else is wrong stays wrong with them
                 try:
-                    found = fitted(self._set(committees.fresh(estimator), settings), X, ranks[codes])
+                    found = fitted(self._set(committees.fresh(self.estimator), settings), X, ranks[codes])
                 except AskwiseError:
                     found = None
                 if found is None:
@@ -245,16 +241,16 @@ class Adapted:
         if self._calibrates and calibrated and not self.standing_in:
             return self._calibration(self._logits(estimator, X))
         if hasattr(estimator, "predict_proba"):
-            return self._ordered(estimator, np.asarray(estimator.predict_proba(X)))
+            return self._ordered(estimator, answered(estimator, "predict_proba", X))
         return Calibration()(self._logits(estimator, X))
 
     def _logits(self, estimator: Any, X: Matrix) -> Array:
         """(n, classes) decisions, or logarithms of probabilities kept away from 0 as far as the labels tell."""
         if not self._decides:
-            P = self._ordered(estimator, np.asarray(estimator.predict_proba(X), dtype=np.float64))
+            P = self._ordered(estimator, answered(estimator, "predict_proba", X).astype(np.float64))
             labels = 0 if self._data is None else len(self._data[1])
             return np.asarray(np.log(np.maximum(P, 1 / (labels + P.shape[1]))))
-        D = np.asarray(estimator.decision_function(X), dtype=np.float64)
+        D = answered(estimator, "decision_function", X).astype(np.float64)
         if D.ndim == 1:
             D = np.stack([-D / 2, D / 2], axis=1)
         if (
@@ -390,9 +386,11 @@ def _labels(y: Any, X: Matrix) -> Array:
         raise BadInput(
             f"fit needs one label per row and at least one row, got {X.shape[0]} rows, {len(labels)} labels."
         )
-    strange = labels.dtype.kind == "f" and bool(np.isnan(labels).any())
-    if labels.dtype.kind == "O":
-        strange = len({type(label) for label in labels.tolist()}) > 1
+    if labels.dtype.kind == "O":  # columns of frames; of one kind they are as good as an array of it
+        kinds = {type(label) for label in labels.tolist()}
+        if kinds <= {str} or kinds <= {int, float, np.float64, np.int64} or kinds <= {bool}:
+            labels = np.array(labels.tolist())
+    strange = labels.dtype.kind == "O" or (labels.dtype.kind == "f" and bool(np.isnan(labels).any()))
     if strange or labels.dtype.kind not in "biufSUOT":
         raise BadInput("The labels must all be texts or all be numbers, none missing; leave out rows without a label.")
     return labels

@@ -115,6 +115,35 @@ def fitted(estimator: Any, X: Matrix, y: Array) -> Any:
     return estimator
 
 
+def answered(estimator: Any, method: str, X: Matrix) -> Array:
+    """What a method says of some rows: (n, classes) numbers, or (n,) decisions between two classes.
+
+    Raises:
+        BadInput: it learned several columns of labels.
+        ContractError: it failed, or what it says is something else.
+    """
+    who = f"{method} of {type(committees.final(estimator)).__name__}"
+    try:
+        found = getattr(estimator, method)(X)
+    except (AskwiseError, MemoryError):
+        raise
+    except Exception as error:  # whatever a plug-in may raise
+        said = " ".join(str(error).split())[:400]
+        raise ContractError(f"{who} failed on {X.shape[0]} rows: {type(error).__name__}: {said}") from error
+    if isinstance(found, list | tuple) and len(found) != X.shape[0]:
+        raise BadInput(
+            f"{who} gives {len(found)} arrays, one for each column of labels; take adapt_multilabel(estimator) for "
+            "items with several labels."
+        )
+    P = np.asarray(found.to_numpy() if hasattr(found, "to_numpy") else found)
+    dims = (1, 2) if method == "decision_function" else (2,)
+    if P.dtype.kind not in "biuf" or P.ndim not in dims or len(P) != X.shape[0]:
+        raise ContractError(
+            f"{who} must give a row of numbers for each of {X.shape[0]} rows, got {P.dtype} of shape {P.shape}."
+        )
+    return P
+
+
 # ── settings for each class ─────────────────────────────────────────────────────────────────
 
 

@@ -189,6 +189,9 @@ class SoftmaxRegression:
             return loss + 0.5 * float(np.vdot(ridge * V, V)), P
 
         value, P = forward(V)
+        if not value <= float(each.sum()) * np.log(classes) + 1e-3:  # worse than knowing nothing, or lost in rounding
+            V = np.zeros_like(V)
+            value, P = forward(V)
         for step in range(self.max_iter):
             weighted = each[:, None] * P
             gradient = BT.dot((weighted - told).reshape(m, -1))
