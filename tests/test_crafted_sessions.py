@@ -119,10 +119,7 @@ def crafted(path: Path, log: list[Event], place: int, data: Any, *, chained: boo
     old = events[place]
     events[place] = Event(old.kind, data, old.at, old.seq, old.digest)
     if chained:
-        try:
-            events = [event for event, _ in seal([Event(e.kind, e.data, e.at) for e in events], 0, "")]
-        except (ValueError, UnicodeEncodeError):  # what has no canonical spelling has no digest
-            pass
+        events = [event for event, _ in seal([Event(e.kind, e.data, e.at) for e in events], 0, "")]
     return written(path, [(e.seq, e.at, e.kind, dumped(e.data), e.digest) for e in events])
 
 
@@ -142,7 +139,9 @@ def run(*args: str) -> tuple[int, str]:
     return 0, said.getvalue()
 
 
-def doors(path: Path) -> Iterator[tuple[str, int, str]]:
+def doors(path: Path, *, every: bool = False) -> Iterator[tuple[str, int, str]]:
+    """Each door's name, exit code and words; labeling on is tried only where reading was refused, unless `every`."""
+    refused = every
     out = path.with_suffix(".csv")
     for name, args in (
         ("verify", ("verify", str(path))),
@@ -151,13 +150,17 @@ def doors(path: Path) -> Iterator[tuple[str, int, str]]:
         ("label", ("label", str(path), "--terminal")),
     ):
         out.unlink(missing_ok=True)
-        yield name, *run(*args)
+        if name == "label" and not refused:
+            continue
+        code, said = run(*args)
+        refused |= code == 2
+        yield name, code, said
 
 
-def sound(path: Path, *, all_doors: bool = True) -> list[int]:
+def sound(path: Path, *, all_doors: bool = True, every: bool = False) -> list[int]:
     """Each door ends with 0 or a sentence and 2; `verify` may also say what it found, with 1."""
     codes = []
-    for name, code, said in doors(path) if all_doors else itertools.islice(doors(path), 2):
+    for name, code, said in doors(path, every=every) if all_doors else itertools.islice(doors(path), 2):
         assert "Traceback" not in said, (name, said)
         assert code in ((0, 1, 2) if name == "verify" else (0, 2)), (name, code, said)
         if code == 2:
@@ -166,6 +169,17 @@ def sound(path: Path, *, all_doors: bool = True) -> list[int]:
             assert len(sentence) < 700, (name, said)
         codes.append(code)
     return codes
+
+
+def folded(events: list[Event]) -> str:
+    """What is said of the first event that cannot be; empty where all can."""
+    state = State()
+    try:
+        for event in events:
+            state.apply(event)
+    except BadStore as error:
+        return str(error)
+    return ""
 
 
 def first_of(log: list[Event]) -> dict[str, int]:
@@ -181,7 +195,7 @@ def test_the_log_holds_every_kind_and_each_kind_is_described(log: list[Event]) -
 
 def test_as_it_was_it_passes_every_door(log: list[Event], tmp_path: Path) -> None:
     path = written(tmp_path / "a.askwise", [(e.seq, e.at, e.kind, dumped(e.data), e.digest) for e in log])
-    assert sound(path) == [0, 0, 0, 0]
+    assert sound(path, every=True) == [0, 0, 0, 0]
 
 
 KEYS = [(kind, key) for kind, keys in FIELDS.items() if kind != "stopped" for key in keys]
@@ -200,15 +214,11 @@ def test_a_field_changed_dropped_or_retyped(log: list[Event], tmp_path: Path, ki
             del data[key]
         else:
             data[key] = value
-        state = State()
-        try:
-            for event in [*log[:place], Event(kind, data, log[place].at, place + 1), *log[place + 1 :]]:
-                state.apply(event)
-        except BadStore as error:
-            refused += 1
-            assert len(str(error)) < 700
+        said = folded([*log[:place], Event(kind, data, log[place].at, place + 1), *log[place + 1 :]])
+        refused += bool(said)
+        assert len(said) < 700
     assert refused >= 5, "most of these values can be no such thing"
-    for value, chained in ((DROPPED, True), ([None], False), (-1, True)):
+    for value, chained in ((DROPPED, True), ([None], False)):
         data = copy.deepcopy(dict(log[place].data))
         if value is DROPPED:
             del data[key]
@@ -306,7 +316,7 @@ def test_keys_that_nobody_knows_are_left_alone(log: list[Event], tmp_path: Path)
     events = [Event(e.kind, {**e.data, "of a later version": [1, {"a": None}]}, e.at) for e in log]
     again = [event for event, _ in seal(events, 0, "")]
     path = written(tmp_path / "a.askwise", [(e.seq, e.at, e.kind, dumped(e.data), e.digest) for e in again])
-    assert sound(path) == [0, 0, 0, 0]
+    assert sound(path) == [0, 0, 0]
 
 
 # ── what else may lie in the file ───────────────────────────────────────────────────────────
@@ -341,4 +351,4 @@ def test_what_others_put_into_the_file_is_refused_and_nothing_is_written(
 
 def test_what_sqlite_itself_leaves_in_a_file_is_no_stranger(log: list[Event], tmp_path: Path) -> None:
     lines = [(e.seq, e.at, e.kind, dumped(e.data), e.digest) for e in log]
-    assert sound(written(tmp_path / "a.askwise", lines, "ANALYZE;")) == [0, 0, 0, 0]
+    assert sound(written(tmp_path / "a.askwise", lines, "ANALYZE;")) == [0, 0, 0]

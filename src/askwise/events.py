@@ -98,6 +98,9 @@ def _optional_field(what: str, test: Test) -> Field:
     return Field(what, test, needed=False)
 
 
+SECONDS = _optional_field("seconds", _optional(lambda v, _: _number(v) and v >= 0))
+
+
 def _problem(value: Any) -> bool:
     numbers = (None, int)
     return (
@@ -180,7 +183,7 @@ def _needed(value: Any) -> bool:
 FIELDS: dict[str, dict[str, Field]] = {
     "opened": {
         "format": Field("the version of the format", lambda v, _: _int(v) and v >= 1),
-        "version": _optional_field("the version of Askwise", _of(_text)),
+        "version": Field("the version of Askwise", _of(_text)),
         "title": Field("a text", _of(_text)),
         "guidelines": _optional_field("a text", _optional(_of(_text))),
         "seed": Field("a whole number, 0 or more", lambda v, _: _int(v) and v >= 0),
@@ -226,11 +229,11 @@ FIELDS: dict[str, dict[str, Field]] = {
         "row": ROW,
         "annotator": WHO,
         "label": Field("a label", _of(_text)),
-        "seconds": _optional_field("seconds", _optional(lambda v, _: _number(v) and v >= 0)),
+        "seconds": SECONDS,
         "batch": PLACE,
     },
-    "skipped": {"row": ROW, "annotator": WHO},
-    "unsure": {"row": ROW, "annotator": WHO},
+    "skipped": {"row": ROW, "annotator": WHO, "seconds": SECONDS},
+    "unsure": {"row": ROW, "annotator": WHO, "seconds": SECONDS},
     "consensus": {"labels": Field("labels by row", _labels_by_row)},
     "flagged": {"row": ROW, "note": _optional_field("a text", _of(_text)), "annotator": MAYBE_WHO},
     "unflagged": {"row": ROW, "annotator": MAYBE_WHO},
@@ -324,7 +327,7 @@ class Damaged(BadStore):
     def __init__(self, event: Event, what: str) -> None:
         self.what = what
         super().__init__(
-            f"This session is damaged: event {event.seq} ({_short(event.kind)}) cannot be read: {what}. "
+            f"This session is damaged: event {event.seq} ({str(event.kind)[:SHOWN]}) cannot be read: {what}. "
             "`askwise verify` says what else is wrong; go on with a copy from before."
         )
 
