@@ -16,6 +16,7 @@ LAYERS = [
     {"core"},
     {
         "signals",
+        "features",
         "scores",
         "batch",
         "stopping",

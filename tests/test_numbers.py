@@ -15,7 +15,7 @@ from scipy import sparse
 from askwise import Session, batch, insight, select, strategies
 from askwise.batch import cluster, greedy, herding, ranked
 from askwise.batch.distances import distances, places
-from askwise.core import AskwiseError, BadInput
+from askwise.core import AskwiseError, BadInput, ContractError
 from askwise.features import LARGEST, as_features, check_finite
 from askwise.learners import RidgeRegression, SoftmaxRegression, adapt
 from askwise.scores import density, probabilistic
@@ -426,7 +426,6 @@ def test_an_array_without_columns_is_no_crash() -> None:
         ({"given": {"proba": np.full((N, 2), 0.4)}}, "together 1"),
         ({"given": {"proba": np.full((N, 2), np.nan)}}, "row 0"),
         ({"given": {"proba": np.tile([1.5, -0.5], (N, 1))}}, "row 0"),
-        ({"given": {"proba": np.full(N, 0.5)}}, "classes"),
         ({"given": {"proba": [[0.5, 0.5]]}}, "120 rows"),
         ({"given": {"embedding": sparse.csr_matrix(grid(0))}, "strategy": "k_center"}, "dense"),
         ({"given": {"labeled": np.array([[np.nan] * 3])}, "strategy": "k_center"}, "row 0, column 0"),
@@ -453,6 +452,8 @@ def test_what_can_be_meant_is_taken() -> None:
     assert len(several) > 1
     rounded = np.full((N, 3), np.float32(1 / 3)).round(4)
     assert len(select(X, FREE, None, "margin", k=2, given={"proba": rounded}).rows) == 2
+    with pytest.raises(ContractError, match="2 dimensions"):
+        select(X, FREE, None, "margin", k=2, given={"proba": np.full(N, 0.5)})
 
 
 def test_a_session_without_a_seed_draws_one_and_keeps_it() -> None:

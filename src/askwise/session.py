@@ -549,6 +549,7 @@ class Session:
 
     def _planned(self, n: int) -> list[tuple[int, float, str]]:
         """The n questions that the strategy would choose together, best first, where the ranking planned fewer."""
+        n = min(n, QUEUE)
         if n == 1 or self._worker.running or self._missing:
             return []
         with self._refreshing:

@@ -15,7 +15,7 @@ PROBED = 256
 OFFSET = 16.0
 """Times the rows' spread that their center may lie from the origin, both squared, before it is taken away."""
 FAR = 1e4
-"""The same for one column, where columns count apart."""
+"""The same for linear models and for angles, of all columns together or of one: float32 holds a hundredfold."""
 RESOLUTION = 2.0**-14
 """Of the largest squared length: rows nearer to each other than this share are told apart in float64 only."""
 
@@ -123,7 +123,8 @@ def middle(rows: Any) -> Array | None:
     some = np.asarray(rows[:: max(1, len(rows) // PROBED)], np.float64)
     mean, spread = some.mean(0), some.var(0)
     far = (mean * mean > FAR * spread) & (spread > 0)
-    if float(mean @ mean) <= OFFSET * float(spread.sum()) and not far.any():
+    total = float(spread.sum())
+    if not total > 0 or (float(mean @ mean) <= FAR * total and not far.any()):
         return None
     return np.asarray(np.median(some, axis=0))
 

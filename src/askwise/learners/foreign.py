@@ -106,7 +106,7 @@ def fitted(estimator: Any, X: Matrix, y: Array) -> Any:
         raise
     except Exception as error:  # whatever a plug-in may raise
         who, said = type(committees.final(estimator)).__name__, " ".join(str(error).split())[:400]
-        if hasattr(X, "tocsr") and isinstance(error, TypeError | ValueError) and "sparse" in said.lower():
+        if hasattr(X, "tocsr") and isinstance(error, TypeError | ValueError) and "sparse" in str(error).lower():
             raise BadInput(
                 f"{who} does not take sparse features ({said}). Put a TruncatedSVD before it in a pipeline, or use an "
                 "encoder that gives dense features."
