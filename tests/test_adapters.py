@@ -23,7 +23,7 @@ from sklearn.svm import SVC, LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 
 from askwise import testing
-from askwise.core import BadInput
+from askwise.core import BadInput, ContractError
 from askwise.engine import select
 from askwise.learners import SoftmaxRegression, adapt, describe
 from askwise.learners.calibration import Calibration, fit_calibration, held_out_logits
@@ -295,13 +295,14 @@ def test_who_cannot_take_sparse_features_says_what_to_do(name):
         adapt(ANY[name]()).fit(sparse.csr_matrix(X), y)
 
 
-def test_another_type_error_stays_what_it_is():
+def test_another_type_error_is_told_as_what_it_is():
     class Wrong(GaussianNB):
         def fit(self, X, y):
             raise TypeError("my own")
 
-    with pytest.raises(TypeError, match="my own"):
+    with pytest.raises(ContractError, match="Wrong could not learn from 10 rows: TypeError: my own") as told:
         adapt(Wrong()).fit(*groups(0, 10))
+    assert isinstance(told.value.__cause__, TypeError)
 
 
 @pytest.mark.parametrize("name", ["neighbors", "search", "calibrated"])

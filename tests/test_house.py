@@ -18,6 +18,7 @@ LAYERS = [
     {"budget"},
     {
         "signals",
+        "features",
         "scores",
         "batch",
         "stopping",
@@ -39,6 +40,7 @@ LAYERS = [
         "rounds",
         "apart",
         "state",
+        "events",
         "advice",
         "reasons",
         "questions",

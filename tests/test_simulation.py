@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 from scipy.stats import binom
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
 
 from askwise import simulation
 from askwise.core import BadInput
-from askwise.pool import load_pool
-from askwise.simulation import Run, Simulation, loop, median_interval, schedule, score, simulate
+from askwise.pool import Pool, load_pool
+from askwise.simulation import Run, Simulation, loop, median_interval, schedule, score, simulate, to_dict, to_rich
+from askwise.simulation.loop import divide
+from askwise.simulation.show import lacking
 
 
 def blobs(n=240, classes=2, d=6, seed=0, spread=1.0):
@@ -362,3 +367,78 @@ def test_a_script_without_a_guard_is_told_what_to_do(tmp_path):
     assert done.returncode == 1
     message = next(line for line in done.stderr.splitlines() if line.startswith("askwise.core.AskwiseError"))
     assert 'if __name__ == "__main__"' in message
+
+
+# ── classes that cannot be tested, or learned ───────────────────────────────────────────────
+
+
+def rare_pool(rare: int, n: int = 40) -> tuple[Pool, list[str]]:
+    rng = np.random.default_rng(3)
+    labels = ["rare"] * rare + ["common"] * (n - rare)
+    return load_pool(rng.normal(size=(n, 3))), [labels[i] for i in rng.permutation(n)]
+
+
+def test_a_class_with_a_single_item_is_never_taken_for_recognised() -> None:
+    pool, labels = rare_pool(1)
+    result = simulate(pool, labels, strategies=["margin"], seeds=6, budget=20, processes=1)
+    untested, unlearned = (result.settings[key].get("rare", 0) for key in ("untested", "unlearned"))
+    assert untested + unlearned == 6
+    for run in result.runs:
+        assert max(run.scores["balanced_accuracy"]) <= 0.5, "half of the classes was never recognised"
+        assert max(run.scores["macro_f1"]) <= 0.5
+    assert result.reach("margin", ("balanced_accuracy", 0.9)).never == 6
+    said = " ".join(lacking(result))
+    assert f"'rare' has no item in the held-out part of {untested} of 6 divisions" in said
+    assert "counts as 0 in balanced accuracy" in said
+    assert to_dict(result)["settings"]["untested"] == {"rare": untested}
+    console = Console(width=200, record=True, file=io.StringIO())
+    console.print(to_rich(result))
+    assert "'rare' has no item in the held-out part" in console.export_text()
+
+
+@pytest.mark.parametrize("rare", [2, 3, 5])
+def test_a_class_with_two_items_has_one_in_each_part(rare: int) -> None:
+    _, labels = rare_pool(rare)
+    for seed in range(30):
+        test, rows = divide(labels, seed=seed, test_share=0.3)
+        assert len(test) == 12
+        assert sorted([*test, *rows]) == list(range(40))
+        for part in (test, rows):
+            assert {labels[row] for row in part} == {"rare", "common"}
+
+
+def test_a_division_that_has_every_class_is_left_to_chance() -> None:
+    labels = ["a", "b"] * 50
+    order = np.random.default_rng([4, 17]).permutation(100)
+    test, rows = divide(labels, seed=4, test_share=0.3)
+    assert test.tolist() == sorted(order[:30].tolist())
+    assert rows.tolist() == sorted(order[30:].tolist())
+
+
+def test_with_every_class_tested_nothing_is_said() -> None:
+    pool, labels = rare_pool(10)
+    result = simulate(pool, labels, strategies=["margin"], seeds=2, budget=10, processes=1)
+    assert result.settings["untested"] == result.settings["unlearned"] == {}
+    assert lacking(result) == []
+
+
+def test_absent_classes_count_as_zero_where_every_class_counts() -> None:
+    truth, guessed = np.array([0, 0, 1]), np.array([0, 0, 1])
+    assert score(truth, guessed, 3) == {"accuracy": 1.0, "balanced_accuracy": 1.0, "macro_f1": 1.0}
+    every = score(truth, guessed, 3, every=True)
+    assert every["accuracy"] == 1.0
+    assert every["balanced_accuracy"] == every["macro_f1"] == pytest.approx(2 / 3)
+
+
+@pytest.mark.parametrize("seeds", [None, "ab", [1.5], [-1], [None, "x"]])
+def test_seeds_that_are_none_are_refused(seeds: Any) -> None:
+    pool, labels = rare_pool(5)
+    with pytest.raises(BadInput, match="seed"):
+        simulate(pool, labels, strategies=["random"], seeds=seeds, budget=10, processes=1)
+
+
+def test_labels_as_numbers_are_the_labels() -> None:
+    pool, labels = rare_pool(10)
+    truth = [float(label == "rare") for label in labels]
+    result = simulate(pool, truth, strategies=["random"], seeds=1, budget=10, processes=1)  # type: ignore[arg-type]
+    assert result.settings["classes"] == 2

@@ -80,6 +80,19 @@ def unknown(kind: str, name: object, known: Iterable[str]) -> BadInput:
     return BadInput(f"No {kind} named {name!r}. {hint}Known: {shown}.")
 
 
+def seed_of(seed: object) -> int:
+    """The seed as a number; None draws one.
+
+    Raises:
+        BadInput: anything else than a whole number.
+    """
+    if seed is None:
+        return int(np.random.SeedSequence().generate_state(1)[0])
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
+        raise BadInput(f"seed must be a whole number, or None to draw one, got {seed!r}.")
+    return int(seed)
+
+
 # ── the log ─────────────────────────────────────────────────────────────────────────────────
 
 

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from askwise import batch, learners, scores, signals
-from askwise.core import Array, BadInput, ContractError, Executor, Learner, Matrix, Rows, Selection, unknown
+from askwise.core import Array, BadInput, ContractError, Executor, Learner, Matrix, Rows, Selection, seed_of, unknown
+from askwise.features import as_features, check_finite, computable
 from askwise.scores import array_namespace
 from askwise.strategies.registry import Combinator, Strategy, get
 
@@ -25,6 +26,8 @@ SLACK = 2.0**-14
 """What may lie between scores that are to tie, as a share of the largest: `BITS` part some at an edge of their grid."""
 PROBE = 8
 """Columns that tell most rows apart; side by side they are read at once."""
+SUM_SLACK = 0.02
+"""How far from 1 given probabilities may add up to: float16 and some classifiers are no better."""
 COLD_START = "typiclust"
 SAMPLE = 1000
 """Candidates in the sample behind the `sample_` inputs."""
@@ -39,7 +42,7 @@ def select(
     strategy: str | Strategy = "margin",
     *,
     k: int = 10,
-    seed: int = 0,
+    seed: int | None = 0,
     executor: Executor | None = None,
     given: Mapping[str, Any] | None = None,
     chunk: int = CHUNK,
@@ -50,15 +53,16 @@ def select(
     The same arguments give the same rows, whatever `chunk`, `executor` or the order of the candidates.
 
     Args:
-        X: (n, d) features of the whole pool: dense of any float type (a read-only memory map is fine) or CSR. Only
-            `chunk` rows are touched at a time; sparse features are never made dense as a whole, float16 is computed
-            in float32.
+        X: (n, d) features of the whole pool: an array of any real type (a read-only memory map is fine), a frame of
+            numbers, nested lists, or sparse in any format. Only `chunk` rows are touched at a time; sparse features are
+            never made dense as a whole, float16 and small whole numbers are computed in float32. Every number that
+            the strategy reads must be finite; NaN may stay where only a learner that takes it reads it.
         candidates: Row numbers that may be asked, or None for all.
         learner: A fitted learner. None before the first model: a strategy that would need one is replaced by
             `typiclust`, which covers the pool, as `Selection.strategy` and `parts` then say.
         strategy: Name or `Strategy`.
         k: Rows wanted; more than there are candidates gives all of them.
-        seed: Decides ties and random draws.
+        seed: Decides ties and random draws; None draws one.
         executor: Anything with `map`, to score shards in parallel; score and learner must be picklable for processes.
         given: What the caller knows already, over the whole pool: signals by name ("proba" (n, classes),
             "embedding" (n, d) dense, "cost" (n,), …, as arrays or functions without arguments), and "labeled" (m, d)
@@ -75,15 +79,24 @@ def select(
         The rows, most useful first.
 
     Raises:
-        BadInput: rows outside the pool, a negative k, a signal nobody can supply.
-        ContractError: a score or learner that returns NaN or the wrong shape, or a batch rule that returns wrong rows.
+        BadInput: features that are no finite numbers, rows outside the pool, a negative k, a signal nobody can supply,
+            a learner that is no classifier or not fitted.
+        ContractError: a learner that fails, a score or learner that returns NaN or the wrong shape, or a batch rule
+            that returns wrong rows.
     """
+    X = as_features(X)
     n = int(X.shape[0])
-    if k < 0 or spare < 0 or chunk < 1:
-        raise BadInput(f"k and spare must be 0 or more and chunk 1 or more, got k={k}, spare={spare}, chunk={chunk}.")
+    if not all(_whole(number) for number in (k, spare, chunk)) or k < 0 or spare < 0 or chunk < 1:
+        raise BadInput(
+            "k and spare must be whole numbers, 0 or more, and chunk 1 or more, "
+            f"got k={k!r}, spare={spare!r}, chunk={chunk!r}."
+        )
     rows = _check_candidates(candidates, n)
-    pool = _Pool(X, n, learner, _check_given(given, n), seed, chunk, executor, rows)
-    return _run(get(strategy), pool, rows, k, spare)
+    chosen = get(strategy)
+    learners.check_classifier(learner, chosen.task)
+    pool = _Pool(X, n, learner, _check_given(given, n), seed_of(seed), int(chunk), executor, rows)
+    _check_features(pool, chosen)
+    return _run(chosen, pool, rows, int(k), int(spare))
 
 
 def blocks(n: int, size: int = CHUNK) -> Iterator[slice]:
@@ -186,12 +199,12 @@ class _Pool:
         if name == "pool_mean":
             total = np.zeros(self.signal("embedding", self.candidates[:1]).shape[1])
             for part in blocks(len(self.candidates), CHUNK):
-                E = np.asarray(self.signal("embedding", self.candidates[part]), np.float32)
+                E = np.asarray(self.signal("embedding", self.candidates[part]), np.float64)
                 length = np.sqrt(np.einsum("ij,ij->i", E, E))
                 total += (E / np.where(length > 0, length, 1)[:, None]).sum(0, dtype=np.float64)
             return total / len(self.candidates)
         if "sample" in self.given:
-            value = signals.compute(base, self.learner, _widen(self.given["sample"]))
+            value = signals.compute(base, self.learner, computable(self.given["sample"]))
             _check_signal(base, value, np.arange(self.given["sample"].shape[0]))
             return _numpy(value)
         # another seed than that of ties, or the sample would be what `random` asks about
@@ -455,7 +468,7 @@ def _score_chunk(
 ) -> tuple[Rows, Array]:
     """The best `most` rows of one shard and those close behind, ascending, with their scores."""
     rows, block, values, first = task
-    features: Any = _widen(block) if block is not None else None
+    features: Any = computable(block) if block is not None else None
     inputs: dict[str, Any] = {}
     for name in names:
         if name == "noise":
@@ -530,8 +543,11 @@ def _check_candidates(candidates: Any, n: int, name: str = "candidates") -> Rows
     """Ascending row numbers."""
     if candidates is None:
         return np.arange(n)
-    rows = np.asarray(candidates)
-    if rows.size == 0:
+    try:
+        rows = np.asarray(candidates)
+    except ValueError as error:
+        raise BadInput(f"{name} must be row numbers, one dimension of integers: {error}.") from error
+    if rows.size == 0 and rows.dtype.kind in "biuf":
         return np.zeros(0, np.intp)
     if rows.ndim != 1 or rows.dtype.kind not in "iu":
         raise BadInput(
@@ -551,13 +567,13 @@ def _check_given(given: Mapping[str, Any] | None, n: int) -> dict[str, Any]:
     for name, value in checked.items():
         scope, base = signals.split(name)
         if name in _CALLER or name in signals.SHARED or scope:
-            checked[name] = value() if callable(value) else value
-            if name not in ("labeled", "labeled_rows", "n_labeled", "sample"):
-                checked[name] = np.asarray(checked[name])
+            checked[name] = _check_shared(name, value() if callable(value) else value)
         elif base not in signals.known() or name == "noise":
             raise unknown("signal", name, (*signals.known(), *_CALLER))
         elif not callable(value):
             checked[name] = _check_rows(name, value, n)
+    if "n_labeled" in checked and (not _whole(checked["n_labeled"]) or checked["n_labeled"] < 0):
+        raise BadInput(f"given['n_labeled'] must be a number of labels, 0 or more, got {checked['n_labeled']!r}.")
     _check_labeled(checked, n)
     return checked
 
@@ -586,11 +602,95 @@ def _check_labeled(given: dict[str, Any], n: int) -> None:
             given[name] = np.take(given[name], first, axis=axis)
 
 
+def _check_shared(name: str, value: Any) -> Any:
+    """What is given for the whole call, as arrays of finite numbers."""
+    if name in ("labeled_rows", "n_labeled"):
+        return value
+    what, base = f"given[{name!r}]", signals.split(name)[1]
+    if name in ("labeled", "sample") or base == "embedding":
+        empty = not hasattr(value, "shape") and not len(value)
+        checked = as_features(np.zeros((0, 0)) if empty else value, what)
+        check_finite(checked, name=what)
+        return checked if checked.dtype == np.float16 else computable(checked)
+    array = _array(what, value)
+    if base == "proba":
+        _check_proba(what, array)
+    if array.dtype.kind == "f" and name != "labeled_y" and not np.isfinite(array).all():
+        raise BadInput(f"{what} holds {_worst(array)}; it must hold finite numbers.")
+    return array
+
+
 def _check_rows(name: str, value: Any, n: int) -> Any:
-    rows = value.shape[signals.axis(name)] if hasattr(value, "shape") else len(value)
+    what = f"given[{name!r}]"
+    if name == "embedding":
+        value = as_features(value, what)
+        if hasattr(value, "tocsr"):
+            raise BadInput(f"{what} must be dense, got a sparse matrix; askwise.signals.project(matrix) makes it so.")
+        value = value if value.dtype == np.float16 else computable(value)
+    elif isinstance(value, (list, tuple)) or hasattr(value, "to_numpy"):
+        value = _array(what, value)
+    axis = signals.axis(name)
+    rows = value.shape[axis] if getattr(value, "ndim", 0) > axis else len(value) if hasattr(value, "__len__") else None
     if rows != n:
-        raise BadInput(f"given[{name!r}] must have one entry for each of the {n} rows of the pool, got {rows}.")
+        raise BadInput(f"{what} must have one entry for each of the {n} rows of the pool, got {rows}.")
+    if name == "proba" and isinstance(value, np.ndarray):
+        _check_proba(what, value)
     return value
+
+
+def _array(what: str, value: Any) -> Array:
+    try:
+        array = np.asarray(value.to_numpy() if hasattr(value, "to_numpy") else value)
+    except (TypeError, ValueError) as error:
+        raise BadInput(f"{what} must be an array: {error}.") from error
+    if array.dtype.kind not in "biuf" and what != "given['classes']":
+        raise BadInput(f"{what} must hold numbers, got {array.dtype}.")
+    return array
+
+
+def _check_proba(what: str, proba: Array) -> None:
+    """Probabilities: 0 to 1, and for each row 1 together, but for rounding."""
+    if proba.ndim not in (2, 3) or not proba.size:
+        return  # what uses it says so
+    total = proba.sum(-1, dtype=np.float64)
+    away = np.abs(total - 1)
+    # written so that NaN counts as wrong
+    good = (away <= SUM_SLACK) & (proba.min(-1) >= -SUM_SLACK)
+    if not good.all():
+        row = np.argwhere(~good)[0]
+        raise BadInput(
+            f"{what} must hold probabilities, 0 to 1 and together 1 in each row; those of row {int(row[0])} are "
+            f"{np.array2string(proba[tuple(row)][:5], precision=4)} with the sum {total[tuple(row)]:.4g}."
+        )
+
+
+def _worst(array: Array) -> str:
+    return "NaN" if np.isnan(array).any() else "infinity"
+
+
+def _whole(number: Any) -> bool:
+    return isinstance(number, (int, np.integer)) and not isinstance(number, bool)
+
+
+_OUTPUTS = signals.FROM_MODEL - {"flips", "whitened"}
+"""Signals for which the features go through the learner alone."""
+
+
+def _check_features(pool: _Pool, strategy: Strategy) -> None:
+    """Look once at every number that is going to be read."""
+    names = {*signals.needs(strategy.score), *signals.needs(strategy.pick)} - {"score", "k", "rng"}
+    bases = {signals.split(name)[1] for name in names if name not in pool.given}
+    cold = isinstance(strategy, Combinator) or pool.cold(strategy)
+    if not cold and not any(signals.from_learner(base) or base in ("labeled", "pool_mean") for base in bases):
+        return  # nobody reads them
+    missing = (
+        not cold and bases <= {*_OUTPUTS, *signals.SUPPLIED, "temperature"} and learners.takes_missing(pool.learner)
+    )
+    labeled = pool.given.get("labeled_rows") if "labeled" not in pool.given else None
+    rows = pool.candidates
+    if labeled is not None and len(labeled) and len(rows) < pool.n:
+        rows = np.union1d(rows, labeled)
+    check_finite(pool.X, rows, missing=missing)
 
 
 def _check_signal(name: str, value: Any, rows: Rows) -> None:
@@ -634,9 +734,4 @@ def _numpy(array: Any) -> Array:
 
 
 def _take(X: Matrix, rows: Rows) -> Matrix:
-    return _widen(X[rows])
-
-
-def _widen(block: Matrix) -> Matrix:
-    """Float16 is for storage: computing in it loses the order of the scores."""
-    return block.astype(np.float32) if block.dtype == np.float16 else block
+    return computable(X[rows])

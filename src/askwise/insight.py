@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from askwise import audit, engine, evidence, learners, signals
+from askwise import audit, engine, evidence, learners
+from askwise.batch.distances import cosines, places
 from askwise.core import Array, Matrix, Rows, unsaid
 from askwise.pool import Pool
 from askwise.state import State
@@ -157,6 +158,7 @@ def flat(X: Matrix, seed: int = 0) -> Array:
         return np.zeros((X.shape[0], 2), np.float32)
     some = sampled(X.shape[0], np.zeros(0, np.intp), MAPPED, seed)
     sparse = hasattr(X, "tocsr")
+    X = X if sparse else places(X)[:]  # float32 far from the origin would leave only rounding of the spread
     model = TruncatedSVD(2, random_state=0) if sparse else PCA(2, svd_solver="randomized", random_state=0)
     model.fit(X[some])
     found = np.asarray(model.transform(X))
@@ -259,13 +261,9 @@ def contradictions(X: Matrix, y: Array, least: float = ALIKE) -> list[tuple[int,
     """
     if len(y) < 2:
         return []
-    norms = signals.norm(None, X).astype(np.float32)
     best: dict[tuple[int, int], float] = {}
     for rows in engine.blocks(len(y), 512):
-        product = X[rows] @ X.T
-        dots = np.asarray(product.todense() if hasattr(product, "todense") else product, np.float32)
-        scale = np.outer(norms[rows], norms)
-        alike = np.divide(dots, scale, out=np.zeros_like(dots), where=scale > 0)
+        alike = cosines(X[rows], X)
         alike[y[rows][:, None] == y[None, :]] = -np.inf
         nearest = alike.argmax(1)
         for i, one in enumerate(np.arange(len(y))[rows].tolist()):

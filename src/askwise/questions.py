@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Callable, Collection, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -77,7 +78,11 @@ AS_GOOD = 0.05
 
 
 def next_questions(
-    state: State, n: int, sure: Callable[[int], float | None], annotator: str = "me"
+    state: State,
+    n: int,
+    sure: Callable[[int], float | None],
+    annotator: str = "me",
+    plan: Sequence[tuple[int, float, str]] = (),
 ) -> list[dict[str, Any]]:
     """The next n questions while learning, as items of an `asked` event: check items among the ranking's best.
 
@@ -88,6 +93,7 @@ def next_questions(
         n: How many; fewer where nothing is left.
         sure: Row → confidence of the current guess, recorded with a check item for planning.
         annotator: Who asks.
+        plan: (row, score, part of the strategy), best first, that go before the ranking.
     """
     taken: set[int] = set()
     found: list[dict[str, Any]] = []
@@ -120,7 +126,7 @@ def next_questions(
             add(drawn.row, audit=True, drawn=False, strategy="audit", probability=probability)
     overlap, people = float(state.opened.get("overlap", 0)), int(state.opened.get("people_per_item", 2))
     ranking = state.ranking
-    queue = iter(zip(ranking.queue, ranking.scores, ranking.parts, strict=True) if ranking else ())
+    queue = chain(plan, zip(ranking.queue, ranking.scores, ranking.parts, strict=True) if ranking else ())
     while len(found) < n:
         mine = state.handed[annotator] + len(found)
         if overlap and is_audit_slot(mine, zlib.crc32(annotator.encode(), _seed(state)), overlap):

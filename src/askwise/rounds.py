@@ -35,6 +35,8 @@ class Round:
     spare: int
     """Further rows, best score first."""
     seed: int
+    names: tuple[str, ...] = ()
+    """What the class numbers stand for: a learner whose settings go by label is told."""
 
 
 @dataclass(frozen=True)
@@ -77,12 +79,37 @@ def learn(
     n, several = int(X.shape[0]), round_.y.ndim == 2
     proba = None
     if len(np.unique(round_.y, axis=0)) >= 2:
+        name_classes = getattr(learner, "name_classes", None)
+        if name_classes is not None and round_.names:
+            name_classes(round_.names)
         learner.fit(X[round_.labeled], round_.y)
         proba = np.zeros((n, round_.classes), np.float32)
         columns = np.asarray(learner.classes_, int)
         for rows in engine.blocks(n):
             found = learner.predict_proba(X[rows])
             proba[rows][:, columns] = found[..., 1] if several else found
+    return rank(round_, X, learner, strategy, proba, dense)
+
+
+def rank(
+    round_: Round,
+    X: Matrix,
+    learner: Learner,
+    strategy: Strategy,
+    proba: Array | None,
+    dense: Callable[[], Array] | None = None,
+) -> Learned:
+    """Rank what may be asked by what a learner said of the pool; without a word of it the strategy covers the pool.
+
+    Args:
+        round_: What is known.
+        X: (n, d) features of the pool, dense or CSR.
+        learner: Fitted on the labels of the round, unless `proba` is None.
+        strategy: Ranks.
+        proba: As in `Learned`.
+        dense: Gives (n, d) rows for distances; needed where `X` is sparse.
+    """
+    several = round_.y.ndim == 2
     known_y = np.full((len(round_.known), *round_.y.shape[1:]), -1)
     known_order = np.zeros(len(round_.known), np.intp)
     at = np.searchsorted(round_.known, round_.labeled)

@@ -31,6 +31,7 @@ from askwise import (
     strategies,
 )
 from askwise.apart import Apart, CannotTravel
+from askwise.batch.distances import cosines
 from askwise.core import (
     Agreement,
     Annotator,
@@ -57,9 +58,11 @@ from askwise.core import (
     Store,
     Unreachable,
     Verdict,
+    seed_of,
     share,
     unknown,
 )
+from askwise.events import check as check_event
 from askwise.evidence import Target
 from askwise.export import write_table
 from askwise.labelsets import NONE, SEPARATOR, check_label, labels_of, write_set
@@ -107,7 +110,7 @@ class Session:
         encoder: None = the default; else a name, an `Encoder` or a callable `encode(list) -> array`.
         store: None = in memory; a path = a SQLite file that survives; `postgresql://…#name` = in that database, see
             docs/team-store.md; or a `Store`.
-        seed: Every random draw derives from it.
+        seed: Every random draw derives from it; None draws one, which the log then knows.
         audit_share: Share of the questions that are uniformly random check items, 0 ≤ share ≤ 1.
         overlap: Share of each annotator's questions that are items which others have labeled, 0 ≤ share < 1.
         people_per_item: So many people label an item at most, >= 2.
@@ -140,7 +143,7 @@ class Session:
         learner: Any = None,
         encoder: Any = None,
         store: Store | str | Place | None = None,
-        seed: int = 0,
+        seed: int | None = 0,
         audit_share: float = 0.1,
         overlap: float = 0.0,
         people_per_item: int = 2,
@@ -225,12 +228,15 @@ class Session:
                 f"strategies`){only_python(', or use askwise.select()')}."
             )
         self._start_up(loaded, encoder, learner_, chosen, multilabel=multilabel)
+        name_classes = getattr(self._learner, "name_classes", None)
+        if name_classes is not None and declared is not None:
+            name_classes(names, declared=True)  # what it says of classes that there are not is found out now
         opened = {
             "format": LOG_FORMAT,
             "version": _version(),
             "title": title,
             "guidelines": guidelines,
-            "seed": int(seed),
+            "seed": seed_of(seed),
             "strategy": chosen.name,
             "audit_share": float(audit_share),
             "overlap": float(overlap),
@@ -316,6 +322,7 @@ class Session:
                 f"{name!r} holds no session: its log does not begin with `opened`. "
                 "If this is a copy, copy it again when nothing has the session open."
             )
+        check_event(events[0], 0)
         opened = events[0].data
         if int(opened["format"]) > LOG_FORMAT:
             raise BadStore(
@@ -539,18 +546,18 @@ class Session:
         if len(labeled) == 0 or self._X is None:
             return []
         X = self._X
-        them, me = X[labeled], X[[row]]
-        product = them @ me.T
-        dots = np.asarray(product.todense() if hasattr(product, "todense") else product, float).ravel()
-        norms = signals.norm(None, them) * signals.norm(None, me)[0]
-        similar = np.divide(dots, norms, out=np.zeros_like(dots), where=norms > 0)
+        similar = cosines(X[[row]], X[labeled])[0]
         best = np.argsort(-similar, kind="stable")[:k]
         return [(int(labeled[i]), names[int(labeled[i])], float(similar[i])) for i in best]
 
     # ── asking and telling ──────────────────────────────────────────────────────────────────
 
     def ask(self, n: int = 1, *, annotator: str = "me", most: int | None = None) -> list[Query]:
-        """Lease the next n questions; never trains, never blocks. Fewer, or none, when nothing is left to ask.
+        """Lease the next n questions. Fewer, or none, when nothing is left to ask.
+
+        Never trains. Where the last ranking planned fewer questions together and no worker runs (`start`), a strategy
+        that chooses batches chooses the n now, by what the model said last; where one runs, `ask` never waits, and its
+        next ranking plans as many as were asked for since the last.
 
         Args:
             n: How many, 1 or more.
@@ -562,13 +569,18 @@ class Session:
         """
         if n < 1:
             raise BadInput(f"ask(n) needs n ≥ 1, got {n}.")
+        return self._ask(n, annotator, most, self._planned(n))
+
+    def _ask(
+        self, n: int, annotator: str, most: int | None = None, plan: Sequence[tuple[int, float, str]] = ()
+    ) -> list[Query]:
         with self._lock:
             self._expire()
             rows: list[int] = []
 
             def decide() -> list[Event]:
                 room = n if most is None else min(n, most - self._state.held(annotator))
-                items = self._next(room, annotator) if room > 0 else []
+                items = self._next(room, annotator, plan) if room > 0 else []
                 rows[:] = [int(q["row"]) for q in items]
                 return [self._asked(items, annotator)] if items else []
 
@@ -576,9 +588,43 @@ class Session:
             self._asked_since_ranking += len(rows)
             return [self._query(row) for row in rows]
 
-    def _next(self, n: int, annotator: str) -> list[dict[str, Any]]:
+    def _next(self, n: int, annotator: str, plan: Sequence[tuple[int, float, str]] = ()) -> list[dict[str, Any]]:
         s = self._state
-        return next_checks(s, n, annotator) if s.open_attempt else next_questions(s, n, self._sure_of, annotator)
+        return next_checks(s, n, annotator) if s.open_attempt else next_questions(s, n, self._sure_of, annotator, plan)
+
+    def _planned(self, n: int) -> list[tuple[int, float, str]]:
+        """The n questions that the strategy would choose together, best first, where the ranking planned fewer."""
+        n = min(n, QUEUE)
+        if n == 1 or self._worker.running or self._missing:
+            return []
+        with self._refreshing:
+            with self._lock:
+                s = self._state
+                if s.ranking is None or s.open_attempt is not None or self._stale():
+                    return []
+                if not strategies.plans_batches(self._strategy, s.model):
+                    return []
+                left = sum(bool(s.eligible_mask[row]) for row in s.ranking.queue[: s.ranking.planned])
+                if left >= n:
+                    return []
+                task, proba = self._round(n), self._proba if s.model else None
+            X = self.features()
+            return rounds.rank(task, X, self._learner, self._strategy, proba, self._dense).queue[:n]
+
+    def _round(self, batch: int) -> rounds.Round:
+        """What there is to learn from and to ask, as the state says."""
+        s = self._state
+        labeled = np.flatnonzero(s.labeled_mask)
+        y = s.codes[labeled].astype(np.intp)
+        if s.multilabel:
+            y = s.membership()[y].astype(np.intp)
+        return rounds.Round(
+            labeled, y,
+            order=s.answer_rounds[labeled].astype(np.intp),
+            known=np.union1d(labeled, np.fromiter(s.leases, np.intp, len(s.leases))),
+            candidates=np.flatnonzero(s.eligible_mask),
+            classes=len(s.labels), seed=self.seed, spare=QUEUE, batch=batch, names=tuple(s.labels),
+        )  # fmt: skip
 
     def _asked(self, items: list[dict[str, Any]], annotator: str) -> Event:
         round_ = self._state.ranking.round if self._state.ranking else 0
@@ -789,7 +835,7 @@ class Session:
             self._asked_since_ranking += len(rows)
             found = [self._query(row) for row in rows]
             if len(found) < ask:
-                found += self.ask(ask - len(found), annotator=annotator, most=most)
+                found += self._ask(ask - len(found), annotator, most)  # a plan would wait for a refresh
         self._worker.nudge()
         return found
 
@@ -853,8 +899,8 @@ class Session:
             def decide() -> list[Event]:
                 if self._state.open_attempt is not None:
                     raise BadInput(
-                        "Blind checks are under way, so the model's guesses stay hidden. Export without them, finish the "
-                        "checks first, or give them up."
+                        "Blind checks are under way, so the model's guesses stay hidden. Export without them, finish "
+                        "the checks first, or give them up."
                     )
                 known = self._state.tells_shown and self._state.model
                 return [Event("shown", {"annotator": "", "rows": "rest"})] if known else []
@@ -1168,20 +1214,10 @@ class Session:
                 if not self._stale():
                     return False
                 seen = s.last_answer
-                labeled = np.flatnonzero(s.labeled_mask)
-                y = s.codes[labeled].astype(np.intp)
-                if s.multilabel:
-                    y = s.membership()[y].astype(np.intp)
-                order = s.answer_rounds[labeled].astype(np.intp)
-                candidates = np.flatnonzero(s.eligible_mask)
-                known = np.union1d(labeled, np.fromiter(s.leases, np.intp, len(s.leases)))
-                task = rounds.Round(
-                    labeled, y, order, known, candidates, classes=len(s.labels), seed=self.seed, spare=QUEUE,
-                    batch=int(np.clip(self._asked_since_ranking, 1, QUEUE)),
-                )  # fmt: skip
+                task = self._round(int(np.clip(self._asked_since_ranking, 1, QUEUE)))
                 self._asked_since_ranking = 0
             X = self.features()
-            with progress(f"training on {len(labeled):,} labels and ranking {len(candidates):,} items"):
+            with progress(f"training on {len(task.labeled):,} labels and ranking {len(task.candidates):,} items"):
                 if self._apart is not None:
                     learned = self._apart.learn(task)
                 else:
@@ -1649,7 +1685,7 @@ class Session:
                 # No more than could decide at the earliest: what is answered beyond that would be wasted.
                 # The checks of single classes come mixed, and any of them may decide.
                 left = (evidence.judge(self._state, attempt).left or 1) if attempt.label is None else 1
-                queries = self.ask(min(CHECKS_AHEAD, left), annotator="oracle")
+                queries = self._ask(min(CHECKS_AHEAD, left), "oracle")
             if not queries:
                 return  # somebody else holds the next checks
             labels = oracle(queries)

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from askwise.core import Array, BadInput, Learner, Matrix, Rows, unknown
+from askwise.core import Array, AskwiseError, BadInput, ContractError, Learner, Matrix, Rows, unknown
 
 Provider: TypeAlias = Callable[[Learner | None, Matrix], Array]
 """`(learner, X) -> array`, one entry for each row of X."""
@@ -22,7 +22,14 @@ FLIPS = 5
 
 def proba(learner: Learner | None, X: Matrix) -> Array:
     """(n, classes) probabilities."""
-    power: Array = _power("proba", "predict_proba", learner)(X)
+    found = _power("proba", "predict_proba", learner)(X)
+    if isinstance(found, (list, tuple)):
+        raise BadInput(
+            f"predict_proba of {type(learner).__name__} gives {len(found)} arrays, one for each column of labels that "
+            "it learned. Fit it on one column of classes; for items with several labels use "
+            "askwise.learners.adapt_multilabel(estimator), which gives (n, labels, 2)."
+        )
+    power: Array = found.to_numpy() if hasattr(found, "to_numpy") else found
     return power
 
 
@@ -122,6 +129,8 @@ def norm(learner: Learner | None, X: Matrix) -> Array:
     if learner is not None and hasattr(learner, "embed"):
         X = learner.embed(X)
     if hasattr(X, "tocsr"):
+        if X.dtype.kind != "f" or X.dtype.itemsize < 4:  # products of small whole numbers do not fit their type
+            X = X.astype(np.float64)
         return np.sqrt(np.asarray(X.multiply(X).sum(axis=1), dtype=np.float64).ravel())
     A = np.asarray(X)
     length: Array = np.sqrt(np.einsum("ij,ij->i", A, A, dtype=np.float64))
@@ -211,7 +220,25 @@ def compute(name: str, learner: Learner | None, X: Matrix) -> Array:
     """The signal of some rows."""
     if name not in _providers:
         raise unknown("signal", name, known())
-    return _providers[name](learner, X)
+    try:
+        return _providers[name](learner, X)
+    except (AskwiseError, MemoryError):
+        raise
+    except Exception as error:  # whatever a plug-in may raise: who called is told which one it was
+        raise _failed(name, learner, error) from error
+
+
+def _failed(name: str, learner: Learner | None, error: Exception) -> AskwiseError:
+    who = type(learner).__name__
+    if type(error).__name__ == "NotFittedError" or (needs_learner(name) and not _learned(learner)):
+        return BadInput(f"{who} is not fitted: call fit(X, y) with the labeled rows first, or give learner=None.")
+    said = " ".join(str(error).split())[:300]
+    return ContractError(f"{who} could not give the signal {name!r}: {type(error).__name__}: {said}")
+
+
+def _learned(learner: Learner | None) -> bool:
+    """Whether it has learned something, as far as one can see from outside."""
+    return any(hasattr(learner, trace) for trace in ("classes_", "coef_", "n_features_in_"))
 
 
 def axis(name: str) -> int:

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from askwise import events as kinds
 from askwise.audit import UNKNOWN, UNSURE
 from askwise.core import Answer, Array, BadStore, Control, CurvePoint, Event, Label, Rows
 from askwise.labelsets import labels_of
@@ -87,9 +88,22 @@ def _json(value: Any) -> bytes:
 
 def pool_from_log(opened: Mapping[str, Any], events: Sequence[Event]) -> Pool | None:
     """The pool that `pool_events` wrote, or None for an array pool."""
-    kind = opened["kind"]
-    if kind == "array":
+    if opened["kind"] == "array":
         return None
+    try:
+        pool = _pool_of(opened, events)
+    except _MANGLED as error:
+        said = f"no {error}" if isinstance(error, KeyError) else str(error) or type(error).__name__
+        raise BadStore(f"This session is damaged: its items cannot be read ({said}). Go on with a copy.") from error
+    if pool.fingerprint != opened["fingerprint"]:
+        raise BadStore("This session file is damaged: its items do not match the fingerprint written at the start.")
+    if len(pool) != opened["n"]:
+        raise BadStore(f"This session is damaged: it began with {opened['n']} items, and {len(pool)} are there.")
+    return pool
+
+
+def _pool_of(opened: Mapping[str, Any], events: Sequence[Event]) -> Pool:
+    kind = opened["kind"]
     address = dict(opened["pool"])
     files = source_of(address)
     ids: list[str] = []
@@ -113,7 +127,7 @@ def pool_from_log(opened: Mapping[str, Any], events: Sequence[Event]) -> Pool | 
             for source, extra in zip(rows, extras or [{}] * len(rows), strict=True):
                 cells = _told(address, item, content) | extra
                 record[source] = {name: cells[name] for name in order if name in cells} | cells
-    pool = Pool(
+    return Pool(
         ids=ids,
         contents=contents,
         kind=kind,
@@ -128,9 +142,6 @@ def pool_from_log(opened: Mapping[str, Any], events: Sequence[Event]) -> Pool | 
         columns=order,
         dropped=dropped,
     )
-    if pool.fingerprint != opened["fingerprint"]:
-        raise BadStore("This session file is damaged: its items do not match the fingerprint written at the start.")
-    return pool
 
 
 class _ByRow(Sequence[Mapping[str, Any]]):
@@ -460,6 +471,11 @@ class State:
             return self.predictions
         return self.past[round_]
 
+    def guessed_in(self, round_: int) -> bool:
+        """Whether the guesses of a round are the current ones, or were kept."""
+        current = self.ranking is not None and self.ranking.round == round_ and self.predictions is not None
+        return current or round_ in self.past
+
     def guesses_of(self, attempt: Attempt) -> Array:
         """(n,) class numbers that an attempt would hand over: all irrelevant where the target is a recall."""
         if attempt.target == "recall":
@@ -536,7 +552,16 @@ class State:
             raise BadStore(
                 f"This session holds an event {event.kind!r} that this version does not know. Upgrade Askwise."
             )
-        handler(self, event)
+        kinds.check(event, self.n)
+        if self.opened and event.kind == "opened":
+            raise kinds.damaged(event, "a session begins once")
+        if not self.opened and event.kind != "opened":
+            raise kinds.damaged(event, "a session begins with `opened`")
+        try:
+            handler(self, event)
+        except _MANGLED as error:
+            said = f"it names {error}, which there is not" if isinstance(error, KeyError) else str(error)
+            raise kinds.damaged(event, said or type(error).__name__) from error
         if event.kind in _BY_PEOPLE:
             d = event.data
             what = str(d.get("label") or d.get("note") or "")
@@ -625,8 +650,11 @@ def _on_opened(s: State, e: Event) -> None:
     s.codes, s.answer_rounds = np.full(s.n, UNKNOWN, np.int32), np.zeros(s.n, np.int32)
     s.eligible_mask, s.rest_mask = np.ones(s.n, bool), np.ones(s.n, bool)
     s.shown_mask = np.zeros(s.n, bool)
+    goal = e.data.get("goal")
+    if goal is not None and not {goal["relevant"], goal["irrelevant"]} <= set(s.labels):
+        raise ValueError("it searches for a class that there is not")
     for row, label in e.data["given"].items():
-        s._meet(label)
+        s._meet(_known(s, label))
         s.given[int(row)] = Answer(int(row), "given", label, "", e.seq, e.at)
         s._settle(int(row))
     s.last_answer = e.seq
@@ -639,12 +667,16 @@ def _add_label(s: State, name: Label) -> None:
 
 
 def _on_class(s: State, e: Event) -> None:
+    if e.data["name"] in s.labels:
+        raise ValueError(f"there is a class {e.data['name']!r} already")
     _add_label(s, e.data["name"])
 
 
 def _on_asked(s: State, e: Event) -> None:
     for q in e.data["items"]:
         row = int(q["row"])
+        if q.get("audit") and q.get("drawn", True) and not s.guessed_in(int(e.data["round"])):
+            raise ValueError(f"it draws a check item for model {e.data['round']}, which is not the current one")
         audit, check = bool(q.get("audit")), bool(q.get("check"))
         if audit and q.get("drawn", True):
             s.draws.append(Draw(row, e.seq, int(e.data["round"]), np.packbits(s.eligible_mask), q.get("confidence")))
@@ -674,6 +706,14 @@ def _on_released(s: State, e: Event) -> None:
 _KINDS: dict[str, Literal["label", "skip", "unsure"]] = {"told": "label", "skipped": "skip", "unsure": "unsure"}
 
 
+def _known(s: State, label: Label) -> Label:
+    """The label, if it is one, or a set of such."""
+    strange = next((part for part in s.parts(label) if part not in s.labels), None)
+    if strange is not None:
+        raise ValueError(f"there is no class {strange!r}")
+    return label
+
+
 def _on_answer(s: State, e: Event) -> None:
     row, kind, annotator = int(e.data["row"]), _KINDS[e.kind], e.data["annotator"]
     ask = s.asks.get(row)
@@ -693,7 +733,7 @@ def _on_answer(s: State, e: Event) -> None:
     else:
         s.skips.pop(row, None)
     if kind == "label":
-        s._meet(e.data["label"])
+        s._meet(_known(s, e.data["label"]))
     answer = Answer(
         row=row,
         kind=kind,
@@ -719,7 +759,7 @@ def _on_consensus(s: State, e: Event) -> None:
     s.unsettled = False
     for row, label in e.data["labels"].items():
         before = s.label_of(int(row))
-        s._meet(label)
+        s._meet(_known(s, label))
         s.consensus[int(row)] = label
         s._settle(int(row))
         if s.label_of(int(row)) != before:
@@ -739,7 +779,7 @@ def _on_adjudicated(s: State, e: Event) -> None:
     if label is None:
         s.rulings.pop(row, None)
     else:  # a blind check stays one: what was known when it was answered has not changed
-        s._meet(label)
+        s._meet(_known(s, label))
         before, who = s.answers[row], e.data["annotator"]
         s.rulings[row] = replace(
             before, kind="label", label=label, annotator=who, seq=e.seq, at=e.at, seconds=None,
@@ -777,12 +817,17 @@ def _on_ranked(s: State, e: Event) -> None:
         d["strategy"], int(d["planned"]), [(int(r), float(x)) for r, x in d.get("again", ())],
         {str(name): float(q) for name, q in d.get("quality", {}).items()},
     )  # fmt: skip
+    if not len(ranking.queue) == len(ranking.scores) == len(ranking.parts) >= ranking.planned:
+        raise ValueError("'queue', 'scores', 'parts' and 'planned' do not go together")
     for name in d.get("sets", ()):
-        s._meet(name)
+        s._meet(_known(s, name))
     if d.get("predictions") is not None:
         change = np.frombuffer(unpack(d["predictions"]), np.int32)
         base = s.predictions if s.predictions is not None else np.zeros(s.n, np.int32)
-        s.predictions = base ^ change
+        guesses = base ^ change
+        if not 0 <= guesses.min() <= guesses.max() < len(s.classes):
+            raise ValueError("'predictions' names a class that there is not")
+        s.predictions = guesses
     s.ranking = ranking
     if "point" in d:
         s.points.append(CurvePoint(**d["point"]))
@@ -799,6 +844,17 @@ def _on_ranked(s: State, e: Event) -> None:
 def _on_frozen(s: State, e: Event) -> None:
     d = e.data
     order = np.frombuffer(unpack(d["order"]), np.int64).astype(np.intp)
+    confidences = np.frombuffer(unpack(d["confidences"]), np.float32)
+    if int(d["attempt"]) != len(s.attempts) + 1:
+        raise ValueError(f"it is attempt {d['attempt']} after {len(s.attempts)}")
+    if not len(order) or not 0 <= order.min() <= order.max() < s.n or len(np.unique(order)) < len(order):
+        raise ValueError("'order' must be rows of the session, each once")
+    if len(confidences) != len(order) or not np.isfinite(confidences).all():
+        raise ValueError("'confidences' must be a number for each row of 'order'")
+    if d.get("label") is not None:
+        _known(s, d["label"])
+    if d["target"] == "recall" and not s.opened.get("goal"):
+        raise ValueError("its target is a recall, but nothing is searched for")
     s.attempts.append(
         Attempt(
             number=int(d["attempt"]),
@@ -813,7 +869,7 @@ def _on_frozen(s: State, e: Event) -> None:
             needed=tuple(d["needed"]),
             risk=float(d["risk"]),
             expected_error=float(d["expected_error"]),
-            confidences=np.frombuffer(unpack(d["confidences"]), np.float32),
+            confidences=confidences,
             group=int(d.get("group", d["attempt"])),
             label=d.get("label"),
             allowed=int(d.get("allowed", 0)),
@@ -822,11 +878,17 @@ def _on_frozen(s: State, e: Event) -> None:
     )
     if s.predictions is None:
         raise BadStore("This session is damaged: a region was frozen before there was a model.")
+    if not s.guessed_in(int(d["round"])):
+        raise ValueError(f"it freezes the guesses of model {d['round']}, which is not the current one")
     s.past.setdefault(int(d["round"]), s.predictions)
 
 
 def _on_closed(s: State, e: Event) -> None:
     attempt = s.attempts[int(e.data["attempt"]) - 1]
+    if not int(e.data["wrong"]) <= int(e.data["checks"]) <= len(attempt.order):
+        raise ValueError(
+            f"it counts {e.data['checks']} checks, {e.data['wrong']} of them wrong, of {len(attempt.order)}"
+        )
     attempt.outcome, attempt.reason = e.data["outcome"], e.data["reason"]
     attempt.checks, attempt.wrong = int(e.data["checks"]), int(e.data["wrong"])
     attempt.fingerprint = e.digest
@@ -854,7 +916,7 @@ def _on_shown(s: State, e: Event) -> None:
     s._show(np.flatnonzero(s.rest_mask).tolist() if rows == "rest" else [int(row) for row in rows], e.data["annotator"])
 
 
-def _on_exported(s: State, e: Event) -> None:
+def _on_exported(s: State, _: Event) -> None:
     """Who will read a file is not known; its labels by the model are guesses again if they are taken back."""
     s._show(s.auto, "")
 
@@ -862,6 +924,9 @@ def _on_exported(s: State, e: Event) -> None:
 def _on_nothing(s: State, e: Event) -> None:
     pass
 
+
+# What a handler may meet in an event whose values are of the right type, but not those that belong together.
+_MANGLED = (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError, MemoryError, zlib.error)
 
 _BY_PEOPLE = frozenset({"told", "skipped", "unsure", "flagged", "unflagged", "adjudicated", "retracted"})
 

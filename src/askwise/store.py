@@ -37,6 +37,18 @@ BEGIN SELECT raise(ABORT, 'a newer Askwise has opened this session: open it with
 """
 
 
+_TRIGGERS = (
+    *(
+        f"CREATE TRIGGER append_only_{verb} BEFORE {verb} ON events "
+        "BEGIN SELECT raise(ABORT, 'the log is append-only'); END"
+        for verb in ("UPDATE", "DELETE")
+    ),
+    _DIGESTS_ONLY,
+)
+"""Those that a session file may have."""
+_COLUMNS = ["seq", "at", "kind", "data", "digest"]
+
+
 # ── the chain, the same for every store ─────────────────────────────────────────────────────
 
 
@@ -171,6 +183,7 @@ class SQLiteStore:
             _inspect(self.path)
             if not os.access(self.path, os.W_OK):  # SQLite would notice at the first answer
                 raise CannotBeWritten(f"The session file {str(path)!r} is read-only. {_READ_ONLY}")
+            _check_schema(self.path)
         elif not self.path.parent.is_dir():
             raise BadStore(f"Cannot create {str(path)!r}: the folder {str(self.path.parent)!r} does not exist.")
         self._lock = threading.Lock()
@@ -403,6 +416,7 @@ def _looked_at(path: Path) -> Sequence[Event]:
     quiet = not _beside(path)[0].exists()
     address = f"{path.absolute().as_uri()}?mode=ro{'&immutable=1' if quiet else ''}"
     with closing(sqlite3.connect(address, uri=True, timeout=10)) as db:
+        _only_ours(db, path)
         migrated = any(name == "digest" for _, name, *_ in db.execute("PRAGMA table_info(events)"))
         return _events(db, path, 0, sealed=migrated)
 
@@ -431,7 +445,7 @@ def _events(db: sqlite3.Connection, path: Path, after: int, *, sealed: bool = Tr
     ).fetchall()
     try:
         return [Event(str(kind), json.loads(data), float(at), seq, str(own)) for seq, at, kind, data, own in found]
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise BadStore(f"{str(path)!r} is damaged: an event is not JSON ({error}).") from error
 
 
@@ -453,6 +467,46 @@ def _inspect(path: Path) -> None:
             f"{str(path)!r} was written by a newer Askwise (format {version}; this one reads up to {FORMAT}). "
             "Upgrade with `pip install --upgrade askwise`."
         )
+
+
+def _check_schema(path: Path) -> None:
+    """Refuse what somebody has added to the file, before anything is written to it."""
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=10)) as db:
+            _only_ours(db, path)
+    except sqlite3.Error as error:
+        raise trouble(_named(path), error) from error
+
+
+def _only_ours(db: sqlite3.Connection, path: Path) -> None:
+    """A trigger could change what is written, a view what is read; tables of others have no business here.
+
+    Raises:
+        BadStore: the file holds more than the log and the triggers that keep it append-only.
+    """
+    found = db.execute("SELECT type, name, tbl_name, sql FROM sqlite_master").fetchall()
+    ours = {_words(sql) for sql in _TRIGGERS}
+    for kind, name, table, sql in found:
+        known = (
+            (kind, name) == ("table", "events")
+            or (kind == "trigger" and table == "events" and _words(str(sql)) in ours)
+            or (kind == "table" and str(name).startswith("sqlite_stat"))  # what ANALYZE leaves behind
+        )
+        if not known:
+            raise BadStore(
+                f"{str(path)!r} holds a {kind} {str(name)[:60]!r} that no Askwise has made, which could change what is "
+                "written or read. It is not opened; go on with a copy from before."
+            )
+    columns = [(name, hidden) for _, name, *_, hidden in db.execute("PRAGMA table_xinfo(events)")]
+    if [name for name, _ in columns] not in (_COLUMNS, _COLUMNS[:-1]) or any(hidden for _, hidden in columns):
+        names = ", ".join(str(name) for name, _ in columns) or "none"
+        raise BadStore(f"{str(path)!r} is damaged: its log should have the columns {', '.join(_COLUMNS)}, got {names}.")
+
+
+def _words(sql: str) -> str:
+    """SQL in one spelling."""
+    plain = " ".join(sql.replace(";", " ; ").split()).lower()
+    return plain.replace("if not exists ", "").removesuffix(" ;")
 
 
 # ── what can go wrong with a file ───────────────────────────────────────────────────────────

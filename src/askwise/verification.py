@@ -16,6 +16,7 @@ import numpy as np
 
 from askwise import __version__, audit, evidence, people
 from askwise.core import FINGERPRINT_DIGITS, Array, BadInput, BadStore, Certificate, Event, Store
+from askwise.events import Damaged
 from askwise.labelsets import labels_of, write_set
 from askwise.notices import each
 from askwise.postgres import Address
@@ -324,6 +325,8 @@ class _Walk:
 
 
 def _said(error: Exception) -> str:
+    if isinstance(error, Damaged):
+        return f"{error.what}."
     return f"no {error}" if isinstance(error, KeyError) else f"{error}"
 
 

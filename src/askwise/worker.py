@@ -59,6 +59,11 @@ class Worker:
                 self._thread = threading.Thread(target=self._run, name="askwise-refresh", daemon=True)
                 self._thread.start()
 
+    @property
+    def running(self) -> bool:
+        """Whether it was started, and not stopped since."""
+        return self._thread is not None
+
     def stop(self) -> None:
         """Stop, after a refresh that is under way; raises what kept it from its work at the end, if something did."""
         with self._wake:

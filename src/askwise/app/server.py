@@ -23,7 +23,6 @@ from askwise.app.guard import Codes, Guard, close
 from askwise.app.labeling import Project
 from askwise.app.roles import OWNER, Here, Routes, Who
 from askwise.core import AskwiseError, BadInput
-from askwise.options import on_page, render
 
 if TYPE_CHECKING:
     from askwise.session import Session

@@ -7,7 +7,7 @@ import functools
 import numpy as np
 
 from askwise.batch.best import top_k
-from askwise.batch.distances import BLOCK, assign, distances, unit
+from askwise.batch.distances import BLOCK, Places, assign, distances, places
 from askwise.core import Array, Rows
 
 LINKED = 5000
@@ -37,6 +37,7 @@ def diverse(score: Array, embedding: Array, noise: Array, k: int, rng: np.random
     n = len(score)
     if k == 1 or k >= n:
         return top_k(score, noise, k)
+    embedding = places(embedding)[:]
     kept = _with_company(embedding, max(k, -(-2 * n // 3)), rng)
     return kept[_best_of_clusters(score[kept], embedding[kept], noise[kept], k, rng)]
 
@@ -46,7 +47,7 @@ def _best_of_clusters(score: Array, embedding: Array, noise: Array, k: int, rng:
     n = len(score)
     low, high = float(score.min()), float(score.max())
     weight = (score - low) / (high - low) + 1e-3 if high > low else np.ones(n)
-    home = assign(embedding, k_means(embedding, k, rng, weight=weight))
+    home = assign(embedding, lloyd(embedding, k, rng, weight=weight))
     order = top_k(score, noise, n)
     _, first = np.unique(home[order], return_index=True)
     # where rows coincide there are fewer clusters than k: what follows by score fills up
@@ -58,7 +59,7 @@ def _best_of_clusters(score: Array, embedding: Array, noise: Array, k: int, rng:
 
 def central(embedding: Array, noise: Array, k: int, rng: np.random.Generator) -> Rows:
     """The row nearest to each of k k-means centers, of the largest cluster first; noise has no say but in ties."""
-    return _central(embedding, None, noise, k, rng)
+    return _central(places(embedding), None, noise, k, rng)
 
 
 def weighted_central(score: Array, embedding: Array, noise: Array, k: int, rng: np.random.Generator) -> Rows:
@@ -67,13 +68,13 @@ def weighted_central(score: Array, embedding: Array, noise: Array, k: int, rng: 
     The centers are drawn toward doubtful rows; the rows beside them stand for many such. Negative scores weigh nothing.
     """
     weight = np.maximum(score, 0)
-    return _central(embedding, weight + 1e-6 * weight.max() if weight.any() else None, noise, k, rng)
+    return _central(places(embedding), weight + 1e-6 * weight.max() if weight.any() else None, noise, k, rng)
 
 
 def unsteady_central(score: Array, embedding: Array, noise: Array, k: int, rng: np.random.Generator) -> Rows:
     """`central` among the rows that score above one half, filled up to k with the next best (Gupte et al., 2024)."""
     kept = np.sort(top_k(score, noise, max(k, int(np.count_nonzero(score > 0.5)))))
-    return kept[_central(embedding[kept], None, noise[kept], k, rng)]
+    return kept[_central(places(embedding)[kept], None, noise[kept], k, rng)]
 
 
 def flipping_central(score: Array, embedding: Array, noise: Array, k: int, rng: np.random.Generator) -> Rows:
@@ -88,7 +89,7 @@ def flipping_central(score: Array, embedding: Array, noise: Array, k: int, rng: 
     kept = np.flatnonzero(needed <= min(enough, 1))
     if len(kept) < k:
         return top_k(score, noise, k)
-    return kept[_central(unit(embedding[kept]), None, noise[kept], k, rng)]
+    return kept[_central(places(embedding, directions=True)[kept], None, noise[kept], k, rng)]
 
 
 def cluster_margin(score: Array, embedding: Array, noise: Array, k: int) -> Rows:
@@ -104,7 +105,8 @@ def cluster_margin(score: Array, embedding: Array, noise: Array, k: int) -> Rows
     order = top_k(score, noise, max(k, min(len(score), LINKED)))
     if len(order) <= max(k, 2):
         return order[:k]
-    apart = np.sqrt(distances(embedding[order], embedding[order]))
+    E = places(embedding)[order]
+    apart = np.sqrt(distances(E, E))
     np.fill_diagonal(apart, 0)
     tree = linkage(squareform(apart, checks=False), "average")
     home = fcluster(tree, max(1, len(order) // 10), "maxclust")[: max(k, min(len(order), 10 * k))]
@@ -119,7 +121,7 @@ def cluster_margin(score: Array, embedding: Array, noise: Array, k: int) -> Rows
 def k_means(
     embedding: Array, k: int, rng: np.random.Generator, *, weight: Array | None = None, rounds: int = 10
 ) -> Array:
-    """(k, d) float32 centers by Lloyd's algorithm (1982) on at most 64 * k rows, started as k-means++.
+    """(k, d) centers by Lloyd's algorithm (1982) on at most 64 * k rows, started as k-means++.
 
     The first center is a random row, each further one a row drawn with probability proportional to its squared
     distance from the centers so far (Arthur & Vassilvitskii, 2007). An outlier would be drawn first and keep a center
@@ -132,10 +134,22 @@ def k_means(
         rng: Draws the rows and the start.
         weight: (n,) positive weights of the rows.
         rounds: Iterations at most.
+
+    Returns:
+        Centers in float32; float64 where the rows are far from the origin or hard to tell apart.
     """
+    E = places(embedding)
+    centers = lloyd(E, k, rng, weight=weight, rounds=rounds)
+    return centers if E.center is None else centers + E.center
+
+
+def lloyd(
+    embedding: Array | Places, k: int, rng: np.random.Generator, *, weight: Array | None = None, rounds: int = 10
+) -> Array:
+    """`k_means` of rows that are as distances want them, and so are the centers."""
     n = len(embedding)
     rows = np.arange(n) if n <= 64 * k else np.sort(rng.choice(n, 64 * k, replace=False))
-    E = np.asarray(embedding[rows], np.float32)
+    E = embedding[rows]
     w = np.ones(len(rows), np.float32) if weight is None else weight[rows].astype(np.float32)
     centers = E[_spread_out(E, w, k, rng)]
     find = _Homes(E) if len(E) * k <= KEPT else functools.partial(assign, E)
@@ -162,8 +176,8 @@ class _Homes:
 
     def __init__(self, E: Array) -> None:
         self.E, self.rows = E, np.arange(len(E))
-        self.centers = np.zeros((0, E.shape[1]), np.float32)
-        self.home, self.best = self.rows, np.zeros(0, np.float32)
+        self.centers = np.zeros((0, E.shape[1]), E.dtype)
+        self.home, self.best = self.rows, np.zeros(0, E.dtype)
 
     def __call__(self, centers: Array) -> Array:
         """(n,) number of the nearest of the (k, d) centers, as many as last time."""
@@ -190,14 +204,14 @@ class _Homes:
         return near
 
 
-def _central(embedding: Array, weight: Array | None, noise: Array, k: int, rng: np.random.Generator) -> Rows:
+def _central(embedding: Array | Places, weight: Array | None, noise: Array, k: int, rng: np.random.Generator) -> Rows:
     """Nearest row of each cluster, then second nearest, until there are k; larger clusters first."""
     k = min(k, len(noise))
-    centers = k_means(embedding, k, rng, weight=weight)
+    centers = lloyd(embedding, k, rng, weight=weight)
     home = assign(embedding, centers)
     apart = np.empty(len(home), np.float32)
     for start in range(0, len(home), BLOCK):
-        away = np.asarray(embedding[start : start + BLOCK], np.float32) - centers[home[start : start + BLOCK]]
+        away = embedding[start : start + BLOCK] - centers[home[start : start + BLOCK]]
         apart[start : start + BLOCK] = np.einsum("ij,ij->i", away, away)
     order = np.lexsort((-noise, apart))
     size = np.bincount(home, minlength=k)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from askwise.batch.best import top_k
-from askwise.batch.distances import BLOCK, mean_row, nearest
+from askwise.batch.distances import BLOCK, framed, mean_row, nearest
 from askwise.core import Array, Rows
 
 SAMPLE = 5000
@@ -47,6 +47,7 @@ def discriminative(embedding: Array, labeled: Array, noise: Array, k: int, rng: 
     batch comes in `PARTS` parts, each picked row counting as labeled for the next. Without labels the row nearest the
     mean comes first.
     """
+    embedding, labeled = framed(embedding, labeled)
     n, m = len(noise), len(labeled)
     k = min(k, n)
     known = np.asarray(labeled, np.float32)

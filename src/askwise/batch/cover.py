@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from askwise.batch.cluster import k_means
-from askwise.batch.distances import BLOCK, assign, distances, mean_row, nearest
+from askwise.batch.cluster import lloyd
+from askwise.batch.distances import BLOCK, assign, distances, framed, mean_row, nearest
 from askwise.core import Array, Rows
 
 
@@ -15,13 +15,14 @@ def k_center(embedding: Array, labeled: Array, noise: Array, k: int) -> Rows:
     Exact, yet lazy: distances to the nearest center only ever shrink, so an old one is an upper bound, and only the
     block of rows with the largest bounds is brought up to date. Without labels the row nearest the mean comes first.
     """
+    embedding, labeled = framed(embedding, labeled)
     n = len(embedding)
     k = min(k, n)
-    centers = [np.asarray(row, np.float32) for row in labeled]
+    centers = list(labeled)
     picked: list[int] = []
     if not centers and k:
-        picked.append(int(distances(embedding, mean_row(embedding)[None])[:, 0].argmin()))
-        centers.append(np.asarray(embedding[picked[0]], np.float32))
+        picked.append(int(nearest(embedding, mean_row(embedding)[None]).argmin()))
+        centers.append(embedding[picked[0]])
     if len(picked) == k:
         return np.asarray(picked, np.intp)
     # of a pool that is one block no row could stay behind
@@ -32,7 +33,7 @@ def k_center(embedding: Array, labeled: Array, noise: Array, k: int) -> Rows:
     while len(picked) < k:
         size = min(BLOCK, n)
         rows = np.sort(np.argpartition(-bound, size - 1)[:size])
-        block = np.asarray(embedding[rows], np.float32)
+        block = embedding[rows]
         _catch_up(block, rows, bound, known, centers)
         inside = bound[rows].copy()
         bound[rows] = -1
@@ -72,6 +73,7 @@ def around(embedding: Array, labeled: Array, k: int, *, neighbors: int = 100) ->
         k: Rows needed at least (all, if there are fewer).
         neighbors: Of each labeled row.
     """
+    embedding, labeled = framed(embedding, labeled)
     n, m = len(embedding), len(labeled)
     near = max(neighbors, -(-k // m))
     while near < n:
@@ -97,10 +99,11 @@ def typical(embedding: Array, labeled: Array, noise: Array, k: int, rng: np.rand
     first, each give the row with the smallest mean distance to its 20 nearest neighbors in the cluster. Of clusters
     above 1,000 rows a random 1,000 are compared; centers are learned from at most 64 rows a cluster.
     """
+    embedding, labeled = framed(embedding, labeled)
     n, m = len(embedding), len(labeled)
     k = min(k, n)
     clusters = min(m + k, 500, n + m)
-    centers = k_means(embedding, clusters, rng)
+    centers = lloyd(embedding, clusters, rng)
     home = assign(embedding, centers)
     taken = np.bincount(assign(labeled, centers), minlength=clusters) if m else np.zeros(clusters, np.intp)
     free = np.ones(n, bool)
@@ -119,7 +122,7 @@ def typical(embedding: Array, labeled: Array, noise: Array, k: int, rng: np.rand
 
 def _most_typical(embedding: Array, rows: Rows, noise: Array, rng: np.random.Generator, neighbors: int = 20) -> int:
     chosen = np.arange(len(rows)) if len(rows) <= 1000 else np.sort(rng.choice(len(rows), 1000, replace=False))
-    E = np.asarray(embedding[rows[chosen]], np.float32)
+    E = embedding[rows[chosen]]
     near = min(neighbors, len(chosen) - 1)
     if near < 1:
         return int(chosen[0])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from askwise.batch.best import top_k
-from askwise.batch.distances import BLOCK, mean_row
+from askwise.batch.distances import BLOCK, mean_row, places
 from askwise.core import Array, Rows
 
 BITS = 17
@@ -41,11 +41,12 @@ def gaussian_density(embedding: Array) -> Array:
     Args:
         embedding: (n, d), n >= 1.
     """
+    embedding = places(embedding)
     n, d = embedding.shape
     mean = mean_row(embedding)
     S, c, fourth, spread = np.zeros((d, d)), np.zeros(d), 0.0, 0.0
     for start in range(0, n, BLOCK):
-        Z = np.asarray(embedding[start : start + BLOCK], np.float32) - mean
+        Z = embedding[start : start + BLOCK] - mean
         squares = np.einsum("ij,ij->i", Z, Z, dtype=np.float64)
         S += Z.T @ Z
         c += Z.T @ squares
@@ -55,10 +56,10 @@ def gaussian_density(embedding: Array) -> Array:
     if not spread > 0:
         return np.ones(n)
     gamma = 1 / (4 * spread)
-    S32 = S.astype(np.float32)
+    S32 = S.astype(mean.dtype)
     out = np.empty(n)
     for start in range(0, n, BLOCK):
-        Z = np.asarray(embedding[start : start + BLOCK], np.float32) - mean
+        Z = embedding[start : start + BLOCK] - mean
         squares = np.einsum("ij,ij->i", Z, Z, dtype=np.float64)
         v = 4 * np.einsum("ij,ij->i", Z @ S32, Z, dtype=np.float64) - 4 * (Z @ c) + fourth - spread * spread
         # rounding may leave a variance just below zero

@@ -8,30 +8,15 @@ are treated as by `typical` and `diverse`.
 
 from __future__ import annotations
 
-from typing import Any, cast
-
 import numpy as np
 
 from askwise.batch.cluster import diverse
 from askwise.batch.cover import typical
-from askwise.batch.distances import unit
+from askwise.batch.distances import places, unit
 from askwise.core import Array, Rows
 
 STEPS = 64.0
 """Squared lengths count to one part in this, so that rows of one length tie, stored as float16 too."""
-
-
-class _Directions:
-    """(n, d) rows scaled to length one as they are asked for: never a copy of the pool."""
-
-    def __init__(self, embedding: Array) -> None:
-        self._embedding = embedding
-
-    def __len__(self) -> int:
-        return len(self._embedding)
-
-    def __getitem__(self, rows: Any) -> Array:
-        return unit(self._embedding[rows])
 
 
 def typical_direction(embedding: Array, labeled: Array, noise: Array, k: int, rng: np.random.Generator) -> Rows:
@@ -47,7 +32,7 @@ def typical_direction(embedding: Array, labeled: Array, noise: Array, k: int, rn
         k: Rows wanted.
         rng: Starts the clusters.
     """
-    return typical(cast(Array, _Directions(embedding)), unit(labeled), noise, k, rng)
+    return typical(places(embedding, directions=True), unit(labeled, np.float64), noise, k, rng)
 
 
 def diverse_telling(score: Array, embedding: Array, noise: Array, k: int, rng: np.random.Generator) -> Rows:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from askwise.batch.best import top_k
-from askwise.batch.distances import BLOCK
+from askwise.batch.distances import BLOCK, places
 from askwise.core import Array, Rows
 
 ROUNDING = 4e-6
 """Squared distances below this part of the squared lengths are float32's rounding: the rows coincide."""
+FINE = 1e-13
+"""The same for float64."""
 
 
 def badge(proba: Array, embedding: Array, noise: Array, k: int, rng: np.random.Generator) -> Rows:
@@ -31,7 +35,7 @@ def badge(proba: Array, embedding: Array, noise: Array, k: int, rng: np.random.G
     g = _Gradients(proba, embedding)
     n, k = len(noise), min(k, len(noise))
     picked = [int(i) for i in top_k(g.squares, noise, min(k, 1))]
-    bound = np.full(n, np.inf, np.float32)
+    bound = np.full(n, np.inf, g.dtype)
     seen = 0  # centers that `bound` knows
     while len(picked) < k:
         g.approach(bound, picked[seen:])
@@ -62,23 +66,27 @@ class _Gradients:
     """The rank-one gradients of the pool; `embedding` is read by blocks and may be a memory map."""
 
     def __init__(self, proba: Array, embedding: Array) -> None:
-        self.a = np.array(proba, np.float32)
+        # far from the origin gradients differ by less than float32 sees of them
+        far = places(embedding).center is not None
+        self.dtype: type[np.floating[Any]] = np.float32 if not far else np.float64
+        self.a: Array = np.array(proba, self.dtype)
         self.a[np.arange(len(self.a)), self.a.argmax(1)] -= 1
         self.x = embedding
         self.squares = np.einsum("ij,ij->i", self.a, self.a)
         for part in _blocks(len(self.a)):
-            x = np.asarray(embedding[part], np.float32)
+            x: Array = np.asarray(embedding[part], self.dtype)
             self.squares[part] *= np.einsum("ij,ij->i", x, x)
 
     def between(self, rows: Rows | slice, centers: Rows | list[int]) -> Array:
         """(rows, centers) squared distances."""
         centers = np.asarray(centers, np.intp)
-        x, z = np.asarray(self.x[rows], np.float32), np.asarray(self.x[centers], np.float32)
+        x: Array = np.asarray(self.x[rows], self.dtype)
+        z: Array = np.asarray(self.x[centers], self.dtype)
         D: Array = (x @ z.T) * (self.a[rows] @ self.a[centers].T)
         D *= -2
         lengths = self.squares[rows][:, None] + self.squares[centers]
         D += lengths
-        D[lengths * ROUNDING >= D] = 0
+        D[lengths * (ROUNDING if self.dtype is np.float32 else FINE) >= D] = 0
         return D
 
     def approach(self, bound: Array, centers: list[int]) -> None:

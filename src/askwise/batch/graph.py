@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from askwise.batch.distances import distances
+from askwise.batch.distances import distances, places
 from askwise.core import Array, Rows
 
 BLOCK = 1024
@@ -27,7 +27,8 @@ def graph_density(
     rows = np.arange(n) if n <= NODES else np.sort(rng.choice(n, max(k, NODES), replace=False))
     m = min(len(labeled), NODES)
     # labeled rows first
-    E = np.concatenate([np.asarray(labeled[len(labeled) - m :], np.float32), np.asarray(embedding[rows], np.float32)])
+    E = places(embedding)
+    E = np.concatenate([E.move(labeled[len(labeled) - m :]), E[rows]])
     if len(E) < 2:
         return rows[:k]
     start, end, weight = neighbor_graph(E, min(neighbors, len(E) - 1))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from askwise.batch.distances import BLOCK, distances, mean_row
-from askwise.batch.gradient import ROUNDING, fill, first
+from askwise.batch.distances import BLOCK, distances, framed, mean_row, nearest
+from askwise.batch.gradient import FINE, ROUNDING, fill, first
 from askwise.core import Array, Rows
 
 OFFSET = 4e-7
@@ -19,13 +19,14 @@ def largest_cluster(embedding: Array, labeled: Array, noise: Array, k: int) -> R
     A new center can only win rows that are farther from theirs than half the distance between the two centers, so
     the others are left alone. Without labels the row nearest the mean comes first.
     """
+    embedding, labeled = framed(embedding, labeled)
     n, k = len(embedding), min(k, len(embedding))
-    centers = [np.asarray(row, np.float32) for row in labeled]
+    centers = list(labeled)
     picked: list[int] = []
     bound, home = np.full(n, np.inf, np.float32), np.zeros(n, np.intp)
     if not centers and k:
         picked.append(nearest_the_mean(embedding, noise))
-        centers.append(np.asarray(embedding[picked[0]], np.float32))
+        centers.append(embedding[picked[0]])
     if centers:
         _join(embedding, np.stack(centers), 0, np.arange(n), bound, home)
     while len(picked) < k:
@@ -35,7 +36,7 @@ def largest_cluster(embedding: Array, labeled: Array, noise: Array, k: int) -> R
             break
         rows = np.flatnonzero(home == size.argmax())
         picked.append(int(rows[first(bound[rows], noise[rows])]))
-        center = np.asarray(embedding[picked[-1]], np.float32)[None]
+        center = embedding[picked[-1]][None]
         reach = distances(np.stack(centers), center)[:, 0] * np.float32(0.25 * (1 - 1e-4))
         _join(embedding, center, len(centers), np.flatnonzero(bound >= reach[home]), bound, home)
         centers.append(center[0])
@@ -47,7 +48,7 @@ def _join(embedding: Array, centers: Array, number: int, rows: Rows, bound: Arra
     for start in range(0, len(rows), BLOCK):
         part = rows[start : start + BLOCK]
         whole = part[-1] - part[0] + 1 == len(part)
-        X = np.asarray(embedding[part[0] : part[-1] + 1] if whole else embedding[part], np.float32)
+        X = embedding[part[0] : part[-1] + 1] if whole else embedding[part]
         D = _apart(X, centers)
         best = D.argmin(1)
         near = D[np.arange(len(D)), best]
@@ -90,12 +91,13 @@ def greedy_both(embedding: Array, labeled: Array, mean: Array, labeled_mean: Arr
         noise: (n,) decides ties.
         k: Rows wanted.
     """
+    embedding, labeled = framed(embedding, labeled)
     n, k = len(embedding), min(k, len(embedding))
     value = np.asarray(mean, np.float64)
     far = np.full(n, np.inf)
     picked: list[int] = []
     if len(labeled):
-        _keep_away(far, embedding, value, np.asarray(labeled, np.float32), np.asarray(labeled_mean, np.float64))
+        _keep_away(far, embedding, value, labeled, np.asarray(labeled_mean, np.float64))
     while len(picked) < k:
         if np.isinf(far).all():
             i = nearest_the_mean(embedding, noise)
@@ -105,14 +107,14 @@ def greedy_both(embedding: Array, labeled: Array, mean: Array, labeled_mean: Arr
                 break
             i = first(far, noise)
         picked.append(i)
-        _keep_away(far, embedding, value, np.asarray(embedding[i], np.float32)[None], value[i][None])
+        _keep_away(far, embedding, value, embedding[i][None], value[i][None])
     return fill(picked, noise, k)
 
 
 def _keep_away(far: Array, embedding: Array, value: Array, known: Array, outputs: Array) -> None:
     for start in range(0, len(far), BLOCK):
         part = slice(start, start + BLOCK)
-        apart = np.sqrt(_apart(np.asarray(embedding[part], np.float32), known))
+        apart = np.sqrt(_apart(embedding[part], known))
         here = value[part][:, None]
         gap = _zeroed(np.abs(here - outputs), np.abs(here) + np.abs(outputs))
         np.minimum(far[part], (apart * gap).min(1), out=far[part])
@@ -120,7 +122,7 @@ def _keep_away(far: Array, embedding: Array, value: Array, known: Array, outputs
 
 def nearest_the_mean(embedding: Array, noise: Array) -> int:
     """The row nearest the mean of all."""
-    return first(-distances(embedding, mean_row(embedding)[None])[:, 0], noise)
+    return first(-nearest(embedding, mean_row(embedding)[None]), noise)
 
 
 def _nearest_value(values: Array, known: Array) -> Array:
@@ -137,11 +139,12 @@ def _nearest_value(values: Array, known: Array) -> Array:
 def _apart(X: Array, centers: Array) -> Array:
     """Squared distances, those of coinciding rows exactly zero."""
     D = distances(X, centers)
-    return _zeroed(D, np.einsum("ij,ij->i", X, X)[:, None] + np.einsum("ij,ij->i", centers, centers))
+    lengths = np.einsum("ij,ij->i", X, X)[:, None] + np.einsum("ij,ij->i", centers, centers)
+    return _zeroed(D, lengths, ROUNDING if D.dtype == np.float32 else FINE)
 
 
-def _zeroed(D: Array, scale: Array) -> Array:
-    D[scale * ROUNDING >= D] = 0
+def _zeroed(D: Array, scale: Array, rounding: float = ROUNDING) -> Array:
+    D[scale * rounding >= D] = 0
     return D
 
 

@@ -7,11 +7,12 @@ facility location. Greedy choice is within 1 - 1/e of the best set; only the sim
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 import numpy as np
 
-from askwise.batch.distances import distances, unit
+from askwise.batch.distances import distances, framed, places, unit
 from askwise.batch.lazy import lazy_greedy
 from askwise.core import Array, Rows
 
@@ -21,6 +22,9 @@ BLOCK = 1024
 """Rows compared with the references at a time."""
 SETTLED = 2.0**20
 """Gains count to one part in this of all weight, so that equal rows tie whatever the rounding of products."""
+
+NARROW = 0.01
+"""Squared distance of the farthest directions below which cosines are counted from the smallest there can be."""
 
 Similarity = Callable[[Array], Array]
 """Squared distances, which may be overwritten -> similarities in [0, 1]."""
@@ -32,8 +36,9 @@ def max_herding(embedding: Array, labeled: Array, noise: Array, k: int, rng: np.
     Each pick maximizes mean_u max(K(x, u) - max_{l in L} K(l, u), 0), K(x, u) = exp(-|x - u|² / width²). The squared
     width is the median squared distance of rows, which for unit vectors is close to the paper's 1.
     """
+    embedding, labeled = framed(embedding, labeled)
     refs = _references(embedding, rng)
-    R = np.asarray(embedding[refs], np.float32)
+    R = embedding[refs]
     return _cover(embedding, R, np.ones(len(R)), labeled, _gaussian(_median(R)), noise, k)
 
 
@@ -46,12 +51,13 @@ def uncertainty_herding(
     labeled rows: it shrinks as labels grow, and coverage turns into plain uncertainty. With fewer than two such rows it
     is that of `max_herding`. The paper also calibrates the model by temperature; give calibrated probabilities.
     """
+    embedding, labeled = framed(embedding, labeled)
     refs = _references(embedding, rng)
-    R = np.asarray(embedding[refs], np.float32)
+    R = embedding[refs]
     weight = np.maximum(score[refs], 0)
     if not weight.any():
         weight = np.ones(len(R))
-    closest = _closest(np.asarray(labeled, np.float32))
+    closest = _closest(labeled)
     return _cover(embedding, R, weight, labeled, _gaussian(closest or _median(R)), noise, k)
 
 
@@ -72,8 +78,9 @@ def prob_cover(
             are labels would just hold the pool. The paper's own heuristic, balls pure in k-means clusters, needs the
             number of classes and reached fewer right answers with the first 10 to 100 labels of digits.
     """
+    embedding, labeled = framed(embedding, labeled)
     refs = _references(embedding, rng)
-    R = np.asarray(embedding[refs], np.float32)
+    R = embedding[refs]
     square = _fair_square(R, len(labeled) + k) if radius is None else radius**2
 
     def inside(D: Array) -> Array:
@@ -88,9 +95,13 @@ def facility_location(embedding: Array, labeled: Array, noise: Array, k: int, rn
     Labeled rows count as picked, negative cosines as zero. On a shortlist of doubtful rows this is the paper's filtered
     active submodular selection.
     """
-    E = unit(embedding)
+    E = places(embedding, directions=True)
     refs = _references(E, rng)
-    return _cover(E, E[refs], np.ones(len(refs)), unit(labeled), _cosine, noise, k)
+    R, L = E[refs], E.move(unit(labeled, np.float64))
+    # within a narrow cone all cosines are nearly 1; what is left of them to the widest angle there tells rows apart
+    out = max((float(np.einsum("ij,ij->i", A, A).max(initial=0)) for A in (R, L, E[:])), default=0.0)
+    width = 4 * out if E.center is not None and 4 * out < NARROW else 2.0
+    return _cover(E, R, np.ones(len(refs)), L, functools.partial(_cosine, width=width or 2.0), noise, k)
 
 
 # ── the one greedy ──────────────────────────────────────────────────────────────────────────
@@ -107,7 +118,7 @@ def _cover(
     minus_twice, squares = -2 * refs.T, np.einsum("ij,ij->i", refs, refs)
 
     def alike(rows: Array | slice) -> Array:
-        block = np.asarray(embedding[rows], np.float32)
+        block = embedding[rows]
         D = block @ minus_twice
         D += squares
         D += np.einsum("ij,ij->i", block, block)[:, None]
@@ -149,16 +160,16 @@ def _references(embedding: Array, rng: np.random.Generator) -> Rows:
 
 def _gaussian(square: float) -> Similarity:
     def similarity(D: Array) -> Array:
-        np.multiply(D, np.float32(-1 / square), out=D)
+        np.multiply(D, -1 / square, out=D)
         value: Array = np.exp(D, out=D)
         return value
 
     return similarity
 
 
-def _cosine(D: Array) -> Array:
-    """Of rows of length one."""
-    value: Array = np.maximum(1 - 0.5 * D, 0)
+def _cosine(D: Array, width: float = 2.0) -> Array:
+    """Of rows of length one, what is beyond `1 - width / 2`, as a share of what can be."""
+    value: Array = np.maximum(1 - D / width, 0)
     return value
 
 
@@ -173,12 +184,12 @@ def _median(R: Array, most: int = 1000) -> float:
 
 def _closest(E: Array, most: int = 4096) -> float:
     """Smallest squared distance of two different rows among the last `most`; 0 = there is none."""
-    E = np.unique(E[-most:], axis=0)
-    best = np.inf
+    E = np.unique(E[-most:], axis=0).astype(np.float64)
+    best, same = np.inf, 1e-12 * float(np.einsum("ij,ij->i", E, E).max(initial=0))
     for start in range(0, len(E), BLOCK):
         D = distances(E[start : start + BLOCK], E)
         D[np.arange(len(D)), start + np.arange(len(D))] = np.inf
-        best = min(best, float(D[D > 1e-6].min(initial=np.inf)))
+        best = min(best, float(D[same < D].min(initial=np.inf)))
     return best if np.isfinite(best) else 0.0
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from askwise.batch.distances import distances
+from askwise.batch.distances import distances, places
 from askwise.core import Array, Rows
 
 LEAVES = 3000
@@ -32,7 +32,8 @@ def hierarchical(
     most = max(k, LEAVES - m)
     rows = np.arange(n) if n <= most else np.sort(rng.choice(n, most, replace=False))
     known = np.asarray(labeled_y)[len(labeled) - m :]
-    E = np.concatenate([np.asarray(labeled[len(labeled) - m :], np.float32), np.asarray(embedding[rows], np.float32)])
+    E = places(embedding)
+    E = np.concatenate([E.move(labeled[len(labeled) - m :]), E[rows]])
     tree = Tree.of(E, np.append(known, np.full(len(rows), -1)).astype(np.intp))
     # picked rows are drawn from the cut's clusters in turn, without putting back
     cut, risk = tree.cut()

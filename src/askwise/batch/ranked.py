@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from askwise.batch.best import top_k
-from askwise.batch.distances import mean_row, nearest, unit
+from askwise.batch.distances import framed, mean_row, nearest, places, unit
 from askwise.batch.lazy import lazy_greedy
 from askwise.core import Array, Rows
 
@@ -21,6 +21,7 @@ def ranked(score: Array, embedding: Array, labeled: Array, noise: Array, k: int)
     a = |U| / (|U| + |L|) falls as rows are labeled or picked, similarity = 1 / (1 + distance), l runs over labeled and
     picked rows. Scores should lie in [0, 1]. Without labels the row nearest the mean comes first.
     """
+    embedding, labeled = framed(embedding, labeled)
     n, m = len(score), len(labeled)
     start = int(nearest(embedding, mean_row(embedding)[None]).argmin()) if not m else None
 
@@ -40,7 +41,10 @@ def mmr(score: Array, embedding: Array, labeled: Array, noise: Array, k: int, *,
     value = (score - low) / (high - low) if high > low else np.zeros(len(score))
     start = int(top_k(score, noise, 1)[0]) if not len(labeled) else None
     # squared distances of unit vectors are 2 - 2 cos
-    return _spread(value, unit(embedding), unit(labeled), noise, k, start, lambda _: diversity, lambda D: 1 - 0.5 * D)
+    E = places(embedding, directions=True)
+    return _spread(
+        value, E, E.move(unit(labeled, np.float64)), noise, k, start, lambda _: diversity, lambda D: 1 - 0.5 * D
+    )
 
 
 def _spread(
@@ -54,7 +58,7 @@ def _spread(
     """
     n, m = embedding.shape[0], len(labeled)
     k = min(k, n)
-    centers = np.empty((m + k, embedding.shape[1]), np.float32)
+    centers = np.empty((m + k, embedding.shape[1]), labeled.dtype)
     centers[:m] = labeled
     first: tuple[int, ...] = ()
     if start is not None:

@@ -7,12 +7,14 @@ from typing import Literal
 import numpy as np
 
 from askwise.batch.best import top_k
-from askwise.batch.cluster import k_means
-from askwise.batch.distances import assign
+from askwise.batch.cluster import lloyd
+from askwise.batch.distances import assign, places
 from askwise.core import Array, BadInput, Rows
 
 Kind = Literal["power", "softmax", "rank"]
 STRATA = 100
+ROUNDING = 1e-5
+"""How far below 0 a score that cannot be negative may come out: differences of entropies in float32 do."""
 
 
 def stochastic(score: Array, noise: Array, k: int, kind: Kind = "power", beta: float = 1.0) -> Rows:
@@ -33,7 +35,7 @@ def stochastic(score: Array, noise: Array, k: int, kind: Kind = "power", beta: f
         BadInput: "power" with a score below 0.
     """
     if kind == "power":
-        if len(score) and score.min() < 0:
+        if len(score) and score.min() < -ROUNDING * max(1.0, float(score.max())):
             raise BadInput(f"'power' needs scores of 0 or more, got {score.min():g}; use 'softmax' or 'rank'.")
         weight = np.log(np.maximum(score, 1e-300))
     elif kind == "softmax":
@@ -59,8 +61,9 @@ def stratified(embedding: Array, noise: Array, k: int, rng: np.random.Generator)
     """
     n = len(embedding)
     k = min(k, n)
-    home = assign(embedding, k_means(embedding, min(k, STRATA), rng)) if k > 1 else np.zeros(n, np.intp)
+    E = places(embedding)
+    home = assign(E, lloyd(E, min(k, STRATA), rng)) if k > 1 else np.zeros(n, np.intp)
     line = np.lexsort((noise, home))
-    places = ((rng.random() + np.arange(k)) * (n / max(1, k))).astype(np.intp)
-    rows = line[np.minimum(places, n - 1)]
+    at = ((rng.random() + np.arange(k)) * (n / max(1, k))).astype(np.intp)
+    rows = line[np.minimum(at, n - 1)]
     return np.asarray(rows[np.argsort(-noise[rows], kind="stable")], np.intp)

@@ -1,6 +1,7 @@
 """Models that relearn in milliseconds as labels arrive."""
 
 from askwise.learners.adapters import Adapted, adapt, adapt_multilabel, describe, unfitted
+from askwise.learners.foreign import check_classifier, takes_missing
 from askwise.learners.multilabel import MultiLabel
 from askwise.learners.regression import AdaptedRegressor, RidgeRegression, adapt_regressor
 from askwise.learners.softmax import SoftmaxRegression
@@ -14,6 +15,8 @@ __all__ = [
     "adapt",
     "adapt_multilabel",
     "adapt_regressor",
+    "check_classifier",
     "describe",
+    "takes_missing",
     "unfitted",
 ]

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import copy
-import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from askwise.core import Array, BadInput, Learner, Matrix
+from askwise.core import Array, AskwiseError, BadInput, ContractError, Learner, Matrix
 from askwise.learners import committees
 from askwise.learners.calibration import Calibration, fit_calibration, held_out_logits
+from askwise.learners.foreign import answered, as_given, check_kind, fitted, per_class, positive_weight, translated
 from askwise.learners.multilabel import MultiLabel
 from askwise.learners.softmax import SoftmaxRegression
 from askwise.learners.whitening import Whitening, softmax_curvature
+from askwise.values import label_name
 
 OVERSURE = ("sklearn.tree", "sklearn.ensemble", "xgboost", "lightgbm", "catboost")
 """Where trees and boosting live: what they call a probability is far from one (Niculescu-Mizil & Caruana, 2005)."""
@@ -56,6 +58,9 @@ class Adapted:
         self._data: tuple[Matrix, Array] | None = None
         self._members: Any = None  # of the committee, once asked for
         self._whitening: Whitening | None = None
+        self._names: tuple[str, ...] | None = None  # of class numbers, where a session says so
+        self._told: Array | None = None  # what the estimator is told for each class
+        self._settings: dict[str, Any] = {}  # its settings for each class, in these words
 
     def _notes(self) -> list[str]:
         probabilities = ""
@@ -69,11 +74,16 @@ class Adapted:
         if labels or per_class:
             few = f"below {labels} labels" if labels else f"below {per_class} labels of a class"
             few += " a softmax regression stands in"
-        return [probabilities, committees.NOTES[self._committee], few]
+        positive = ""
+        if positive_weight(self.estimator) is not None:
+            positive = "scale_pos_weight counts for the second of two labels in alphabetical order"
+        return [probabilities, committees.NOTES[self._committee], few, positive]
 
     def fresh(self) -> Adapted:
         """An unfitted adapter of an unfitted estimator with the same settings."""
-        return Adapted(unfitted(self.estimator), calibrate=self._calibrates)
+        other = Adapted(unfitted(self.estimator), calibrate=self._calibrates)
+        other._names = self._names
+        return other
 
     # ── fitting ─────────────────────────────────────────────────────────────────────────────
 
@@ -83,8 +93,9 @@ class Adapted:
         Raises:
             BadInput: sparse features that the classifier does not take.
         """
-        X, y = _float(X), np.asarray(y)
+        X, y = as_given(X), _labels(y, X)
         classes, codes = np.unique(y, return_inverse=True)
+        self._told = None
         if not hasattr(self, "classes_") or not np.array_equal(classes, self.classes_):
             self._calibrated_at = 0
         self.classes_ = classes
@@ -97,6 +108,7 @@ class Adapted:
             self._own, self._calibrated_at = SoftmaxRegression().fit(X, codes), 0
             return self
         self._own = self._fit(self.estimator, X, codes)
+        self._logits(self._own, X[:1])  # what it cannot answer is told here, where it is known what it learned
         m = len(codes)
         if self._calibrates and not (self._calibrated_at and abs(m - self._calibrated_at) < 0.1 * self._calibrated_at):
             Z, truth = held_out_logits(self._refit, self._logits, X, codes)
@@ -104,29 +116,70 @@ class Adapted:
         return self
 
     def _fit(self, estimator: Any, X: Matrix, codes: Array) -> Any:
-        named = self.classes_[codes] if self._wants_names() else codes
-        try:
-            with warnings.catch_warnings():
-                # a rare class with fewer labels than folds is nothing the caller could change
-                warnings.filterwarnings("ignore", "The least populated class", UserWarning)
-                estimator.fit(X, named)
-        except (TypeError, ValueError) as error:
-            if not hasattr(X, "tocsr") or "sparse" not in str(error).lower():
-                raise
-            raise BadInput(
-                f"{type(self.estimator).__name__} does not take sparse features ({error}). Put a TruncatedSVD before "
-                "it in a pipeline, or use an encoder that gives dense features."
-            ) from error
-        return estimator
+        """Fit on the labels as this estimator takes them; see `_tell`."""
+        if self._told is None:
+            self._told, settings = self._tell(names=True)
+            estimator = self._set(estimator, settings)
+            try:
+                return fitted(estimator, X, self._told[codes])
+            except ContractError:
+                ranks, settings = self._tell(names=False)
+                if np.array_equal(ranks, self._told):
+                    raise
+                # some boosting wants numbers 0, 1, … whatever the labels are; what else is wrong stays wrong with them
+                try:
+                    found = fitted(self._set(committees.fresh(self.estimator), settings), X, ranks[codes])
+                except AskwiseError:
+                    found = None
+                if found is None:
+                    raise
+                self._told, self._settings = ranks, settings
+                return found
+        return fitted(self._set(estimator, self._settings), X, self._told[codes])
+
+    def _set(self, estimator: Any, settings: dict[str, Any]) -> Any:
+        """The estimator itself where nothing changes, so that it is fitted as given; else a copy with the settings."""
+        self._settings = settings
+        return committees.fresh(estimator).set_params(**settings) if settings else estimator
+
+    def _tell(self, *, names: bool) -> tuple[Array, dict[str, Any]]:
+        """What the estimator is told for each class, and its settings in these words.
+
+        Numbers 0, 1, … as far as it does not matter; the labels themselves where they were given to `fit`, or where a
+        setting goes by class; else (`names=False`) their places in alphabetical order.
+        """
+        classes = self.classes_
+        texts = [str(label_name(c)) for c in classes] if self._names is None else [self._names[int(c)] for c in classes]
+        ranks = np.empty(len(texts), np.intp)
+        ranks[np.argsort(texts if self._names is not None else classes, kind="stable")] = np.arange(len(texts))
+        settings = per_class(self.estimator) or positive_weight(self.estimator) is not None
+        if settings:
+            told: Array = ranks
+            if names and self._names is None:
+                told = classes
+            every = None if self._names is None else self._names
+            return told, translated(self.estimator, told.tolist(), texts, every)
+        if not names:
+            return np.arange(len(classes)), {}
+        gaps = not np.array_equal(classes, np.arange(len(classes)))
+        return (np.arange(len(classes)) if gaps and classes.dtype.kind in "iu" else classes), {}
+
+    def name_classes(self, names: Sequence[str], *, declared: bool = False) -> None:
+        """What class numbers given to `fit` stand for, so that settings for each class go by label.
+
+        Args:
+            names: Name of each number.
+            declared: These are all classes there are: settings are checked now.
+
+        Raises:
+            BadInput: a setting names a class that there is not.
+        """
+        self._names = tuple(names)
+        if declared and len(names) > 1:
+            translated(self.estimator, list(names), list(names), list(names))
 
     def _refit(self, X: Matrix, codes: Array) -> Any:
         return self._fit(committees.fresh(self.estimator), X, codes)
-
-    def _wants_names(self) -> bool:
-        """Whether the estimator must see the labels themselves: some boosting wants numbers 0, 1, … without a gap."""
-        gaps = not np.array_equal(self.classes_, np.arange(len(self.classes_)))
-        weighted = isinstance(getattr(committees.final(self.estimator), "class_weight", None), dict)
-        return weighted or not (gaps and self.classes_.dtype.kind in "iu")
 
     # ── predicting ──────────────────────────────────────────────────────────────────────────
 
@@ -134,13 +187,13 @@ class Adapted:
         """(n, classes) probabilities, columns in the order of `classes_`."""
         if self._own is None or X.shape[0] == 0:  # scikit-learn refuses to predict for no rows
             return np.ones((X.shape[0], len(self.classes_)))
-        return self._proba(self._own, _float(X))
+        return self._proba(self._own, as_given(X))
 
     def predict_committee(self, X: Matrix, members: int = 10, seed: int = 0) -> Array:
         """(members, n, classes) probabilities of several models; a forest with fewer trees gives fewer members."""
         if self._data is None:
             raise BadInput("predict_committee needs a fitted learner; call fit first.")
-        X = _float(X)
+        X = as_given(X)
         if self._own is None or X.shape[0] == 0:
             return np.ones((members, X.shape[0], len(self.classes_)))
         if self.standing_in:
@@ -164,7 +217,7 @@ class Adapted:
     def decision_function(self, X: Matrix) -> Array:
         """(n, classes) decisions, 0 on each boundary: the classifier's, else log odds. Of two classes (n,)."""
         if self._own is not None and self._decides and not self.standing_in and X.shape[0]:
-            D = self._logits(self._own, _float(X))
+            D = self._logits(self._own, as_given(X))
         else:
             P = np.clip(np.asarray(self.predict_proba(X), np.float64), 1e-12, 1 - 1e-12)
             D = np.log(P) - np.log1p(-P)
@@ -182,22 +235,22 @@ class Adapted:
         if self._whitening is None:
             A, _ = self._data
             self._whitening = Whitening(A, softmax_curvature(self.predict_proba(A)), 1.0)
-        return self._whitening(_float(X))
+        return self._whitening(as_given(X))
 
     def _proba(self, estimator: Any, X: Matrix, calibrated: bool = True) -> Array:
         if self._calibrates and calibrated and not self.standing_in:
             return self._calibration(self._logits(estimator, X))
         if hasattr(estimator, "predict_proba"):
-            return self._ordered(estimator, np.asarray(estimator.predict_proba(X)))
+            return self._ordered(estimator, answered(estimator, "predict_proba", X))
         return Calibration()(self._logits(estimator, X))
 
     def _logits(self, estimator: Any, X: Matrix) -> Array:
         """(n, classes) decisions, or logarithms of probabilities kept away from 0 as far as the labels tell."""
         if not self._decides:
-            P = self._ordered(estimator, np.asarray(estimator.predict_proba(X), dtype=np.float64))
+            P = self._ordered(estimator, answered(estimator, "predict_proba", X).astype(np.float64))
             labels = 0 if self._data is None else len(self._data[1])
             return np.asarray(np.log(np.maximum(P, 1 / (labels + P.shape[1]))))
-        D = np.asarray(estimator.decision_function(X), dtype=np.float64)
+        D = answered(estimator, "decision_function", X).astype(np.float64)
         if D.ndim == 1:
             D = np.stack([-D / 2, D / 2], axis=1)
         if (
@@ -214,11 +267,20 @@ class Adapted:
         """Columns (last axis) in the order of `classes_`; 0 for a class that the estimator does not know."""
         if estimator is self._own and self.standing_in:
             return P
-        known = self.classes_ if self._wants_names() else np.arange(len(self.classes_))
-        order = np.searchsorted(known, estimator.classes_)
-        if np.array_equal(order, np.arange(len(known))):
+        classes = getattr(estimator, "classes_", None)
+        if classes is None or self._told is None:
+            raise ContractError(f"{type(committees.final(estimator)).__name__} has no classes_ after fit.")
+        place = {told: code for code, told in enumerate(self._told.tolist())}
+        order = [place.get(told, -1) for told in np.asarray(classes).tolist()]
+        if -1 in order or len(order) != P.shape[-1]:
+            raise ContractError(
+                f"{type(committees.final(estimator)).__name__} gives {P.shape[-1]} probabilities a row for the classes "
+                f"{', '.join(map(str, np.asarray(classes).tolist()[:10]))}; it was told "
+                f"{', '.join(map(str, self._told.tolist()[:10]))}."
+            )
+        if order == list(range(len(self._told))):
             return P
-        out = np.zeros((*P.shape[:-1], len(known)), P.dtype)
+        out = np.zeros((*P.shape[:-1], len(self._told)), P.dtype)
         out[..., order] = P
         return out
 
@@ -242,6 +304,7 @@ def adapt(estimator: Any = None, *, calibrate: bool | None = None) -> Any:
         )
     if isinstance(estimator, (SoftmaxRegression, Adapted, MultiLabel)):
         return estimator
+    check_kind(estimator, "classifier")
     able = any(hasattr(estimator, power) for power in ("predict_proba", "decision_function"))
     if not hasattr(estimator, "fit") or not able:
         raise BadInput(
@@ -309,5 +372,25 @@ def _too_few(estimator: Any, codes: Array) -> bool:
     )
 
 
-def _float(X: Matrix) -> Matrix:
-    return X.astype(np.float32) if getattr(X, "dtype", None) == np.float16 else X
+def _labels(y: Any, X: Matrix) -> Array:
+    """(m,) labels of one kind."""
+    labels = np.asarray(y.to_numpy() if hasattr(y, "to_numpy") else y)
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    if labels.ndim != 1:
+        raise BadInput(
+            f"fit needs one label for each row, got labels of shape {labels.shape}. For several labels of an item take "
+            "adapt_multilabel(estimator)."
+        )
+    if len(labels) != X.shape[0] or not len(labels):
+        raise BadInput(
+            f"fit needs one label per row and at least one row, got {X.shape[0]} rows, {len(labels)} labels."
+        )
+    if labels.dtype.kind == "O":  # columns of frames; of one kind they are as good as an array of it
+        kinds = {type(label) for label in labels.tolist()}
+        if kinds <= {str} or kinds <= {int, float, np.float64, np.int64} or kinds <= {bool}:
+            labels = np.array(labels.tolist())
+    strange = labels.dtype.kind == "O" or (labels.dtype.kind == "f" and bool(np.isnan(labels).any()))
+    if strange or labels.dtype.kind not in "biufSUOT":
+        raise BadInput("The labels must all be texts or all be numbers, none missing; leave out rows without a label.")
+    return labels

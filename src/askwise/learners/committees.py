@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from askwise.core import Array, Matrix
-from askwise.learners.softmax import SoftmaxRegression, as_matrix
+from askwise.learners.softmax import SoftmaxRegression, as_matrix, center_of, placed
 
 Kind: TypeAlias = Literal["own", "trees", "laplace", "bootstrap"]
 NOTES: dict[Kind, str] = {
@@ -81,13 +81,19 @@ def posterior(estimator: Any, X: Matrix, y: Array) -> SoftmaxRegression:
     """
     logistic, X = split_pipeline(estimator, X)
     C = min(float(getattr(logistic, "C", 1.0)), WEAKEST_PENALTY)
-    W: Array = np.asarray(logistic.coef_, np.float32)
-    b: Array = np.asarray(logistic.intercept_, np.float32)
+    W: Array = np.asarray(logistic.coef_, np.float64)
+    b: Array = np.asarray(logistic.intercept_, np.float64)
+    center = center_of(X)
+    b = b if center is None else b + W @ center
     if len(W) == 1:
         W, b, C = np.concatenate([-W, W]) / 2, np.concatenate([-b, b]) / 2, C / 2
     model = SoftmaxRegression(C, class_weight=None, calibrate=False)
-    model.classes_, model.coef_, model.intercept_ = logistic.classes_, W.T, b
-    model._seen = as_matrix(X), y  # what the weights were fitted on: their posterior is as narrow as these rows make it
+    model.classes_, model.center_ = logistic.classes_, center
+    model.coef_, model.intercept_ = W.T.astype(np.float32), b.astype(np.float32)
+    model._seen = (
+        placed(X, center),
+        y,
+    )  # what the weights were fitted on: their posterior is as narrow as these rows make it
     return model
 
 

@@ -8,8 +8,10 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from askwise.core import Array, BadInput, Matrix
+from askwise.features import as_features
 from askwise.learners import committees
-from askwise.learners.softmax import as_matrix, is_sparse
+from askwise.learners.foreign import as_given, check_kind, fitted
+from askwise.learners.softmax import as_matrix, center_of, is_sparse, placed
 from askwise.learners.whitening import Whitening
 
 WEAKEST, STRONGEST = 1e-6, 1e7
@@ -43,6 +45,8 @@ class RidgeRegression:
         self.penalty = penalty
         self.penalty_, self.noise_ = 1.0, 1.0
         self._seen: Matrix = None
+        self._center: Array | None = None
+        self._base = 0.0
         self._whitening: Whitening | None = None
         self._committee: dict[tuple[int, int], Array] = {}
 
@@ -55,7 +59,9 @@ class RidgeRegression:
         Raises:
             BadInput: no rows, unequal lengths, or numbers that are not finite.
         """
-        A, t = as_matrix(X), _targets(y)
+        X, t = as_features(X), _targets(y)
+        self._center = center_of(X)
+        A = placed(X, self._center)
         m = A.shape[0]
         if m != len(t) or m == 0:
             raise BadInput(f"fit needs one target per row and at least one row, got {m} rows, {len(t)} targets.")
@@ -71,13 +77,14 @@ class RidgeRegression:
         self.noise_ = float(np.sqrt(variance)) if m > 1 else 1.0
         dual = vectors @ (turned / (values + self.penalty_))
         self.coef_ = np.asarray(A.T @ (dual - dual.mean())).astype(np.float64)
-        self.intercept_ = float(t.mean() - np.asarray(A @ self.coef_).mean())
+        self._base = float(t.mean() - np.asarray(A @ self.coef_).mean())
+        self.intercept_ = self._base - (0.0 if self._center is None else float(self._center @ self.coef_))
         self._seen, self._whitening, self._committee = A, None, {}
         return self
 
     def predict(self, X: Matrix) -> Array:
         """(n,) predictions."""
-        return np.asarray(as_matrix(X) @ self.coef_.astype(np.float32), np.float64) + self.intercept_
+        return np.asarray(placed(X, self._center) @ self.coef_.astype(np.float32), np.float64) + self._base
 
     def predict_std(self, X: Matrix) -> Array:
         """(n,) standard deviations of what is predicted, in units of the target, without the noise of an answer."""
@@ -90,7 +97,7 @@ class RidgeRegression:
             raise BadInput("whiten needs a fitted learner; call fit first.")
         if self._whitening is None:
             self._whitening = Whitening(self._seen, np.ones(self._seen.shape[0]), self.penalty_)
-        return self._whitening(as_matrix(X))
+        return self._whitening(placed(X, self._center))
 
     def predict_committee(self, X: Matrix, members: int = 10, seed: int = 0) -> Array:
         """(members, n) predictions of weights drawn from the posterior; the same seed gives the same members."""
@@ -171,7 +178,7 @@ class AdaptedRegressor:
         """Learn from (m, d) features and (m,) targets."""
         self._data = _as_given(X), _targets(y)
         self._members, self._whitening = {}, None
-        self.estimator.fit(*self._data)
+        fitted(self.estimator, *self._data)
         return self
 
     def predict(self, X: Matrix) -> Array:
@@ -212,9 +219,9 @@ class AdaptedRegressor:
         if self._data is None:
             raise BadInput("whiten needs a fitted learner; call fit first.")
         if self._whitening is None:
-            A = as_matrix(self._data[0])
+            A = self._data[0]
             self._whitening = Whitening(A, np.ones(A.shape[0]), RidgeRegression().fit(*self._data).penalty_)
-        return self._whitening(as_matrix(X))
+        return self._whitening(X)
 
     def _committee(self, A: Matrix, y: Array, X: Matrix, members: int | None, seed: int) -> Array:
         if self._kind == "trees":
@@ -246,6 +253,7 @@ def adapt_regressor(estimator: Any = None) -> Any:
             f"A regressor needs fit(X, y) and predict(X) that returns numbers; {type(estimator).__name__} is none. "
             "For a classifier use adapt(estimator)."
         )
+    check_kind(estimator, "regressor")
     return AdaptedRegressor(estimator)
 
 
@@ -296,4 +304,4 @@ def _targets(y: Any) -> Array:
 
 def _as_given(X: Matrix) -> Matrix:
     """Float16 is for storage; scikit-learn does not compute in it."""
-    return X.astype(np.float32) if getattr(X, "dtype", None) == np.float16 else X
+    return as_given(X)

@@ -7,7 +7,9 @@ from typing import Any, Literal
 
 import numpy as np
 
+from askwise.batch.distances import middle
 from askwise.core import Array, BadInput, Matrix
+from askwise.features import as_features
 from askwise.learners.whitening import Whitening, softmax_curvature
 
 FORCING = 0.1
@@ -55,7 +57,9 @@ class SoftmaxRegression:
     Attributes:
         classes_: (classes,) sorted labels seen.
         coef_: (d, classes) float32 weights.
-        intercept_: (classes,) float32.
+        intercept_: (classes,) float32, at `center_`.
+        center_: (d,) float64 that is taken away from every row first, which changes no prediction; None where rows are
+            not far from the origin, and float32 does not need it.
         temperature_: > 0; 1.0 without calibration or with too few labels.
         n_iter_: Newton steps of the last fit.
     """
@@ -63,6 +67,7 @@ class SoftmaxRegression:
     classes_: Array
     coef_: Array
     intercept_: Array
+    center_: Array | None
 
     def __init__(
         self,
@@ -78,7 +83,7 @@ class SoftmaxRegression:
         if class_weight not in ("balanced", "sqrt", None):
             raise BadInput(f"class_weight must be 'balanced', 'sqrt' or None, got {class_weight!r}.")
         self.C, self.class_weight, self.calibrate, self.tol, self.max_iter = C, class_weight, calibrate, tol, max_iter
-        self.temperature_, self.n_iter_ = 1.0, 0
+        self.temperature_, self.n_iter_, self.center_ = 1.0, 0, None
         self._calibrated_at = 0
         self._half: tuple[float, Array] | None = None
         self._posterior: dict[tuple[int, int], tuple[Array, Array]] = {}
@@ -102,7 +107,9 @@ class SoftmaxRegression:
         Raises:
             BadInput: no rows, unequal lengths, or features that are not finite.
         """
-        A, names = as_matrix(X), np.asarray(y)
+        X, names = as_features(X), np.asarray(y)
+        before, self.center_ = self.center_, center_of(X)
+        A = placed(X, self.center_)
         if A.shape[0] != len(names) or len(names) == 0:
             raise BadInput(
                 f"fit needs one label per row and at least one row, got {A.shape[0]} rows, {len(names)} labels."
@@ -111,7 +118,7 @@ class SoftmaxRegression:
         if not np.isfinite(values.sum()) and not np.isfinite(values).all():
             raise BadInput("The features hold NaN or infinity; fill or drop those rows before fitting.")
         classes, codes = np.unique(names, return_inverse=True)
-        start = self._warm(A.shape[1], classes)
+        start = self._warm(A.shape[1], classes, before)
         if (
             not hasattr(self, "coef_")
             or self.coef_.shape[0] != A.shape[1]
@@ -132,8 +139,11 @@ class SoftmaxRegression:
         self._seen, self._posterior, self._whitening = (A, codes), {}, None
         return self
 
-    def _warm(self, d: int, classes: Array) -> tuple[Array, Array]:
+    def _warm(self, d: int, classes: Array, before: Array | None) -> tuple[Array, Array]:
         """The last weights in the order of the new classes; zeros for what is new."""
+        if hasattr(self, "coef_") and len(self.coef_) == d and (before is not None or self.center_ is not None):
+            now, then = (np.zeros(d) if center is None else center for center in (self.center_, before))
+            self.intercept_ = (self.intercept_ + (now - then) @ self.coef_).astype(np.float32)
         if hasattr(self, "coef_") and len(self.coef_) == d and np.array_equal(self.classes_, classes):
             return self.coef_, self.intercept_
         W, b = np.zeros((d, len(classes)), np.float32), np.zeros(len(classes), np.float32)
@@ -179,6 +189,9 @@ class SoftmaxRegression:
             return loss + 0.5 * float(np.vdot(ridge * V, V)), P
 
         value, P = forward(V)
+        if not value <= float(each.sum()) * np.log(classes) + 1e-3:  # worse than knowing nothing, or lost in rounding
+            V = np.zeros_like(V)
+            value, P = forward(V)
         for step in range(self.max_iter):
             weighted = each[:, None] * P
             gradient = BT.dot((weighted - told).reshape(m, -1))
@@ -269,7 +282,7 @@ class SoftmaxRegression:
 
     def _logits(self, X: Matrix, W: Array, b: Array) -> Array:
         """(classes, n): class-major, so that sums and maxima over classes run along contiguous memory."""
-        A, W, b = as_matrix(X), W / np.float32(self.temperature_), b / np.float32(self.temperature_)
+        A, W, b = placed(X, self.center_), W / np.float32(self.temperature_), b / np.float32(self.temperature_)
         Z: Array = np.ascontiguousarray(np.asarray(A @ W).T) if is_sparse(A) else W.T @ A.T
         Z += b[:, None]
         return Z
@@ -298,10 +311,10 @@ class SoftmaxRegression:
             raise BadInput("whiten needs a fitted learner; call fit first.")
         if self._whitening is None:
             A, codes = self._seen
-            P = _softmax(self._logits(A, self.coef_, self.intercept_) * np.float32(self.temperature_))
+            P = _softmax(self._logits(_Placed(A), self.coef_, self.intercept_) * np.float32(self.temperature_))
             weight = self._weights(codes, len(self.classes_)) * softmax_curvature(P)
             self._whitening = Whitening(A, weight, 1 / self.C)
-        return self._whitening(as_matrix(X))
+        return self._whitening(placed(X, self.center_))
 
     def _draw(self, members: int, seed: int) -> tuple[Array, Array]:
         """Weights (d, members * classes) and intercepts: mean plus a Gaussian draw, by perturbing the least squares."""
@@ -314,7 +327,7 @@ class SoftmaxRegression:
         W, b = np.tile(self.coef_, members), np.tile(self.intercept_, members)
         if len(self.classes_) == 1:
             return W, b
-        P = _softmax(self._logits(X, self.coef_, self.intercept_)).T
+        P = _softmax(self._logits(_Placed(X), self.coef_, self.intercept_)).T
         weight = self._weights(codes, len(self.classes_)) * softmax_curvature(P.T)
         root = np.sqrt(weight)[:, None].astype(np.float64) + 1e-4
         rng = np.random.default_rng(seed)
@@ -346,6 +359,27 @@ def as_matrix(X: Matrix) -> Matrix:
     if A.ndim != 2:
         raise BadInput(f"Features must have two dimensions (rows, columns), got shape {A.shape}.")
     return A
+
+
+class _Placed:
+    """Rows that the center was taken away from already."""
+
+    def __init__(self, A: Matrix) -> None:
+        self.A = A
+
+
+def center_of(X: Matrix) -> Array | None:
+    """(d,) what is taken away from each row before float32 sees it: an intercept takes it up. None = nothing."""
+    return None if is_sparse(X) else middle(X)
+
+
+def placed(X: Any, center: Array | None) -> Matrix:
+    """Float32 features less a center, the difference taken in float64."""
+    if isinstance(X, _Placed):
+        return X.A
+    if center is None or is_sparse(X):
+        return as_matrix(X)
+    return np.subtract(as_features(X), center, dtype=np.float64).astype(np.float32)
 
 
 def is_sparse(X: Matrix) -> bool:

@@ -35,12 +35,13 @@ class Whitening:
         H[np.diag_indices_from(H)] += penalty
         # H = L L', so H⁻¹ = R R' with R = L'⁻¹
         R = solve_triangular(cholesky(H, lower=True), np.eye(len(H)), lower=True).T
-        self._center = center.astype(np.float32)
+        self._center = center
         self._slope, self._offset = R[:-1].astype(np.float32), R[-1].astype(np.float32)
 
     def __call__(self, X: Matrix) -> Array:
         """(n, d + 1) float32 rows F(x)."""
-        F: Array = (np.asarray(_dense(X), np.float32) - self._center) @ self._slope
+        away = np.subtract(_dense(X), self._center, dtype=np.float64).astype(np.float32)
+        F: Array = away @ self._slope
         F += self._offset
         return F
 

@@ -31,6 +31,7 @@ def information_density(proba: Array, embedding: Array, pool_mean: Array, *, pow
 def similarity_to_pool(embedding: Array, pool_mean: Array) -> Array:
     """(n,) mean over the candidates u of (1 + cos(x, u)) / 2, in [0, 1]; rows of zeros are at 1/2."""
     E = np.asarray(embedding)
+    E = E if E.dtype.kind == "f" else E.astype(np.float64)
     length = np.sqrt(np.einsum("ij,ij->i", E, E))
     cosine = (E @ pool_mean.astype(E.dtype)) / np.where(length > 0, length, 1)
     value: Array = np.clip((1 + cosine) / 2, 0, 1)
@@ -58,12 +59,14 @@ def contrastive(
     if not m:
         return np.zeros(len(proba))
     near = min(neighbors or min(10, max(1, m // 10)), m)
-    L = np.asarray(labeled, np.float32)
+    L = np.asarray(labeled, np.float64)
+    center = L.mean(0)  # what all rows have in common would drown what tells them apart
+    L = (L - center).astype(np.float32)
     P = np.maximum(np.asarray(labeled_proba, np.float64), TINY)
     P /= P.sum(1, keepdims=True)
     told = np.column_stack([P, (P * np.log(P)).sum(1)])
     half = 0.5 * np.einsum("ij,ij->i", L, L)
-    closeness = np.asarray(embedding, np.float32) @ L.T - half
+    closeness = np.subtract(embedding, center, dtype=np.float64).astype(np.float32) @ L.T - half
     if near < m:
         # labeled rows as near as the last of the nearest count too: which of them came first must not matter
         chosen = closeness >= np.partition(closeness, m - near, axis=1)[:, m - near, None]

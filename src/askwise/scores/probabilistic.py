@@ -115,6 +115,9 @@ def kernel_scale(sample: Array) -> float:
 def _kernel(A: Array, B: Array, gamma: float) -> Array:
     """(n, m) Gaussian kernel."""
     A, B = np.asarray(A, np.float64), np.asarray(B, np.float64)
+    if len(B):  # what all rows have in common would drown what tells them apart
+        center = B.mean(0)
+        A, B = A - center, B - center
     squares = np.einsum("ij,ij->i", A, A)[:, None] + np.einsum("ij,ij->i", B, B) - 2 * (A @ B.T)
     value: Array = np.exp(-gamma * np.maximum(squares, 0))
     return value

@@ -18,13 +18,14 @@ from askwise.pool import FeatureRows, Pool
 from askwise.session import Session
 
 
-def score(truth: Array, guessed: Array, n_classes: int) -> dict[str, float]:
+def score(truth: Array, guessed: Array, n_classes: int, *, every: bool = False) -> dict[str, float]:
     """Accuracy, balanced accuracy, macro F1.
 
     Args:
         truth: (n,) class numbers.
         guessed: (n,) class numbers.
         n_classes: Numbers run from 0 to n_classes - 1.
+        every: A class that does not occur in `truth` counts as 0 in both means: nothing shows that it is recognised.
 
     Returns:
         Metric → value, 0..1. Balanced accuracy is the mean recall over the classes that occur in `truth`; macro F1
@@ -35,8 +36,10 @@ def score(truth: Array, guessed: Array, n_classes: int) -> dict[str, float]:
     present, either = actual > 0, (actual + claimed) > 0
     return {
         "accuracy": float(hits.sum() / table.sum()),
-        "balanced_accuracy": float((hits[present] / actual[present]).mean()),
-        "macro_f1": float((2 * hits[either] / (actual + claimed)[either]).mean()),
+        "balanced_accuracy": float((hits[present] / actual[present]).sum() / (n_classes if every else present.sum())),
+        "macro_f1": float(
+            (2 * hits[either] / (actual + claimed)[either]).sum() / (n_classes if every else either.sum())
+        ),
     }
 
 
@@ -85,9 +88,7 @@ def split(
         test_share: Share held out, 0 < share < 1.
         encoder: Has `fit` and `encode`; only for texts.
     """
-    order = np.random.default_rng([seed, 17]).permutation(len(labels))
-    cut = max(1, round(test_share * len(labels)))
-    test, rows = np.sort(order[:cut]), np.sort(order[cut:])
+    test, rows = divide(labels, seed=seed, test_share=test_share)
     if encoder is None:
         X, X_test = contents[rows], contents[test]  # type: ignore[call-overload]
     else:
@@ -103,6 +104,31 @@ def split(
         y_test=np.array([numbers[labels[r]] for r in test], np.intp),
         classes=tuple(classes),
     )
+
+
+def divide(labels: Sequence[Label], *, seed: int, test_share: float) -> tuple[Rows, Rows]:
+    """(rows held out, rows of the pool), both ascending: a random division with every class in both parts.
+
+    Where chance leaves a class without a row in a part, a random row of it changes places with one of the class that
+    can best spare one. A class with a single row stays where it is.
+    """
+    order = np.random.default_rng([seed, 17]).permutation(len(labels))
+    cut = max(1, round(test_share * len(labels)))
+    parts = [order[:cut].tolist(), order[cut:].tolist()]
+    _, codes = np.unique(np.asarray(labels, dtype=object).astype(str), return_inverse=True)
+    for here, there in ((0, 1), (1, 0)):
+        counts = [np.bincount(codes[part], minlength=codes.max() + 1) for part in parts]
+        for lacking in np.flatnonzero((counts[here] == 0) & (counts[there] > 1)).tolist():
+            spare = int(counts[here].argmax())
+            if counts[here][spare] < 2:
+                break  # the part is too small for every class
+            i = next(i for i, row in enumerate(parts[here]) if codes[row] == spare)
+            j = next(j for j, row in enumerate(parts[there]) if codes[row] == lacking)
+            parts[here][i], parts[there][j] = parts[there][j], parts[here][i]
+            for part, sign in ((here, 1), (there, -1)):
+                counts[part][lacking] += sign
+                counts[part][spare] -= sign
+    return np.sort(np.array(parts[0], np.intp)), np.sort(np.array(parts[1], np.intp))
 
 
 def contents_of(pool: Pool, rows: Sequence[int], encoder: Any = None) -> tuple[Any, Any]:
@@ -193,7 +219,7 @@ def replay(
             else:
                 proba = model.predict_proba(split.X_test)
                 guessed = np.asarray(model.classes_, np.intp)[np.argmax(proba, axis=1)]
-            yield Point(goal, score(split.y_test, guessed, len(split.classes)), seconds)
+            yield Point(goal, score(split.y_test, guessed, len(split.classes), every=True), seconds)
 
 
 def work(

@@ -14,10 +14,10 @@ from typing import Any, Literal
 import numpy as np
 
 from askwise import encoders, learners, strategies
-from askwise.core import AskwiseError, BadInput, Label, Rows, unknown
+from askwise.core import AskwiseError, BadInput, Label, Rows, seed_of, unknown
 from askwise.options import named, option
 from askwise.pool import Pool
-from askwise.simulation.loop import contents_of, replay, schedule, split
+from askwise.simulation.loop import contents_of, divide, replay, schedule, split
 from askwise.simulation.results import METRICS, Run, Simulation, Target
 from askwise.values import Spelling, label_name, why_no_label
 
@@ -44,7 +44,10 @@ def simulate(
     """Replay known labels: strategies × seeds, each on its own held-out part.
 
     Every seed divides the items anew (the same division for each strategy), answers the questions of a real
-    `Session` from the known labels, and measures on the held-out part after each refresh. An encoder that learns
+    `Session` from the known labels, and measures on the held-out part after each refresh. Every class with two items
+    or more has one in both parts, if these are large enough; `settings["untested"]` and `settings["unlearned"]` name
+    those that have none in some divisions, and a class that is not tested counts as 0 in balanced accuracy and macro
+    F1: a model that never met it must not look good. An encoder that learns
     from texts (TF-IDF) is fitted on the pool's part alone; any other encodes everything once.
 
     Args:
@@ -70,7 +73,7 @@ def simulate(
     """
     names = _check(strategies, budget, batch, test_share, targets)
     rows, labels, classes = _labeled(pool, truth)
-    which = list(range(seeds)) if isinstance(seeds, int) else list(seeds)
+    which = _seeds(seeds)
     if hold < 1:
         raise BadInput(f"{named('hold')} must be at least 1 measurement, got {hold}.")
     if not which:
@@ -93,6 +96,7 @@ def simulate(
         settings={
             "items": len(rows),
             "classes": len(classes),
+            **_lacking(labels, classes, which, test_share),
             "held_out": max(1, round(test_share * len(rows))),
             "seeds": which,
             "batch": batch,
@@ -102,6 +106,26 @@ def simulate(
             "learner": learners.describe(learners.adapt(copy.deepcopy(learner))),
         },
     )
+
+
+def _seeds(seeds: Any) -> list[int]:
+    try:
+        which = list(range(seeds)) if isinstance(seeds, int | np.integer) else [seed_of(seed) for seed in seeds]
+    except TypeError:
+        raise BadInput(f"seeds must be how many, or a list of whole numbers, got {seeds!r}.") from None
+    if any(seed < 0 for seed in which):
+        raise BadInput(f"seeds must be 0 or more, got {min(which)}.")
+    return which
+
+
+def _lacking(labels: list[Label], classes: list[Label], which: list[int], test_share: float) -> dict[str, Any]:
+    """In how many of the divisions a class has no item to be tested on, or none to learn from."""
+    found: dict[str, dict[str, int]] = {"untested": {}, "unlearned": {}}
+    for seed in which:
+        for name, part in zip(found, divide(labels, seed=seed, test_share=test_share), strict=True):
+            for lacking in sorted(set(classes) - {labels[row] for row in part.tolist()}):
+                found[name][lacking] = found[name].get(lacking, 0) + 1
+    return found
 
 
 @dataclass(frozen=True)

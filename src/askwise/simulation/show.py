@@ -18,6 +18,9 @@ from askwise.export import whole
 from askwise.options import option
 from askwise.simulation.results import BASELINE, METRICS, Simulation, Target
 
+MOST = 6
+"""Classes that are warned of by name."""
+
 if TYPE_CHECKING:
     from rich.console import Group
 
@@ -39,6 +42,9 @@ def to_rich(result: Simulation) -> Group:
         title = f"{metric.replace('_', ' ')} by labels (mean ± 95 % interval)"
         parts += [Text(f"\n{title}", style="bold"), _curve_table(result, metric)]
     parts += [Text("\nLabels to target", style="bold"), _target_table(result)]
+    warnings = lacking(result)
+    if warnings:
+        parts.append(Text("\n" + "\n".join(warnings), style="yellow"))
     notes = ["Labels to a target: median over seeds with its 95 % interval; a run that never got there counts as more."]
     if result.hold > 1:
         notes.append(f"A target counts as reached when it is met at {result.hold} measurements in a row.")
@@ -49,6 +55,28 @@ def to_rich(result: Simulation) -> Group:
     notes.append(f"Random check items: {_percent_or_text(s['audit_share'])}.")
     parts.append(Text("\n".join(notes), style="dim"))
     return Group(*parts)
+
+
+def lacking(result: Simulation) -> list[str]:
+    """What must be known of classes that some divisions cannot test, or learn: a sentence each."""
+    seeds = len(result.settings["seeds"])
+    said = []
+    for name, times in result.settings.get("untested", {}).items():
+        said.append(
+            f"{name!r} has no item in the held-out part of {_of(times, seeds)}: nothing shows there that it is "
+            "recognised, and it counts as 0 in balanced accuracy and macro F1. Accuracy leaves it out."
+        )
+    for name, times in result.settings.get("unlearned", {}).items():
+        said.append(f"{name!r} has no item to learn from in {_of(times, seeds)}: it cannot be recognised there.")
+    if len(said) > MOST:
+        said = [*said[:MOST], f"… and {len(said) - MOST} more such classes; see settings in simulation.json."]
+    if said:
+        said.append("Such classes have too few labeled items; more of them, or a larger part held out, would help.")
+    return said
+
+
+def _of(times: int, seeds: int) -> str:
+    return "the only division" if seeds == 1 else f"{times} of {seeds} divisions"
 
 
 def _curve_table(result: Simulation, metric: str) -> Any:

@@ -23,6 +23,7 @@ from askwise.strategies.registry import (
     available,
     get,
     mix,
+    plans_batches,
     register,
     switch,
 )
@@ -50,6 +51,7 @@ __all__ = [
     "narrow",
     "no_duplicates",
     "per_cost",
+    "plans_batches",
     "register",
     "regression",
     "stochastic",

@@ -16,7 +16,7 @@ import numpy as np
 
 from askwise import batch, signals
 from askwise.batch import guards
-from askwise.batch.stochastic import Kind
+from askwise.batch.stochastic import ROUNDING, Kind
 from askwise.batch.stochastic import stochastic as draw
 from askwise.core import Array, BadInput, Rows, Selection
 from askwise.strategies.registry import Combinator, Engine, Strategy, get
@@ -75,12 +75,12 @@ class PerCost(Scored):
     def combine(self, engine: Engine, rows: Rows) -> Array:
         """(n,) score per unit of cost."""
         value = _scores(engine, self.parts[0], rows)
-        if value.min() < 0:
+        if value.min() < -ROUNDING * max(1.0, float(value.max())):
             raise BadInput(
                 f"per_cost needs scores of 0 or more, but {self.parts[0].name!r} gives {value.min():g}; "
                 "use blend(...) for such scores, which maps them to [0, 1]."
             )
-        return value / _costs(engine, rows)
+        return np.maximum(value, 0) / _costs(engine, rows)
 
 
 def blend(*parts: tuple[str | Strategy, float], scale: Scale = "rank", name: str = "") -> Blend:

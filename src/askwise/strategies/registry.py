@@ -49,6 +49,18 @@ class Strategy:
         return not names & answers and not any(map(signals.needs_learner, names))
 
 
+def plans_batches(strategy: Strategy, model: bool) -> bool:
+    """Whether k questions chosen together may be others than the k best: by a batch rule, or to cover the pool.
+
+    Args:
+        strategy: See there.
+        model: Whether there is a model; without one `select` covers the pool wherever a strategy needs it.
+    """
+    if isinstance(strategy, Combinator) or strategy.pick is not batch.top_k:
+        return True
+    return not model and not strategy.features_only
+
+
 class Engine(Protocol):
     """What a combinator may ask for while `select` runs. Rows are numbers of the pool, ascending unless said."""
 

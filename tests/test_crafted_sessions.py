@@ -1,0 +1,354 @@
+"""Session files that somebody has altered: every door ends in one sentence, whatever was changed, and at once."""
+
+from __future__ import annotations
+
+import copy
+import io
+import itertools
+import json
+import sqlite3
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from askwise import Session, cli
+from askwise.core import BadStore, Event
+from askwise.events import FIELDS
+from askwise.state import _HANDLERS, State
+from askwise.store import SQLiteStore, read_log, seal
+from askwise.verification import verify
+
+WORDS = {"spam": ["free prize", "win cash", "urgent claim"], "ham": ["see you", "running late", "call me"]}
+DROPPED = object()
+VALUES: tuple[Any, ...] = (
+    DROPPED, None, True, -1, 10**12, 10**400, 0.5, float("nan"), float("inf"), "", "x", "\ud800", [], [None], ["x"], {},
+    {"x": None}, [[[[]]]],
+)  # fmt: skip
+
+
+def texts(n: int) -> tuple[list[str], dict[str, str]]:
+    rng = np.random.default_rng(5)
+    truth = {}
+    for i in range(n):
+        label = "spam" if rng.random() < 0.35 else "ham"
+        truth[f"{rng.choice(WORDS[label])} {rng.choice(WORDS[label])} {i}"] = label
+    return list(truth), truth
+
+
+def live(path: Path) -> None:
+    """A session in which everything has happened."""
+    found, truth = texts(200)
+    session = Session(
+        found, classes=["ham", "spam", "other"], seed=2, max_error=0.2, audit_share=0.6, overlap=0.15, encoder="tfidf",
+        store=path,
+    )  # fmt: skip
+
+    def tell(query: Any, who: str = "me", wrong: bool = False) -> None:
+        label = truth[query.text]
+        session.tell(query, {"ham": "spam", "spam": "ham"}[label] if wrong else label, annotator=who, seconds=1.5)
+
+    for round_ in range(6):
+        for query in session.ask(3):
+            tell(query)
+        for query in session.ask(3, annotator="bob"):
+            tell(query, "bob", wrong=round_ == 0 and query.row % 2 == 0)
+        if round_ == 1:
+            one, two, three = session.ask(3)
+            session.skip(one)
+            session.unsure(two)
+            session.flag(three, "odd")
+            session.unflag(three)
+            session.flag(two, "odd")
+            session.release()
+        if round_ == 2:
+            session.retract()
+            session.release()
+            session.add_class("late")
+        if round_ == 3:
+            disputed = next(row for row in session.look(lambda s: sorted(s.several)))
+            session.adjudicate(session.pool.ids[disputed], truth[found[disputed]], annotator="carol")
+        session.refresh()
+    assert session.autolabel().status == "checking", session.autolabel().reason
+    session.cancel_autolabel()
+    for _ in range(3):
+        session.autolabel()
+        while (now := session.autolabel_status()) is not None and now.status == "checking":
+            for query in session.ask(4):
+                tell(query)
+        if now is not None and now.status == "certified":
+            break
+        for query in session.ask(20):
+            tell(query)
+        session.refresh()
+    session.undo_autolabel()
+    session.export(path.with_suffix(".csv"))
+    session.refresh()
+    session.close()
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory: pytest.TempPathFactory) -> list[Event]:
+    path = tmp_path_factory.mktemp("crafted") / "mail.askwise"
+    live(path)
+    return list(read_log(path))
+
+
+def written(path: Path, lines: list[tuple[Any, ...]], more: str = "") -> Path:
+    """A session file with these (seq, at, kind, data, digest), as somebody with sqlite3 can write it."""
+    path.unlink(missing_ok=True)
+    SQLiteStore(path).close()
+    with sqlite3.connect(path) as db:
+        db.execute("DROP TRIGGER digests_only")
+        db.executemany("INSERT INTO events (seq, at, kind, data, digest) VALUES (?, ?, ?, ?, ?)", lines)
+        db.executescript(more)
+    db.close()
+    return path
+
+
+def dumped(data: Any) -> str:
+    return json.dumps(data, ensure_ascii=True, sort_keys=True, separators=(",", ":"))
+
+
+def crafted(path: Path, log: list[Event], place: int, data: Any, *, chained: bool) -> Path:
+    """The log with the data of one event exchanged, with or without a chain that fits."""
+    events = list(log)
+    old = events[place]
+    events[place] = Event(old.kind, data, old.at, old.seq, old.digest)
+    if chained:
+        events = [event for event, _ in seal([Event(e.kind, e.data, e.at) for e in events], 0, "")]
+    return written(path, [(e.seq, e.at, e.kind, dumped(e.data), e.digest) for e in events])
+
+
+def run(*args: str) -> tuple[int, str]:
+    """Exit code and what was said; anything but an exit fails the test."""
+    sys.set_int_max_str_digits(4300)
+    said, old = io.StringIO(), (sys.stdout, sys.stderr, sys.stdin)
+    sys.stdout = sys.stderr = said
+    sys.stdin = io.StringIO("q")
+    try:
+        cli.main(args)
+    except SystemExit as ended:
+        code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+        return code, said.getvalue()
+    finally:
+        sys.stdout, sys.stderr, sys.stdin = old
+    return 0, said.getvalue()
+
+
+def doors(path: Path, *, every: bool = False) -> Iterator[tuple[str, int, str]]:
+    """Each door's name, exit code and words; labeling on is tried only where reading was refused, unless `every`."""
+    refused = every
+    out = path.with_suffix(".csv")
+    for name, args in (
+        ("verify", ("verify", str(path))),
+        ("report", ("report", str(path))),
+        ("export", ("export", str(path), str(out))),
+        ("label", ("label", str(path), "--terminal")),
+    ):
+        out.unlink(missing_ok=True)
+        if name == "label" and not refused:
+            continue
+        code, said = run(*args)
+        refused |= code == 2
+        yield name, code, said
+
+
+def sound(path: Path, *, all_doors: bool = True, every: bool = False) -> list[int]:
+    """Each door ends with 0 or a sentence and 2; `verify` may also say what it found, with 1."""
+    codes = []
+    for name, code, said in doors(path, every=every) if all_doors else itertools.islice(doors(path), 2):
+        assert "Traceback" not in said, (name, said)
+        assert code in ((0, 1, 2) if name == "verify" else (0, 2)), (name, code, said)
+        if code == 2:
+            sentence = said.strip()
+            assert sentence.startswith("Error: "), (name, said)
+            assert len(sentence) < 700, (name, said)
+        codes.append(code)
+    return codes
+
+
+def folded(events: list[Event]) -> str:
+    """What is said of the first event that cannot be; empty where all can."""
+    state = State()
+    try:
+        for event in events:
+            state.apply(event)
+    except BadStore as error:
+        return str(error)
+    return ""
+
+
+def first_of(log: list[Event]) -> dict[str, int]:
+    return {e.kind: i for i, e in reversed(list(enumerate(log)))}
+
+
+def test_the_log_holds_every_kind_and_each_kind_is_described(log: list[Event]) -> None:
+    assert set(FIELDS) == set(_HANDLERS)
+    assert {e.kind for e in log} == set(FIELDS) - {"stopped"}
+    for event in log:
+        assert set(event.data) - set(FIELDS[event.kind]) <= {"people", "method", "asked", "seen"}, event.kind
+
+
+def test_as_it_was_it_passes_every_door(log: list[Event], tmp_path: Path) -> None:
+    path = written(tmp_path / "a.askwise", [(e.seq, e.at, e.kind, dumped(e.data), e.digest) for e in log])
+    assert sound(path, every=True) == [0, 0, 0, 0]
+
+
+KEYS = [(kind, key) for kind, keys in FIELDS.items() if kind != "stopped" for key in keys]
+
+
+@pytest.mark.parametrize(("kind", "key"), KEYS, ids=[f"{kind}-{key}" for kind, key in KEYS])
+def test_a_field_changed_dropped_or_retyped(log: list[Event], tmp_path: Path, kind: str, key: str) -> None:
+    """The fold of every variant in memory; one of each sort through every door, with and without a chain that fits."""
+    place = next((i for i, e in enumerate(log) if e.kind == kind and key in e.data), None)
+    if place is None:
+        pytest.skip("this session has none")
+    refused = 0
+    for value in VALUES:
+        data = copy.deepcopy(dict(log[place].data))
+        if value is DROPPED:
+            del data[key]
+        else:
+            data[key] = value
+        said = folded([*log[:place], Event(kind, data, log[place].at, place + 1), *log[place + 1 :]])
+        refused += bool(said)
+        assert len(said) < 700
+    assert refused >= 5, "most of these values can be no such thing"
+    for value, chained in ((DROPPED, True), ([None], False)):
+        data = copy.deepcopy(dict(log[place].data))
+        if value is DROPPED:
+            del data[key]
+        else:
+            data[key] = value
+        sound(crafted(tmp_path / "a.askwise", log, place, data, chained=chained), all_doors=value is DROPPED)
+
+
+def inner(data: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Ways to every value inside a value, of lists the first alone."""
+    if isinstance(data, dict):
+        for key, value in itertools.islice(data.items(), 12):
+            yield (*path, key)
+            yield from inner(value, (*path, key))
+    elif isinstance(data, list) and data:
+        yield (*path, 0)
+        yield from inner(data[0], (*path, 0))
+
+
+def test_what_lies_deeper_inside(log: list[Event], tmp_path: Path) -> None:
+    for kind, place in first_of(log).items():
+        place = max((i for i, e in enumerate(log) if e.kind == kind), key=lambda i: len(str(log[i].data)))
+        for way in inner(log[place].data):
+            if len(way) < 2:
+                continue
+            for n, value in enumerate((DROPPED, None, -1, "x", [[]], 1e300, {"x": 1})):
+                data = copy.deepcopy(dict(log[place].data))
+                at: Any = data
+                for step in way[:-1]:
+                    at = at[step]
+                if value is DROPPED:
+                    del at[way[-1]]
+                else:
+                    at[way[-1]] = value
+                events = [*log[:place], Event(kind, data, log[place].at, place + 1), *log[place + 1 :]]
+                found = verify(events)
+                assert found.findings
+                if n in (0, 3) and kind in ("opened", "asked", "ranked"):
+                    sound(crafted(tmp_path / "a.askwise", log, place, data, chained=True), all_doors=n == 0)
+
+
+OTHERWISE: dict[str, Callable[[list[Any]], None]] = {
+    "kind nobody knows": lambda line: line.__setitem__(2, "dreamt"),
+    "kind of another": lambda line: line.__setitem__(2, "ranked"),
+    "kind a number": lambda line: line.__setitem__(2, 7),
+    "data no object": lambda line: line.__setitem__(3, "[1]"),
+    "data null": lambda line: line.__setitem__(3, "null"),
+    "data no JSON": lambda line: line.__setitem__(3, "{"),
+    "data empty": lambda line: line.__setitem__(3, ""),
+    "data bytes": lambda line: line.__setitem__(3, b"\xff\xfe"),
+    "data nested deep": lambda line: line.__setitem__(3, '{"row":' + "[" * 200_000 + "]" * 200_000 + "}"),
+    "a long number": lambda line: line.__setitem__(3, '{"row":' + "9" * 6000 + "}"),
+    "time a text": lambda line: line.__setitem__(1, "noon"),
+    "time infinite": lambda line: line.__setitem__(1, float("inf")),
+    "time far": lambda line: line.__setitem__(1, 1e18),
+    "time before": lambda line: line.__setitem__(1, -1e18),
+    "number jumps": lambda line: line.__setitem__(0, line[0] + 10_000_000),
+    "number negative": lambda line: line.__setitem__(0, -5),
+    "digest a number": lambda line: line.__setitem__(4, 5),
+    "digest missing": lambda line: line.__setitem__(4, None),
+    "digest bytes": lambda line: line.__setitem__(4, b"\xff" * 64),
+}
+
+
+@pytest.mark.parametrize("what", OTHERWISE)
+@pytest.mark.parametrize("kind", ["opened", "items", "told", "ranked", "closed"])
+def test_an_event_altered_as_a_whole(log: list[Event], tmp_path: Path, what: str, kind: str) -> None:
+    lines = [[e.seq, e.at, e.kind, dumped(e.data), e.digest] for e in log]
+    OTHERWISE[what](lines[first_of(log)[kind]])
+    sound(written(tmp_path / "a.askwise", [tuple(line) for line in lines]))
+
+
+@pytest.mark.parametrize("kind", [kind for kind in FIELDS if kind != "stopped"])
+def test_an_event_dropped_or_twice(log: list[Event], tmp_path: Path, kind: str) -> None:
+    place = first_of(log)[kind]
+    for events in (log[:place] + log[place + 1 :], log[: place + 1] + log[place:], log[place:] + log[:place]):
+        again = [event for event, _ in seal([Event(e.kind, e.data, e.at) for e in events], 0, "")]
+        sound(written(tmp_path / "a.askwise", [(e.seq, e.at, e.kind, dumped(e.data), e.digest) for e in again]))
+
+
+def test_a_refusal_names_event_kind_and_key(log: list[Event], tmp_path: Path) -> None:
+    place = first_of(log)["told"]
+    data = {**log[place].data, "row": "three"}
+    path = crafted(tmp_path / "a.askwise", log, place, data, chained=True)
+    code, said = run("report", str(path))
+    assert code == 2
+    assert f"event {place + 1} (told)" in said
+    assert "'row' must be a row of the session, got 'three'" in said
+    code, said = run("verify", str(path))
+    assert code == 1
+    assert f"Event {place + 1} (told)" in said
+
+
+def test_keys_that_nobody_knows_are_left_alone(log: list[Event], tmp_path: Path) -> None:
+    events = [Event(e.kind, {**e.data, "of a later version": [1, {"a": None}]}, e.at) for e in log]
+    again = [event for event, _ in seal(events, 0, "")]
+    path = written(tmp_path / "a.askwise", [(e.seq, e.at, e.kind, dumped(e.data), e.digest) for e in again])
+    assert sound(path) == [0, 0, 0]
+
+
+# ── what else may lie in the file ───────────────────────────────────────────────────────────
+
+ADDED = {
+    "a trigger that alters": "CREATE TRIGGER quiet AFTER INSERT ON events BEGIN SELECT 1; END;",
+    "one with the name of ours": "DROP TRIGGER append_only_update; CREATE TRIGGER append_only_update AFTER INSERT ON "
+    "events BEGIN UPDATE events SET data = '{}' WHERE seq = new.seq; END;",
+    "a view": "CREATE VIEW answers AS SELECT * FROM events;",
+    "a view in the place of the log": "DROP TRIGGER append_only_update; DROP TRIGGER append_only_delete; ALTER TABLE "
+    "events RENAME TO hidden; CREATE VIEW events AS SELECT * FROM hidden;",
+    "a table": "CREATE TABLE more (x);",
+    "an index": "CREATE INDEX more ON events (kind);",
+    "a column": "ALTER TABLE events ADD COLUMN more TEXT;",
+    "a computed column": "ALTER TABLE events ADD COLUMN more TEXT AS (kind) VIRTUAL;",
+    "no log": "DROP TRIGGER append_only_update; DROP TRIGGER append_only_delete; DROP TABLE events;",
+}
+
+
+@pytest.mark.parametrize("what", ADDED)
+def test_what_others_put_into_the_file_is_refused_and_nothing_is_written(
+    log: list[Event], tmp_path: Path, what: str
+) -> None:
+    lines = [(e.seq, e.at, e.kind, dumped(e.data), e.digest) for e in log]
+    path = written(tmp_path / "a.askwise", lines, ADDED[what])
+    before = path.read_bytes()
+    assert sound(path) == [2, 2, 2, 2]
+    assert path.read_bytes() == before
+    with pytest.raises(BadStore, match=r"no Askwise has made|should have the columns"):
+        SQLiteStore(path)
+
+
+def test_what_sqlite_itself_leaves_in_a_file_is_no_stranger(log: list[Event], tmp_path: Path) -> None:
+    lines = [(e.seq, e.at, e.kind, dumped(e.data), e.digest) for e in log]
+    assert sound(written(tmp_path / "a.askwise", lines, "ANALYZE;")) == [0, 0, 0]
