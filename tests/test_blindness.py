@@ -20,7 +20,7 @@ from askwise import Session, cli, evidence, load_pool
 from askwise.app.roles import ANNOTATOR, NEEDS, OWNER, REVIEWER, Role, Who
 from askwise.app.server import create_app
 from askwise.core import Array, BadInput, Event, Matrix
-from askwise.questions import next_checks
+from askwise.questions import may_ask_again, next_checks
 from askwise.store import MemoryStore, seal
 from askwise.verification import verify
 
@@ -416,6 +416,39 @@ def test_checks_of_single_classes_are_mixed_and_hidden_among_decoys() -> None:
         for attempt in (first, second):
             mine = [row for row in asked if row in attempt.position]
             assert mine == attempt.order[: len(mine)].tolist(), "within a region in the frozen order"
+
+
+def test_a_certificate_says_how_many_answers_to_its_checks_were_changed() -> None:
+    with learned() as session:
+        assert session.autolabel().status == "checking"
+        first = session.ask()[0]
+        wrong = "ham" if truth(first.text) == "spam" else "spam"
+        session.tell(first, wrong)
+        again = session.retract()
+        assert again is not None
+        session.tell(again, truth(first.text))
+        second = session.ask()[0]
+        session.tell(second, truth(second.text))
+        session.tell(second, truth(second.text))  # the same once more is no change
+        session.autolabel(oracle=lambda qs: [truth(q.text) for q in qs])
+        (certificate,) = session.certificates()
+        assert certificate.changed == 1
+        assert "The answers to 1 of the checks were changed" in certificate.sentence
+        assert "were changed" not in replace(certificate, changed=0).sentence
+
+
+def test_a_second_opinion_on_a_check_is_asked_of_nobody_who_saw_its_guess() -> None:
+    with learned(overlap=0.3, people_per_item=2) as session:
+        state = session._state
+        row = next(d.row for d in state.draws if row_answered(state, d.row))
+        assert may_ask_again(state, row, "bob", 2)
+        session.show_guesses([session.pool.ids[row]], annotator="bob")
+        assert not may_ask_again(state, row, "bob", 2)
+        assert may_ask_again(state, row, "carol", 2)
+
+
+def row_answered(state: Any, row: int) -> bool:
+    return state.label_of(row) is not None
 
 
 def test_a_log_that_counts_such_an_answer_is_found_out() -> None:

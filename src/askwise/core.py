@@ -497,6 +497,8 @@ class Certificate:
     """With `confidence`, so many of the `certified` labels are wrong at most; None for "recall" and in old records."""
     classes: tuple[tuple[Label, int], ...] = ()
     """How many of the `certified` items the model labels so, for each class."""
+    changed: int = 0
+    """Checks whose answer was changed by who had given it, when it could be seen from the counts whether it agreed."""
 
     @property
     def unsaid(self) -> str:
@@ -535,6 +537,10 @@ class Certificate:
             f"({self.audits} blind checks, {self.wrong} wrong{mark})."
             + (f" Right is what {self.people} annotators agree on (Dawid & Skene)." if self.people else "")
             + (" A set with one label missing or too much counts as wrong." if self.sets else "")
+            + (
+                f" The answers to {self.changed:,} of the checks were changed after they were given."
+                * (self.changed > 0)
+            )
         )
 
 

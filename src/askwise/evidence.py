@@ -151,7 +151,20 @@ def certificate(state: State, attempt: Attempt) -> Certificate:
         label=attempt.label,
         whole=state.n if attempt.target == "file" else 0,
         people=_people(state, attempt),
+        changed=_changed(state, attempt),
     )
+
+
+def _changed(state: State, attempt: Attempt) -> int:
+    """Checks that counted to which one person has given different answers since the freeze."""
+    found = 0
+    for row in attempt.order[: attempt.checks].tolist():
+        said: dict[str, set[tuple[str, str]]] = {}
+        for seq, _, kind, who, label in state.story.get(row, ()):
+            if kind in ("told", "unsure") and seq > attempt.seq:
+                said.setdefault(who, set()).add((kind, label))
+        found += any(len(answers) > 1 for answers in said.values())
+    return found
 
 
 def _labeled_so(state: State, attempt: Attempt) -> tuple[tuple[Label, int], ...]:

@@ -195,6 +195,8 @@ def drawn_again(
 def may_ask_again(state: State, row: int, annotator: str, people: int) -> bool:
     """Whether somebody has labeled the row, fewer than `people`, and this annotator has not answered it."""
     votes = state.votes.get(row, {})
+    if state.was_shown(row, annotator) and row in state.checks():
+        return False  # their opinion would make it no blind check
     return annotator not in votes and 0 < sum(a.kind == "label" for a in votes.values()) < people
 
 

@@ -612,8 +612,8 @@ class State:
         if ruling is not None and standing and standing[-1].label is not None:
             standing = [ruling]
         holds = standing[-1] if standing else None
-        if holds is not None and len(votes) > 1:  # one who knew the guess may have swayed what holds
-            holds = replace(holds, seen=holds.seen or any(a.seen for a in votes if a.kind != "skip"))
+        if holds is not None and any(a.seen for a in self.counted(row)):  # one who knew the guess may have swayed it
+            holds = replace(holds, seen=True)
         self._set_answer(row, holds)
 
     def _set_answer(self, row: int, answer: Answer | None) -> None:
