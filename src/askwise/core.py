@@ -115,7 +115,8 @@ class Store(Protocol):
     """An append-only log of events.
 
     Optional powers are looked up by name, for a log that several processes share: `lead()` → bool, whether this one's
-    worker refreshes, and `step_down()`; `turn()`, a context in which nobody else appends.
+    worker refreshes, and `step_down()`; `turn()`, a context in which nobody else appends. `still`, a sentence that says
+    why nothing can be appended at all, makes its session one to be looked at.
     """
 
     def read(self, after: int = 0) -> Sequence[Event]:
