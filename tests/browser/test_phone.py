@@ -33,6 +33,8 @@ def session() -> Iterator[Session]:
             [query] = session.ask(1)
             right = CLASSES[texts.index(query.content) % 8]
             session.tell(query, CLASSES[(i * 3) % 8] if i % 9 == 0 else right, seconds=2.0)
+            if i in (20, 60):  # check items are drawn once there is a model
+                session.refresh()
         session.refresh()
         right = {item: CLASSES[i % 8] for i, item in enumerate(session.pool.ids)}
         session.autolabel(max_error=0.2, oracle=lambda queries: [right[q.item] for q in queries])
@@ -79,7 +81,7 @@ def check(page: Any, width: int) -> None:
         """width => [...document.querySelectorAll('button, select, input, textarea, a.button')].filter(node => {
             const box = node.getBoundingClientRect();
             if (!box.width || node.closest('.sr, .scroll') || node.matches('.sr')) return false;
-            return box.left < -0.5 || box.right > width + 0.5 || box.height < (width < 500 ? 16 : 10);
+            return box.left < -0.5 || box.right > width + 0.5 || (box.height < 16 && !node.matches('[type=radio], [type=checkbox]'));
         }).map(node => node.outerHTML.slice(0, 120))""",
         width,
     )
