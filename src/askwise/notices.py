@@ -84,7 +84,7 @@ def quiet(wanted: bool = True) -> None:
 
 def lines(wanted: bool = True) -> None:
     """Whether lines are written where no terminal is: the command line does, a program that uses us does not ask."""
-    global _lines  # noqa: PLW0603 - one process, one door
+    global _lines
     _lines = wanted
 
 
