@@ -158,6 +158,7 @@ def test_everything_that_may_take_long_says_how_far_it_is(tmp_path, heard):
     for wanted in (
         "reading mail.csv",
         "loading rows",
+        "learning the words",
         "encoding",
         "training on 8 labels and ranking 32 items",
         "putting the rows together",
