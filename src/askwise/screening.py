@@ -68,7 +68,7 @@ class Goal:
                 f"Give both: {option('classes', ['relevant', 'irrelevant'])}."
             )
         if relevant not in classes:
-            raise unknown("class for " + named("relevant"), relevant, classes)
+            raise unknown("class for " + option("relevant"), relevant, classes)
         other = next(name for name in classes if name != relevant)
         return cls(float(recall), str(relevant), other, tuple(int(row) for row in first))
 
