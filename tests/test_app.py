@@ -426,7 +426,7 @@ GOOD = {"tab": "t", "key": "k", "item": "", "label": "fruit"}
         ("/api/v1/classes", {"name": "fruit"}, "fruit"),
         ("/api/v1/classes", {"name": "  "}, "empty"),
         ("/api/v1/autolabel", {"max_error": 1.5}, "max_error"),
-        ("/api/v1/autolabel/cancel", {}, "autolabel"),
+        ("/api/v1/autolabel/cancel", {}, "Finish"),
         ("/api/v1/autolabel/undo", {}, ""),
     ],
 )

@@ -37,6 +37,7 @@ def at_once(monkeypatch):
     monkeypatch.setattr(notices, "QUIET", 0.05)
     monkeypatch.setattr(notices, "LINE_EVERY", 0.05)
     monkeypatch.setattr(notices, "TELL_EVERY", 0.0)
+    monkeypatch.setattr(notices, "_lines", True)
 
 
 class SlowEncoder:
@@ -102,6 +103,13 @@ def test_long_work_is_said_in_lines_where_there_is_no_terminal(capsys, at_once):
     assert "left" in lines[-1]
 
 
+def test_a_program_that_uses_us_reads_nothing_it_did_not_ask_for(capsys, at_once, monkeypatch):
+    monkeypatch.setattr(notices, "_lines", False)
+    with notices.progress("encoding", 3):
+        time.sleep(0.2)
+    assert capsys.readouterr() == ("", "")
+
+
 def test_of_work_within_work_only_the_inner_is_said(capsys, at_once):
     with notices.progress("outer"), notices.progress("inner", 3):
         assert notices.now().title == "inner"
@@ -150,6 +158,7 @@ def test_everything_that_may_take_long_says_how_far_it_is(tmp_path, heard):
     for wanted in (
         "reading mail.csv",
         "loading rows",
+        "learning the words",
         "encoding",
         "training on 8 labels and ranking 32 items",
         "putting the rows together",

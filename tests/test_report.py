@@ -202,7 +202,8 @@ def test_a_young_session_has_a_page_too(points):
 
 def test_headline_says_only_what_is_proved():
     proved = report.headline(a_report())
-    assert proved.startswith("People labeled 712 of 4,800 items, the model 3,714: with 95% confidence")
+    people = "People labeled 700 of 4,800 items (12 more came labeled with the data)"
+    assert proved.startswith(f"{people}, the model 3,714: with 95% confidence")
     assert "371 are left for people" in proved
     void = report.headline(a_report(certificates=(dataclasses.replace(CERTIFIED, void="a check was changed."),)))
     assert "nothing is proved" in void
@@ -218,9 +219,10 @@ def test_headline_says_only_what_is_proved():
     assert "at most 2.0% of the whole region of 4,000 items" in dataset.sentence
     assert "at most 2.0% of them" in CERTIFIED.sentence
     done = report.headline(a_report(auto=0, human=4788, given=12, certificates=()))
-    assert done == "People labeled all 4,800 items."
+    assert done == "Every item has a label: 4,788 by people, 12 came with the data."
+    assert report.headline(a_report(auto=0, human=4800, given=0, certificates=())) == "People labeled all 4,800 items."
     open_ = report.headline(a_report(auto=0, certificates=()))
-    assert open_ == "People labeled 712 of 4,800 items. " + a_report().estimate.sentence
+    assert open_ == f"{people}. " + a_report().estimate.sentence
 
 
 def test_time_is_never_invented():

@@ -298,7 +298,7 @@ def test_two_classes(relevant, irrelevant, given, expected):
 @pytest.mark.parametrize(
     ("relevant", "irrelevant", "given", "message"),
     [
-        (None, None, ["0", "1"], "--relevant"),
+        (None, None, ["0", "1"], "relevant="),
         ("1", None, ["0", "1", "2"], "more than"),
         ("1", "1", [], "different"),
     ],

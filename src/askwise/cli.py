@@ -227,6 +227,9 @@ def _root(
     ] = False,
 ) -> None:
     del version  # its callback has said it
+    from askwise import notices
+
+    notices.lines()
     if context.invoked_subcommand:
         _running.append(context.invoked_subcommand)
 

@@ -66,6 +66,7 @@ _running: list[dict[str, Any]] = []
 """Pieces of work under way in this process, innermost last."""
 _lock = threading.Lock()
 _quiet = False
+_lines = False
 
 
 def say(message: str) -> None:
@@ -79,6 +80,12 @@ def quiet(wanted: bool = True) -> None:
     """Whether the terminal hears nothing of work: where a page shows it, and in the process that learns."""
     global _quiet
     _quiet = wanted
+
+
+def lines(wanted: bool = True) -> None:
+    """Whether lines are written where no terminal is: the command line does, a program that uses us does not ask."""
+    global _lines
+    _lines = wanted
 
 
 @contextlib.contextmanager
@@ -198,7 +205,7 @@ class _Shown:
         if console.is_terminal:
             self._bar(console)
             return
-        while True:
+        while _lines:
             if self._mine():
                 say(_work(self.entry).sentence)
             if self._over.wait(LINE_EVERY):

@@ -70,7 +70,7 @@ class Goal:
             )
         wanted = Spelling(classes).of(label_name(relevant) or "")
         if wanted not in classes:
-            raise unknown("class for " + named("relevant"), relevant, classes)
+            raise unknown("class for " + option("relevant"), relevant, classes)
         other = next(name for name in classes if name != wanted)
         return cls(float(recall), wanted, other, tuple(int(row) for row in first))
 

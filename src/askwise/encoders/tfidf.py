@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from askwise.core import Array, BadInput, Matrix
-from askwise.notices import progress
+from askwise.notices import each, progress
 
 WORD = r"(?u)\b\w+\b"
 """One-letter words count, and there is no list of stop words: both tell spam from ham."""
@@ -57,7 +57,8 @@ class TfidfEncoder:
         step = -(-len(items) // SAMPLE)
         sample = list(items[::step])
         self._parts = [part for part in (_words(sample), _pieces(sample)) if part is not None]
-        self._axes = _directions(self._weigh(sample), self.dims)
+        with progress("finding what tells texts apart"):
+            self._axes = _directions(self._weigh(sample), self.dims)
         return self
 
     def encode(self, items: Sequence[str]) -> Matrix:
@@ -114,7 +115,7 @@ def _learn(sample: list[str], **options: Any) -> Any:
     for min_df in (2, 1):
         vectorizer = TfidfVectorizer(preprocessor=_fold, sublinear_tf=True, min_df=min_df, dtype=np.float32, **options)
         try:
-            return vectorizer.fit(sample)
+            return vectorizer.fit(each("learning the words", sample))
         except ValueError:  # what scikit-learn raises where no term is left
             continue
     return None
