@@ -281,10 +281,9 @@ def test_no_strategy_hangs_or_fails_raw_on_nan(name: str) -> None:
     for model in (learner, None):
         try:
             picked = select(X, FREE, model, name, k=3, given={"labeled_rows": LABELED, "labeled_y": LABELED % 2})
-        except AskwiseError as error:
-            assert str(error)
-        else:
-            assert len(picked.rows) == 3
+        except AskwiseError:
+            continue  # in a sentence
+        assert len(picked.rows) == 3
 
 
 def test_rows_that_nobody_reads_may_hold_anything() -> None:
