@@ -138,6 +138,16 @@ def test_a_file_that_only_begins_with_apostrophes_is_not_touched(tmp_path: Path)
     assert load_pool(tmp_path / "theirs.csv", text="text").contents == ["'=1+1", "'tis"]
 
 
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_a_column_that_is_called_as_our_mark_is_kept(tmp_path: Path, suffix: str) -> None:
+    (tmp_path / "in.csv").write_text("text,askwise_escaped\n'=1,true\nb,true\n")
+    session = Session(tmp_path / "in.csv", text="text", classes=["x", "y"], encoder="tfidf")
+    session.export(tmp_path / f"o{suffix}")
+    again = load_pool(tmp_path / f"o{suffix}", text="text")
+    assert again.contents == ["'=1", "b"]
+    assert [row["askwise_escaped"] for row in again.record] in (["true", "true"], [True, True])
+
+
 def test_columns_of_the_input_are_never_written_over(tmp_path: Path) -> None:
     (tmp_path / "in.csv").write_text("text,item,askwise_item,label,askwise_label\nhello,7,8,ham,A\nbye,9,10,spam,B\n")
     session = Session(tmp_path / "in.csv", text="text", classes=["x", "y"], encoder="tfidf")
