@@ -138,6 +138,16 @@ def test_a_file_that_only_begins_with_apostrophes_is_not_touched(tmp_path: Path)
     assert load_pool(tmp_path / "theirs.csv", text="text").contents == ["'=1+1", "'tis"]
 
 
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_a_column_that_is_called_as_our_mark_is_kept(tmp_path: Path, suffix: str) -> None:
+    (tmp_path / "in.csv").write_text("text,askwise_escaped\n'=1,true\nb,true\n")
+    session = Session(tmp_path / "in.csv", text="text", classes=["x", "y"], encoder="tfidf")
+    session.export(tmp_path / f"o{suffix}")
+    again = load_pool(tmp_path / f"o{suffix}", text="text")
+    assert again.contents == ["'=1", "b"]
+    assert [row["askwise_escaped"] for row in again.record] in (["true", "true"], [True, True])
+
+
 def test_columns_of_the_input_are_never_written_over(tmp_path: Path) -> None:
     (tmp_path / "in.csv").write_text("text,item,askwise_item,label,askwise_label\nhello,7,8,ham,A\nbye,9,10,spam,B\n")
     session = Session(tmp_path / "in.csv", text="text", classes=["x", "y"], encoder="tfidf")
@@ -390,3 +400,54 @@ def test_a_session_of_an_earlier_version_exports_as_before(tmp_path: Path) -> No
     assert old is not None
     assert old.names() == ["text", "id", "z"]
     assert dict(old.record[2]) == {"text": "bye", "id": "3", "z": "c"}
+
+
+# ── the command line ────────────────────────────────────────────────────────────────────────
+
+
+def askwise(*args: object, keys: str = "q") -> tuple[int, str]:
+    from typer.testing import CliRunner
+
+    from askwise import cli
+
+    reply = CliRunner().invoke(cli.app, [str(arg) for arg in args], input=keys)
+    return reply.exit_code, reply.output if reply.exception is None else f"{reply.output}{reply.exception}"
+
+
+def test_a_label_with_a_comma_from_the_command_to_the_export_and_back(tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_text('id,text,y\n1,"=a b","Food, drink"\n2,c d,other\n3,e f,\n4,,other\n')
+    label = ["label", tmp_path / "in.csv", "--text", "text", "--label", "y", "--show", "id", "--terminal"]
+    code, said = askwise(*label, "--labels", '"Food, drink",other', "--encoder", "tfidf", keys="1q")
+    assert code == 0, said
+    assert "Food, drink" in said
+    assert "id: 3" in said
+    for name, options in (("a.csv", ()), ("b.csv", ("--bom",)), ("c.csv", ("--raw",)), ("d.tsv", ()), ("e.xlsx", ())):
+        code, said = askwise("export", tmp_path / "in.askwise", tmp_path / name, *options)
+        assert (code, "wrote 4 rows" in said) == (0, True), said
+        pool = load_pool(tmp_path / name, text="text")
+        assert pool.contents == ["=a b", "c d", "e f"]
+        assert pool.given == {0: "Food, drink", 1: "other", 2: "Food, drink"}
+    assert (tmp_path / "b.csv").read_bytes()[:3] == b"\xef\xbb\xbf"
+    assert b"'=a b" in (tmp_path / "a.csv").read_bytes()
+    assert b"'=a b" not in (tmp_path / "c.csv").read_bytes()
+    code, said = askwise(*label, "--labels", '"Food, drink,other')
+    assert (code, "quotes" in said) == (1, True)  # the error itself; main() makes 2 of it
+
+
+def test_screening_of_labels_that_a_program_wrote_as_floats(tmp_path: Path) -> None:
+    rows = [f"steel beam {i},{1.0 if i % 5 == 0 else 0.0}" for i in range(40)]
+    (tmp_path / "full.csv").write_text("text,included\n" + "\n".join(rows) + "\n")
+    screen = ["--relevant", "1", "--label", "included", "--text", "text"]
+    code, said = askwise("screen", tmp_path / "full.csv", *screen, "--simulate")
+    assert (code, "40 items, 8 of them relevant" in said) == (0, True), said
+    known = "".join(f"steel beam {i},{'1.0' if i < 3 else ''}\n" for i in range(40))
+    (tmp_path / "some.csv").write_text("text,included\n" + known)
+    code, said = askwise("screen", tmp_path / "some.csv", *screen, "--terminal")
+    assert (code, "3 relevant items among 3 read" in said) == (0, True), said
+    with Session.open(tmp_path / "some.askwise") as session:
+        assert session.classes == ("1", "0")
+        assert set(session.pool.given.values()) == {"1"}
+    (tmp_path / "words.csv").write_text("text,included\n" + known.replace("1.0", "included"))
+    code, said = askwise("screen", tmp_path / "words.csv", *screen, "--terminal")
+    assert code == 1
+    assert "--relevant included" in said

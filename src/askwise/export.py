@@ -205,6 +205,9 @@ def write_table(rows: Rows, path: str | Path, *, raw: bool = False, bom: bool = 
     suffix = ending(path)
     if bom and suffix not in (".csv", ".tsv"):
         raise BadInput(f"A byte order mark is for .csv and .tsv; {path.name!r} needs none. Leave bom out.")
+    if suffix not in (".csv", ".tsv") and _levels(ESCAPED, columns := _columns(rows)):
+        # The input has a column of this name: ours comes last, and says that nothing was escaped.
+        rows = [{**row, **dict.fromkeys(names_beside(columns, [ESCAPED], prefixed=True).values())} for row in rows]
     writers: dict[str, Callable[[Rows, IO[bytes]], None]] = {
         ".csv": lambda r, f: _delimited(r, f, ",", raw=raw, bom=bom),
         ".tsv": lambda r, f: _delimited(r, f, "\t", raw=raw, bom=bom),

@@ -143,6 +143,8 @@ def test_from_a_dropped_file_to_the_export_by_keyboard_alone(new: Any) -> None:
         page.keyboard.press("Enter")
     assert link.is_visible()
     rows = list(csv.DictReader(io.StringIO(Path(download.value.path()).read_text())))
+    assert len(rows) == 41  # the row that could not be used, too
+    rows = [row for row in rows if not row["askwise_problem"]]
     assert len(rows) == 40
     sent = [line["message"] for line in csv.DictReader(io.StringIO(spam(40).decode()))][:40]
     assert [row["message"] for row in rows] == sent
