@@ -196,7 +196,8 @@ def test_no_header(load: Callable[..., Pool]) -> None:
 
 WESTERN = [
     ("Grüße aus Köln", "bis später"), ("où est l’élève créée ?", "voilà"), ("¿Dónde está el niño?", "mañana"),
-    ("„So“ – sagte er … 5 €", "Straße"), ("blåbærsyltetøy på brød", "å"), ("não é difícil", "ação"), ("20 °C, 3 m²", "½"),
+    ("„So“ – sagte er … 5 €", "Straße"), ("blåbærsyltetøy på brød", "å"), ("não é difícil", "ação"),
+    ("20 °C, 3 m²", "½"),
 ]  # fmt: skip
 OTHERS = {
     "gb18030": "你好，今天的天气很好，我们去吃饭吧",
