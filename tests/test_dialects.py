@@ -113,7 +113,9 @@ def test_a_delimiter_may_be_named(load: Callable[..., Pool], sign: str) -> None:
 @pytest.mark.parametrize("more", [1, 2, 5])
 def test_delimiters_at_the_end_of_every_line(tmp_path: Path, sign: str, more: int) -> None:
     path = tmp_path / "a.csv"
-    path.write_text("".join(f"{line.replace(',', sign)}{sign * more}\n" for line in ("text,y", "hello,ham", "bye,spam")))
+    path.write_text(
+        "".join(f"{line.replace(',', sign)}{sign * more}\n" for line in ("text,y", "hello,ham", "bye,spam"))
+    )
     table = read_file(path, "csv")
     assert table.columns == {"text": ["hello", "bye"], "y": ["ham", "spam"]}
     assert table.bad == {}
@@ -142,7 +144,9 @@ def test_columns_without_a_name_that_hold_something_are_kept_or_refused(load: Ca
 
 
 def test_blanks_before_quotes(load: Callable[..., Pool]) -> None:
-    pool = load('id, text, label\n1, "b, c", ham\n2, "two\nlines", spam\n3, "say ""hi""", ham\n4, plain, spam\n', id="id")
+    pool = load(
+        'id, text, label\n1, "b, c", ham\n2, "two\nlines", spam\n3, "say ""hi""", ham\n4, plain, spam\n', id="id"
+    )
     assert pool.contents == ["b, c", "two\nlines", 'say "hi"', "plain"]
     assert pool.problems == []
     pool = load(' "text", "label"\n "a, b", "x"\n', label="label")
@@ -192,7 +196,8 @@ def test_no_header(load: Callable[..., Pool]) -> None:
 
 WESTERN = [
     ("Grüße aus Köln", "bis später"), ("où est l’élève créée ?", "voilà"), ("¿Dónde está el niño?", "mañana"),
-    ("„So“ – sagte er … 5 €", "Straße"), ("blåbærsyltetøy på brød", "å"), ("não é difícil", "ação"), ("20 °C, 3 m²", "½"),
+    ("„So“ – sagte er … 5 €", "Straße"), ("blåbærsyltetøy på brød", "å"), ("não é difícil", "ação"),
+    ("20 °C, 3 m²", "½"),
 ]  # fmt: skip
 OTHERS = {
     "gb18030": "你好，今天的天气很好，我们去吃饭吧",
@@ -318,7 +323,15 @@ CELLS = st.text(LETTERS | st.sampled_from(',;|"\n'), max_size=12).filter(lambda 
     named=st.booleans(),
 )
 def test_what_was_written_in_any_dialect_is_read(
-    tmp_path: Path, rows: Any, delimiter: str, quoting: Any, encoding: str, end: str, pack: Any, trailing: int, named: bool
+    tmp_path: Path,
+    rows: Any,
+    delimiter: str,
+    quoting: Any,
+    encoding: str,
+    end: str,
+    pack: Any,
+    trailing: int,
+    named: bool,
 ) -> None:
     out = io.StringIO(newline="")
     if named and encoding != "utf-16":

@@ -298,3 +298,57 @@ def test_a_zip_of_images(page: Page) -> None:
 def test_proposals(page: Page, header: str, row: str, kind: str, text: list[str]) -> None:
     found = page.send(f"{header}\n{row}\n".encode()).json()["proposal"]
     assert (found["kind"], found["text"]) == (kind, text)
+
+
+# ── how a file is read ──────────────────────────────────────────────────────────────────────
+
+
+def read(page: Page, data: bytes, name: str, **how: Any) -> Any:
+    return page.client.put("/api/v1/new/file", params={"name": name, **how}, content=data, headers=KEY)
+
+
+def test_how_a_file_is_read_can_be_said_with_it(page: Page) -> None:
+    data = "привет как дела^ham\nдо завтра друзья^spam\n".encode("cp1251")
+    assert "“Format”" in read(page, data, "a.dat").json()["error"]
+    how = {"format": "csv", "encoding": "cp1251", "delimiter": "^", "header": "false"}
+    found = read(page, data, "a.dat", **how).json()
+    assert found["read_as"] == {"format": "csv", "encoding": "cp1251", "delimiter": "^", "sheet": None, "sheets": []}
+    assert [c["name"] for c in found["columns"]] == ["column_1", "column_2"]
+    body = {"upload": found["upload"], "text": ["column_1"], "label": "column_2"}
+    assert page.post("look", **body).json()["examples"] == ["привет как дела", "до завтра друзья"]
+    assert page.post("start", **body, classes=["ham", "spam"]).status_code == 200
+    address = page.sessions[0][0].pool.address
+    assert (address["encoding"], address["delimiter"], address["header"]) == ("cp1251", "^", False)
+
+
+def test_what_was_found_out_is_said_in_the_words_of_the_page(page: Page) -> None:
+    western = read(page, "text\nGrüße\nplain\n".encode("cp1252"), "a.csv").json()
+    assert western["read_as"]["encoding"] == "cp1252"
+    other = read(page, "text\nпривет как дела\nплохо\n".encode("cp1251"), "b.csv").json()
+    headless = read(page, b"See you at lunch\nWIN a prize\n", "c.csv").json()
+    said = [" ".join(found["notes"]) for found in (western, other, headless)]
+    for note, words in zip(said, ("“Encoding”", "“Encoding” (cp1251)", "“The first line names"), strict=True):
+        assert words in note
+        assert "=" not in note
+        assert "--" not in note
+    wrong = read(page, b"text\na\n", "d.csv", encoding="nix")
+    assert wrong.status_code == 400
+    assert "No text encoding named 'nix'" in wrong.json()["error"]
+    assert read(page, b"text\na\n", "d.csv", sheet="x").status_code == 400
+    for wrong_value in ({"encoding": "x" * 41}, {"header": "maybe"}):
+        assert read(page, b"text\na\n", "d.csv", **wrong_value).status_code in (400, 422)
+
+
+def test_packed_tables_objects_and_references(page: Page) -> None:
+    found = read(page, packed({"t.csv": b"text,y\nhello there,a\nbye,b\n"}), "t.zip").json()
+    assert found["proposal"]["kind"] == "text"
+    look = {"upload": found["upload"], "kind": "text", "text": ["text"], "label": "y"}
+    assert page.post("look", **look).json()["items"] == 2
+    rows = b'{"message":{"body":"hello there you"},"id":1}\n{"message":{"body":"bye"},"id":2}\n'
+    found = read(page, rows, "a.jsonl").json()
+    assert found["proposal"]["text"] == ["message.body"]
+    assert page.post("look", upload=found["upload"], text=["message.body"]).json()["examples"][0] == "hello there you"
+    pytest.importorskip("rispy")
+    found = read(page, b"TY  - JOUR\nTI  - One\nAB  - Two\nER  - \nTY  - JOUR\nTI  - Three\nER  - \n", "a.ris").json()
+    assert found["proposal"]["text"] == ["title", "abstract"]
+    assert page.post("look", upload=found["upload"], text=["title", "abstract"]).json()["items"] == 2

@@ -339,3 +339,25 @@ def test_a_project_with_several_labels_an_item(new: Any) -> None:
     page.keyboard.press("Enter")
     labeled(session, 1)
     assert session.history(1)[0].label == "a|b"
+
+
+def test_how_a_file_is_read_is_said_and_can_be_changed(new: Any) -> None:
+    page = new(viewport={"width": 390, "height": 844})
+    page.set_default_timeout(60_000)  # each choice reads the file anew, in a process of its own
+    drop(page, "alt.csv", "Grüße aus Köln;ham\nbis später;spam\nbis dann;ham\n".encode("cp1252"))
+    page.wait_for_selector("#reading:not([hidden])")
+    assert "read as cp1252" in page.text_content("#file-notes")
+    assert "Line 1 was taken as the header" in page.text_content("#file-notes")
+    assert page.get_attribute("#r-encoding", "placeholder") == "cp1252"
+    page.click("#reading summary")
+    page.uncheck("#r-header")
+    page.wait_for_selector("[data-column=column_1]")
+    assert page.text_content("#columns tbody .example") == "Grüße aus Köln"
+    page.fill("#r-encoding", "nix")
+    page.press("#r-encoding", "Enter")
+    page.wait_for_selector("#file-error .error")
+    assert "No text encoding named 'nix'" in page.text_content("#file-error")
+    page.fill("#r-encoding", "cp1250")  # the way out is still there
+    page.press("#r-encoding", "Enter")
+    page.wait_for_selector("[data-column=column_2]")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390

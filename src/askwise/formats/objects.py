@@ -214,9 +214,12 @@ def paths(columns: Mapping[str, Sequence[Any]]) -> list[str]:
 
 
 def holds_objects(values: Sequence[Any]) -> bool:
-    """Whether a column holds objects, as far as its first rows hold anything."""
-    seen = [value for value in values[:SAMPLE] if value is not None]
-    return bool(seen) and all(isinstance(value, Mapping) for value in seen)
+    """Whether a column holds objects or lists of them, as far as its first rows hold anything."""
+    seen = [value for value in values[:SAMPLE] if value is not None and value != []]
+    return bool(seen) and all(
+        isinstance(value, Mapping) or (isinstance(value, list) and all(isinstance(part, Mapping) for part in value))
+        for value in seen
+    )
 
 
 def _leaves(value: Mapping[str, Any], path: str, depth: int) -> Iterator[str]:

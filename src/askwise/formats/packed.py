@@ -171,7 +171,7 @@ def members(path: Path) -> list[str]:
         with zipfile.ZipFile(path) as archive:
             return _members(archive)
     except (zipfile.BadZipFile, NotImplementedError, EOFError, ValueError) as error:
-        raise BadInput(f"{path.name!r} is a damaged ZIP archive: {error}.") from None
+        raise BadInput(f"{path.name!r} is a damaged ZIP archive, which cannot be opened: {error}.") from None
 
 
 def table_inside(path: Path, suffixes: Mapping[str, str]) -> str | None:
@@ -185,7 +185,7 @@ def table_inside(path: Path, suffixes: Mapping[str, str]) -> str | None:
             tables = _tables(archive, suffixes)
             return _only_table(archive, path.name, suffixes).filename if tables else None
     except (zipfile.BadZipFile, NotImplementedError, EOFError, ValueError) as error:
-        raise BadInput(f"{path.name!r} is a damaged ZIP archive: {error}.") from None
+        raise BadInput(f"{path.name!r} is a damaged ZIP archive, which cannot be opened: {error}.") from None
 
 
 def _members(archive: zipfile.ZipFile) -> list[str]:

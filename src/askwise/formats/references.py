@@ -113,7 +113,7 @@ def read_nbib(lines: Lines) -> Table:
         for _, line, _ in record:
             if unfolded and line.startswith("      "):
                 unfolded[-1] += " " + line.strip()
-            else:
+            elif line.strip():
                 unfolded.append(line)
         (found,) = parser.parse_lines(iter([*unfolded, "END - "]))
         year = re.match(r"\d{4}", str(found.get("publication_date", "")))
@@ -206,7 +206,9 @@ def _flat(row: Mapping[str, Any]) -> dict[str, str | None]:
     flat: dict[str, str | None] = {}
     for key, value in row.items():
         if isinstance(value, Mapping):
-            flat |= {str(tag).lower(): SEPARATOR.join(map(str, parts)) for tag, parts in value.items() if tag}
+            flat |= {
+                str(tag).lower(): SEPARATOR.join(map(str, parts)) for tag, parts in value.items() if tag and any(parts)
+            }
         elif isinstance(value, list):
             flat[key] = SEPARATOR.join(str(part) for part in value if part) or None
         else:
