@@ -23,8 +23,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import pytest
 from starlette.testclient import TestClient
 
-from askwise.app.roles import NEEDS
 from askwise.app.guard import Codes
+from askwise.app.roles import NEEDS
 from askwise.app.serve import _listen, _show, serve
 from askwise.app.server import create_app
 from askwise.core import BadInput
