@@ -290,14 +290,19 @@ class Served:
         self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
         # As behind a proxy: many strangers come from many addresses.
         config = uvicorn.Config(
-            house.app, log_level="error", lifespan="off", proxy_headers=True, forwarded_allow_ips="127.0.0.1"
+            house.app,
+            log_level="error",
+            lifespan="off",
+            proxy_headers=True,
+            forwarded_allow_ips="127.0.0.1",
+            timeout_graceful_shutdown=1,
         )
         self.server = uvicorn.Server(config)
         self.thread = threading.Thread(target=self.server.run, kwargs={"sockets": [self.listener]}, daemon=True)
         self.thread.start()
 
     def close(self) -> None:
-        self.server.should_exit = True
+        self.server.should_exit = True  # what waits for its hash is dropped
         self.thread.join()
         self.listener.close()
 
@@ -325,7 +330,7 @@ async def stranger(port, number, codes):
         length = next(line for line in answer.lower().split(b"\\r\\n") if line.startswith(b"content-length:"))
         await reader.readexactly(int(length.split(b":")[1]))
         if code == 503:
-            await asyncio.sleep(1)
+            await asyncio.sleep(4)
 
 async def main(port):
     codes = {}
@@ -365,12 +370,12 @@ def test_three_hundred_logins_in_flight_leave_other_requests_alone(house: House)
     # In a process of their own: they are not to take turns with the server.
     command = [sys.executable, "-c", STRANGERS, str(port)]
     try:
-        alone = p95(measure(40))
+        alone = p95(measure(30))
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as strangers:
             assert strangers.stdin is not None
             assert strangers.stdout is not None
             assert strangers.stdout.readline() == "here\n"
-            with_them = p95(measure(60))
+            with_them = p95(measure(40))
             strangers.stdin.write("\n")
             strangers.stdin.flush()
             found = json.loads(strangers.stdout.readline())
