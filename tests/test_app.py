@@ -23,8 +23,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import pytest
 from starlette.testclient import TestClient
 
-from askwise.app.roles import NEEDS
 from askwise.app.guard import Codes
+from askwise.app.roles import NEEDS
 from askwise.app.serve import _listen, _show, serve
 from askwise.app.server import create_app
 from askwise.core import BadInput
@@ -721,12 +721,12 @@ def test_the_key_of_label_is_in_no_command_line(tmp_path: Path) -> None:
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=tmp_path, env=environment) as process:
         assert process.stdout is not None
         key = next(line.split("token=")[1].strip() for line in process.stdout if "token=" in line)
-        for _ in range(600):
+        for _ in range(1800):
             if seen.exists() and seen.read_text():
                 break
             time.sleep(0.1)
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=60)
+        process.communicate(timeout=180)
     assert seen.read_text().startswith("file:")
     assert key not in seen.read_text()
 

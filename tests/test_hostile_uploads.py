@@ -342,7 +342,7 @@ def test_a_hostile_file_is_refused_or_read_within_its_budget(door: Door, name: s
         assert took < SECONDS + 2 * door.start, f"{took:.1f} seconds; a small file takes {door.start:.1f}"
         if reply.status_code != 200:
             sentence = reply.json()["error"]
-            assert sentence.rstrip(".)FILE") != sentence, sentence
+            assert sentence.endswith((".", ")", "?", "FILE")), sentence
             assert len(sentence) < 1000, sentence
             assert "Traceback" not in sentence
     if watched:
@@ -361,7 +361,7 @@ REFUSED = {
     "all cells merged.xlsx": "over 50,000,000 cells", "laughs.xlsx": "entities", "another file.xlsx": "entities",
     "ten million columns.csv": "over 100,000 columns", "columns and rows.csv": "over 50,000,000 cells",
     "a line without end.csv": "line of over 64 MB", "columns in sixteen bits.csv": "over 100,000 columns",
-    "zeros.csv.gz": "bomb", "good rows that repeat.csv.gz": "bomb",
+    "good rows that repeat.csv.gz": "bomb",
     "few keys and many rows.jsonl": "over 50,000,000 cells",
 }  # fmt: skip
 

@@ -170,7 +170,7 @@ class _Sheet:
         tag = tag.rpartition(":")[2]
         if tag == "row":
             number = attributes.get("r", "")
-            self.row = int(number) if number.isdecimal() and len(number) < 20 else self.row + 1
+            self.row = int(number[:20]) if number.isdecimal() else self.row + 1  # of more digits the first are enough
             self._end_row()
             self._fits(self.row, 1)
         elif tag == "c":
