@@ -378,9 +378,7 @@ def test_missing_swapped_doubled_and_added_events_are_found(log: list[Event], mo
         assert "chain" in failed(verify([*log[:i], added, *log[i : i + 2]]))
 
 
-def test_a_chain_without_digests_is_only_believed_of_old_logs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_chain_without_digests_is_only_believed_of_old_logs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(askwise.session, "LOG_FORMAT", 2)  # from before it was told to whom guesses were shown
     found_texts, truth = texts(200)
     live(Session(found_texts, seed=2, max_error=0.2, audit_share=0.6, store=tmp_path / "old.askwise"), truth).close()
