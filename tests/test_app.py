@@ -25,7 +25,7 @@ from starlette.testclient import TestClient
 
 from askwise.app.guard import Codes
 from askwise.app.roles import NEEDS
-from askwise.app.serve import _listen, _show, serve
+from askwise.app.serve import _listen, serve, show
 from askwise.app.server import create_app
 from askwise.core import BadInput
 from askwise.session import Session
@@ -693,7 +693,7 @@ def test_the_browser_is_given_a_file_and_no_key(monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setattr("webbrowser.open", opened.append)
     with contextlib.ExitStack() as until, contextlib.closing(_listen("127.0.0.1", 0)) as listener:
         codes = Codes()
-        _show(listener, TOKEN, codes, said.append, until)
+        show(listener, TOKEN, codes, said.append, until)
         port = listener.getsockname()[1]
         assert said == [f"http://127.0.0.1:{port}/?token={TOKEN}"]
         assert len(opened) == 1

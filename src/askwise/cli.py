@@ -429,7 +429,7 @@ def _ask_person(
             from askwise.app.serve import serve
 
             opened = waiting is not None and waiting.opened
-            more = {"token": waiting.token} if waiting is not None and opened else {}
+            before = waiting if opened else None
 
             def announce(url: str) -> None:
                 _say(*([] if opened else [f"Label at {url}"]), f"Saved in {path} at every answer. Ctrl+C ends.")
@@ -440,7 +440,8 @@ def _ask_person(
                 port=waiting.port if waiting is not None else port,
                 open_browser=not no_browser and not opened,
                 announce=announce,
-                **more,
+                token=before.token if before else None,
+                codes=before.codes if before else None,
             )
         search = session.verdict().reason if session.recall() else None
     notices.quiet(False)

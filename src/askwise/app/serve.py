@@ -72,6 +72,7 @@ def serve(
     open_browser: bool = True,
     announce: Callable[[str], None],
     token: str | None = None,
+    codes: Codes | None = None,
 ) -> None:
     """Serve the labeling page until Ctrl+C or SIGTERM; the session's worker runs meanwhile.
 
@@ -82,16 +83,16 @@ def serve(
         open_browser: Open the page in the person's browser.
         announce: Called once with the address, token included, when the page can be opened.
         token: The page's secret; None makes one.
+        codes: What an earlier page at this port has given out.
 
     Raises:
         BadInput: If the given port is taken or not allowed.
     """
-    token = token or secrets.token_urlsafe(24)
+    token, codes = token or secrets.token_urlsafe(24), codes or Codes()
     listener = _listen("127.0.0.1", port)
     with ExitStack() as after:
         after.callback(listener.close)
-        codes = Codes()
-        ready = partial(_show, listener, token, codes, announce, after if open_browser else None)
+        ready = partial(show, listener, token, codes, announce, after if open_browser else None)
         session.release()  # what an earlier server had dealt is in nobody's hands
         session.start(apart=True)
         after.callback(_stop, session)
@@ -126,7 +127,7 @@ def serve_new(
     with ExitStack() as after:
         after.callback(listener.close)
         codes = Codes()
-        ready = partial(_show, listener, token, codes, announce, after if open_browser else None)
+        ready = partial(show, listener, token, codes, announce, after if open_browser else None)
         intake = Intake(folder)
         after.callback(intake.forget_all)
 
@@ -139,7 +140,7 @@ def serve_new(
     return made[0] if made else None
 
 
-def _show(
+def show(
     listener: socket.socket, token: str, codes: Codes, announce: Callable[[str], None], until: ExitStack | None
 ) -> None:
     """Say where the page is; open it too, if a file may lie there `until` the end.

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import secrets
 import threading
-import webbrowser
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from askwise import notices
+from askwise.app.guard import Codes, Guard
 from askwise.app.roles import OWNER, Routes, Who
 
 SOON = 1.5
@@ -64,7 +65,7 @@ class Waiting:
 
     def __init__(self, *, port: int | None, open_browser: bool, announce: Callable[[str], None]) -> None:
         self.port = port
-        self.token = secrets.token_urlsafe(24)
+        self.token, self.codes = secrets.token_urlsafe(24), Codes()
         self.opened = False
         """Whether the page was opened, so that the next one need not be."""
         self._open_browser, self._announce = open_browser, announce
@@ -91,13 +92,12 @@ class Waiting:
 
     def _open(self) -> None:
         from askwise.app import serve
-        from askwise.app.guard import Guard
         from askwise.app.server import build
         from askwise.core import BadInput
 
         me = Who("me", OWNER)
         app = build({}, lambda _: me, more=(tell_progress(Routes(tags=["new project"])),), pages={"/": "waiting.html"})
-        app.add_middleware(Guard, token=self.token)
+        app.add_middleware(Guard, token=self.token, codes=self.codes)
         with self._lock, contextlib.suppress(BadInput):  # a port that cannot be had: `serve` will say so
             if self._over:
                 return
@@ -107,7 +107,7 @@ class Waiting:
             self._thread = threading.Thread(target=self._server.run, args=([listener],), daemon=True)
             self._thread.start()
             self.opened = True
-            url = f"http://127.0.0.1:{self.port}/?token={self.token}"
-            self._announce(url)
-            if self._open_browser:
-                webbrowser.open(url)
+            # The file that leads a browser here may be read when this page has given way to the next one.
+            until = contextlib.ExitStack()
+            atexit.register(until.close)
+            serve.show(listener, self.token, self.codes, self._announce, until if self._open_browser else None)
