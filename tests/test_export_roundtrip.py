@@ -393,7 +393,7 @@ def test_a_session_of_an_earlier_version_exports_as_before(tmp_path: Path) -> No
     for event in events:  # as they were written before
         event.data.pop("columns"), event.data.pop("dropped")
     opened = {
-        "kind": "text", "pool": pool.address, "given": {}, "problems": [], "notes": [],
+        "kind": "text", "n": len(pool), "pool": pool.address, "given": {}, "problems": [], "notes": [],
         "fingerprint": pool.fingerprint,
     }  # fmt: skip
     old = pool_from_log(opened, events)
@@ -450,4 +450,4 @@ def test_screening_of_labels_that_a_program_wrote_as_floats(tmp_path: Path) -> N
     (tmp_path / "words.csv").write_text("text,included\n" + known.replace("1.0", "included"))
     code, said = askwise("screen", tmp_path / "words.csv", *screen, "--terminal")
     assert code == 1
-    assert "--relevant included" in said
+    assert "relevant='included'" in said  # the command line itself says --relevant

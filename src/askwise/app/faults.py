@@ -8,6 +8,7 @@ import os
 from starlette.responses import JSONResponse, Response
 
 from askwise.core import AskwiseError, BadInput, BadStore, CannotWrite, Conflict, ContractError
+from askwise.options import on_page, render
 
 RETRY = 5
 """Seconds after which who got a 503 may try again."""
@@ -38,7 +39,7 @@ SYSTEM = {
 def reply(error: AskwiseError) -> Response:
     """The reply to an error of ours: its sentence, and when to try again where that may help."""
     status = next(code for kind, code in STATUS if isinstance(error, kind))
-    return answer(str(error), status)
+    return answer(render(error, on_page), status)
 
 
 def answer(sentence: str, status: int) -> Response:

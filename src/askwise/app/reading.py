@@ -286,7 +286,7 @@ def _load(path: Path, **options: Any) -> Iterator[Any]:
 
     pool = load_pool(path, **options)
     yield {
-        "kind": pool.kind, "pool": pool.address, "given": pool.given, "sets": pool.sets,
+        "kind": pool.kind, "n": len(pool), "pool": pool.address, "given": pool.given, "sets": pool.sets,
         "notes": [marked(note) for note in pool.notes],
         "problems": [[p.row, p.line, p.what] for p in pool.problems], "fingerprint": pool.fingerprint,
     }  # fmt: skip

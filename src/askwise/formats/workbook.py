@@ -15,7 +15,6 @@ from askwise.core import BadInput, MissingExtra
 from askwise.formats.table import Reading, Table, clean_name, numbered, unique, without_names
 from askwise.options import Sentence, option
 
-ERRORS = {"#NULL!", "#DIV/0!", "#VALUE!", "#REF!", "#NAME?", "#NUM!", "#N/A", "#GETTING_DATA", "#SPILL!", "#CALC!"}
 NOT_COMPUTED = "a formula without a computed value (open the workbook in Excel, and save it there)"
 
 _ESCAPED = re.compile("_x([0-9A-Fa-f]{4})_")
@@ -108,6 +107,8 @@ class _Marks:
 
     uncomputed: set[tuple[int, int]] = field(default_factory=set)
     """Formulas without a value."""
+    errors: set[tuple[int, int]] = field(default_factory=set)
+    """Cells that hold an error, such as #N/A; a text may read the same."""
     merged: dict[tuple[int, int], int] = field(default_factory=dict)
     """The first cell of a merged range → its last row."""
 
@@ -137,6 +138,8 @@ def _marks(source: BinaryIO) -> _Marks:
         elif tag == "c":
             if formula and not value:
                 found.uncomputed.add((row, column))
+            if element.get("t") == "e":
+                found.errors.add((row, column))
         elif tag == "mergeCell":
             left, top, _, bottom = range_boundaries(element.get("ref") or "")
             if bottom > top:
@@ -174,8 +177,9 @@ def _rows(cells: Iterator[Sequence[Any]], marks: _Marks, header: bool) -> list[t
             elif number > first:
                 filled.extend([None] * (column - len(filled)))
                 filled[column - 1] = value
-                if (first, column) in marks.uncomputed:
-                    marks.uncomputed.add((number, column))
+                for places in (marks.uncomputed, marks.errors):
+                    if (first, column) in places:
+                        places.add((number, column))
         rows.append((number, filled))
     return rows
 
@@ -202,7 +206,7 @@ def _table(rows: list[tuple[int, list[Any]]], marks: _Marks, where: str, how: Re
         for place, name in enumerate(names):
             value = _plain(cells[place]) if place < len(cells) and at not in bad else None
             flaw = NOT_COMPUTED if value is None and (number, place + 1) in marks.uncomputed else None
-            if isinstance(value, str) and value in ERRORS:
+            if value is not None and (number, place + 1) in marks.errors:
                 flaw, value = f"an error of Excel ({value})", None
             if flaw is not None:
                 flaws.setdefault(name, {})[at] = flaw
