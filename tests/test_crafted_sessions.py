@@ -71,6 +71,8 @@ def live(path: Path) -> None:
         if round_ == 3:
             disputed = next(row for row in session.look(lambda s: sorted(s.several)))
             session.adjudicate(session.pool.ids[disputed], truth[found[disputed]], annotator="carol")
+        if round_ == 4:
+            session.show_guesses(session.pool.ids[:3], annotator="dora")
         session.refresh()
     assert session.autolabel().status == "checking", session.autolabel().reason
     session.cancel_autolabel()

@@ -172,6 +172,8 @@ def _point(value: Any) -> bool:
         and all(_share(value[key]) for key in shares)
         and all(_number(value[key]) and value[key] >= 0 for key in counts)
         and (value["accuracy"] is None or _share(value["accuracy"]))
+        and (value.get("doubt") is None or None not in (value.get("doubt_most"), value.get("rest")))
+        and (value.get("changed") is None) == (value.get("kappa") is None)
     )
 
 
@@ -213,6 +215,7 @@ FIELDS: dict[str, dict[str, Field]] = {
         "encoder": Field("the name of an encoder", _of(_text)),
         "encoder_source": Field("the name of an encoder", _optional(_of(_text))),
         "learner": Field("the name of a learner", _of(_text)),
+        "late": LATE,
         "own_learner": Field("true or false", _of(lambda v: isinstance(v, bool))),
         "goal": _optional_field("what is searched for", _optional(_goal)),
     },
