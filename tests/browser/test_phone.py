@@ -80,7 +80,10 @@ def check(page: Any, width: int) -> None:
     lost = page.evaluate(
         """width => [...document.querySelectorAll('button, select, input, textarea, a.button')].filter(node => {
             const box = node.getBoundingClientRect();
-            if (!box.width || node.closest('.sr, .scroll') || node.matches('.sr')) return false;
+            if (!box.width || node.closest('.sr') || node.matches('.sr')) return false;
+            for (let up = node.parentElement; up; up = up.parentElement) { // a strip that scrolls by itself
+                if (['auto', 'scroll'].includes(getComputedStyle(up).overflowX)) return false;
+            }
             const small = box.height < 16 && !node.matches('[type=radio], [type=checkbox]');
             return small || box.left < -0.5 || box.right > width + 0.5;
         }).map(node => node.outerHTML.slice(0, 120))""",
