@@ -71,9 +71,12 @@ def test_an_offset_changes_no_choice_by_distance(name: str, seed: int) -> None:
 def test_the_farthest_are_the_farthest(seed: int, offset: float, kind: str) -> None:
     X = (np.random.default_rng(seed).normal(size=(N, 2)) + offset).astype(kind)
     picked = chosen(X, "k_center")
-    wanted = farthest(X, 5)
     if offset < 1e9 or kind == "f8":
-        assert picked == wanted
+        exact = X.astype(float)
+        near = ((exact[:, None] - exact[LABELED]) ** 2).sum(-1).min(1)
+        for row in picked:  # each is the farthest of all, or as far but for the rounding of single precision
+            assert near[row] >= near[FREE].max() * (1 - 1e-5)
+            near = np.minimum(near, ((exact - exact[row]) ** 2).sum(1))
     else:  # float32 itself keeps steps of 64 there: many tie
         assert len(set(picked)) == 5
 
