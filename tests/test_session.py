@@ -634,7 +634,7 @@ def test_array_session_needs_its_pool_again(tmp_path: Path) -> None:
     path = tmp_path / "s.askwise"
     with Session(X, classes=["a", "b"], store=path) as session:
         answer_all(session, y, 2)
-    with pytest.raises(BadInput, match="pass it again"):
+    with pytest.raises(BadInput, match="give it again as pool="):
         Session.open(path)
     with pytest.raises(BadInput, match="not the pool"):
         Session.open(path, pool=X[:100])
@@ -831,7 +831,7 @@ def test_export_holds_what_is_known(suffix: str, tmp_path: Path) -> None:
 def test_unknown_ending_and_folder_are_refused(session: Session, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="allowed endings"):
         session.export(tmp_path / "out.xls")
-    with pytest.raises(BadInput, match="Choose another folder"):
+    with pytest.raises(BadInput, match="choose another folder"):
         session.export(tmp_path / "none" / "out.csv")
 
 

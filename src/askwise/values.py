@@ -127,6 +127,8 @@ def why_no_label(value: object) -> str:
     name = id_name(value)
     if name and (sign := _control(name)):
         return f"with the control character U+{ord(sign):04X} ({name[:40]!r})"
+    if isinstance(value, str) and name is None:
+        return "with half of a character (a lone surrogate)"
     kind = type(value).__name__
     return f"that is {'an' if kind[:1] in 'aeiou' else 'a'} {kind} ({str(value)[:40]})"
 

@@ -12,6 +12,7 @@ from askwise.core import BadInput
 from askwise.formats.table import Table, clean_name
 from askwise.formats.text import Lines
 from askwise.options import option
+from askwise.values import missing
 
 MAX_KEYS = 1000
 """A file with more different keys than this is no table."""
@@ -215,7 +216,8 @@ def paths(columns: Mapping[str, Sequence[Any]]) -> list[str]:
 
 def holds_objects(values: Sequence[Any]) -> bool:
     """Whether a column holds objects or lists of them, as far as its first rows hold anything."""
-    seen = [value for value in values[:SAMPLE] if value is not None and value != []]
+    held = (value for value in values[:SAMPLE] if not missing(value))
+    seen = [value for value in held if not (isinstance(value, list) and not value)]
     return bool(seen) and all(
         isinstance(value, Mapping) or (isinstance(value, list) and all(isinstance(part, Mapping) for part in value))
         for value in seen

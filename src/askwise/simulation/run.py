@@ -15,7 +15,7 @@ import numpy as np
 
 from askwise import encoders, learners, strategies
 from askwise.core import AskwiseError, BadInput, Label, Rows, seed_of, unknown
-from askwise.options import named, option
+from askwise.options import named, only_python, option
 from askwise.pool import Pool
 from askwise.simulation.loop import contents_of, divide, replay, schedule, split
 from askwise.simulation.results import METRICS, Run, Simulation, Target
@@ -188,7 +188,9 @@ def _run_all(tasks: Sequence[_Task], workers: int) -> Iterator[Run]:
         except BrokenProcessPool as error:
             raise AskwiseError(
                 "A worker process ended before its run did; perhaps memory ran out. Give "
-                f"{option('processes', 1)}, or in a script call simulate() under the usual guard for its main module."
+                f"{option('processes', 1)}"
+                + only_python(', or in a script call simulate() below `if __name__ == "__main__":`')
+                + "."
             ) from error
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
