@@ -175,7 +175,11 @@ def _in_command(name: str, value: Any, advice: bool) -> str:
         return flag
     if value is None:
         holds = flag in offered and not getattr(offered[flag], "is_flag", False)
-        metavar = (offered[flag].metavar or offered[flag].type.name.upper()) if holds else ""
+        metavar = (
+            (offered[flag].metavar or getattr(getattr(offered[flag], "type", None), "name", "VALUE").upper())
+            if holds
+            else ""
+        )
         return f"{flag} {metavar}".rstrip()
     if isinstance(value, bool):
         return flag

@@ -11,7 +11,16 @@ import numpy as np
 from askwise.core import Array, AskwiseError, BadInput, ContractError, Learner, Matrix
 from askwise.learners import committees
 from askwise.learners.calibration import Calibration, fit_calibration, held_out_logits
-from askwise.learners.foreign import answered, as_given, check_kind, fitted, per_class, positive_weight, translated
+from askwise.learners.foreign import (
+    answered,
+    as_given,
+    check_kind,
+    fitted,
+    per_class,
+    positive_weight,
+    translated,
+    weighs_places,
+)
 from askwise.learners.multilabel import MultiLabel
 from askwise.learners.softmax import SoftmaxRegression
 from askwise.learners.whitening import Whitening, softmax_curvature
@@ -153,6 +162,7 @@ class Adapted:
         ranks = np.empty(len(texts), np.intp)
         ranks[np.argsort(texts if self._names is not None else classes, kind="stable")] = np.arange(len(texts))
         settings = per_class(self.estimator) or positive_weight(self.estimator) is not None
+        settings = settings or weighs_places(self.estimator)
         if settings:
             told: Array = ranks
             if names and self._names is None:

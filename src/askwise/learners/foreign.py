@@ -160,6 +160,15 @@ def per_class(estimator: Any) -> dict[str, Any]:
     return found
 
 
+def weighs_places(estimator: Any) -> bool:
+    """Whether parts see 0 and 1 for rest and class, and weigh these: then the order of the classes must be the usual."""
+    params = estimator.get_params(deep=True) if hasattr(estimator, "get_params") else {}
+    return any(
+        path.rpartition("__")[2] == "class_weight" and isinstance(value, dict) and _inside(estimator, path, BINARY)
+        for path, value in params.items()
+    )
+
+
 def positive_weight(estimator: Any) -> float | None:
     """`scale_pos_weight`, where it is set: it counts for the second of two classes, whichever that is."""
     for path, value in estimator.get_params(deep=True).items() if hasattr(estimator, "get_params") else ():
