@@ -175,11 +175,8 @@ def _in_command(name: str, value: Any, advice: bool) -> str:
         return flag
     if value is None:
         holds = flag in offered and not getattr(offered[flag], "is_flag", False)
-        metavar = (
-            (offered[flag].metavar or getattr(getattr(offered[flag], "type", None), "name", "VALUE").upper())
-            if holds
-            else ""
-        )
+        kind = getattr(getattr(offered.get(flag), "type", None), "name", "value")
+        metavar = (offered[flag].metavar or kind.upper()) if holds else ""
         return f"{flag} {metavar}".rstrip()
     if isinstance(value, bool):
         return flag

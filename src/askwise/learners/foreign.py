@@ -161,7 +161,7 @@ def per_class(estimator: Any) -> dict[str, Any]:
 
 
 def weighs_places(estimator: Any) -> bool:
-    """Whether parts see 0 and 1 for rest and class, and weigh these: then the order of the classes must be the usual."""
+    """Whether parts see 0 and 1 for rest and class, and weigh these: then classes must be in their usual order."""
     params = estimator.get_params(deep=True) if hasattr(estimator, "get_params") else {}
     return any(
         path.rpartition("__")[2] == "class_weight" and isinstance(value, dict) and _inside(estimator, path, BINARY)
