@@ -483,9 +483,8 @@ def test_what_is_done_to_accounts_is_written_down(house: House) -> None:
     ]  # fmt: skip
     acts = acts[acts.index(expected[0]) :]
     assert [one for one in acts if one in expected] == expected
-    by_act = {one["act"]: one for one in page["acts"] if one["act"] != "joined" or one["who"] == "ann"}
-    assert by_act["joined"]["address"] == "192.0.2.9"
-    assert by_act["login.failed"]["address"] == "192.0.2.66"
+    places = {(one["act"], one["address"]) for one in page["acts"]}
+    assert places >= {("joined", "192.0.2.9"), ("login.failed", "192.0.2.66")}
     for hidden in (PASSWORD, secret, reset, token["secret"]):
         assert hidden not in str(page), "no secret, not even one typed in the wrong field"
     newest = house.person("olga").get("/api/v1/audit", params={"limit": 2, "offset": 1}).json()["acts"]
