@@ -30,6 +30,19 @@ class Server:
         command = [sys.executable, "-m", "askwise", "label", str(path), "--no-browser", "--encoder", "tfidf"]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         self.url, self.token = self._address()
+        self._until_it_labels()
+
+    def _until_it_labels(self) -> None:
+        """A page that only says how far the session is may stand there first."""
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                request = urllib.request.Request(f"{self.url}/api/v1/pulse", headers={"x-askwise-token": self.token})
+                with urllib.request.urlopen(request, timeout=20) as reply:
+                    if reply.status == 200:
+                        return
+            time.sleep(0.02)
+        raise AssertionError("the labeling page did not come up")
 
     def _address(self) -> tuple[str, str]:
         said = ""
