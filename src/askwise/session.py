@@ -880,10 +880,10 @@ class Session:
 
             def decide() -> list[Event]:
                 s = self._state
-                waiting = [row for row in rows if row in s.checks_waiting()]
-                if waiting:
+                waiting = next(iter(s.checks_waiting().intersection(rows)), None) if rows else None
+                if waiting is not None:
                     raise BadInput(
-                        f"The item {self.pool.ids[waiting[0]]!r} waits for a blind check, so its guess stays hidden. "
+                        f"The item {self.pool.ids[waiting]!r} waits for a blind check, so its guess stays hidden. "
                         "Finish the checks first, or give them up."
                     )
                 new = [row for row in dict.fromkeys(rows) if not s.was_shown(row, annotator)]

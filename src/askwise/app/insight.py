@@ -304,24 +304,21 @@ def duplicates(at: Here) -> dict[str, Any]:
 def deferred(at: Here, offset: Offset = 0, limit: Limit = 20) -> dict[str, Any]:
     """Items that still need a person, the most useful first; in a search and during blind checks in their own order."""
     session = at.session
-    search = session.recall() is not None
 
-    def waiting(s: State) -> Array:
-        """Open rows that are no blind checks now; their order must not tell what the model thinks of one."""
+    def waiting(s: State) -> tuple[Array, bool, int, dict[int, str]]:
+        """(n,) open rows that are no blind checks now; whether checks are under way; check items; flags."""
         left = s.rest()
         left[list(s.checks_waiting())] = False
-        return np.flatnonzero(left)
+        return left, s.open_attempt is not None, len(s.draws), dict(s.flags)
 
-    left = session.look(waiting)
-    if search or session.look(lambda s: s.open_attempt is not None):
-        rows = left[offset : offset + limit].tolist()
+    left, checking, draws, flags = session.look(waiting)
+    if checking or session.recall() is not None:  # their order must not tell what the model thinks of one
+        rows = np.flatnonzero(left)[offset : offset + limit].tolist()
     else:
-        may = set(left.tolist())
-        ordered = (session._rows[item] for item in session.deferred(offset + limit + session.counts()["audits"]))
-        rows = [row for row in ordered if row in may][offset : offset + limit]
-    flags = session.look(lambda s: dict(s.flags))
+        ordered = (session._rows[item] for item in session.deferred(offset + limit + draws))
+        rows = [row for row in ordered if left[row]][offset : offset + limit]
     found = _with_items(session, [{"row": row, "flag": flags.get(row)} for row in rows])
-    return {"total": len(left), "items": found}
+    return {"total": int(np.count_nonzero(left)), "items": found}
 
 
 @routes.get("/api/v1/review/spot", response_model=dict[str, Any])
@@ -403,7 +400,7 @@ def items(at: Here, query: Annotated[Table, Given()]) -> dict[str, Any]:
     if strange := [name for name in query.column if name not in known]:
         raise unknown("column", strange[0], known)
     entries = session.look(read)
-    listed = any([query.label, query.sort == "label"])  # then place and number tell the labels of rows on other pages
+    listed = query.label or query.sort == "label"  # then place and number tell the labels of rows on other pages
     _note_shown(at, rows.tolist() if listed else [one["row"] for one in entries])
     found = [entry | {"cells": _cells(session, entry["row"], query.column)} for entry in entries]
     shown = session.pool.address.get("show") or []
