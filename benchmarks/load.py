@@ -26,7 +26,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -42,8 +42,8 @@ from askwise.store import place, read_log
 
 ROOT = Path(__file__).parents[1]
 sys.path.append(str(ROOT / "tests"))
+from help.postgres import Server, programs  # noqa: E402
 from latency import cpu_seconds, settle  # noqa: E402
-from postgres_server import Server, programs  # noqa: E402
 
 AHEAD = 3
 """Questions that a tab of the page holds."""
@@ -107,6 +107,9 @@ def serving(*args: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
             yield address, process
         finally:
             process.send_signal(signal.SIGTERM)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(60)
+            process.kill()
 
 
 async def work(me: Person, http: httpx.AsyncClient, truth: dict[str, str], start: float, end: float) -> None:

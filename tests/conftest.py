@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -38,10 +37,9 @@ def shared() -> Callable[[str], Path]:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Any]:
-    """A real PostgreSQL server (`postgres_server.Server`), or a skip that says what is missing."""
+    """A real PostgreSQL server (`help.postgres.Server`), or a skip that says what is missing."""
     pytest.importorskip("psycopg", reason="psycopg is not installed: pip install 'askwise[postgres]'")
-    sys.path.append(str(Path(__file__).parent))
-    from postgres_server import Server, programs
+    from help.postgres import Server, programs
 
     found = programs()
     if found is None:

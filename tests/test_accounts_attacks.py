@@ -14,12 +14,13 @@ from typing import Any
 
 import pytest
 
+from help.processes import running
+
 argon2 = pytest.importorskip("argon2", reason="the extra `team` is not installed")
 pytest.importorskip("sqlalchemy", reason="the extra `team` is not installed")
 pytest.importorskip("httpx2")
 uvicorn = pytest.importorskip("uvicorn")
 
-sys.path.append(str(Path(__file__).parent))
 from askwise.app import names  # noqa: E402
 from askwise.app.accounts import FAILURES, Accounts  # noqa: E402
 from askwise.app.auth import Limits, counted_as  # noqa: E402
@@ -372,7 +373,7 @@ def test_three_hundred_logins_in_flight_leave_other_requests_alone(house: House)
         alone = p95(measure(30))
         # In a process of their own: they are not to take turns with the server.
         command = [sys.executable, "-c", STRANGERS, str(port)]
-        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as strangers:
+        with running(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as strangers:
             assert strangers.stdin is not None
             assert strangers.stdout is not None
             assert strangers.stdout.readline() == "here\n"
@@ -380,7 +381,6 @@ def test_three_hundred_logins_in_flight_leave_other_requests_alone(house: House)
             strangers.stdin.write("\n")
             strangers.stdin.flush()
             found = json.loads(strangers.stdout.readline())
-            strangers.kill()
         return alone, with_them, found
 
     tries = []

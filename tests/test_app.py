@@ -29,6 +29,7 @@ from askwise.app.serve import _listen, serve, show
 from askwise.app.server import create_app
 from askwise.core import BadInput
 from askwise.session import Session
+from help.processes import running
 
 TOKEN = "a-token-of-some-length"
 ORIGIN = {"origin": "http://127.0.0.1"}
@@ -606,7 +607,7 @@ print("closed", flush=True)
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
 def test_the_server_listens_on_the_loopback_and_ends_in_order(tmp_path: Path, end: signal.Signals) -> None:
     command = [sys.executable, "-c", SERVER, str(tmp_path / "s.askwise")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
+    with running(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as server:
         url = urlsplit(server.stdout.readline().strip())
         assert url.hostname == "127.0.0.1"
         token = parse_qs(url.query)["token"][0]
@@ -718,7 +719,7 @@ def test_the_key_of_label_is_in_no_command_line(tmp_path: Path) -> None:
     (tmp_path / "d.csv").write_text("text\none word\ntwo words\n")
     command = [sys.executable, "-m", "askwise", "label", "d.csv", "--labels", "a,b", "--port", "0"]
     environment = os.environ | {"BROWSER": str(browser)}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=tmp_path, env=environment) as process:
+    with running(command, stdout=subprocess.PIPE, cwd=tmp_path, env=environment) as process:
         assert process.stdout is not None
         key = next(line.split("token=")[1].strip() for line in process.stdout if "token=" in line)
         for _ in range(1800):
@@ -755,11 +756,11 @@ def test_the_cookie_is_named_by_the_port(session: Session) -> None:
 
 def test_headers_may_be_large_and_too_large_ones_are_said() -> None:
     """Browsers send every program on 127.0.0.1 the cookies of all others there."""
-    with subprocess.Popen(
+    with running(
         [sys.executable, "-c", "import sys; from askwise.app.serve import serve; from askwise.session import Session\n"
          "s = Session(['a b', 'c d'], classes=['a', 'b'], encoder='tfidf')\n"
          f"serve(s, port=0, open_browser=False, token={TOKEN!r}, announce=lambda url: print(url, flush=True))"],
-        stdout=subprocess.PIPE, text=True,
+        stdout=subprocess.PIPE,
     ) as process:  # fmt: skip
         assert process.stdout is not None
         port = urlsplit(process.stdout.readline()).port

@@ -284,7 +284,7 @@ class Odd(ClassifierMixin, BaseEstimator):
         Odd(lambda X: 1 / 0),
         Odd(lambda X: np.full((len(X), 2), 0.5), classes=np.array(["x", "y"])),
     ],
-    ids=str,
+    ids=["failing", "nothing", "a column", "nan", "too wide", "too long", "letters", "error", "its classes"],
 )
 def test_errors_of_a_learner_are_told_in_a_sentence(learner: Any) -> None:
     y = np.arange(30) % 2

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import re
-import sys
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -22,9 +21,7 @@ from askwise.state import QUARTER, State
 from askwise.store import MemoryStore, SQLiteStore, chain, open_store, read_log
 from askwise.store import place as parse
 from askwise.verification import verify
-
-sys.path.append(str(Path(__file__).parent))
-from postgres_server import Server
+from help.postgres import Server
 
 TEXTS = [f"{'nice' if i % 2 else 'not'} thing number {i}" for i in range(400)]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -178,7 +177,6 @@ def test_an_old_log_means_what_it_meant(session: Session) -> None:
 # ── at the door ─────────────────────────────────────────────────────────────────────────────
 
 pytest.importorskip("argon2", reason="the extra `team` is not installed")
-sys.path.append(str(Path(__file__).parent))
 from askwise.app.desk import MOST_HELD  # noqa: E402
 from test_team import THINGS, House, Tab  # noqa: E402
 

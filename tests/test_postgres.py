@@ -28,9 +28,7 @@ from askwise.postgres import Address, PostgresStore
 from askwise.session import MOST_LOST
 from askwise.store import MemoryStore, SQLiteStore, chain, copy_log, open_store, read_log
 from askwise.verification import verify
-
-sys.path.append(str(Path(__file__).parent))
-from postgres_server import QUOTED, Server
+from help.postgres import QUOTED, Server
 
 SPAWN = multiprocessing.get_context("spawn")
 

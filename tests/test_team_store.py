@@ -28,9 +28,7 @@ from askwise.core import BadInput, Event, Unreachable
 from askwise.postgres import PostgresStore
 from askwise.store import MemoryStore, read_log
 from askwise.verification import verify
-
-sys.path.append(str(Path(__file__).parent))
-from postgres_server import QUOTED, SECRET, Server
+from help.postgres import QUOTED, SECRET, Server
 
 PASSWORD = "four words in a row"
 TEXTS = [f"{'lovely sunny' if i % 2 else 'awful gloomy'} day number {i}" for i in range(40)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import wave
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,9 +14,7 @@ from askwise.app.projects import Intake, create_new
 from askwise.app.server import create_app
 from askwise.pool import load_pool
 from askwise.session import Session
-
-sys.path.append(str(Path(__file__).parent))
-from hands import press, settled
+from help.hands import press, settled
 
 TOKEN = "a-token-of-some-length"
 LOOKS = pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,9 +13,7 @@ import pytest
 
 from askwise.app.server import create_app
 from askwise.session import Session
-
-sys.path.insert(0, str(Path(__file__).parent))
-from hands import press, settled, text_of, until
+from help.hands import press, settled, text_of, until
 
 TOKEN = "a-token-of-some-length"
 NASTY = "<img src=x onerror=alert(1)>"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,9 +12,7 @@ import pytest
 
 from askwise.app.server import create_app
 from askwise.session import Session
-
-sys.path.append(str(Path(__file__).parent))
-from hands import press, settled, text_of
+from help.hands import press, settled, text_of
 
 TOKEN = "a-token-of-some-length"
 FRUIT, TOOL = ["apple", "pear", "plum", "cherry"], ["hammer", "saw", "drill", "wrench"]

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from askwise.app.server import create_app
 from askwise.session import Session
-
-sys.path.append(str(Path(__file__).parent))
-from hands import press, text_of, until
+from help.hands import press, text_of, until
 
 TOKEN = "a-token-of-some-length"
 TOPICS = ["delivery", "refund", "account", "praise", "other"]

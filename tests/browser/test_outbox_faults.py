@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,9 +16,7 @@ from askwise.core import Unreachable
 from askwise.session import Session
 from askwise.store import read_log
 from askwise.verification import verify
-
-sys.path.append(str(Path(__file__).parent))
-from hands import press, settled, text_of, until
+from help.hands import press, settled, text_of, until
 
 TOKEN = "a-token-of-some-length"
 TEXTS = [f"{'apple' if i % 2 else 'hammer'} number {i}" for i in range(80)]

@@ -22,9 +22,7 @@ from askwise.app.serve import ACCOUNTS
 from askwise.session import Session
 from askwise.store import read_log
 from askwise.verification import verify
-
-sys.path.append(str(Path(__file__).parent))
-from hands import press, settled, text_of
+from help.hands import press, settled, text_of
 
 PASSWORD = "four words in a row"
 TEXTS = [f"{'apple' if i % 2 else 'hammer'} number {i}" for i in range(300)]

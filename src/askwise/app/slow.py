@@ -28,6 +28,8 @@ IDLE = 5
 """Seconds for which a connection without a request is kept."""
 TICK = 1.0
 """Seconds between two looks at a connection."""
+LINGER = 2.0
+"""Seconds for which somebody who was answered before the request was whole may go on sending, and then read."""
 SPARE = 64
 """Files that the rest of the process may open beside connections: sessions, models, exports; a quarter where the limit
 is low."""
@@ -38,6 +40,38 @@ REST = 1.0
 _FULL = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _NOISE = ("Invalid HTTP request received.", "Unsupported upgrade request.", "No supported WebSocket library")
 log = logging.getLogger("askwise.app")
+
+
+class Lingering:
+    """A transport whose `close` lets the other side read what it was told.
+
+    A socket that is closed while bytes wait in it unread resets its connection, and the reset overtakes the reply: who
+    sent too much would see a dead line instead of the sentence that says so. So no more is written, what still comes
+    is thrown away for `LINGER` seconds, and then the line is cut.
+    """
+
+    def __init__(self, transport: asyncio.Transport, unread: Callable[[], bool]) -> None:
+        self._transport, self._unread = transport, unread
+        self.lingers = False
+
+    def close(self) -> None:
+        """End the connection, at once where the whole request was read."""
+        if self.is_closing():
+            return
+        if not self._unread():
+            self._transport.close()
+            return
+        self.lingers = True
+        self._transport.write_eof()
+        self._transport.resume_reading()
+        asyncio.get_running_loop().call_later(LINGER, self._transport.abort)
+
+    def is_closing(self) -> bool:
+        """Whether nothing more is to be written."""
+        return self.lingers or self._transport.is_closing()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
 
 
 class Patient(H11Protocol):
@@ -51,7 +85,8 @@ class Patient(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to count."""
-        super().connection_made(transport)
+        self._line = Lingering(transport, lambda: self.conn.their_state in (h11.ERROR, h11.SEND_BODY))
+        super().connection_made(self._line)  # type: ignore[arg-type]
         self._since = time.monotonic()  # of the step that it is in
         self._step = "head"
         self._got = 0
@@ -66,6 +101,8 @@ class Patient(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take some bytes in."""
+        if self._line.lingers:
+            return
         if self._step == "idle":
             self._begin("head")
         self._got += len(data)
