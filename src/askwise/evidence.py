@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Literal, TypeAlias
@@ -48,7 +49,20 @@ def estimate(state: State, guesses: Array | None) -> Estimate:
         unknown=np.array([k.unknown for k in slack], np.int64),
         confidence=confidence,
     )
-    return replace(found, sets=state.multilabel, handed=handed)
+    return replace(found, sets=state.multilabel, handed=handed, unchecked=_unchecked(state, draws))
+
+
+def _unchecked(state: State, draws: Sequence[Draw]) -> int:
+    """Items of the rest that came later and that no check item could have been: nothing was seen of their like."""
+    if not state.grown:
+        return 0
+    came = state.rest()
+    came[: int(state.opened["n"])] = False
+    for draw in reversed(draws):  # the last ones could have been nearly anything that is there
+        if not came.any():
+            break
+        came &= ~np.unpackbits(draw.eligible, count=state.n).view(bool)
+    return int(np.count_nonzero(came))
 
 
 def metrics(state: State, guesses: Array | None) -> Metrics | None:
@@ -64,6 +78,7 @@ def metrics(state: State, guesses: Array | None) -> Metrics | None:
         return None
     draws, _ = state.draw_outcomes()
     truth, rest, classes = _counted(state), state.rest(), len(state.classes)
+    rest[state.ranked :] = False  # what came later has no guess yet, so it is in no class
     told = truth.copy()
     told[[draw.row for draw in draws if state.seen(draw.row)]] = audit.UNKNOWN
     answered = [None if told[draw.row] == audit.UNKNOWN else int(told[draw.row]) for draw in draws]
@@ -149,7 +164,8 @@ def certificate(state: State, attempt: Attempt) -> Certificate:
         void=void,
         fingerprint=attempt.fingerprint,
         label=attempt.label,
-        whole=state.n if attempt.target == "file" else 0,
+        whole=attempt.items if attempt.target == "file" else 0,
+        later=state.n - attempt.items,
         people=_people(state, attempt),
         changed=_changed(state, attempt),
     )
@@ -214,12 +230,18 @@ def certificates(state: State) -> list[Certificate]:
     return [certificate(state, a) for a in state.attempts if a.outcome == "certified" and not a.taken_back]
 
 
-def certifiable(state: State) -> Array:
+def certifiable(state: State, ranked: int | None = None) -> Array:
     """(k,) rows that a region may hold: still to be decided, in nobody's hands, their guess not shown to anybody.
 
-    A guess is shown with every usual question, so what was put off or given back is for people.
+    A guess is shown with every usual question, so what was put off or given back is for people. Of items that came
+    later there is none before the next ranking.
+
+    Args:
+        state: Not changed.
+        ranked: So many rows have a guess; None = those of the last ranking.
     """
     mask = state.rest() & ~state.shown_mask
+    mask[state.ranked if ranked is None else ranked :] = False
     mask[list(state.leases)] = False
     return np.flatnonzero(mask)
 
@@ -288,10 +310,12 @@ def planning(state: State, sure: Array, label: Label | None = None) -> Planning:
 
     Args:
         state: Not changed.
-        sure: (n,) calibrated confidences of the current guesses, 0..1.
+        sure: (m,) calibrated confidences of the guesses of a ranking, 0..1, on the items that it knows.
         label: Only items that the model takes for this class; None = all.
     """
-    rows, code = certifiable(state), None
+    rows, code = certifiable(state, len(sure)), None
+    if len(sure) < state.n:
+        sure = np.concatenate([sure, np.zeros(state.n - len(sure), sure.dtype)])
     guesses = state.predictions
     if label is not None and guesses is not None:
         code = state.class_number(label)

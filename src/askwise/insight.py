@@ -70,7 +70,7 @@ def balance(state: State) -> list[dict[str, Any]]:
     for row, (number, _, _) in state.auto.items():
         found[number, 2] += not state.labeled_mask[row]
     if state.predictions is not None:
-        guesses = state.predictions[state.rest()]
+        guesses = state.predictions[: state.ranked][state.rest()[: state.ranked]]
         found[:, 3] = np.bincount(guesses, minlength=len(state.classes))
     if state.multilabel:
         found = state.membership().T.astype(np.int64) @ found

@@ -169,7 +169,7 @@ def report(
         title=title,
         created=time.time(),
         items=state.n,
-        rows=int(state.opened["rows"]),
+        rows=state.rows,
         classes=tuple(state.labels),
         counts=by_class,
         human=state.human,

@@ -20,6 +20,7 @@ from askwise import (
     control,
     encoders,
     evidence,
+    growing,
     handover,
     learners,
     people,
@@ -71,7 +72,9 @@ from askwise.options import named, only_python, option
 from askwise.pool import Pool, load_pool
 from askwise.questions import CHECKS_AHEAD, next_checks, next_questions
 from askwise.reasons import reason_for
-from askwise.state import DOUBTED, LOG_FORMAT, OVERLAP, State, pack, pool_events, pool_from_log
+from askwise.state import (
+    DOUBTED, LOG_FORMAT, OVERLAP, READS_FORMAT, State, pack, pool_events, pool_from_log, too_new,
+)  # fmt: skip
 from askwise.store import Place, open_store, place
 from askwise.values import Spelling, label_name, why_no_label
 from askwise.worker import Worker
@@ -324,19 +327,16 @@ class Session:
             )
         check_event(events[0], 0)
         opened = events[0].data
-        if int(opened["format"]) > LOG_FORMAT:
-            raise BadStore(
-                f"{name!r} was written by a newer Askwise (format {opened['format']}; this one reads up to "
-                f"{LOG_FORMAT}). "
-                "Upgrade with `pip install --upgrade askwise`."
-            )
+        if int(opened["format"]) > READS_FORMAT:
+            raise too_new(repr(name), int(opened["format"]))
         found = pool_from_log(opened, events)
+        later: dict[str, Matrix] = {}
         if found is None:
             if pool is None:
                 raise BadInput(
                     f"This session is about an array, which its file does not hold: give it again as {option('pool')}."
                 )
-            found = pool if isinstance(pool, Pool) else load_pool(pool)
+            found, later = growing.split(pool if isinstance(pool, Pool) else load_pool(pool), opened, events)
             if found.fingerprint != opened["fingerprint"]:
                 raise BadInput(
                     f"This is not the pool that the session was started with: {len(found):,} items given, "
@@ -374,6 +374,7 @@ class Session:
                     "give the same, or start a new session."
                 )
         self._store = store
+        self._arrived = later
         self._read()
         if self.still:
             return self  # it is looked at as it is
@@ -394,6 +395,8 @@ class Session:
     ) -> None:
         self.pool = pool
         self._rows = {item: row for row, item in enumerate(pool.ids)}
+        self._index: growing.Known | None = None  # of the items, where some were added
+        self._arrived: dict[str, Matrix] = {}  # fingerprint of an addition → its features, of an array pool
         self._strategy = strategy
         self._missing = ""
         known = pool.kind != "array" and (encoder is not None or not reopened)
@@ -401,7 +404,7 @@ class Session:
         self._encoder_name = self._encoder.name if self._encoder is not None else "given features"
         self._learner: Learner = learners.adapt_multilabel(learner) if multilabel else learners.adapt(learner)
         self._learner_name = learners.describe(self._learner)
-        self._X: Matrix | None = pool.features
+        self._features = growing.Features(self._encoder, pool.features)
         self._Z: Array | None = None
         self._proba: Array | None = None
         self._sure: Array | None = None
@@ -528,9 +531,12 @@ class Session:
             s = self._state
             if s.predictions is None:
                 return [""] * s.n, np.full(s.n, np.nan, np.float32)
-            names = [s.classes[c] for c in s.predictions.tolist()]
-            sure = self._confidences()
-            return names, np.full(s.n, np.nan, np.float32) if sure is None else sure.copy()
+            names = [s.classes[c] for c in s.predictions[: s.ranked].tolist()] + [""] * (s.n - s.ranked)
+            mine = s.ranking is not None and self._proba_round == s.ranking.round
+            sure = np.full(s.n, np.nan, np.float32)  # also of what came since the model was trained
+            if mine and self._sure is not None:
+                sure[: len(self._sure)] = self._sure
+            return names, sure
 
     def counts(self) -> dict[str, int]:
         """How many items, answers of each kind, check items, open items and so on."""
@@ -543,9 +549,10 @@ class Session:
             labeled = np.flatnonzero(self._state.labeled_mask)
             names = {int(r): self._state.label_of(int(r)) or "" for r in labeled}
         labeled = labeled[labeled != row]
-        if len(labeled) == 0 or self._X is None:
+        X = self._features.X
+        labeled = labeled[labeled < (0 if X is None else X.shape[0])]  # what came just now has none yet
+        if X is None or len(labeled) == 0 or row >= X.shape[0]:
             return []
-        X = self._X
         similar = cosines(X[[row]], X[labeled])[0]
         best = np.argsort(-similar, kind="stable")[:k]
         return [(int(labeled[i]), names[int(labeled[i])], float(similar[i])) for i in best]
@@ -609,7 +616,9 @@ class Session:
                     return []
                 task, proba = self._round(n), self._proba if s.model else None
             X = self.features()
-            return rounds.rank(task, X, self._learner, self._strategy, proba, self._dense).queue[:n]
+            X = X[: self._state.ranked] if X.shape[0] > self._state.ranked else X  # what came since has no guess
+            dense = partial(self._dense, X.shape[0])
+            return rounds.rank(task, X, self._learner, self._strategy, proba, dense).queue[:n]
 
     def _round(self, batch: int) -> rounds.Round:
         """What there is to learn from and to ask, as the state says."""
@@ -622,7 +631,7 @@ class Session:
             labeled, y,
             order=s.answer_rounds[labeled].astype(np.intp),
             known=np.union1d(labeled, np.fromiter(s.leases, np.intp, len(s.leases))),
-            candidates=np.flatnonzero(s.eligible_mask),
+            candidates=np.flatnonzero(s.eligible_mask | s.waiting()),
             classes=len(s.labels), seed=self.seed, spare=QUEUE, batch=batch, names=tuple(s.labels),
         )  # fmt: skip
 
@@ -641,7 +650,8 @@ class Session:
         hidden = ask.audit or ask.check or ask.strategy in (OVERLAP, DOUBTED)
         blind = hidden or not s.model
         guesses = () if blind else self._guesses(row)
-        suggestion = None if blind or s.predictions is None else s.classes[int(s.predictions[row])]
+        known = not blind and s.predictions is not None and row < s.ranked
+        suggestion = s.classes[int(cast(Array, s.predictions)[row])] if known else None
         confidence = next((p for name, p in guesses if name == suggestion), None)
         if s.multilabel and guesses:
             confidence = self._sure_of(row)
@@ -677,7 +687,7 @@ class Session:
 
     def _guesses(self, row: int, most: int = 5) -> tuple[tuple[Label, float], ...]:
         proba, s = self._proba, self._state
-        if proba is None or s.ranking is None or self._proba_round != s.ranking.round:
+        if proba is None or s.ranking is None or self._proba_round != s.ranking.round or row >= len(proba):
             return ()
         if s.multilabel:  # all that are likely to apply, however many
             most = max(most, int((proba[row] > 0.5).sum()))
@@ -1148,6 +1158,40 @@ class Session:
                 check_label(name)
             self._commit(lambda: [Event("class_added", {"name": name})])
 
+    def add(
+        self,
+        source: Any,
+        *,
+        annotator: str = "me",
+        text: str | Sequence[str] | None = None,
+        id: str | Sequence[Any] | None = None,  # noqa: A002 - the column's usual name
+        label: Any = None,
+        show: str | Sequence[str] | None = None,
+        format: str | None = None,  # noqa: A002
+        encoding: str | None = None,
+        delimiter: str | None = None,
+        header: bool = True,
+        sheet: str | int | None = None,
+    ) -> growing.Added:
+        """Add items while the session runs: what is new joins, what it has already is recognised by content and id.
+
+        New items are asked after the next ranking. Estimates speak of all that is open, and certificates of what they
+        covered. See docs/growing.md.
+
+        Args:
+            source: Anything that `load_pool` accepts, or a `Pool`, of the same kind of items; features of an array
+                pool have the same columns and type.
+            annotator: Who adds.
+            text, id, label, show, format, encoding, delimiter, header, sheet: As for `load_pool`; default: as the
+                session's own items were read, where the source has such columns.
+
+        Raises:
+            BadInput: The source cannot be read, holds other items, or this is a search.
+        """
+        options = {"text": text, "id": id, "label": label, "show": show, "format": format, "encoding": encoding,
+                   "delimiter": delimiter, "header": header, "sheet": sheet}  # fmt: skip
+        return growing.add(self, source, annotator=annotator, options=options)
+
     def _answered(self, row: int, annotator: str, seconds: float | None) -> dict[str, Any]:
         if seconds is not None and not 0 <= seconds < float("inf"):
             raise BadInput(f"seconds is the time an answer took, 0 or more; got {seconds!r}. Leave it out if unknown.")
@@ -1178,23 +1222,21 @@ class Session:
     def features(self) -> Matrix:
         """(n, d) features of the pool; encodes on the first call."""
         with self._encoding:
-            if self._X is None and self._encoder is None:
-                raise BadInput("This pool has neither features nor texts to encode.")
+            with self._lock:  # what is added meanwhile waits for the next call
+                pool, fit = self.pool, growing.learned_from(int(self._state.opened["n"]), self._state.additions)
             if self._apart is not None:
                 try:
-                    self._X = self._apart.features()
+                    return growing.features_apart(self._apart, self._features, pool, fit)
                 except CannotTravel as error:
                     self._stay(error)
-            found = self._X
-            if found is None:
-                found = self._X = rounds.encoded(cast(Encoder, self._encoder), self.pool.contents)
-            return found
+            return self._features.here(pool, fit)
 
-    def _dense(self) -> Array:
-        """(n, d) dense rows for distances where the features are sparse."""
-        if self._Z is None:
-            self._Z = signals.project(self.features())
-        return self._Z
+    def _dense(self, n: int) -> Array:
+        """(n, d) dense rows for distances where the features are sparse; of the first n items."""
+        X = self.features()
+        if self._Z is None or len(self._Z) != X.shape[0]:
+            self._Z = signals.project(X)
+        return self._Z[:n]
 
     def refresh(self) -> bool:
         """Fit, score, rank: the slow verb. Returns whether there is a new ranking (False: nothing new was told).
@@ -1221,7 +1263,8 @@ class Session:
                 if self._apart is not None:
                     learned = self._apart.learn(task)
                 else:
-                    learned = rounds.learn(task, X, self._learner, self._strategy, self._dense)
+                    dense = partial(self._dense, X.shape[0])
+                    learned = rounds.learn(task, X, self._learner, self._strategy, dense)
             proba = learned.proba
             region = None
             if proba is not None and self._goal is None:
@@ -1233,14 +1276,17 @@ class Session:
                 region = compute(*self._terms, self._target)
             with self._lock:
                 locked = time.monotonic()
-                self._publish(seen, learned, region, started)
+                self._publish(seen, learned, region, started, int(X.shape[0]))
                 self._held_up = time.monotonic() - locked
             return True
 
-    def _publish(self, seen: int, learned: rounds.Learned, region: audit.Region | None, started: float) -> None:
+    def _publish(
+        self, seen: int, learned: rounds.Learned, region: audit.Region | None, started: float, known: int
+    ) -> None:
         """Write the new ranking to the log, with the numbers of the round."""
         proba, queue = learned.proba, learned.queue
         if proba is not None:
+            known = len(proba)
             self._proba, self._region = proba, region
             self._sure = rounds.certainty(proba, self._state.multilabel)
             self._region_auto = len(self._state.auto)
@@ -1250,8 +1296,12 @@ class Session:
             guesses, change, new = s.predictions, None, list[Label]()
             if proba is not None:
                 guesses, new = _guessed(s, proba)
+                guesses = growing.filled(guesses, s.n)
+            elif guesses is not None and known > s.ranked:
+                guesses = growing.stand_in(s, known)
+            if guesses is not None and guesses is not s.predictions:
                 base = s.predictions if s.predictions is not None else np.zeros(s.n, np.int32)
-                change = pack((base ^ guesses).tobytes())
+                change = pack((base ^ guesses)[:known].tobytes())
             self._proba_round = s.ranking.round + 1 if s.ranking else 0
             data: dict[str, Any] = {
                 "round": self._proba_round,
@@ -1263,6 +1313,7 @@ class Session:
                 "strategy": learned.strategy,
                 "predictions": change,
             }
+            data |= {"known": known} if s.grown else {}
             data |= ({"sets": new} if s.multilabel else {}) | people.again(s, proba, guesses)
             if guesses is not None:
                 now = evidence.estimate(s, guesses)
@@ -1323,7 +1374,7 @@ class Session:
     def _go_apart(self) -> None:
         if self._apart is None and not self._missing:
             self._apart = Apart(
-                self._learner, self._strategy, X=self._X, encoder=self._encoder, contents=self.pool.contents
+                self._learner, self._strategy, X=self._features.X, encoder=self._encoder, contents=self.pool.contents
             )
 
     def _stay(self, error: CannotTravel) -> None:
@@ -1388,8 +1439,10 @@ class Session:
 
     def _confidences(self) -> Array | None:
         """(n,) calibrated confidence of the current guesses, where the model is in this process."""
-        ranking = self._state.ranking
-        return self._sure if ranking is not None and self._proba_round == ranking.round else None
+        ranking, sure = self._state.ranking, self._sure
+        if ranking is None or sure is None or self._proba_round != ranking.round or len(sure) != self._state.n:
+            return None
+        return sure
 
     def verdict(self, *, price_per_hour: float | None = None) -> Verdict:
         """Good enough? Why, and about how many labels, minutes and how much money to go? Advice, never a lock.
@@ -1848,7 +1901,23 @@ class Session:
 
     def _take(self, news: Sequence[Event]) -> None:
         for event in news:
+            if event.kind == "added":
+                self._grow(event)
             self._state.apply(event)
+
+    def _grow(self, event: Event) -> None:
+        """Take the items of an event into the pool."""
+        check_event(event, self._state.n)
+        grown = growing.extended(self.pool, self._known, event.data, self._arrived.get(event.data["fingerprint"]))
+        for row in range(len(self.pool), len(grown)):
+            self._rows[grown.ids[row]] = row
+        self.pool = grown
+
+    @property
+    def _known(self) -> growing.Known:
+        if self._index is None:
+            self._index = growing.Known.of(self.pool)
+        return self._index
 
     def _once(self, name: str, compute: Callable[[], T], key: Any = None) -> T:
         """A value that holds until the key (default: the log) moves on."""

@@ -23,6 +23,10 @@ ITEMS_PER_EVENT = 5_000
 LOG_FORMAT = 3
 """Written in `opened`. 2: events have digests. 3: an answer counts as a blind check only where the model's guess had
 not been shown to whoever gave it."""
+READS_FORMAT = 4
+"""The newest format that this program reads. 4: items come later, and labels are changed. A session begun as 3 says so
+with the first event of such a kind, which carries the number; programs before it know no such kind and refuse the log
+for that, so a session that never grew stays readable for them."""
 OVERLAP = "overlap"
 """Strategy of a question that somebody else has answered already, drawn at random."""
 DOUBTED = "doubted"
@@ -51,20 +55,43 @@ def pool_events(pool: Pool) -> Iterator[Event]:
     if pool.kind == "array":
         return
     for start in range(0, len(pool), ITEMS_PER_EVENT):
-        chunk = []
-        for row in range(start, min(start + ITEMS_PER_EVENT, len(pool))):
-            extras: list[dict[str, Any]] = []
-            if pool.record is not None:
-                told = _told(pool.address, pool.ids[row], pool.contents[row])
-                extras = [_untold(pool.record[source], told) for source in pool.sources[row]]
-            kept = extras if any(extras) else None
-            chunk.append([pool.ids[row], packed(pool.contents[row]), pool.sources[row], kept])
-        data: dict[str, Any] = {"start": start, "packed": pack(_json(chunk))}
+        rows = range(start, min(start + ITEMS_PER_EVENT, len(pool)))
+        data: dict[str, Any] = {"start": start, "packed": packed_items(pool, rows)}
         if not start and pool.columns:
             data["columns"] = pool.columns
         if not start and pool.dropped:
-            data["dropped"] = pack(_json([[row, one.cells, one.why] for row, one in pool.dropped.items()]))
+            data["dropped"] = packed_dropped(pool.dropped)
         yield Event("items", data)
+
+
+def packed_items(pool: Pool, rows: Iterable[int], *, later: int = 0) -> str:
+    """Items as an event holds them; of an array pool without their features.
+
+    Args:
+        pool: The items.
+        rows: Which.
+        later: Added to the numbers of their source rows.
+    """
+    chunk = []
+    for row in rows:
+        extras: list[dict[str, Any]] = []
+        if pool.record is not None:
+            told = _told(pool.address, pool.ids[row], pool.contents[row])
+            extras = [_untold(pool.record[source], told) for source in pool.sources[row]]
+        kept = extras if any(extras) else None
+        content = None if pool.kind == "array" else packed(pool.contents[row])
+        chunk.append([pool.ids[row], content, [source + later for source in pool.sources[row]], kept])
+    return pack(_json(chunk))
+
+
+def packed_dropped(dropped: Mapping[int, Dropped], *, later: int = 0) -> str:
+    """Rows that could not be loaded as an event holds them."""
+    return pack(_json([[row + later, one.cells, one.why] for row, one in dropped.items()]))
+
+
+def read_dropped(text: str) -> dict[int, Dropped]:
+    """The inverse of `packed_dropped`."""
+    return {int(row): Dropped(dict(cells), str(why)) for row, cells, why in json.loads(unpack(text))}
 
 
 def _told(address: Mapping[str, Any], item: str, content: Any) -> dict[str, Any]:
@@ -102,10 +129,18 @@ def pool_from_log(opened: Mapping[str, Any], events: Sequence[Event]) -> Pool | 
     return pool
 
 
+def read_items(kind: str, address: Mapping[str, Any], text: str) -> Iterator[tuple[str, Any, list[int], list[Any]]]:
+    """(id, content, source rows, cells of each source row) of the items in an event; content is None for an array."""
+    files = source_of(address)
+    for item, kept, rows, extras in json.loads(unpack(text)):
+        content = None if kind == "array" else unpacked(kind, kept, files)
+        told = {} if kind == "array" else _told(address, item, content)
+        yield item, content, rows, [told | extra for extra in extras or [{}] * len(rows)]
+
+
 def _pool_of(opened: Mapping[str, Any], events: Sequence[Event]) -> Pool:
     kind = opened["kind"]
     address = dict(opened["pool"])
-    files = source_of(address)
     ids: list[str] = []
     contents: list[Any] = []
     sources: list[list[int]] = []
@@ -117,16 +152,13 @@ def _pool_of(opened: Mapping[str, Any], events: Sequence[Event]) -> Pool:
             continue
         order += event.data.get("columns", [])
         if "dropped" in event.data:
-            found = json.loads(unpack(event.data["dropped"]))
-            dropped |= {int(row): Dropped(dict(cells), str(why)) for row, cells, why in found}
-        for item, kept, rows, extras in json.loads(unpack(event.data["packed"])):
-            content = unpacked(kind, kept, files)
+            dropped |= read_dropped(event.data["dropped"])
+        for item, content, rows, cells in read_items(kind, address, event.data["packed"]):
             ids.append(item)
             contents.append(content)
             sources.append(rows)
-            for source, extra in zip(rows, extras or [{}] * len(rows), strict=True):
-                cells = _told(address, item, content) | extra
-                record[source] = {name: cells[name] for name in order if name in cells} | cells
+            for source, one in zip(rows, cells, strict=True):
+                record[source] = {name: one[name] for name in order if name in one} | one
     return Pool(
         ids=ids,
         contents=contents,
@@ -136,7 +168,7 @@ def _pool_of(opened: Mapping[str, Any], events: Sequence[Event]) -> Pool:
         given={int(row): label for row, label in opened["given"].items()},
         problems=[Problem(*problem) for problem in opened["problems"]],
         address=address,
-        record=_ByRow(record) if address.get("text") else None,
+        record=ByRow(record) if address.get("text") else None,
         notes=list(opened["notes"]),
         digest=pool_digest(contents),
         columns=order,
@@ -144,17 +176,33 @@ def _pool_of(opened: Mapping[str, Any], events: Sequence[Event]) -> Pool:
     )
 
 
-class _ByRow(Sequence[Mapping[str, Any]]):
-    """Rows of the source that loaded, by their number there (bad rows leave holes)."""
+class ByRow(Sequence[Mapping[str, Any]]):
+    """Rows of the source that loaded, by their number there (bad rows leave holes).
 
-    def __init__(self, rows: Mapping[int, Mapping[str, Any]]) -> None:
-        self._rows = rows
+    Args:
+        rows: Number → cells.
+        first: Where the rows are that are not among these.
+    """
+
+    def __init__(
+        self, rows: dict[int, Mapping[str, Any]] | dict[int, dict[str, Any]], first: Sequence[Mapping[str, Any]] = ()
+    ) -> None:
+        self.rows: dict[int, Any] = rows
+        self._first = first
 
     def __len__(self) -> int:
-        return max(self._rows, default=-1) + 1
+        return max(max(self.rows, default=-1) + 1, len(self._first))
 
     def __getitem__(self, index: Any) -> Any:
-        return self._rows[index]
+        return self.rows[index] if index in self.rows else self._first[index]
+
+
+def too_new(name: str, needs: int) -> BadStore:
+    """The error for a log of a later format."""
+    return BadStore(
+        f"{name} was written by a newer Askwise (format {needs}; this one reads up to {READS_FORMAT}). "
+        "Upgrade with `pip install --upgrade askwise`."
+    )
 
 
 # ── the fold ────────────────────────────────────────────────────────────────────────────────
@@ -253,6 +301,8 @@ class Attempt:
     """Digest of the log at the decision; "" before it, and where it was written before digests existed."""
     found: int = 0
     """Relevant items known at the freeze, where the target is a recall."""
+    items: int = 0
+    """Items of the session at the freeze: of what came later nothing is claimed."""
 
 
 @dataclass
@@ -262,6 +312,12 @@ class State:
     seq: int = 0
     opened: Mapping[str, Any] = field(default_factory=dict)
     n: int = 0
+    ranked: int = 0
+    """Rows that the last ranking knew, the first ones; those behind came later: they wait for the next to be asked."""
+    rows: int = 0
+    """Rows of the input that are items."""
+    additions: list[int] = field(default_factory=list)
+    """How many items came with each addition."""
     labels: list[Label] = field(default_factory=list)
     """The labels that may be given, in the order declared or discovered."""
     multilabel: bool = False
@@ -381,6 +437,18 @@ class State:
     def open_attempt(self) -> Attempt | None:
         """The attempt whose checks are being answered: of those frozen together, one after the other."""
         return next((a for a in self.attempts if a.outcome == "open"), None)
+
+    @property
+    def grown(self) -> bool:
+        """Whether items came later."""
+        return self.n > int(self.opened.get("n", 0))
+
+    def waiting(self) -> Array:
+        """(n,) rows that may be asked as soon as they are ranked."""
+        found = self.rest_mask.copy()
+        found[: self.ranked] = False
+        found[[row for row in self.leases if row >= self.ranked]] = False
+        return found
 
     @property
     def groups(self) -> int:
@@ -552,6 +620,9 @@ class State:
             raise BadStore(
                 f"This session holds an event {event.kind!r} that this version does not know. Upgrade Askwise."
             )
+        needs = event.data.get("format") if isinstance(event.data, Mapping) else None
+        if isinstance(needs, int) and needs > READS_FORMAT:
+            raise too_new("This session", needs)
         kinds.check(event, self.n)
         if self.opened and event.kind == "opened":
             raise kinds.damaged(event, "a session begins once")
@@ -579,7 +650,7 @@ class State:
         answer = self.answers.get(row)
         self.auto_mask[row] = row in self.auto
         self.rest_mask[row] = (answer is None or answer.kind == "skip") and row not in self.auto
-        self.eligible_mask[row] = self.rest_mask[row] and row not in self.leases
+        self.eligible_mask[row] = self.rest_mask[row] and row not in self.leases and row < self.ranked
 
     def _vote(self, row: int, annotator: str, answer: Answer | None) -> None:
         """Put an annotator's answer in the place of their last one, or take it back."""
@@ -642,7 +713,8 @@ class State:
 
 def _on_opened(s: State, e: Event) -> None:
     s.opened = e.data
-    s.n = int(e.data["n"])
+    s.n = s.ranked = int(e.data["n"])
+    s.rows = int(e.data["rows"])
     s.multilabel = bool(e.data.get("multilabel", False))
     for name in e.data["classes"]:
         _add_label(s, name)
@@ -658,6 +730,40 @@ def _on_opened(s: State, e: Event) -> None:
         s.given[int(row)] = Answer(int(row), "given", label, "", e.seq, e.at)
         s._settle(int(row))
     s.last_answer = e.seq
+
+
+def _on_added(s: State, e: Event) -> None:
+    """Items that came later: no check item could have been one of them, and no model has guessed them yet."""
+    d, before, more = e.data, s.n, int(e.data["n"])
+    if int(d["start"]) != before:
+        raise ValueError(f"its items begin with row {d['start']}, and {before:,} are there")
+    if s.opened.get("goal"):
+        raise ValueError("a search does not grow")
+    s.n, s.rows = before + more, s.rows + int(d["rows"])
+    s.additions.append(more)
+    s.labeled_mask, s.auto_mask = _longer(s.labeled_mask, s.n), _longer(s.auto_mask, s.n)
+    s.shown_mask, s.eligible_mask = _longer(s.shown_mask, s.n), _longer(s.eligible_mask, s.n)
+    s.rest_mask, s.codes = _longer(s.rest_mask, s.n, True), _longer(s.codes, s.n, UNKNOWN)
+    s.answer_rounds = _longer(s.answer_rounds, s.n)
+    # What stands for the guesses on them, 0, nobody looks at: they are in no draw, and in no region before a ranking.
+    if s.predictions is not None:
+        s.predictions = _longer(s.predictions, s.n)
+    s.past = {round_: _longer(guesses, s.n) for round_, guesses in s.past.items()}
+    s.draws = [replace(draw, eligible=_longer(draw.eligible, -(-s.n // 8))) for draw in s.draws]
+    for row, label in d["given"].items():
+        if not before <= int(row) < s.n:
+            raise ValueError(f"it gives a label to row {row}, which is none of its own")
+        s._meet(_known(s, label))
+        s.given[int(row)] = Answer(int(row), "given", label, "", e.seq, e.at)
+        s._settle(int(row))
+    s.last_answer = e.seq
+
+
+def _longer(values: Array, n: int, fill: Any = 0) -> Array:
+    """A copy with n entries, the new ones as given: what a still has of the old one must not change."""
+    found = np.full(n, fill, values.dtype)
+    found[: len(values)] = values
+    return found
 
 
 def _add_label(s: State, name: Label) -> None:
@@ -821,14 +927,26 @@ def _on_ranked(s: State, e: Event) -> None:
         raise ValueError("'queue', 'scores', 'parts' and 'planned' do not go together")
     for name in d.get("sets", ()):
         s._meet(_known(s, name))
+    known = int(d.get("known", s.n))
+    if not s.ranked <= known <= s.n:
+        raise ValueError(f"it knows {known:,} items of {s.n:,}, and the last ranking knew {s.ranked:,}")
+    if d.get("predictions") is None and s.predictions is not None and known > s.ranked:
+        raise ValueError("there is a model, and it guesses nothing of the items that came later")
     if d.get("predictions") is not None:
         change = np.frombuffer(unpack(d["predictions"]), np.int32)
+        if len(change) != known:
+            raise ValueError(f"it guesses {len(change):,} items and knows {known:,}")
+        change = _longer(change, s.n)
         base = s.predictions if s.predictions is not None else np.zeros(s.n, np.int32)
         guesses = base ^ change
         if not 0 <= guesses.min() <= guesses.max() < len(s.classes):
             raise ValueError("'predictions' names a class that there is not")
         s.predictions = guesses
     s.ranking = ranking
+    if known > s.ranked:
+        come = np.flatnonzero(s.waiting()[:known])
+        s.ranked = known
+        s.eligible_mask[come] = True
     if "point" in d:
         s.points.append(CurvePoint(**d["point"]))
         s.learned.append(ranking.trained_on)
@@ -874,6 +992,7 @@ def _on_frozen(s: State, e: Event) -> None:
             label=d.get("label"),
             allowed=int(d.get("allowed", 0)),
             found=int(d.get("found", 0)),
+            items=s.n,
         )
     )
     if s.predictions is None:
@@ -933,6 +1052,7 @@ _BY_PEOPLE = frozenset({"told", "skipped", "unsure", "flagged", "unflagged", "ad
 _HANDLERS: dict[str, Callable[[State, Event], None]] = {
     "opened": _on_opened,
     "items": _on_nothing,  # read by pool_from_log
+    "added": _on_added,  # its items are read by growing.extend
     "class_added": _on_class,
     "asked": _on_asked,
     "released": _on_released,

@@ -131,7 +131,7 @@ def state(at: Here) -> dict[str, Any]:
     return {
         "title": session.title,
         "kind": session.pool.kind,
-        "session": session.pool.fingerprint[:16] + (f"-{me.account}" if me.account else ""),
+        "session": session.look(lambda s: str(s.opened["fingerprint"]))[:16] + (f"-{me.account}" if me.account else ""),
         "guidelines": at.project.guidelines,
         "max_error": session.settings.get("max_error"),
         "confidence": session.settings.get("confidence"),
