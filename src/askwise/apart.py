@@ -104,10 +104,11 @@ class Apart:
                 self._answer("features")
             learns = hasattr(self._encoder, "fit") and self._encoded
             anew = learns and fit is not None and fit != self._fit
-            if contents is not None and self._encoded and (anew or self._X.shape[0] < len(contents)):
+            have = cast(Matrix, self._X).shape[0]
+            if contents is not None and self._encoded and (anew or have < len(contents)):
                 if self._process is None:
                     self._answer("features")  # starts one, whose encoder has learned nothing
-                old = 0 if anew else self._X.shape[0]
+                old = 0 if anew else have
                 learn = list(contents[:fit]) if learns and (anew or not self._knows) else None
                 self._moved(self._answer("grow", list(contents[old:]), learn, bool(old), self._next()))
                 self._fit, self._knows = fit, True

@@ -234,7 +234,7 @@ FIELDS: dict[str, dict[str, Field]] = {
         "packed": Field("packed items", _of(_text)),
         "fingerprint": Field("a fingerprint", _of(_text)),
         "pool": Field("where the items came from", _of(lambda v: isinstance(v, Mapping))),
-        "given": Field("labels by row", lambda v, n: _labels_by_row(v, MOST_ITEMS)),
+        "given": Field("labels by row", lambda v, _: _labels_by_row(v, MOST_ITEMS)),
         "problems": Field(
             "a list of [row, line, text]", _of(lambda v: isinstance(v, list | tuple) and all(map(_problem, v)))
         ),

@@ -17,7 +17,13 @@ from askwise.labelsets import NONE, check_label, labels_of, write_set
 from askwise.options import marked, option
 from askwise.pool import Dropped, FeatureRows, Pool, Problem, content_digests, load_pool
 from askwise.state import (
-    ITEMS_PER_EVENT, ByRow, State, packed_dropped, packed_items, read_dropped, read_items,
+    ITEMS_PER_EVENT,
+    ByRow,
+    State,
+    packed_dropped,
+    packed_items,
+    read_dropped,
+    read_items,
 )  # fmt: skip
 from askwise.values import Spelling, label_name, plain
 
@@ -150,7 +156,9 @@ def load_more(pool: Pool, source: Any, options: Mapping[str, Any]) -> Pool:
     else:
         more = _loaded(pool.address, pool.kind, source, given)
     if more.kind != pool.kind:
-        raise BadInput(f"The items of this session are of the kind {pool.kind!r}; what is to be added is {more.kind!r}.")
+        raise BadInput(
+            f"The items of this session are of the kind {pool.kind!r}; what is to be added is {more.kind!r}."
+        )
     if pool.kind == "array":
         _check_alike(pool.features, more.features)
     elif not more.address.get("text"):  # a list: its items stand where those of the session do
@@ -259,7 +267,9 @@ def decided(
     if not new:
         return [], result
     later = source_rows(pool)
-    where = f"{Path(str(more.address['path'])).name}, added later" if more.address.get("path") else "what was added later"
+    where = (
+        f"{Path(str(more.address['path'])).name}, added later" if more.address.get("path") else "what was added later"
+    )
     events = [Event("class_added", {"name": name}) for name in labels]
     for at in range(0, len(new), ITEMS_PER_EVENT):
         part = new[at : at + ITEMS_PER_EVENT]
@@ -284,13 +294,12 @@ def decided(
     return events, result
 
 
-def _labels(
-    state: State, more: Pool, new: Sequence[int]
-) -> tuple[list[Label], dict[int, Label], list[Problem]]:
+def _labels(state: State, more: Pool, new: Sequence[int]) -> tuple[list[Label], dict[int, Label], list[Problem]]:
     """(labels that are new, row of `more` → label as the session spells it, labels that cannot be taken)."""
     if more.sets and not state.multilabel:
         raise BadInput(
-            f"Some labels in the data are lists, and an item of this session has one label. Leave {option('label')} out."
+            "Some labels in the data are lists, and an item of this session has one label. "
+            f"Leave {option('label')} out."
         )
     spelling, fresh, given, strange = Spelling(state.labels), list[Label](), dict[int, Label](), list[Problem]()
     for row in new:
@@ -306,7 +315,7 @@ def _labels(
         if state.multilabel:
             for name in unknown:
                 check_label(name)
-        fresh += [name for name in dict.fromkeys(unknown)]
+        fresh += list(dict.fromkeys(unknown))
         given[row] = (write_set(names, [*state.labels, *fresh]) or NONE) if state.multilabel else names[0]
     return fresh, given, strange
 
@@ -340,7 +349,9 @@ def extended(pool: Pool, known: Known, data: Mapping[str, Any], rows: Matrix | N
     """
     items = unpacked_items(pool.kind, data)
     if len(pool) != data["start"]:
-        raise BadStore(f"This session is damaged: items were added behind {data['start']:,}, and {len(pool):,} are there.")
+        raise BadStore(
+            f"This session is damaged: items were added behind {data['start']:,}, and {len(pool):,} are there."
+        )
     ids = [name for name, _, _, _ in items]
     contents: Any
     if pool.kind == "array":
@@ -363,7 +374,7 @@ def extended(pool: Pool, known: Known, data: Mapping[str, Any], rows: Matrix | N
     if record is not None:
         base = record if isinstance(record, ByRow) else ByRow({}, record)
         cells = {source: one for _, _, sources, told in items for source, one in zip(sources, told, strict=True)}
-        record = ByRow(base.rows | cells, base._first)
+        record = ByRow({**base.rows, **cells}, base.first)
     return replace(
         pool,
         ids=[*pool.ids, *ids],
@@ -387,7 +398,7 @@ def unpacked_items(kind: str, data: Mapping[str, Any]) -> list[tuple[str, Any, l
     """
     try:
         items = list(read_items(kind, data["pool"], data["packed"]))
-    except Exception as error:  # noqa: BLE001 - what lies in a file that somebody altered may fail in any way
+    except Exception as error:
         raise BadStore(f"This session is damaged: items that were added cannot be read ({error}).") from error
     whole = all(isinstance(name, str) and len(rows) == len(cells) > 0 for name, _, rows, cells in items)
     if len(items) != data["n"] or sum(len(rows) for _, _, rows, _ in items) != data["rows"] or not whole:
@@ -413,8 +424,8 @@ def split(whole: Pool, opened: Mapping[str, Any], events: Sequence[Event]) -> tu
     total = n + sum(int(data["n"]) for data in later)
     if len(whole) != total:
         raise BadInput(
-            f"This session began with {n:,} items and has {total:,} by now, and {len(whole):,} are given. Give the whole "
-            "array: the first rows, then those that were added, in their order."
+            f"This session began with {n:,} items and has {total:,} by now, and {len(whole):,} are given. Give the "
+            "whole array: the first rows, then those that were added, in their order."
         )
     X = cast("Any", whole.features)
     contents = FeatureRows(X[:n])
@@ -505,7 +516,7 @@ def features_apart(apart: Apart, own: Features, pool: Pool, fit: int) -> Matrix:
     Raises:
         CannotTravel, Unreachable: As `Apart.features`.
     """
-    if own.encoder is None or own.X is not None and not apart.makes:  # it began with features from here
+    if own.encoder is None or (own.X is not None and not apart.makes):  # it began with features from here
         before, X = own.X, own.here(pool, fit)
         if before is None or X.shape[0] != before.shape[0] or X is not before:
             apart.replace(X)
@@ -531,4 +542,3 @@ def stand_in(state: State, known: int) -> Array:
     codes = state.codes[state.labeled_mask]
     found[state.ranked : known] = np.bincount(codes).argmax() if len(codes) else 0
     return found
-

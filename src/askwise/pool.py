@@ -897,7 +897,7 @@ def _from_array(array: Any, ids: Any, labels: Any, address: dict[str, Any]) -> P
 
 
 def row_digests(matrix: Matrix) -> list[bytes]:
-    """SHA-256 of each row of an (n, d) matrix of finite numbers, 32 bytes: `content_digest` of an array pool's items."""
+    """SHA-256 of each row of an (n, d) matrix of finite numbers, 32 bytes: `content_digest` of such items."""
     digests = _sparse_digests(matrix) if hasattr(matrix, "tocsr") else _dense_digests(matrix)
     return [digest for _, digest in digests]
 

@@ -72,9 +72,7 @@ from askwise.options import named, only_python, option
 from askwise.pool import Pool, load_pool
 from askwise.questions import CHECKS_AHEAD, next_checks, next_questions
 from askwise.reasons import reason_for
-from askwise.state import (
-    DOUBTED, LOG_FORMAT, OVERLAP, READS_FORMAT, State, pack, pool_events, pool_from_log, too_new,
-)  # fmt: skip
+from askwise.state import DOUBTED, LOG_FORMAT, OVERLAP, READS_FORMAT, State, pack, pool_events, pool_from_log, too_new
 from askwise.store import Place, open_store, place
 from askwise.values import Spelling, label_name, why_no_label
 from askwise.worker import Worker
@@ -615,6 +613,8 @@ class Session:
                 if left >= n:
                     return []
                 task, proba = self._round(n), self._proba if s.model else None
+                if proba is not None and len(proba) < s.ranked:
+                    return []  # nothing could be fitted since: that model knows not all that may be asked
             X = self.features()
             X = X[: self._state.ranked] if X.shape[0] > self._state.ranked else X  # what came since has no guess
             dense = partial(self._dense, X.shape[0])
@@ -1158,21 +1158,7 @@ class Session:
                 check_label(name)
             self._commit(lambda: [Event("class_added", {"name": name})])
 
-    def add(
-        self,
-        source: Any,
-        *,
-        annotator: str = "me",
-        text: str | Sequence[str] | None = None,
-        id: str | Sequence[Any] | None = None,  # noqa: A002 - the column's usual name
-        label: Any = None,
-        show: str | Sequence[str] | None = None,
-        format: str | None = None,  # noqa: A002
-        encoding: str | None = None,
-        delimiter: str | None = None,
-        header: bool = True,
-        sheet: str | int | None = None,
-    ) -> growing.Added:
+    def add(self, source: Any, *, annotator: str = "me", **how: Any) -> growing.Added:
         """Add items while the session runs: what is new joins, what it has already is recognised by content and id.
 
         New items are asked after the next ranking. Estimates speak of all that is open, and certificates of what they
@@ -1182,15 +1168,13 @@ class Session:
             source: Anything that `load_pool` accepts, or a `Pool`, of the same kind of items; features of an array
                 pool have the same columns and type.
             annotator: Who adds.
-            text, id, label, show, format, encoding, delimiter, header, sheet: As for `load_pool`; default: as the
-                session's own items were read, where the source has such columns.
+            how: Columns and format, as for `load_pool`; default: as the session's own items were read, where the
+                source has such columns.
 
         Raises:
             BadInput: The source cannot be read, holds other items, or this is a search.
         """
-        options = {"text": text, "id": id, "label": label, "show": show, "format": format, "encoding": encoding,
-                   "delimiter": delimiter, "header": header, "sheet": sheet}  # fmt: skip
-        return growing.add(self, source, annotator=annotator, options=options)
+        return growing.add(self, source, annotator=annotator, options=how)
 
     def _answered(self, row: int, annotator: str, seconds: float | None) -> dict[str, Any]:
         if seconds is not None and not 0 <= seconds < float("inf"):

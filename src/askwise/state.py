@@ -184,17 +184,15 @@ class ByRow(Sequence[Mapping[str, Any]]):
         first: Where the rows are that are not among these.
     """
 
-    def __init__(
-        self, rows: dict[int, Mapping[str, Any]] | dict[int, dict[str, Any]], first: Sequence[Mapping[str, Any]] = ()
-    ) -> None:
-        self.rows: dict[int, Any] = rows
-        self._first = first
+    def __init__(self, rows: Mapping[int, Mapping[str, Any]], first: Sequence[Mapping[str, Any]] = ()) -> None:
+        self.rows = rows
+        self.first = first
 
     def __len__(self) -> int:
-        return max(max(self.rows, default=-1) + 1, len(self._first))
+        return max(max(self.rows, default=-1) + 1, len(self.first))
 
     def __getitem__(self, index: Any) -> Any:
-        return self.rows[index] if index in self.rows else self._first[index]
+        return self.rows[index] if index in self.rows else self.first[index]
 
 
 def too_new(name: str, needs: int) -> BadStore:
@@ -615,14 +613,14 @@ class State:
 
     def apply(self, event: Event) -> None:
         """Take one event in."""
+        needs = event.data.get("format") if isinstance(event.data, Mapping) else None
+        if isinstance(needs, int) and needs > READS_FORMAT:
+            raise too_new("This session", needs)
         handler = _HANDLERS.get(event.kind)
         if handler is None:
             raise BadStore(
                 f"This session holds an event {event.kind!r} that this version does not know. Upgrade Askwise."
             )
-        needs = event.data.get("format") if isinstance(event.data, Mapping) else None
-        if isinstance(needs, int) and needs > READS_FORMAT:
-            raise too_new("This session", needs)
         kinds.check(event, self.n)
         if self.opened and event.kind == "opened":
             raise kinds.damaged(event, "a session begins once")
