@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from askwise import Session, audit, evidence, rounds, verify
+from askwise import Session, audit, cli, evidence, rounds, verify
 from askwise.core import BadInput, BadStore, Event
 from askwise.growing import learned_from
 from askwise.state import READS_FORMAT, State
@@ -655,3 +655,86 @@ def test_slow_reference_of_the_bound_when_the_pool_grows() -> None:
     slow = session.look(slowly)
     fast = session.estimate()
     assert (slow.low, slow.high) == (fast.low, fast.high)
+
+
+# ── the doors ───────────────────────────────────────────────────────────────────────────────
+
+
+def run(capsys: pytest.CaptureFixture[str], *args: object) -> tuple[int, str]:
+    """Exit code and what was said."""
+    try:
+        cli.main(list(map(str, args)))
+        code: Any = 0
+    except SystemExit as ended:
+        code = ended.code or 0
+    said = capsys.readouterr()
+    return int(code), said.out + said.err
+
+
+def table(path: Path, found: dict[str, str], *, labels: bool = False) -> Path:
+    lines = [f"{text},{label}" if labels else text for text, label in found.items()]
+    path.write_text("\n".join(["text,label" if labels else "text", *lines]) + "\n")
+    return path
+
+
+def test_the_command_line_adds_and_a_longer_file_says_how(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first, more = texts(30), texts(10, 1, "later ")
+    mail, session = table(tmp_path / "mail.csv", first), tmp_path / "mail.askwise"
+    with Session(mail, classes=["ham", "spam"], encoder="tfidf", store=session) as begun_:
+        label(begun_, first, 2)
+    table(mail, first | more)
+    code, said = run(capsys, "label", mail, "--terminal")
+    assert code == 2
+    assert f"10 of the 40 items are new: the session {session} has the other 30. Add them:  askwise add" in said
+    code, said = run(capsys, "add", session, mail)
+    assert (code, said.splitlines()[0]) == (0, "10 new items; left out: 30 that the session has already.")
+    code, said = run(capsys, "add", session, mail)
+    assert (code, said.splitlines()) == (0, ["Nothing is new: 40 that the session has already."])
+    with Session.open(session) as again:
+        assert again.counts()["items"] == 40
+    table(mail, first)  # the file that it began with is one that it is about, too
+    other = table(tmp_path / "other.csv", texts(30, 7, "other "))
+    with Session.open(session) as again:
+        from askwise.pool import load_pool
+
+        assert cli._grows(again, session, load_pool(mail))
+        assert not cli._grows(again, session, load_pool(other))
+    assert run(capsys, "add", session)[0] == 2
+    code, said = run(capsys, "add", session, tmp_path / "missing.csv")
+    assert (code, "No file" in said) == (2, True)
+    code, said = run(capsys, "add", session, mail, "--text", "nothing")
+    assert code == 2
+    assert "No column 'nothing' for text" in said
+    assert verify(session).ok
+
+
+def test_a_file_is_added_through_the_page(tmp_path: Path) -> None:
+    from starlette.testclient import TestClient
+
+    from askwise.app.server import create_app
+
+    first, more = texts(30), texts(10, 1, "later ")
+    mail = table(tmp_path / "mail.csv", dict.fromkeys(first, ""), labels=True)
+    session = Session(mail, text="text", label="label", classes=["ham", "spam"], encoder="tfidf")
+    door = TestClient(create_app(session, token="a-token-of-some-length"), base_url="http://127.0.0.1")
+    door.headers["x-askwise-token"] = "a-token-of-some-length"
+    assert door.get("/api/v1/items/add").json()["refused"] == ""
+    place = door.get("/api/v1/state").json()["session"]
+    sent = table(tmp_path / "more.csv", more | {next(iter(first)): "ham"}).read_bytes() + b'"",\n'
+    reply = door.put("/api/v1/items/add", params={"name": "more.csv"}, content=sent)
+    assert reply.status_code == 200, reply.text
+    assert reply.json()["sentence"].startswith("10 new items; left out: 1 that the session has already.")
+    assert door.get("/api/v1/items").json()["total"] == 40
+    assert door.get("/api/v1/state").json()["session"] == place  # what waits in browsers belongs to it still
+    added = next(e for e in log_of(session) if e.kind == "added")
+    assert added.data["pool"]["path"] == "more.csv"
+    for name, content in (
+        ("more.csv", b""),
+        ("more.exe", b"x"),
+        ("more.csv", b"other\n1\n"),
+        ("more.zip", b"PK\x03\x04"),
+    ):
+        reply = door.put("/api/v1/items/add", params={"name": name}, content=content)
+        assert reply.status_code == 400, (name, reply.text)
+        assert reply.json()["error"]
+    sound(session)

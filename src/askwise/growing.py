@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -124,6 +124,12 @@ def add(session: Session, source: Any, *, annotator: str, options: Mapping[str, 
     return found[0]
 
 
+def preview(session: Session, more: Pool) -> Added:
+    """What `add` would do with a pool; nothing is written."""
+    digests = content_digests(more.contents)
+    return session.look(lambda s: decided(session._known, session.pool, s, more, digests, "")[1])
+
+
 def refuse_search(opened: Mapping[str, Any]) -> None:
     """A search speaks of the share found of all relevant items, and its proofs of a fixed number of records.
 
@@ -137,13 +143,14 @@ def refuse_search(opened: Mapping[str, Any]) -> None:
         )
 
 
-def load_more(pool: Pool, source: Any, options: Mapping[str, Any]) -> Pool:
+def load_more(pool: Pool, source: Any, options: Mapping[str, Any], *, load: Callable[..., Pool] = load_pool) -> Pool:
     """A source as a pool, read as the session's own was: the same columns, where nothing else is said.
 
     Args:
         pool: The session's.
         source: Anything that `load_pool` takes, or a pool.
         options: For `load_pool`; None = as the session's.
+        load: What reads it.
 
     Raises:
         BadInput: It cannot be read, or holds items of another kind.
@@ -154,7 +161,7 @@ def load_more(pool: Pool, source: Any, options: Mapping[str, Any]) -> Pool:
             raise BadInput(f"{', '.join(given)} say how to load a file; this pool is loaded already. Leave them out.")
         more = source
     else:
-        more = _loaded(pool.address, pool.kind, source, given)
+        more = _loaded(pool.address, pool.kind, source, given, load)
     if more.kind != pool.kind:
         raise BadInput(
             f"The items of this session are of the kind {pool.kind!r}; what is to be added is {more.kind!r}."
@@ -168,10 +175,12 @@ def load_more(pool: Pool, source: Any, options: Mapping[str, Any]) -> Pool:
     return more
 
 
-def _loaded(address: Mapping[str, Any], kind: str, source: Any, given: Mapping[str, Any]) -> Pool:
+def _loaded(
+    address: Mapping[str, Any], kind: str, source: Any, given: Mapping[str, Any], load: Callable[..., Pool]
+) -> Pool:
     """The source with the columns of the session, as far as it has them."""
     if kind == "array" or (isinstance(source, list | tuple) or not _has_columns(source)):
-        return load_pool(source, **given)
+        return load(source, **given)
     usual: dict[str, Any] = {"text": address.get("text"), "id": address.get("id")}
     usual |= {name: address[name] for name in ("delimiter", "header", "sheet") if name in address}
     if kind in ("image", "audio"):
@@ -191,7 +200,7 @@ def _loaded(address: Mapping[str, Any], kind: str, source: Any, given: Mapping[s
         for left in ((), ("label",), ("show",), ("label", "show")):
             try:
                 more = {name: value for name, value in beside.items() if name not in left}
-                return load_pool(source, **(usual | ({"text": text} if text is not None else {}) | more))
+                return load(source, **(usual | ({"text": text} if text is not None else {}) | more))
             except BadInput as error:
                 first = first or error
                 if "No column" not in str(error):
