@@ -50,8 +50,9 @@ LAYERS = [
         "results",
         "screening",
         "insight",
+        "relabeling",
     },
-    {"session", "verification", "growing"},
+    {"session", "verification", "growing", "changes"},
     {"simulation", "report", "testing", "datasets"},
     {"cli", "app", "client", "terminal", "demo", "recent", "completion", "__main__"},
 ]

@@ -510,6 +510,8 @@ class Certificate:
     """Checks whose answer was changed by who had given it, when it could be seen from the counts whether it agreed."""
     later: int = 0
     """Items that came to the session after its freeze: nothing is claimed of them."""
+    since: tuple[str, ...] = ()
+    """How labels were changed after its freeze: it speaks of them as they were."""
 
     @property
     def unsaid(self) -> str:
@@ -554,6 +556,7 @@ class Certificate:
                 * (self.changed > 0)
             )
             + f" Of the {self.later:,} items added since it says nothing." * (self.later > 0)
+            + f" It speaks of the labels as they were: since then {'; '.join(self.since)}." * bool(self.since)
         )
 
 
@@ -646,6 +649,8 @@ class Answer:
     """Whether the model's guess on the item had been shown to whoever answered: then it is no blind check."""
     late: bool = False
     """Given after somebody else had labeled the item, to a question asked before that: kept, but it decides nothing."""
+    said: Label | None = None
+    """What was said, where that class has been merged into `label`."""
 
 
 @dataclass(frozen=True)

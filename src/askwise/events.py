@@ -94,6 +94,11 @@ ATTEMPT = Field("the number of an attempt", lambda v, _: _int(v) and v >= 1)
 PLACE = Field("the number of an event", lambda v, _: _int(v) and v >= 0, needed=False)
 
 
+LABEL = Field("a label", lambda v, _: _text(v) and bool(v))
+TEXT = Field("a text", _of(_text))
+LATER = Field("the version of the format", lambda v, _: _int(v) and v >= 4)
+
+
 def _optional_field(what: str, test: Test) -> Field:
     return Field(what, test, needed=False)
 
@@ -226,7 +231,7 @@ FIELDS: dict[str, dict[str, Field]] = {
         "dropped": _optional_field("packed rows", _of(_text)),
     },
     "added": {
-        "format": Field("the version of the format", lambda v, _: _int(v) and v >= 4),
+        "format": LATER,
         "annotator": WHO,
         "start": COUNT,
         "n": Field(f"a number of items, 1 to {MOST_ITEMS:,}", lambda v, _: _int(v) and 1 <= v <= MOST_ITEMS),
@@ -241,7 +246,15 @@ FIELDS: dict[str, dict[str, Field]] = {
         "columns": _optional_field("a list of names", _of(_texts)),
         "dropped": _optional_field("packed rows", _of(_text)),
     },
-    "class_added": {"name": Field("a label", lambda v, _: _text(v) and bool(v))},
+    "class_added": {"name": LABEL, "undoes": PLACE},
+    "class_renamed": {"format": LATER, "annotator": WHO, "name": LABEL, "to": LABEL, "undoes": PLACE},
+    "class_merged": {"format": LATER, "annotator": WHO, "name": LABEL, "into": LABEL, "undoes": PLACE},
+    "class_split": {"format": LATER, "annotator": WHO, "name": LABEL, "undoes": PLACE},
+    "class_removed": {"format": LATER, "annotator": WHO, "name": LABEL, "undoes": PLACE},
+    "class_described": {"format": LATER, "annotator": WHO, "name": LABEL, "text": TEXT, "undoes": PLACE},
+    "reordered": {"format": LATER, "annotator": WHO, "labels": Field("a list of labels", _of(_texts)), "undoes": PLACE},
+    "retitled": {"format": LATER, "annotator": WHO, "text": TEXT, "undoes": PLACE},
+    "guidelines": {"format": LATER, "annotator": WHO, "text": TEXT, "undoes": PLACE},
     "asked": {
         "annotator": WHO,
         "round": COUNT,

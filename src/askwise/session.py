@@ -33,6 +33,7 @@ from askwise import (
 )
 from askwise.apart import Apart, CannotTravel
 from askwise.batch.distances import cosines
+from askwise.changes import Changes
 from askwise.core import (
     Agreement,
     Annotator,
@@ -432,7 +433,7 @@ class Session:
     def classes(self) -> tuple[Label, ...]:
         """The labels that may be given, in the order declared or discovered."""
         with self._lock:
-            return tuple(self._state.labels)
+            return tuple(self._state.shown_labels())
 
     @property
     def multilabel(self) -> bool:
@@ -463,13 +464,18 @@ class Session:
 
     @property
     def title(self) -> str:
-        """Title given at the start, else the file's name."""
-        return str(self._state.opened["title"] or Path(str(self.pool.address.get("path") or "Untitled")).stem)
+        """Title given at the start or since, else the file's name."""
+        return str(self._state.title or Path(str(self.pool.address.get("path") or "Untitled")).stem)
 
     @property
     def guidelines(self) -> str:
-        """For the people who label, as given at the start; "" where none were."""
-        return str(self._state.opened.get("guidelines", ""))
+        """For the people who label, as given at the start or since; "" where none were."""
+        return self._state.guidelines
+
+    @property
+    def change(self) -> Changes:
+        """To change labels, title and guidelines; each change can be undone."""
+        return Changes(self)
 
     @property
     def seed(self) -> int:
@@ -672,7 +678,7 @@ class Session:
                 trained_on=s.model_labels,
                 multilabel=s.multilabel,
                 check=check,
-                differ=len({a.label for a in s.votes.get(row, {}).values() if a.kind == "label"}) > 1,
+                differ=len({s.current(a.label or "") for a in s.votes.get(row, {}).values() if a.kind == "label"}) > 1,
             ),
             strategy=ask.strategy,
             probability=ask.probability,
@@ -692,7 +698,11 @@ class Session:
         if s.multilabel:  # all that are likely to apply, however many
             most = max(most, int((proba[row] > 0.5).sum()))
         best = np.argsort(-proba[row], kind="stable")[:most]
-        return tuple((s.labels[int(c)], float(proba[row, c])) for c in best)
+        found: dict[Label, float] = {}
+        for c in best.tolist():  # what was merged since the model was trained counts together
+            name = s.labels[c] if s.multilabel else s.current(s.labels[c])
+            found[name] = found.get(name, 0.0) + float(proba[row, c])
+        return tuple(sorted(found.items(), key=lambda one: -one[1]))
 
     def tell(
         self,
@@ -734,7 +744,8 @@ class Session:
             return str(name)
         name = label_name(label)
         if name:
-            return Spelling(known).of(name)
+            name = Spelling(known).of(name)
+            return name if name in known else self._state.former.get(name, name)
         if name is None:
             raise BadInput(f"No label can be made of one {why_no_label(label)}. Give a text or a number, or use skip.")
         if self.multilabel:
@@ -751,9 +762,9 @@ class Session:
             BadInput: They are not.
         """
         names, s = self._named(label), self._state
-        strange = [name for name in names if name not in s.labels]
+        strange = [name for name in names if not s.may_be(name)]
         if strange:
-            raise unknown("label", strange[0], s.labels)
+            raise unknown("label", strange[0], s.shown_labels())
         return write_set(names, s.labels) if s.multilabel else names[0]
 
     def skip(self, query: Query | str, *, annotator: str = "me", seconds: float | None = None) -> None:
@@ -832,9 +843,9 @@ class Session:
                     news.append(self._asked(items, annotator))
                 said: dict[str, Any] = {}
                 if names is not None:
-                    strange = [name for name in names if name not in s.labels]
+                    strange = [name for name in names if not s.may_be(name)]
                     if strange and s.opened["declared"]:
-                        raise unknown("label", strange[0], s.labels)
+                        raise unknown("label", strange[0], s.shown_labels())
                     news += [Event("class_added", {"name": name}) for name in strange]
                     said["label"] = write_set(names, [*s.labels, *strange]) if s.multilabel else names[0]
                     said |= {"late": True} if s.is_late(row, annotator) else {}
@@ -1152,7 +1163,7 @@ class Session:
             raise BadInput(f"Cannot add the class {wanted!r}: {why}.")
         with self._lock:
             name = Spelling(self._state.labels).of(name)
-            if name in self._state.labels:
+            if self._state.may_be(name):
                 raise BadInput(f"Cannot add the class {name!r}: it is one already.")
             if self.multilabel:
                 check_label(name)
@@ -1654,8 +1665,9 @@ class Session:
             if isinstance(max_error, Mapping):
                 max_error = {self._spelled(name): share for name, share in max_error.items()}
             if costs is not None and max_cost is not None:
-                max_error = handover.limits_from_costs(costs, max_cost, s.classes)
-            wanted = handover.limits(float(s.opened["max_error"]) if max_error is None else max_error, s.classes)
+                max_error = handover.limits_from_costs(costs, max_cost, s.shown_labels())
+            share_ = float(s.opened["max_error"]) if max_error is None else max_error
+            wanted = handover.limits(share_, s.shown_labels())
             wanted_confidence = float(s.opened["confidence"] if confidence is None else confidence)
         _check_share("confidence", wanted_confidence)
         target = self._target if target is None else target

@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from askwise import events as kinds
+from askwise import relabeling
 from askwise.audit import UNKNOWN, UNSURE
 from askwise.core import Answer, Array, BadStore, Control, CurvePoint, Event, Label, Rows
 from askwise.labelsets import labels_of
@@ -219,6 +220,12 @@ class Draw:
     """(⌈n/8⌉,) packed bits: the rows it was drawn from."""
     confidence: float | None
     """Of the guess, at the draw; a planning number."""
+    guesses: Array | None = None
+    """(n,) class numbers that the model guessed; None before the first."""
+    system: Array | None = None
+    """What the classes counted as at the draw, by which the check is scored; see `relabeling`."""
+    removed: frozenset[int] = frozenset()
+    """Classes that were none then."""
 
 
 @dataclass
@@ -301,6 +308,16 @@ class Attempt:
     """Relevant items known at the freeze, where the target is a recall."""
     items: int = 0
     """Items of the session at the freeze: of what came later nothing is claimed."""
+    guesses: Array | None = None
+    """(n,) class numbers that are handed over, as they were at the freeze."""
+    system: Array | None = None
+    """What the classes counted as then."""
+    removed: frozenset[int] = frozenset()
+    """Classes that were none then."""
+    names: tuple[Label, ...] = ()
+    """What the labels were called then."""
+    called: Label | None = None
+    """What `label` was called then."""
 
 
 @dataclass
@@ -324,6 +341,28 @@ class State:
     """What an item is taken for, by number: the labels; in a multi-label session each set of labels met so far."""
     numbers: dict[Label, int] = field(default_factory=dict)
     """The same the other way round."""
+    merged: dict[int, int] = field(default_factory=dict)
+    """Number of a class → of the one that it was merged into."""
+    removed: frozenset[int] = frozenset()
+    """Numbers of classes that are none any more."""
+    system: Array | None = None
+    """(classes,) what each class counts as, by `merged`; None = as itself. Never changed, only exchanged."""
+    systems: list[tuple[int, Array | None, frozenset[int]]] = field(default_factory=list)
+    """(`seq` of the event, `system`, `removed`) of whatever changed these."""
+    changes: list[tuple[int, str]] = field(default_factory=list)
+    """(`seq`, in words) of what changed the classes."""
+    reversals: list[tuple[int, str, dict[str, Any]]] = field(default_factory=list)
+    """(`seq`, kind and data of the event that would take it back) of each change of labels or texts that stands."""
+    former: dict[Label, Label] = field(default_factory=dict)
+    """Name that a class had → its name now."""
+    order: list[Label] = field(default_factory=list)
+    """In which people see the labels, where somebody has said so."""
+    descriptions: dict[Label, str] = field(default_factory=dict)
+    """Label → what it means."""
+    texts: dict[str, str] = field(default_factory=dict)
+    """Title and guidelines, where they were changed."""
+    written: Array | None = None
+    """(n,) the guesses as the last ranking has them, before anything was merged since."""
     answers: dict[int, Answer] = field(default_factory=dict)
     """Row → what holds of it: the answer of the one who gave one, or the consensus of several."""
     votes: dict[int, dict[str, Answer]] = field(default_factory=dict)
@@ -429,7 +468,36 @@ class State:
             labeled_mask=self.labeled_mask.copy(),
             rest_mask=self.rest_mask.copy(),
             shown_mask=self.shown_mask.copy(),
-        )
+        )  # what else evidence reads is never changed, only exchanged
+
+    def shown_labels(self) -> list[Label]:
+        """The labels that may be given, in the order in which people see them."""
+        gone = set() if self.multilabel else {*self.merged, *self.removed}
+        there = [name for number, name in enumerate(self.labels) if number not in gone]
+        place = {name: at for at, name in enumerate(self.order)}
+        return sorted(there, key=lambda name: place.get(name, len(place))) if place else there
+
+    def may_be(self, label: Label) -> bool:
+        """Whether an answer may say this label; what was merged stands for what it was merged into."""
+        return label in self.labels and self.numbers.get(label) not in self.removed
+
+    def current(self, label: Label) -> Label:
+        """What a label counts as: itself, or what it was merged into."""
+        return label if self.system is None else self.classes[relabeling.of(self.system, self.numbers[label])]
+
+    def today(self, codes: Array) -> Array:
+        """Class numbers as what they count as now."""
+        return codes if self.system is None else relabeling.full(self.system, len(self.classes))[codes].astype(np.int32)
+
+    @property
+    def title(self) -> str:
+        """As given at the start or later; "" where none was."""
+        return self.texts.get("title", str(self.opened["title"]))
+
+    @property
+    def guidelines(self) -> str:
+        """The same of the guidelines."""
+        return self.texts.get("guidelines", str(self.opened.get("guidelines") or ""))
 
     @property
     def open_attempt(self) -> Attempt | None:
@@ -516,7 +584,14 @@ class State:
     def counted(self, row: int) -> list[Answer]:
         """People's labels of a row that decide on it, oldest first: late ones only where there are no others."""
         labels = sorted((a for a in self.votes.get(row, {}).values() if a.kind == "label"), key=lambda a: a.seq)
-        return [a for a in labels if not a.late] or labels
+        return [self._meant(a) for a in labels if not a.late] or [self._meant(a) for a in labels]
+
+    def _meant(self, answer: Answer) -> Answer:
+        """An answer as what it counts as now; what was said stays with it."""
+        if self.system is None or answer.label is None:
+            return answer
+        now = self.current(answer.label)
+        return answer if now == answer.label else replace(answer, label=now, said=answer.label)
 
     def checks(self) -> set[int]:
         """Rows that were or may be blind checks: drawn at random, or at the beginning of the order of an attempt."""
@@ -546,7 +621,7 @@ class State:
         """(n,) class numbers that an attempt would hand over: all irrelevant where the target is a recall."""
         if attempt.target == "recall":
             return np.full(self.n, self.class_number(self.opened["goal"]["irrelevant"]), np.int32)
-        return self.predictions_of(attempt.round)
+        return self.predictions_of(attempt.round) if attempt.guesses is None else attempt.guesses
 
     def found_before(self, attempt: Attempt) -> int:
         """Items outside the region of an attempt at a recall that are labeled relevant now."""
@@ -572,7 +647,7 @@ class State:
         guesses = self.guesses_of(attempt)
         found: list[bool | None] = []
         for row in attempt.order.tolist():
-            wrong = None if self.seen(row) else self._wrong(row, guesses)
+            wrong = None if self.seen(row) else self._wrong(row, int(guesses[row]), attempt)
             found.append(wrong)
             if wrong is None:
                 break
@@ -580,9 +655,13 @@ class State:
 
     def draw_outcomes(self) -> tuple[list[Draw], list[bool | None]]:
         """The check items up to the last answered one, with whether the model was wrong (None: passed over so far)."""
-        wrong = [self._wrong(d.row, self.predictions_of(d.round)) for d in self.draws]
+        wrong = [self._wrong(d.row, int(self.then(d)[d.row]), d) for d in self.draws]
         count = max((i for i, w in enumerate(wrong, 1) if w is not None), default=0)
         return self.draws[:count], wrong[:count]
+
+    def then(self, draw: Draw) -> Array:
+        """(n,) class numbers that the model guessed which a check item was drawn for."""
+        return self.predictions_of(draw.round) if draw.guesses is None else draw.guesses
 
     def truth(self) -> Array:
         """(n,) class numbers of the human labels; `audit.UNKNOWN` and `audit.UNSURE` where there is none."""
@@ -592,13 +671,13 @@ class State:
         """(n,) the items still to be decided: no human label, not unsure, not labeled by the model."""
         return self.rest_mask.copy()
 
-    def _wrong(self, row: int, guesses: Array) -> bool | None:
+    def _wrong(self, row: int, guess: int, then: Draw | Attempt) -> bool | None:
         answer = self.answers.get(row)
         if answer is None or answer.kind == "skip" or answer.seen:
             return None
         if answer.label is None:
             return True  # unsure: not known to be right
-        return bool(guesses[row] != self.class_number(answer.label))
+        return relabeling.wrong(self, answer, guess, then.system, then.removed)
 
     # Writing.
 
@@ -666,20 +745,21 @@ class State:
         """
         votes = sorted(self.votes.get(row, {}).values(), key=lambda answer: answer.seq)
         labels = self.counted(row)
-        others = [*(a for a in votes if a.kind == "skip"), *filter(None, [self.given.get(row)])]
+        others = [*(a for a in votes if a.kind == "skip"), *(self._meant(a) for a in [self.given.get(row)] if a)]
         others += [a for a in votes if a.kind == "unsure"]
         (self.several.add if len(labels) > 1 else self.several.discard)(row)
         (self.late.add if any(answer.late for answer in votes) else self.late.discard)(row)
         if len(labels) > 1:
             self.unsettled |= row not in self.consensus
             count = Counter(answer.label for answer in labels)
-            label = self.consensus.get(row, max(labels, key=lambda answer: (count[answer.label], answer.seq)).label)
+            label = self.consensus.get(row) or max(labels, key=lambda a: (count[a.label], a.seq)).label or ""
+            label = label if self.system is None else self.current(label)
             same = [answer for answer in labels if answer.label == label]
             labels = same or [replace(labels[-1], label=label)]  # label by label they may agree on a set nobody gave
         standing = labels or others
         ruling = self.rulings.get(row)
         if ruling is not None and standing and standing[-1].label is not None:
-            standing = [ruling]
+            standing = [self._meant(ruling)]
         holds = standing[-1] if standing else None
         if holds is not None and any(a.seen for a in self.counted(row)):  # one who knew the guess may have swayed it
             holds = replace(holds, seen=True)
@@ -747,7 +827,14 @@ def _on_added(s: State, e: Event) -> None:
     if s.predictions is not None:
         s.predictions = _longer(s.predictions, s.n)
     s.past = {round_: _longer(guesses, s.n) for round_, guesses in s.past.items()}
-    s.draws = [replace(draw, eligible=_longer(draw.eligible, -(-s.n // 8))) for draw in s.draws]
+    if s.written is not None:
+        s.written = _longer(s.written, s.n)
+    models = {id(draw.guesses): draw.guesses for draw in s.draws if draw.guesses is not None}
+    longer = {key: _longer(guesses, s.n) for key, guesses in models.items()}  # many draws share one
+    s.draws = [
+        replace(draw, eligible=_longer(draw.eligible, -(-s.n // 8)), guesses=longer.get(id(draw.guesses)))
+        for draw in s.draws
+    ]
     for row, label in d["given"].items():
         if not before <= int(row) < s.n:
             raise ValueError(f"it gives a label to row {row}, which is none of its own")
@@ -771,6 +858,9 @@ def _add_label(s: State, name: Label) -> None:
 
 
 def _on_class(s: State, e: Event) -> None:
+    if s.numbers.get(e.data["name"]) in s.removed:
+        relabeling.on_restored(s, e)
+        return
     if e.data["name"] in s.labels:
         raise ValueError(f"there is a class {e.data['name']!r} already")
     _add_label(s, e.data["name"])
@@ -783,7 +873,8 @@ def _on_asked(s: State, e: Event) -> None:
             raise ValueError(f"it draws a check item for model {e.data['round']}, which is not the current one")
         audit, check = bool(q.get("audit")), bool(q.get("check"))
         if audit and q.get("drawn", True):
-            s.draws.append(Draw(row, e.seq, int(e.data["round"]), np.packbits(s.eligible_mask), q.get("confidence")))
+            drawn = Draw(row, e.seq, int(e.data["round"]), np.packbits(s.eligible_mask), q.get("confidence"))
+            s.draws.append(replace(drawn, guesses=s.predictions, system=s.system, removed=s.removed))
             if s.predictions is not None:
                 s.past.setdefault(int(e.data["round"]), s.predictions)
         if q.get("strategy") == DOUBTED and not q.get("drawn", True):
@@ -813,6 +904,8 @@ _KINDS: dict[str, Literal["label", "skip", "unsure"]] = {"told": "label", "skipp
 def _known(s: State, label: Label) -> Label:
     """The label, if it is one, or a set of such."""
     strange = next((part for part in s.parts(label) if part not in s.labels), None)
+    if strange is None and s.removed and s.numbers.get(label) in s.removed:
+        strange = label
     if strange is not None:
         raise ValueError(f"there is no class {strange!r}")
     return label
@@ -939,7 +1032,7 @@ def _on_ranked(s: State, e: Event) -> None:
         guesses = base ^ change
         if not 0 <= guesses.min() <= guesses.max() < len(s.classes):
             raise ValueError("'predictions' names a class that there is not")
-        s.predictions = guesses
+        s.predictions = s.written = guesses
     s.ranking = ranking
     if known > s.ranked:
         come = np.flatnonzero(s.waiting()[:known])
@@ -991,6 +1084,11 @@ def _on_frozen(s: State, e: Event) -> None:
             allowed=int(d.get("allowed", 0)),
             found=int(d.get("found", 0)),
             items=s.n,
+            guesses=s.predictions,
+            system=s.system,
+            removed=s.removed,
+            names=tuple(s.labels),
+            called=d.get("label"),
         )
     )
     if s.predictions is None:
@@ -1052,6 +1150,7 @@ _HANDLERS: dict[str, Callable[[State, Event], None]] = {
     "items": _on_nothing,  # read by pool_from_log
     "added": _on_added,  # its items are read by growing.extend
     "class_added": _on_class,
+    **relabeling.HANDLERS,
     "asked": _on_asked,
     "released": _on_released,
     "told": _on_answer,

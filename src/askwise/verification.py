@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from askwise import __version__, audit, evidence, growing, people
+from askwise import __version__, audit, evidence, growing, people, relabeling
 from askwise.core import FINGERPRINT_DIGITS, Array, BadInput, BadStore, Certificate, Event, Store
 from askwise.events import Damaged
 from askwise.labelsets import labels_of, write_set
@@ -383,7 +383,30 @@ def _added(w: _Walk, e: Event) -> None:
 
 def _class_added(w: _Walk, e: Event) -> None:
     name = e.data["name"]
-    w.expect("events", isinstance(name, str) and name not in w.state.labels, e, f"{name!r} is a class already.")
+    w.expect("events", isinstance(name, str) and not w.state.may_be(name), e, f"{name!r} is a class already.")
+
+
+def _relabeled(w: _Walk, e: Event) -> None:
+    """A change of labels is about labels that there are, alters no answer, and comes between attempts."""
+    s, d = w.state, e.data
+    there = s.shown_labels()
+    own = [s.classes[number] for number in s.merged] if e.kind == "class_split" else there
+    for key in ("name", "into"):
+        w.expect("events", key not in d or d[key] in own, e, f"changes {d.get(key)!r}, which is no class.")
+    taken = e.kind == "class_renamed" and d["to"] in s.labels
+    w.expect("events", not taken, e, f"gives the name {d.get('to')!r}, which another class has.")
+    if e.kind == "class_removed":
+        held = relabeling.holders(s, d["name"]) if d["name"] in there else 0
+        w.expect("events", not held, e, f"removes {d['name']!r}, which {held} answers hold.")
+    if e.kind == "reordered":
+        same = sorted(d["labels"]) == sorted(there)
+        w.expect("events", same, e, "orders other labels than those there are.")
+    if e.kind in ("class_renamed", "class_merged", "class_split", "class_removed"):
+        w.expect("decisions", s.open_attempt is None, e, "changes classes while blind checks are under way.")
+        single = e.kind == "class_renamed" or not s.multilabel
+        w.expect("events", single and not s.opened.get("goal"), e, "changes classes that are fixed here.")
+    last = s.reversals[-1][0] if s.reversals else None
+    w.expect("events", d.get("undoes") in (None, last), e, f"takes back event {d.get('undoes')}, not the last change.")
 
 
 def _is_set(name: object, labels: Sequence[str]) -> bool:
@@ -393,7 +416,7 @@ def _is_set(name: object, labels: Sequence[str]) -> bool:
 
 
 def _is_class(s: State, name: object) -> bool:
-    return _is_set(name, s.labels) if s.multilabel else name in s.classes
+    return _is_set(name, s.labels) if s.multilabel else isinstance(name, str) and s.may_be(name)
 
 
 def _released(w: _Walk, e: Event) -> None:
@@ -646,6 +669,7 @@ def _plan(w: _Walk, e: Event, n: int) -> None:
         w.expect(
             "plans", d["allowed"] == due, e, f"allows {d['allowed']} errors; for the whole file it may allow {due}."
         )
+        w.expect("plans", not evidence.finer_now(w.state), e, "a certificate that stands is about fewer classes.")
         sure = all(a.confidence >= d["confidence"] for a in w.state.attempts if a.outcome == "certified")
         w.expect("plans", sure, e, "an earlier certificate has less confidence than is claimed for the whole file.")
         risk = audit.false_certificate_risk(n, audit.share_of(due, n), "dataset", needed)
@@ -759,6 +783,7 @@ _LOOKS: dict[str, Callable[[_Walk, Event], None]] = {
     "items": _items,
     "added": _added,
     "class_added": _class_added,
+    **dict.fromkeys(relabeling.KINDS, _relabeled),
     "asked": _asked,
     "released": _released,
     "told": _answer,

@@ -100,7 +100,12 @@ async def add(at: Here, request: Request, sent: Annotated[More, Given()]) -> dic
 
 
 def _add(at: Place, path: Path, sent: More) -> growing.Added:
-    read = {"format": sent.format, "encoding": sent.encoding, "delimiter": sent.delimiter, "sheet": sent.sheet}
+    read: dict[str, Any] = {
+        "format": sent.format,
+        "encoding": sent.encoding,
+        "delimiter": sent.delimiter,
+        "sheet": sent.sheet,
+    }
     read = {name: value for name, value in read.items() if value} | ({} if sent.header else {"header": False})
     reading.described(path, **read)  # refuses what is made to fill memory
     columns = {"text": sent.text or None, "id": sent.id, "label": sent.label}
