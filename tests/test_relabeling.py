@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from askwise import Session, evidence, relabeling, verify
+from askwise import Session, cli, evidence, relabeling, verify
 from askwise.audit import accuracy_on_rest
 from askwise.core import BadInput, Event
 from askwise.state import State
@@ -453,3 +453,103 @@ def test_labels_that_look_alike_are_offered() -> None:
     assert relabeling.alike(counts) == [("billing", "Billing"), ("biling", "Billing"), ("Ship-ping", "shipping")]
     assert relabeling.alike([("size 40", 50), ("size 41", 2), ("cat", 30), ("car", 1)]) == []
     assert relabeling.alike([("a_b", 5), ("A b", 5)]) == [("a_b", "A b")]
+
+
+# ── the doors ───────────────────────────────────────────────────────────────────────────────
+
+
+def table(path: Path) -> Path:
+    rows = [("Billing", 30), ("shipping", 25), ("biling", 2), ("billing ", 1)]
+    lines = [f"text of {name.strip()} number {i},{name}" for name, count in rows for i in range(count)]
+    path.write_text("\n".join(["text,label", *lines, *(f"open text {i}," for i in range(20))]) + "\n")
+    return path
+
+
+def test_labels_are_changed_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def run(*args: object) -> tuple[int, str]:
+        try:
+            cli.main(list(map(str, args)))
+            code: Any = 0
+        except SystemExit as ended:
+            code = ended.code or 0
+        said = capsys.readouterr()
+        return int(code), said.out + said.err
+
+    store = tmp_path / "mail.askwise"
+    Session(table(tmp_path / "mail.csv"), text="text", label="label", encoder="tfidf", store=store).close()
+    code, said = run("labels", store)
+    assert code == 0
+    assert "Billing  30\n" in said
+    assert f"'biling' looks like 'Billing'. Merge:  askwise labels {store} merge biling Billing" in said
+    assert f"askwise labels {store} merge billing Billing" in said
+    assert "Billing  32  (with biling)" in run("labels", store, "merge", "biling", "Billing")[1]
+    assert "bills  32  (with biling)" in run("labels", store, "rename", "Billing", "bills")[1]
+    assert "bills  32  (with biling)  what we charge" in run("labels", store, "describe", "bills", "what we charge")[1]
+    (tmp_path / "how.md").write_text("- look\n")
+    assert run("labels", store, "guidelines", tmp_path / "how.md")[0] == 0
+    assert run("labels", store, "title", "Our mail")[0] == 0
+    assert run("labels", store, "order", "shipping")[1].startswith("shipping")
+    with Session.open(store) as session:
+        assert (session.title, session.guidelines) == ("Our mail", "- look\n")
+        assert session.classes == ("shipping", "bills", "billing")
+    for _ in range(6):
+        assert run("labels", store, "undo")[0] == 0
+    with Session.open(store) as session:
+        assert session.classes == ("Billing", "biling", "billing", "shipping")
+    for words, said in (
+        (("undo",), "nothing to take back"),
+        (("merge", "a"), "'merge' takes A B; got a."),
+        (("dance",), "No change named 'dance'"),
+        (("remove", "shipping"), "have, or had, the label 'shipping'"),
+        (("rename", "nothing", "x"), "No label named 'nothing'"),
+        (("guidelines", tmp_path / "no.md"), "Cannot read the guidelines"),
+    ):
+        code, told = run("labels", store, *words)
+        assert (code, said in told) == (2, True), told
+    assert verify(store).ok
+
+
+def test_labels_are_changed_through_the_page(tmp_path: Path) -> None:
+    from starlette.testclient import TestClient
+
+    from askwise.app.server import create_app
+
+    session = Session(table(tmp_path / "mail.csv"), text="text", label="label", encoder="tfidf")
+    door = TestClient(create_app(session, token="a-token-of-some-length"), base_url="http://127.0.0.1")
+    door.headers["x-askwise-token"] = "a-token-of-some-length"
+    found = door.get("/api/v1/labels").json()
+    assert found["alike"] == [["biling", "Billing"], ["billing", "Billing"]]
+    assert found["undo"] is None
+
+    def change(**body: Any) -> Any:
+        reply = door.post("/api/v1/labels", json=body)
+        assert reply.status_code == 200, reply.text
+        return reply.json()
+
+    change(what="merge", name="biling", to="Billing")
+    change(what="rename", name="Billing", to="bills")
+    change(what="describe", name="bills", text="what we charge")
+    found = change(what="reorder", labels=["shipping"])
+    assert [(one["label"], one["count"], one["holds"]) for one in found["labels"]] == [
+        ("shipping", 25, []), ("bills", 32, ["biling"]), ("billing", 1, [])
+    ]  # fmt: skip
+    assert door.get("/api/v1/pulse").json()["classes"] == ["shipping", "bills", "billing"]
+    assert door.get("/api/v1/state").json()["descriptions"] == {"bills": "what we charge"}
+    change(what="title", text="Our mail")
+    assert change(what="guidelines", text="# Look")["undo"] == "the guidelines"
+    state = door.get("/api/v1/state").json()
+    assert (state["title"], state["guidelines"]) == ("Our mail", "# Look")
+    assert door.get("/api/v1/dashboard").json()["classes"] == ["shipping", "bills", "billing"]
+    assert [one["label"] for one in door.get("/api/v1/dashboard").json()["balance"]] == ["shipping", "bills", "billing"]
+    assert change(what="undo")["undo"] == "the title"
+    change(what="split", name="biling")
+    for body in (
+        {"what": "rename", "name": "bills"}, {"what": "merge", "to": "bills"}, {"what": "describe", "name": "bills"},
+        {"what": "remove", "name": "bills"}, {"what": "merge", "name": "bills", "to": "bills"},
+        {"what": "reorder", "labels": []}, {"what": "split", "name": "bills"}, {"what": "dance"},
+        {"what": "title", "text": "x" * 300},
+    ):  # fmt: skip
+        reply = door.post("/api/v1/labels", json=body)
+        assert 400 <= reply.status_code < 500, (body, reply.text)
+        assert reply.json()["error"]
+    sound(session)

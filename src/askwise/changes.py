@@ -193,6 +193,60 @@ class Changes:
         session._worker.nudge()
 
 
+WORDS = {
+    "rename": (2, "A B"), "merge": (2, "A B"), "split": (1, "A"), "remove": (1, "A"), "order": (None, "A B …"),
+    "describe": (2, "A TEXT"), "title": (1, "TEXT"), "guidelines": (1, "FILE"), "undo": (0, ""),
+}  # fmt: skip
+"""Verb of the command line → how many words follow (None = one or more), and which."""
+
+
+def command(session: Session, words: Sequence[str], read: Callable[[str], str]) -> list[str]:
+    """Do what the words of `askwise labels SESSION …` say; what is to be printed.
+
+    Args:
+        session: An open session.
+        words: A verb and what it is about; none lists the labels.
+        read: Reads a file of guidelines.
+
+    Raises:
+        BadInput: No such verb, other words than it takes, or a change that cannot be.
+    """
+    if not words:
+        return listed(session)
+    verb, rest = words[0], list(words[1:])
+    if verb not in WORDS:
+        raise unknown("change", verb, WORDS)
+    count, shown = WORDS[verb]
+    if len(rest) != count and not (count is None and rest):
+        raise BadInput(f"{verb!r} takes {shown or 'nothing more'}; got {' '.join(rest) or 'nothing'}.")
+    do = session.change
+    if verb == "order":
+        do.reorder(rest)
+    elif verb == "guidelines":
+        do.guidelines(read(rest[0]))
+    else:
+        getattr(do, verb)(*rest)
+    return listed(session)
+
+
+def listed(session: Session) -> list[str]:
+    """The labels, one a line: name, how many items people or the data gave it, what it means."""
+
+    def lines(s: State) -> list[str]:
+        counts = Counter(
+            part for answer in s.answers.values() if answer.label is not None for part in s.parts(answer.label)
+        )
+        found = []
+        for name in s.shown_labels():
+            holds = [s.classes[number] for number in s.merged if s.current(s.classes[number]) == name]
+            more = f"  (with {', '.join(holds)})" if holds else ""
+            text = s.descriptions.get(name, "")
+            found.append(f"{name}  {counts[name]:,}{more}" + (f"  {text}" if text else ""))
+        return found
+
+    return session.look(lines)
+
+
 def used(state: State) -> list[tuple[Label, int]]:
     """The labels that may be given, with how many items people or the data gave each."""
     count = Counter(answer.label for answer in state.answers.values() if answer.label is not None)

@@ -358,6 +358,9 @@ def label(
                 begin: dict[str, Any] = {_setting(name): value for name, value in fixed.items() if value is not None}
                 begin |= {"guidelines": advice, "strategy": strategy or "auto", "encoder": encoder, "seed": seed or 0}
                 session = _begin(path, pool, wanted, **begin)
+    for slip, meant in session.change.alike()[:5]:  # typed into the data, or by somebody since
+        merge = shlex.join(["askwise", "labels", str(path), "merge", slip, meant])
+        _say(f"The labels {slip!r} and {meant!r} look alike. If they are one:  {merge}")
     _ask_person(session, path, terminal=terminal, guidelines=advice, port=port, no_browser=no_browser, waiting=waiting)
 
 
@@ -710,6 +713,35 @@ def add(
         _say(f"  … and {len(found.problems) - 5:,} more")
     if found.items:
         _say(f"Next:  askwise label {session_file}   (they are asked when the model has ranked them)")
+
+
+# ── labels ──────────────────────────────────────────────────────────────────────────────────
+
+
+@app.command()
+def labels(
+    session_file: SessionFile = None,
+    change: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[CHANGE]",
+            help="rename A B, merge A B, split A, remove A, order A B …, describe A TEXT, title TEXT, guidelines FILE, "
+            "undo; default lists them.",
+        ),
+    ] = None,
+) -> None:
+    """List the labels of a session, or change them, its title or its guidelines. Every change can be undone."""
+    from askwise import changes
+
+    session_file = _given(session_file, "labels SESSION")
+    with _open(session_file) as session:
+        for line in changes.command(session, change or [], read=lambda name: _read_text(Path(name))):
+            _say(line)
+        for slip, meant in session.change.alike()[:5]:
+            _say(
+                f"{slip!r} looks like {meant!r}. Merge:  "
+                + shlex.join(["askwise", "labels", str(session_file), "merge", slip, meant])
+            )
 
 
 # ── serve ───────────────────────────────────────────────────────────────────────────────────

@@ -85,6 +85,8 @@ NEEDS: dict[str, Role | None] = {
     "GET /api/v1/review/spot": REVIEWER,
     "POST /api/v1/review/decide": REVIEWER,
     "GET /api/v1/items": REVIEWER,
+    "GET /api/v1/labels": REVIEWER,
+    "POST /api/v1/labels": OWNER,
     "GET /api/v1/items/add": OWNER,
     "PUT /api/v1/items/add": OWNER,
     "GET /api/v1/item": REVIEWER,

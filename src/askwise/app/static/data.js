@@ -4,6 +4,7 @@ import { Refused, address, call } from "./api.js";
 import { chooseSet, inWords, media, said, tag } from "./choose.js";
 import { dialog, toast } from "./dialogs.js";
 import { $, count, el, icon, plural } from "./dom.js";
+import { panel } from "./relabel.js";
 
 const PAGE = 50;
 const SOURCES = { human: "by a person", given: "came with the data", model: "by the model", unsure: "marked unsure", skip: "skipped", open: "no label" };
@@ -24,7 +25,7 @@ export async function open(page, about) {
   sets = about.pulse.multilabel;
   columns = null;
   owner = about.me.role === "owner";
-  page.replaceChildren(...(owner ? [adding()] : []), filters(), el("div", { id: "columns" }), el("div", { class: "bulk", id: "bulk" }), el("p", { class: "small", id: "total", role: "status" }), el("div", { id: "table" }), el("nav", { class: "pager", id: "pager", "aria-label": "Pages of the table" }));
+  page.replaceChildren(...(owner ? [adding(), panel(relabeled)] : []), filters(), el("div", { id: "columns" }), el("div", { class: "bulk", id: "bulk" }), el("p", { class: "small", id: "total", role: "status" }), el("div", { id: "table" }), el("nav", { class: "pager", id: "pager", "aria-label": "Pages of the table" }));
   await load();
 }
 
@@ -49,6 +50,14 @@ function filters() {
     list("f-annotator", "Person", []),
     el("label", { class: "tick-field" }, el("input", { id: "f-flagged", type: "checkbox", onchange: change("flagged") }), el("span", {}, "flagged only")),
   );
+}
+
+/** The labels have changed: the filter and the list for the chosen items show them, and the table its new tags. */
+function relabeled(labels) {
+  classes = labels;
+  state.label = classes.includes(state.label) ? state.label : "";
+  $("f-label").replaceChildren(el("option", { value: "" }, "all"), ...classes.map((name) => el("option", { value: name, selected: name === state.label }, name)));
+  load();
 }
 
 // ── more items ──────────────────────────────────────────────────────────────────────────────
