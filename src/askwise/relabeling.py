@@ -212,7 +212,8 @@ def on_reordered(s: State, e: Event) -> None:
     before = s.shown_labels()
     if sorted(e.data["labels"]) != sorted(before):
         raise ValueError("it orders other labels than those there are")
-    s.order = list(e.data["labels"])
+    s.order = []  # as they came, where that is what is asked for: what stands apart again has its place then
+    s.order = [] if s.shown_labels() == list(e.data["labels"]) else list(e.data["labels"])
     _changed(s, e, "", "reordered", {"labels": before})
 
 

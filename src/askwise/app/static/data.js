@@ -66,7 +66,7 @@ function relabeled(labels) {
 function adding() {
   const file = el("input", { type: "file", id: "more-file", hidden: true, tabIndex: -1, "aria-hidden": "true", onchange: () => file.files[0] && more(file.files[0]).finally(() => (file.value = "")) });
   const button = el("button", { type: "button", class: "plain", id: "b-more", onclick: () => ask(file) }, "Add items …");
-  return el("div", { class: "row more" }, button, file, el("span", { class: "small", id: "more-said", role: "status" }, "Rows of another file, or of a longer version of the first; those that are here already are recognised."));
+  return el("div", { class: "adding" }, button, file, el("span", { class: "small", id: "more-said", role: "status" }, "Rows of another file, or of a longer version of the first; those that are here already are recognised."));
 }
 
 async function ask(file) {

@@ -50,7 +50,7 @@ function render() {
     el("ul", { class: "label-list" }, ...known.labels.map(line)),
     el(
       "div",
-      { class: "row" },
+      { class: "texts" },
       el("button", { type: "button", class: "plain", id: "b-title", onclick: () => write("title", "Title", known.title, 200) }, "Title …"),
       el("button", { type: "button", class: "plain", id: "b-guidelines", onclick: () => write("guidelines", "Guidelines", known.guidelines, 100_000) }, "Guidelines …"),
       known.undo === null ? null : el("button", { type: "button", class: "link", id: "b-undo-change", onclick: () => send({ what: "undo" }, "Taken back.") }, `Take back ${known.undo}`),
