@@ -34,7 +34,7 @@ LAYERS = [
         "notices",
         "worker",
     },
-    {"strategies", "tables", "pool", "encoders", "learners", "store", "postgres", "fetch"},
+    {"strategies", "tables", "pool", "encoders", "learners", "store", "fetch"},
     {
         "engine",
         "rounds",

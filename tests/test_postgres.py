@@ -24,9 +24,9 @@ from hypothesis import strategies as st
 
 from askwise import Session, cli, postgres, testing, worker
 from askwise.core import BadInput, BadStore, Conflict, Event, Unreachable
-from askwise.postgres import Address, PostgresStore
 from askwise.session import MOST_LOST
 from askwise.store import MemoryStore, SQLiteStore, chain, copy_log, open_store, read_log
+from askwise.store.postgres import Address, PostgresStore
 from askwise.verification import verify
 from help.postgres import QUOTED, Server
 
@@ -289,7 +289,7 @@ def test_four_processes_lose_nothing_and_double_nothing(address: str) -> None:
 WRITER = """
 import sys
 from askwise.core import Event
-from askwise.postgres import PostgresStore
+from askwise.store.postgres import PostgresStore
 store = PostgresStore(sys.argv[1])
 for i in range(10**6):
     store.append([Event("told", {"who": sys.argv[2], "i": i, "more": "x" * 500}), Event("also", {"i": i})])

@@ -260,8 +260,8 @@ def open_team(
         BadStore: One cannot be opened.
     """
     from askwise.app import shelf as shelves
-    from askwise.postgres import Address, PostgresStore
     from askwise.session import Session
+    from askwise.store.postgres import Address, PostgresStore
 
     places: list[Path | Address]
     accounts: Path | str
