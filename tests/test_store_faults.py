@@ -718,7 +718,7 @@ def test_accounts_in_a_database_that_is_away_are_503(tmp_path: Path) -> None:
     from askwise.app import schema
     from askwise.app.accounts import Accounts
     from askwise.app.hooks import Webhooks
-    from askwise.app.labeling import Project
+    from askwise.app.project import Project
     from askwise.app.roles import OWNER
     from askwise.app.team import Team, create_team_app
 
