@@ -9,6 +9,7 @@ from askwise.app.desk import Desk
 
 if TYPE_CHECKING:
     from askwise.session import Session
+    from askwise.state import State
 
 
 class Project:
@@ -32,11 +33,14 @@ class Project:
         """Whether the annotator was asked about the item, and nobody else since, or has answered it before."""
         if self.desk.dealt(annotator, item):
             return True
-        row, state = self.session._rows.get(item), self.session._state
+        row = self.session._rows.get(item)
         if row is None:
             return False
-        # By the log, not by what is in hand: the server may have ended while they answered.
-        ask = state.asks.get(row)
-        return (ask is not None and ask.annotator == annotator) or any(
-            row == mine for _, mine in list(state.trail.get(annotator, ()))
-        )
+
+        def theirs(state: State) -> bool:
+            # By the log, not by what is in hand: the server may have ended while they answered.
+            ask = state.asks.get(row)
+            asked = ask is not None and ask.annotator == annotator
+            return asked or any(row == mine for _, mine in state.trail.get(annotator, ()))
+
+        return self.session.look(theirs)
