@@ -51,7 +51,7 @@ LAYERS = [
         "screening",
         "insight",
     },
-    {"session", "verification"},
+    {"session", "verification", "model"},
     {"simulation", "report", "testing", "datasets"},
     {"cli", "app", "client", "terminal", "demo", "recent", "completion", "__main__"},
 ]

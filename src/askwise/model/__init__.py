@@ -1,0 +1,8 @@
+"""A session's model as an object that outlives it: predicts, explains, is saved without pickle."""
+
+from askwise.model.card import Card
+from askwise.model.files import load, read_card
+from askwise.model.fitted import Model
+from askwise.model.said import Said, beside, of, through
+
+__all__ = ["Card", "Model", "Said", "beside", "load", "of", "read_card", "through"]
