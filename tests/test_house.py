@@ -53,7 +53,7 @@ LAYERS = [
     },
     {"session", "verification", "model"},
     {"simulation", "report", "testing", "datasets"},
-    {"cli", "app", "client", "terminal", "demo", "recent", "completion", "__main__"},
+    {"cli", "app", "client", "terminal", "demo", "recent", "completion", "predict", "__main__"},
 ]
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
 

@@ -3,6 +3,6 @@
 from askwise.model.card import Card
 from askwise.model.files import load, read_card
 from askwise.model.fitted import Model
-from askwise.model.said import Said, beside, of, through
+from askwise.model.said import Said, beside, card_now, of, save, through
 
-__all__ = ["Card", "Model", "Said", "beside", "load", "of", "read_card", "through"]
+__all__ = ["Card", "Model", "Said", "beside", "card_now", "load", "of", "read_card", "save", "through"]

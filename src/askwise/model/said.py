@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import platform
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -49,6 +51,8 @@ class Said:
     """(n,) bool: less sure than of any item that was certified, or hidden."""
     hidden: Array
     """(n,) bool: alike to an item that waits for a blind check."""
+    noted: int = 0
+    """Items of the session to which some were alike: who got to know this is not blind to them."""
 
 
 # ── taking the model ────────────────────────────────────────────────────────────────────────
@@ -70,6 +74,29 @@ def of(session: Session, *, shown: bool = True) -> Model:
                     session.show_guesses([ids[row] for row in session._state.auto])
                 return model
     raise Unreachable("Answers come in faster than the model learns. Take the model a moment later.")
+
+
+def save(session: Session, out: Path) -> Card:
+    """Save a session's model to a file; gives its card.
+
+    Raises:
+        BadInput: No model, blind checks are under way, an ending that no model has, or parts that cannot be saved.
+    """
+    if out.suffix.lower() not in (".skops", ".onnx"):
+        raise BadInput(f"A model is saved as .skops, or as .onnx where it is one of numbers; got {out.name!r}.")
+    if not out.parent.is_dir():
+        raise BadInput(f"The folder {out.parent} does not exist; make it first, or choose another.")
+    with tempfile.TemporaryDirectory(prefix="askwise-") as folder:
+        # Once it is taken, what is open cannot be certified any more; so it is tried first whether it can be saved.
+        of(session, shown=False).save(Path(folder) / f"tried{out.suffix.lower()}")
+    return of(session).save(out)
+
+
+def card_now(session: Session) -> Card | None:
+    """The card of the newest model as the log knows it, without the model; None before the first."""
+    with session._lock:
+        s = session._state
+        return _card(session) if s.model and s.predictions is not None else None
 
 
 _sound: WeakKeyDictionary[Any, tuple[Any, ...]] = WeakKeyDictionary()
@@ -162,7 +189,8 @@ def _made(session: Session, encoder: Any, learner: Any) -> Model:
 def _card(session: Session) -> Card:
     """The card of the current model; the lock is held, and nothing was answered since it learned."""
     s, pool = session._state, session.pool
-    labels = [answer for answer in s.answers.values() if answer.label is not None]
+    learned = s.ranking.trained_on if s.ranking else 0
+    labels = [a for a in s.answers.values() if a.label is not None and (a.kind == "given" or a.seq <= learned)]
     by_class = dict.fromkeys(s.labels, 0)
     for answer in labels:
         for name in s.parts(str(answer.label)):
@@ -300,7 +328,7 @@ def through(session: Session, items: Sequence[Any], *, annotator: str = "") -> S
         labels, confidence = judged(proba, s.labels, several)
         ask = to_ask(labels, confidence, _limits(s))
     labels = ["" if hide else name for name, hide in zip(labels, hidden.tolist(), strict=True)]
-    return Said(labels, np.where(hidden, np.nan, confidence), ask | hidden, hidden)
+    return Said(labels, np.where(hidden, np.nan, confidence), ask | hidden, hidden, len(told))
 
 
 def _limits(state: State) -> Any:
@@ -335,13 +363,19 @@ def _guessed(session: Session, features: Matrix) -> tuple[Array, Array] | None:
     return session._apart.guess_at(features)
 
 
+_texts: WeakKeyDictionary[Any, dict[Any, list[int]]] = WeakKeyDictionary()
+"""Session → text as `_key` has it → rows."""
+
+
 def _alike(session: Session, items: Sequence[Any], features: Matrix) -> list[tuple[int, set[int]]]:
     """(place, rows of the session that an item is like), for those that are like any."""
     pool, X = session.pool, session.features()
-    by_text: dict[Any, list[int]] = {}
-    if pool.kind in ("text", "pair"):
-        for row, content in enumerate(pool.contents):
+    by_text = _texts.get(session)
+    if by_text is None:
+        by_text = {}
+        for row, content in enumerate(pool.contents if pool.kind in ("text", "pair") else ()):
             by_text.setdefault(_key(content), []).append(row)
+        _texts[session] = by_text
     found = []
     n, step = features.shape[0], max(1, (1 << 24) // max(1, X.shape[0]))
     with progress("looking for items of the session", n, whole=True) as advance:
@@ -380,7 +414,7 @@ def beside(pool: Pool, said: Said) -> list[dict[str, Any]]:
         sure = float(said.confidence[row])
         told = {
             "label": label or None,
-            "confidence": None if np.isnan(sure) else sure,
+            "confidence": None if np.isnan(sure) else float(str(np.float32(sure))),  # the shortest that is the same
             "advice": ASK if said.ask[row] else "",
             "problem": "",
         }
