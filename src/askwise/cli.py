@@ -191,6 +191,7 @@ _FLAGS = {
     "label": ("--label", "--labels-from"),
     "classes": ("--labels",),
     "audit_share": ("--checks",),
+    "trusted": ("--trust",),
 }
 """Options that the command line calls otherwise than Python does."""
 _VERBS = {
@@ -1130,6 +1131,12 @@ def predict(
         list[str] | None,
         typer.Option("--text", metavar="COLUMN", help="Column of the texts (or paths); again for more."),
     ] = None,
+    trust: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--trust", metavar="NAME", help="A type, or function, that the model's file may hold; again for more."
+        ),
+    ] = None,
     file_format: FileFormat = None,
     encoding: FileEncoding = None,
     delimiter: Delimiter = None,
@@ -1146,13 +1153,14 @@ def predict(
     from askwise import predict as door
     from askwise.core import BadInput, unknown
 
-    source = _given(source, "predict SESSION|MODEL FILE")
+    source = _given(source, "predict SESSION FILE")
     if file is None:
         raise BadInput(f"What shall be labeled? Give a file, or - for standard input: askwise predict {source} FILE")
     if to not in door.TO:
         raise unknown("format for --to", to, door.TO)
     how = _how(file_format, encoding, delimiter, sheet, no_header)
     options: dict[str, Any] = {"out": out, "to": to, "text": text, "how": how, "raw": raw, "bom": bom, "tell": _aside}
+    options["trusted"] = trust or []
     if _is_saved_model(source):
         door.predict(source, file, **options)
         return

@@ -36,6 +36,7 @@ def predict(
     to: str = "csv",
     text: Sequence[str] | None = None,
     how: Mapping[str, Any] | None = None,
+    trusted: Sequence[str] = (),
     raw: bool = False,
     bom: bool = False,
     tell: Tell,
@@ -49,6 +50,7 @@ def predict(
         to: One of `TO`, for standard output.
         text: Columns of the items; default those that the model learned from, where the data has them.
         how: Further arguments for `load_pool`.
+        trusted: Names of types that the model's file may hold, see `model.load`.
         raw: CSV: leave cells as they are that a spreadsheet would run as formulas.
         bom: CSV: begin with a byte order mark.
         tell: Is told what a person should know; not written among the labels.
@@ -63,8 +65,10 @@ def predict(
         if file != INPUT and out.resolve() == Path(file).resolve():
             raise BadInput(f"{str(out)!r} is the data, which stays as it is. Write to another file.")
     model: Model | None = None
+    if trusted and not isinstance(source, Path):
+        raise BadInput(f"{option('trusted')} goes with a saved model; a session loads no such types. Leave it out.")
     if isinstance(source, Path):
-        model = load(source)
+        model = load(source, trusted=trusted)
         kind, columns = model.kind, list(model.card.columns) if model.card else []
     else:
         kind, columns = source.pool.kind, of_columns(source.pool)

@@ -20,7 +20,7 @@ from askwise.export import whole
 from askwise.model.card import Card
 from askwise.model.fitted import KINDS, Model
 from askwise.notices import say
-from askwise.options import only_python
+from askwise.options import option
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -42,6 +42,7 @@ TRUSTED = (
     "askwise.model.fitted.Model",
     "askwise.screening.LinearScreener",
     "askwise.screening.WordsEncoder",
+    "numpy.dtype",
 )
 """What a file may hold beside what skops trusts (numbers, arrays, the estimators of scikit-learn): no function, and no
 type whose making or loading does more than keep what it is given."""
@@ -128,7 +129,8 @@ def load(path: str | Path, *, trusted: Sequence[str] = ()) -> Model:
     Args:
         path: A .skops file.
         trusted: Full names of further types and functions that the file may hold, such as those of a learner of your
-            own: loading them runs code of these modules. Look at a file before you trust what is in it.
+            own: loading them runs code of these modules. Trees and forests need `sklearn.tree._tree.Tree`: one made to
+            deceive can read and write memory that is not its own.
 
     Raises:
         BadInput: No such file, no saved model, damaged, made to deceive, or with types that are not trusted.
@@ -146,8 +148,8 @@ def load(path: str | Path, *, trusted: Sequence[str] = ()) -> Model:
     if strange:
         shown = ", ".join(strange[:10]) + (", …" if len(strange) > 10 else "")
         raise BadInput(
-            f"{name!r} holds types that are not trusted: {shown}. If it is yours, and you know these, load it "
-            "from Python" + only_python(f": load({name!r}, trusted={strange[:10]!r})") + "."
+            f"{name!r} holds types that are not trusted: {shown}. A file made to deceive could do harm with them; if "
+            f"you know where it comes from, give {option('trusted', strange[:10])}."
         )
     try:
         with warnings.catch_warnings(record=True) as said:

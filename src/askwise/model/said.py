@@ -17,9 +17,9 @@ import numpy as np
 from askwise import evidence, rounds
 from askwise.batch.distances import cosines
 from askwise.core import Array, BadInput, ContractError, Matrix, Unreachable
-from askwise.export import names_beside
+from askwise.export import PROBLEM, names_beside
 from askwise.model.card import ASK, Card, Proved
-from askwise.model.fitted import Model, at_numbers, judged
+from askwise.model.fitted import WORD, Model, at_numbers, judged
 from askwise.notices import progress
 from askwise.pool import Pool
 from askwise.values import plain
@@ -28,8 +28,9 @@ if TYPE_CHECKING:
     from askwise.session import Session
     from askwise.state import State
 
-ALIKE = 0.9
-"""Cosine from which an item tells the guess on an item of the session: a word or two differ."""
+ALIKE = 0.8
+"""Cosine from which an item tells the guess on an item of the session. Of 400 text messages with a word changed, or left
+out, 99 % lie above it; of new messages 10 % are so like an old one."""
 TRIES = 5
 """How often answers may come in while the model is taken."""
 PROBED = 16
@@ -390,9 +391,9 @@ def _alike(session: Session, items: Sequence[Any], features: Matrix) -> list[tup
 
 
 def _key(content: Any) -> Any:
-    """The same for texts that differ in case and blanks only."""
+    """The same for texts of the same words, in whatever order, case and punctuation."""
     if isinstance(content, str):
-        return " ".join(content.casefold().split())
+        return " ".join(sorted(WORD.findall(content.casefold()))) or content.strip()
     return tuple(map(_key, content)) if isinstance(content, tuple) else id(content)
 
 
@@ -407,8 +408,9 @@ def beside(pool: Pool, said: Said) -> list[dict[str, Any]]:
         said: Of these items.
     """
     columns = pool.names() or (["text"] if pool.kind == "text" else [])
-    wanted = [*COLUMNS, *(["problem"] if pool.dropped else [])]
-    names = names_beside(columns, wanted)
+    names = names_beside(columns, COLUMNS)
+    if pool.dropped:
+        names |= names_beside(columns, [PROBLEM], prefixed=True)
     found: list[tuple[int, Mapping[str, Any]]] = []
     for row, label in enumerate(said.labels):
         sure = float(said.confidence[row])
@@ -416,7 +418,7 @@ def beside(pool: Pool, said: Said) -> list[dict[str, Any]]:
             "label": label or None,
             "confidence": None if np.isnan(sure) else float(str(np.float32(sure))),  # the shortest that is the same
             "advice": ASK if said.ask[row] else "",
-            "problem": "",
+            PROBLEM: "",
         }
         ours = {name: told[what] for what, name in names.items()}
         for source in pool.sources[row]:
@@ -426,7 +428,7 @@ def beside(pool: Pool, said: Said) -> list[dict[str, Any]]:
                 record = {"text": pool.contents[row]}
             found.append((source, record | ours))
     for source, dropped in pool.dropped.items():
-        told = {"label": None, "confidence": None, "advice": ASK, "problem": dropped.why}
+        told = {"label": None, "confidence": None, "advice": ASK, PROBLEM: dropped.why}
         cells = {name: dropped.cells.get(name) for name in columns}
         found.append((source, cells | {name: told[what] for what, name in names.items()}))
     found.sort(key=lambda pair: pair[0])
