@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from askwise.state import State
 
 ALIKE = 0.8
-"""Cosine from which an item tells the guess on an item of the session. Of 400 text messages with a word changed, or left
-out, 99 % lie above it; of new messages 10 % are so like an old one."""
+"""Cosine from which an item tells the guess on an item of the session. Of 400 text messages with a word changed or
+left out, 99 % lie above it; of new messages 10 % are so like an old one."""
 TRIES = 5
 """How often answers may come in while the model is taken."""
 PROBED = 16
