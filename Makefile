@@ -2,6 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SEEDS ?= 20
+WORKERS ?= 3
 TEXTS ?= 100000
 
 .DEFAULT_GOAL := help
@@ -24,8 +25,9 @@ $(VENV)/dev: pyproject.toml $(BIN)/askwise
 demo: $(BIN)/askwise ## The spam filter challenge on real messages (about a minute)
 	$(BIN)/askwise demo --out demo
 
-test: $(VENV)/dev ## Run the tests, docs included
-	$(BIN)/python -m pytest -q
+test: $(VENV)/dev ## Run the tests, docs included; WORKERS=3 modules at a time, then those that measure time alone
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not alone"
+	$(BIN)/python -m pytest -q -m alone
 
 .venv-peers/installed.json: benchmarks/peers.txt | $(VENV)/dev
 	rm -rf $(@D)

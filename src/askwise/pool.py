@@ -268,8 +268,8 @@ def _from_table(
 ) -> Pool:
     if text is None and not isinstance(ids, str) and not isinstance(labels, str):
         table.notes += [note] if (note := names_that_look_like_data(table, TEXT_NAMES)) else []
-    columns = list(table.columns)
     known = exported(table.columns)
+    columns = list(table.columns)  # as they were before an export escaped their names
     text = _column(table, "text", text) if text is None or isinstance(text, str) else _several(table, "text", text)
     ids, labels = _column(table, "id", ids), _column(table, "label", labels)
     apart = {name for name in (ids, labels) if isinstance(name, str)} | _shown_beside(table, address)

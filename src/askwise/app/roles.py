@@ -35,7 +35,7 @@ from starlette.exceptions import HTTPException
 from askwise.core import ContractError
 
 if TYPE_CHECKING:
-    from askwise.app.labeling import Project
+    from askwise.app.project import Project
     from askwise.session import Session
 
 

@@ -20,7 +20,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from askwise.app import faults, insight, kinds, labeling, models
 from askwise.app.guard import Codes, Guard, close
-from askwise.app.labeling import Project
+from askwise.app.project import Project
 from askwise.app.roles import OWNER, Here, Routes, Who
 from askwise.core import AskwiseError, BadInput
 

@@ -21,7 +21,6 @@ from askwise.learners.foreign import (
     translated,
     weighs_places,
 )
-from askwise.learners.multilabel import MultiLabel
 from askwise.learners.softmax import SoftmaxRegression
 from askwise.learners.whitening import Whitening, softmax_curvature
 from askwise.values import label_name
@@ -324,7 +323,7 @@ def adapt(estimator: Any = None, *, calibrate: bool | None = None) -> Any:
         raise BadInput(
             f"A learner must be an instance, got the class {estimator.__name__}; write {estimator.__name__}()."
         )
-    if isinstance(estimator, (SoftmaxRegression, Adapted, MultiLabel)):
+    if isinstance(estimator, (SoftmaxRegression, Adapted)) or getattr(estimator, "is_adapted", False):
         return estimator
     check_kind(estimator, "classifier")
     able = any(hasattr(estimator, power) for power in ("predict_proba", "decision_function"))
@@ -335,21 +334,6 @@ def adapt(estimator: Any = None, *, calibrate: bool | None = None) -> Any:
             "Any scikit-learn classifier or pipeline does; regressors do not."
         )
     return Adapted(estimator, calibrate=calibrate)
-
-
-def adapt_multilabel(estimator: Any = None) -> MultiLabel:
-    """A learner of sets of labels: a `MultiLabel` as it is, what takes a matrix of labels inside one, else a copy of
-    the classifier for each label; None is a softmax regression for each.
-
-    Raises:
-        BadInput: As for `adapt`.
-    """
-    if estimator is None or isinstance(estimator, MultiLabel):
-        return MultiLabel() if estimator is None else estimator
-    adapt(estimator)  # says what is wrong with it
-    tags = estimator.__sklearn_tags__() if hasattr(estimator, "__sklearn_tags__") else None
-    takes = tags is not None and (getattr(tags.classifier_tags, "multi_label", False) or tags.target_tags.multi_output)
-    return MultiLabel(estimator, each=not takes)
 
 
 def unfitted(learner: Any) -> Any:
