@@ -19,13 +19,13 @@ from askwise.engine import CHUNK, blocks
 from askwise.features import as_features
 from askwise.labelsets import write_set
 from askwise.media import File, Folder, wrong_with
-from askwise.model.card import Card
+from askwise.model import files
+from askwise.model.card import KINDS, Card
 from askwise.notices import progress
 from askwise.options import named
 from askwise.tables import is_frame
 from askwise.values import missing
 
-KINDS = ("text", "array", "image", "audio", "table", "pair")
 WORD = re.compile(r"\w[\w'’-]*")
 MOST_WORDS = 100
 """Different words of one text that are tried by `explain`."""
@@ -183,9 +183,7 @@ class Model(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def save(self, path: str | Path) -> Card:
         """Write it to a .skops file, or to .onnx where it is one of numbers; see `askwise.model.files.save`."""
-        from askwise.model.files import save
-
-        return save(self, path)
+        return files.save(self, path)
 
     # ── explaining ──────────────────────────────────────────────────────────────────────────
 
@@ -309,6 +307,12 @@ class Model(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if state.pop("same_encoder", False):
             state["encoder"] = state["encoder_"]
         self.__dict__.update(state)
+
+
+def load(path: str | Path, *, trusted: Sequence[str] = ()) -> Model:
+    """Read a saved model; nothing is unpickled. See `askwise.model.files.load`."""
+    found: Model = files.load(path, trusted=trusted)
+    return found
 
 
 # ── small things ────────────────────────────────────────────────────────────────────────────

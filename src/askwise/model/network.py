@@ -12,15 +12,14 @@ import numpy as np
 from askwise.core import Array, BadInput, MissingExtra
 from askwise.learners import SoftmaxRegression
 from askwise.model.card import Card
-from askwise.model.fitted import Model
 
 OPSET, IR_VERSION = 20, 9
 CARD = "askwise.card"
 """Key of the graph's metadata that holds the card."""
 
 
-def to_onnx(model: Model) -> tuple[bytes, Card]:
-    """A softmax regression on rows of features as the bytes of an ONNX graph, and its card with their digest.
+def to_onnx(model: Any) -> tuple[bytes, Card]:
+    """A `Model` that is a softmax regression on rows of features as the bytes of an ONNX graph, and its card.
 
     Input `features`, (n, d) float32; outputs `label`, (n,) texts, and `probabilities`, (n, classes) float32 in the
     order of `model.classes_`. What it says is the same up to rounding, as it computes in another order.

@@ -9,12 +9,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeAlias
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from askwise import evidence, rounds
+from askwise import answers, evidence, rounds
 from askwise.batch.distances import cosines
 from askwise.core import Array, BadInput, ContractError, Matrix, Unreachable
 from askwise.export import PROBLEM, names_beside
@@ -22,12 +22,11 @@ from askwise.model.card import ASK, Card, Proved
 from askwise.model.fitted import WORD, Model, at_numbers, judged
 from askwise.notices import progress
 from askwise.pool import Pool
+from askwise.state import State
 from askwise.values import plain
 
-if TYPE_CHECKING:
-    from askwise.session import Session
-    from askwise.state import State
-
+Session: TypeAlias = Any
+"""An `askwise.session.Session`, whose file imports this one."""
 ALIKE = 0.8
 """Cosine from which an item tells the guess on an item of the session. Of 400 text messages with a word changed or
 left out, 99 % lie above it; of new messages 10 % are so like an old one."""
@@ -69,8 +68,13 @@ def of(session: Session, *, shown: bool = True) -> Model:
                 if session._stale():
                     continue  # somebody answered meanwhile: counts would not be those of the model
                 model = _made(session, encoder, learner)
+                if shown and session._state.open_attempt is not None:
+                    raise BadInput(
+                        "Blind checks are under way, so the model, which knows the guesses, stays here. Finish the "
+                        "checks first, or give them up."
+                    )
                 if shown:
-                    session._show_rest()
+                    session._ledger.write(answers.rest_shown)
                     ids = session.pool.ids
                     session.show_guesses([ids[row] for row in session._state.auto])
                 return model
@@ -113,8 +117,8 @@ def _settle(session: Session) -> None:
         BadInput: There is no model, or what the session learned with is not at hand.
         ContractError: The learner says one thing of an item, and another when asked again.
     """
-    if session._missing:
-        raise BadInput(session._missing)
+    if session._parts.missing:
+        raise BadInput(session._parts.missing)
     for _ in range(TRIES):
         session.refresh()
         with session._refreshing:
@@ -123,7 +127,7 @@ def _settle(session: Session) -> None:
             if _sound.get(session) == key:
                 return
             X = session.features()
-            said = rounds.guesses(X, session._learner) if session._apart is None else session._apart.guess_pool()
+            said = rounds.guesses(X, session._parts.learner) if session._apart is None else session._apart.guess_pool()
             with session._lock:
                 if said is not None and _as_logged(session._state, *said):
                     _sound[session] = session._proba_round, None if session._apart is None else session._apart.pid
@@ -148,7 +152,7 @@ def _check_model(state: State) -> None:
 def _parts(session: Session) -> tuple[Any, Any]:
     """(encoder, learner) as they have learned, the learner a copy; `_refreshing` is held."""
     if session._apart is None:
-        learner: Any = session._learner
+        learner: Any = session._parts.learner
         return _encoder(session), learner.for_prediction()
     encoder, learner = session._apart.parts()
     return (_encoder(session) if encoder is None else encoder), learner
@@ -156,7 +160,7 @@ def _parts(session: Session) -> tuple[Any, Any]:
 
 def _encoder(session: Session) -> Any:
     """The encoder here, if need be taught the pool, as where another process has encoded it; None of given features."""
-    encoder, pool = session._encoder, session.pool
+    encoder, pool = session._parts.encoder, session.pool
     if encoder is None or pool.kind == "array":
         return None
     X, some = session.features(), list(pool.contents[:PROBED])
@@ -206,8 +210,8 @@ def _card(session: Session) -> Card:
         columns=tuple(columns),
         classes=tuple(s.labels),
         multilabel=s.multilabel,
-        encoder=session._encoder_name,
-        learner=session._learner_name,
+        encoder=session._parts.encoder_name,
+        learner=session._parts.learner_name,
         labels=len(labels),
         by_class=by_class,
         people=sum(answer.kind == "label" for answer in labels),
@@ -350,7 +354,7 @@ def _records(session: Session, items: Sequence[Any]) -> list[Any]:
 
 
 def _features(session: Session, items: Any) -> Matrix:
-    if session._encoder is None:
+    if session._parts.encoder is None:
         return items
     if session._apart is not None:
         return session._apart.encode(items)
@@ -360,8 +364,9 @@ def _features(session: Session, items: Any) -> Matrix:
 def _guessed(session: Session, features: Matrix) -> tuple[Array, Array] | None:
     """((n, classes) probabilities, class numbers) of features."""
     if session._apart is None:
-        return rounds.guesses(features, session._learner)
-    return session._apart.guess_at(features)
+        return rounds.guesses(features, session._parts.learner)
+    found: tuple[Array, Array] | None = session._apart.guess_at(features)
+    return found
 
 
 _texts: WeakKeyDictionary[Any, dict[Any, list[int]]] = WeakKeyDictionary()
