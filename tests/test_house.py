@@ -56,9 +56,9 @@ LAYERS = [
         "screening",
         "insight",
     },
-    {"session", "verification"},
+    {"session", "verification", "model"},
     {"simulation", "report", "testing", "datasets"},
-    {"cli", "app", "client", "terminal", "demo", "recent", "completion", "__main__"},
+    {"cli", "app", "client", "terminal", "demo", "recent", "completion", "predict", "__main__"},
 ]
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
 

@@ -132,6 +132,31 @@ class Apart:
         found: tuple[Array, Array] | None = self._answer("guess", *given)
         return found
 
+    def encode(self, contents: Sequence[Any]) -> Matrix:
+        """(m, d) features of other items.
+
+        Raises:
+            CannotTravel, Unreachable: As `features`.
+        """
+        if not self._encoded:
+            return self._encoder.encode(list(contents))
+        return self._answer("encode", list(contents))
+
+    def guess_at(self, X: Matrix) -> tuple[Array, Array] | None:
+        """As `guess`, of features."""
+        found: tuple[Array, Array] | None = self._answer("guess", "features", X)
+        return found
+
+    def guess_pool(self) -> tuple[Array, Array] | None:
+        """As `guess`, of the features of the pool, in the blocks in which `learn` asks about them."""
+        found: tuple[Array, Array] | None = self._answer("guess_pool")
+        return found
+
+    def parts(self) -> tuple[Any, Any]:
+        """(encoder that knows the pool, None where it is here; learner as it has learned, without its data)."""
+        found: tuple[Any, Any] = self._answer("parts")
+        return found
+
     def close(self) -> None:
         """End the process for good; its files go."""
         with self._lock:
@@ -182,7 +207,7 @@ class Apart:
         self._process, self._pipes = process, (cast(IO[bytes], process.stdin), cast(IO[bytes], process.stdout))
         _send(self._pipes[0], pickle.dumps((sys.path, str(self._folder), BEAT)))  # before what lies on that path
         encoder = self._encoder if self._encoded else None
-        contents = list(self._contents) if self._kept is None else None
+        contents = list(self._contents) if self._encoded else None
         return "begin", *self._parts, self._kept, encoder, contents
 
     def _exchange(self, message: Callable[[], tuple[Any, ...]]) -> Any:
@@ -323,6 +348,8 @@ class _There:
     strategy: Strategy
     encoder: Any
     X: Matrix
+    contents: list[Any]
+    knows_pool = False
     dense: Array | None = None
 
     def __init__(self, folder: Path) -> None:
@@ -341,8 +368,9 @@ class _There:
 
     def begin(self, learner: Learner, strategy: Strategy, kept: Any, encoder: Any, contents: list[Any] | None) -> Any:
         self.learner, self.strategy, self.encoder = learner, strategy, encoder
+        self.contents = contents or []
         if kept is None:
-            kept = _keep(rounds.encoded(encoder, contents or []), self.folder)
+            kept, self.knows_pool = _keep(rounds.encoded(encoder, self.contents), self.folder), True
         self.X = _mapped(kept)
         return kept
 
@@ -361,8 +389,26 @@ class _There:
     def guess(self, what: str, given: Any) -> tuple[Array, Array] | None:
         if not hasattr(self.learner, "classes_"):
             return None
-        X = self.encoder.encode(given) if what == "contents" else given
+        X = self.encode(given) if what == "contents" else given
         return np.asarray(self.learner.predict_proba(X)), np.asarray(self.learner.classes_)
+
+    def guess_pool(self) -> tuple[Array, Array] | None:
+        return rounds.guesses(self.X, self.learner)
+
+    def encode(self, contents: list[Any]) -> Matrix:
+        return self._fitted().encode(contents)
+
+    def parts(self) -> tuple[Any, Any]:
+        slim = self.learner.for_prediction() if hasattr(self.learner, "for_prediction") else self.learner
+        return self._fitted(), slim
+
+    def _fitted(self) -> Any:
+        """The encoder, which learns anew where this process took over the features of one that has ended."""
+        fit = getattr(self.encoder, "fit", None)
+        if fit is not None and not self.knows_pool:
+            fit(self.contents)
+        self.knows_pool = True
+        return self.encoder
 
     def _dense(self) -> Array:
         if self.dense is None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 import numpy as np
 
@@ -70,6 +70,9 @@ from askwise.reasons import reason_for
 from askwise.state import DOUBTED, OVERLAP, State, pack
 from askwise.store import Place, open_store, place
 from askwise.worker import Worker
+
+if TYPE_CHECKING:
+    from askwise.model import Model
 
 T = TypeVar("T")
 
@@ -1332,6 +1335,25 @@ class Session:
             verdict = self.verdict(price_per_hour=price_per_hour)
             found = results.report(self._state, self.title, verdict, self.settings, self.problems, self.pool)
             return replace(found, recall=self.recall(), control=compared, advice=tuple(says))
+
+    def model(self, *, shown: bool = True) -> Model:
+        """The current model as an object that outlives the session; see docs/model.md.
+
+        It learns what was answered since the last ranking first. Whoever has it can ask it about items of the session,
+        so nobody is blind to these any more: no certificate can hand over those that are open now.
+
+        Args:
+            shown: False = you see to it that nobody who answers questions of the session learns from it what the model
+                takes open items for, as with `predictions`; then nothing is noted.
+
+        Raises:
+            BadInput: No model yet, the session was reopened without what it learned with, or (unless `shown` is
+                False) blind checks are under way.
+            Unreachable: The session's file cannot be written.
+        """
+        from askwise import model  # it loads scikit-learn
+
+        return model.of(self, shown=shown)
 
     def rows(self) -> list[dict[str, Any]]:
         """One record for each row of the input; see `results.table` for the columns."""

@@ -64,6 +64,7 @@ class Adapted:
         self._calibration, self._calibrated_at = Calibration(), 0
         self._own: Any = None  # what answers: the estimator, or its stand-in
         self._data: tuple[Matrix, Array] | None = None
+        self._learned_from = 0  # labels
         self._members: Any = None  # of the committee, once asked for
         self._whitening: Whitening | None = None
         self._names: tuple[str, ...] | None = None  # of class numbers, where a session says so
@@ -93,6 +94,17 @@ class Adapted:
         other._names = self._names
         return other
 
+    def for_prediction(self) -> Adapted:
+        """A copy that predicts as this one does and holds none of the rows that it learned from, but for those that
+        the classifier itself keeps (neighbors, support vectors).
+        """
+        other = copy.copy(self)
+        other._data, other._members, other._whitening = None, None, None
+        slim = getattr(self._own, "for_prediction", None)
+        other._own = copy.deepcopy(self._own) if slim is None else slim()  # the next round fits the one here again
+        other.estimator = unfitted(self.estimator)
+        return other
+
     # ── fitting ─────────────────────────────────────────────────────────────────────────────
 
     def fit(self, X: Matrix, y: Any) -> Adapted:
@@ -108,6 +120,7 @@ class Adapted:
             self._calibrated_at = 0
         self.classes_ = classes
         self._data, self._members, self._whitening = (X, codes), None, None
+        self._learned_from = len(codes)
         self._own, self.standing_in = None, False
         if len(classes) == 1:
             return self
@@ -257,8 +270,7 @@ class Adapted:
         """(n, classes) decisions, or logarithms of probabilities kept away from 0 as far as the labels tell."""
         if not self._decides:
             P = self._ordered(estimator, answered(estimator, "predict_proba", X).astype(np.float64))
-            labels = 0 if self._data is None else len(self._data[1])
-            return np.asarray(np.log(np.maximum(P, 1 / (labels + P.shape[1]))))
+            return np.asarray(np.log(np.maximum(P, 1 / (self._learned_from + P.shape[1]))))
         D = answered(estimator, "decision_function", X).astype(np.float64)
         if D.ndim == 1:
             D = np.stack([-D / 2, D / 2], axis=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -45,6 +46,15 @@ class MultiLabel:
 
     def __repr__(self) -> str:
         return f"MultiLabel({'' if self.estimator is None else repr(self.estimator)}{', each=True' * self.each})"
+
+    def for_prediction(self) -> MultiLabel:
+        """A copy that predicts as this one does and holds nothing of the rows that it learned from."""
+        other = copy.copy(self)
+        other._seen, other._told, other._refits, other._whitening = None, self._told[:0], {}, None
+        other._models, other._count = [model.for_prediction() for model in self._models], self._count.for_prediction()
+        if self.estimator is not None:  # the next round fits the one here again
+            other.estimator = fresh(self.estimator) if self.each else copy.deepcopy(self.estimator)
+        return other
 
     def fit(self, X: Matrix, Y: Any) -> MultiLabel:
         """Learn from (m, d) features and (m, labels) zeros and ones. A label that never varied is predicted as seen.
