@@ -5,7 +5,7 @@ SEEDS ?= 20
 TEXTS ?= 100000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test peers check lint types bench bench-speed balance certificate control screening screenshots load latency clean
+.PHONY: help demo test docs peers check lint types bench bench-speed balance certificate control screening screenshots load latency clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -26,6 +26,9 @@ demo: $(BIN)/askwise ## The spam filter challenge on real messages (about a minu
 
 test: $(VENV)/dev ## Run the tests, docs included
 	$(BIN)/python -m pytest -q
+
+docs: $(VENV)/dev ## Build the site of the documentation into build/docs, and check its links
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 .venv-peers/installed.json: benchmarks/peers.txt | $(VENV)/dev
 	rm -rf $(@D)

@@ -1589,7 +1589,7 @@ class Session:
             target: "auto": share among the auto-labeled; "dataset": auto-label errors as a share of the whole region,
                 corrected checks included (cheaper; the auto-labeled part alone may exceed `max_error`); "file": all
                 auto-label errors as a share of the whole pool (cheapest); default: the session's.
-            costs: What errors cost instead, (classes, classes): costs[true][given], zeros on the diagonal. For each
+            costs: What errors cost instead, (classes, classes): `costs[true][given]`, zeros on the diagonal. For each
                 class the share of errors is limited such that the mean cost is at most `max_cost`, whatever the true
                 class.
             max_cost: Largest mean cost of a label given by the model, in the unit of `costs`.
