@@ -139,7 +139,7 @@ def test_site_holds_guides_tutorials_and_the_reference(site: Path) -> None:
     assert not missing
     assert "pyodide" not in text
     shown = (site / "reference" / "select.html").read_text()
-    assert 'class="language-pycon' in shown, "examples are code, not quotations"
+    assert '<span class="gp">&gt;&gt;&gt; </span>' in shown, "examples are code, not quotations"
 
 
 def test_site_has_no_font_script_or_picture_from_elsewhere(site: Path) -> None:
