@@ -17,6 +17,7 @@ except ModuleNotFoundError:  # the tests use `described` without the builder
 
 _PICTURE = re.compile(r"!\[(?P<said>[^\]]*)\]\((?P<to>[^)\s]+)\)\n*")
 _LINK = re.compile(r"(?<!!)\[(?P<said>[^\]]+)\]\((?P<to>[^)\s]+)\)")
+_WHERE = "\nThe pages named here lie in `docs/` of the source distribution.\n"
 _FENCE = re.compile(r"(^```.*?^```$)", re.MULTILINE | re.DOTALL)
 
 
@@ -41,7 +42,7 @@ def described(readme: str, source: str | None, version: str) -> str:
 
     parts = _FENCE.split(readme)  # code is left as it is
     parts[::2] = [_LINK.sub(link, _PICTURE.sub(picture, part)) for part in parts[::2]]
-    return "".join(parts)
+    return "".join(parts) + ("" if source else _WHERE)
 
 
 def _outside(address: str) -> bool:

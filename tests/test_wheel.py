@@ -67,7 +67,9 @@ def test_with_an_address_all_links_and_pictures_are_absolute_and_name_files_that
 def test_code_that_looks_like_a_link_is_left_alone() -> None:
     text = "[a](docs/a.md)\n\n```text\n[b](docs/b.md)\n```\n\n![c](docs/c.png)\n\n[d](https://d.org) [e](#e)\n"
     found = builder().described(text, None, "1")
-    assert found == "a\n\n```text\n[b](docs/b.md)\n```\n\n[d](https://d.org) [e](#e)\n"
+    kept = "a\n\n```text\n[b](docs/b.md)\n```\n\n[d](https://d.org) [e](#e)\n"
+    assert found == kept + "\nThe pages named here lie in `docs/` of the source distribution.\n"
+    assert "pages named here" not in builder().described(text, "https://example.org/a", "1")
 
 
 def test_project_data_are_true() -> None:

@@ -73,13 +73,17 @@ def table(columns: Sequence[object], rows: Iterable[Sequence[object]], *, more: 
     head = "".join(f'<th style="{_CELL};font-weight:normal;opacity:.72">{text(one)}</th>' for one in columns)
     head = f"<thead><tr>{head}</tr></thead>" if columns else ""
     body = "".join(
-        "<tr>" + "".join(f'<td style="{_CELL}">{text(value)}</td>' for value in row) + "</tr>" for row in rows
+        "<tr>" + "".join(f'<td style="{_cell(value)}">{text(value)}</td>' for value in row) + "</tr>" for row in rows
     )
     if not body:
         return ""
     left = note(f"… and {more:,} more") if more > 0 else ""
     style = "border-collapse:collapse;margin:.3em 0;font-size:.94em"
     return f'<div style="overflow-x:auto"><table style="{style}">{head}<tbody>{body}</tbody></table></div>{left}'
+
+
+def _cell(value: object) -> str:
+    return _CELL if len(str(value)) > 20 else f"{_CELL};white-space:nowrap"  # an interval stays in one line
 
 
 def bar(parts: Sequence[tuple[object, int, str]], whole: int, *, beside: Iterable[str] = ()) -> str:
