@@ -14,7 +14,7 @@ import askwise
 
 SOURCE = Path(askwise.__file__).parent
 LAYERS = [
-    {"options", "values"},
+    {"options", "values", "display"},
     {"core"},
     {"budget"},
     {

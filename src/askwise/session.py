@@ -23,6 +23,7 @@ from askwise import (
     learners,
     opening,
     people,
+    plots,
     results,
     rounds,
     screening,
@@ -1161,7 +1162,7 @@ class Session:
             target: "auto": share among the auto-labeled; "dataset": auto-label errors as a share of the whole region,
                 corrected checks included (cheaper; the auto-labeled part alone may exceed `max_error`); "file": all
                 auto-label errors as a share of the whole pool (cheapest); default: the session's.
-            costs: What errors cost instead, (classes, classes): costs[true][given], zeros on the diagonal. For each
+            costs: What errors cost instead, (classes, classes): `costs[true][given]`, zeros on the diagonal. For each
                 class the share of errors is limited such that the mean cost is at most `max_cost`, whatever the true
                 class.
             max_cost: Largest mean cost of a label given by the model, in the unit of `costs`.
@@ -1360,6 +1361,54 @@ class Session:
         with self._lock:
             return results.table(self._state, self.pool, *self.predictions())
 
+    def _shown(self, guesses: bool) -> list[dict[str, Any]]:
+        """`rows()` for people: what the model guesses of open items only where asked for, which the log then says."""
+        with self._lock:
+            if guesses:
+                self._ledger.write(answers.rest_shown)  # before anybody can see them
+            names, sure = self.predictions()
+            if not guesses:
+                hidden = ~self._state.auto_mask
+                names, sure = [*np.where(hidden, "", np.array(names, object))], np.where(hidden, np.nan, sure)
+            return results.table(self._state, self.pool, names, sure)
+
+    def to_frame(self, *, guesses: bool = False) -> Any:
+        """The labeled table as a pandas frame: what `export` writes, one line for each row of the input.
+
+        Args:
+            guesses: As for `export`: with the guesses on open items, to which nobody is blind from then on.
+
+        Raises:
+            BadInput: Guesses are asked for while blind checks are under way.
+            MissingExtra: pandas is not installed.
+        """
+        return results.to_frame(lambda: self._shown(guesses))
+
+    def plot(self, what: Literal["estimate", "certificate"] = "estimate") -> plots.Picture:
+        """A picture that a notebook shows, and that `save` writes to a file.
+
+        Args:
+            what: "estimate": what was known of the accuracy on the rest, by labels from people. "certificate": the
+                evidence of the last certificate, a square for each blind check.
+
+        Raises:
+            BadInput: There is nothing of that to draw, or the certificate no longer holds.
+        """
+        with self._lock:
+            return results.picture(self._state, what)
+
+    def __repr__(self) -> str:
+        with self._lock:
+            return f"<Session {self.title!r}: {self._state.human:,} of {self._state.n:,} items labeled by people>"
+
+    def _repr_html_(self) -> str:
+        """What a report begins with, and nothing of what the model guesses of single items."""
+        search, verdict = self.recall(), self.verdict()
+        says = self.estimate().sentence if search is None else search.sentence
+        with self._lock:
+            counted, given = results.counts(self._state), evidence.certificates(self._state)
+        return results.to_html(self.title, counted, says, verdict, given, self.still)
+
     def export(self, path: str | Path, *, guesses: bool = False, raw: bool = False, bom: bool = False) -> int:
         """Write `rows()` as .csv, .tsv, .jsonl, .parquet or .xlsx, by suffix; returns how many.
 
@@ -1379,14 +1428,7 @@ class Session:
         source = self.pool.address.get("path")
         if source is not None and Path(path).resolve() == Path(source).resolve():
             raise BadInput(f"{str(path)!r} is the data that was labeled, which stays as it is. Export to another file.")
-        with self._lock:
-            if guesses:
-                self._ledger.write(answers.rest_shown)  # before anybody can see them
-            names, sure = self.predictions()
-            if not guesses:
-                hidden = ~self._state.auto_mask
-                names, sure = [*np.where(hidden, "", np.array(names, object))], np.where(hidden, np.nan, sure)
-            rows = results.table(self._state, self.pool, names, sure)
+        rows = self._shown(guesses)
         with progress(f"writing {Path(path).name}"):
             written = write_table(rows, path, raw=raw, bom=bom)
         try:
