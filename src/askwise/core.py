@@ -342,6 +342,9 @@ class Estimate:
     """Items have sets of labels, and right is who has the whole set."""
     handed: int = 0
     """Items that the model has labeled under a certificate, which speaks for them; the rest is what it left."""
+    unchecked: int = 0
+    """Items of the rest that came after all these check items were drawn: the bounds take each for right or wrong,
+    whichever is worse, and the plain estimate says nothing of them."""
 
     @property
     def sentence(self) -> str:
@@ -360,6 +363,11 @@ class Estimate:
             f"Estimated {chance(self.accuracy)} right{whole} on the remaining {self.rest:,}; {self.audits} blind check "
             f"items ({self.wrong} wrong) prove between {between(self.low, self.high)} "
             f"({share(self.confidence)} sure, however often you look)."
+            + (
+                f" {self.unchecked:,} of these came later and are in no check yet: the bounds reckon with the worst of "
+                "them, the estimate is of the others."
+            )
+            * (self.unchecked > 0)
         )
 
     def _repr_html_(self) -> str:
@@ -555,6 +563,10 @@ class Certificate:
     """How many of the `certified` items the model labels so, for each class."""
     changed: int = 0
     """Checks whose answer was changed by who had given it, when it could be seen from the counts whether it agreed."""
+    later: int = 0
+    """Items that came to the session after its freeze: nothing is claimed of them."""
+    since: tuple[str, ...] = ()
+    """How labels were changed after its freeze: it speaks of them as they were."""
 
     @property
     def unsaid(self) -> str:
@@ -579,7 +591,8 @@ class Certificate:
                 f"the wrong ones are at most {share(self.max_error, 1)} of the whole region of {self.region:,} items"
             )
         if self.target == "file":
-            bound = f"the model's wrong labels are at most {share(self.max_error, 1)} of all {self.whole:,} items"
+            then = " there were then" * (self.later > 0)
+            bound = f"the model's wrong labels are at most {share(self.max_error, 1)} of all {self.whole:,} items{then}"
         mark = f"; fingerprint {self.short_fingerprint}" if self.fingerprint else ""
         if self.target == "recall":
             return (
@@ -597,6 +610,8 @@ class Certificate:
                 f" The answers to {self.changed:,} of the checks were changed after they were given."
                 * (self.changed > 0)
             )
+            + f" Of the {self.later:,} items added since it says nothing." * (self.later > 0)
+            + f" It speaks of the labels as they were: since then {'; '.join(self.since)}." * bool(self.since)
         )
 
     def _repr_html_(self) -> str:
@@ -709,6 +724,8 @@ class Answer:
     """Whether the model's guess on the item had been shown to whoever answered: then it is no blind check."""
     late: bool = False
     """Given after somebody else had labeled the item, to a question asked before that: kept, but it decides nothing."""
+    said: Label | None = None
+    """What was said, where that class has been merged into `label`."""
 
 
 @dataclass(frozen=True)

@@ -135,7 +135,7 @@ def report(
     state: State, title: str, verdict: Verdict, settings: dict[str, Any], problems: Sequence[str], pool: Pool
 ) -> Report:
     """The numbers of a report; `askwise.report` renders them."""
-    by_class = {name: {"human": 0, "given": 0, "model": 0} for name in state.labels}
+    by_class = {name: {"human": 0, "given": 0, "model": 0} for name in state.shown_labels()}
     asked: Counter[str] = Counter()
     for answer in state.answers.values():
         if answer.label is not None:
@@ -162,15 +162,15 @@ def report(
                 "target": a.target,
                 "outcome": "taken back" if a.taken_back else a.outcome,
             }
-            | ({} if a.label is None else {"class": a.label})
+            | ({} if a.called is None else {"class": a.called})
         )
     numbers = counts(state)
     return Report(
         title=title,
         created=time.time(),
         items=state.n,
-        rows=int(state.opened["rows"]),
-        classes=tuple(state.labels),
+        rows=state.rows,
+        classes=tuple(state.shown_labels()),
         counts=by_class,
         human=state.human,
         given=numbers["given"],

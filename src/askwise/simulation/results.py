@@ -11,16 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from askwise.core import Array, frame
+from askwise.simulation.terms import BASELINE, METRICS, Target
 
 if TYPE_CHECKING:
     from askwise.plots import Picture
 
-METRICS = ("accuracy", "balanced_accuracy", "macro_f1")
-BASELINE = "random"
 CONFIDENCE = 0.95
-
-Target = tuple[str, float]
-"""A metric with the value to reach, 0..1."""
 
 
 @dataclass(frozen=True)

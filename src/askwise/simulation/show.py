@@ -16,13 +16,15 @@ from askwise import display, plots
 from askwise.core import BadInput, unknown
 from askwise.export import whole
 from askwise.options import option
-from askwise.simulation.results import BASELINE, METRICS, Simulation, Target
+from askwise.simulation.terms import BASELINE, METRICS, Target
 
 MOST = 6
 """Classes that are warned of by name."""
 
 if TYPE_CHECKING:
     from rich.console import Group
+
+    from askwise.simulation.results import Simulation
 
 
 def to_rich(result: Simulation) -> Group:
