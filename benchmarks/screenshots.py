@@ -29,7 +29,7 @@ from playwright.sync_api import Page, sync_playwright
 
 from askwise.app.accounts import Accounts
 from askwise.app.hooks import Webhooks
-from askwise.app.labeling import Project
+from askwise.app.project import Project
 from askwise.app.projects import Intake, create_new
 from askwise.app.roles import ANNOTATOR, OWNER, REVIEWER
 from askwise.app.server import create_app

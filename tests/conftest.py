@@ -22,6 +22,18 @@ os.environ["ASKWISE_ENCODER"] = "tfidf"
 SHARED = Path(os.environ.get("ASKWISE_SHARED", Path(__file__).parents[2] / "shared"))
 
 
+LONGEST = (
+    "test_kill", "test_hostile_uploads", "test_team_store", "test_postgres", "test_blindness", "test_crafted_sessions",
+    "test_apart", "test_simulation", "test_session", "test_phone", "test_outbox_faults", "test_pages",
+)  # fmt: skip
+"""Modules that take longest begin first, so that no worker is left with one when the others are done."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    order = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: order.get(item.path.stem, len(LONGEST)))
+
+
 @pytest.fixture(scope="session")
 def shared() -> Callable[[str], Path]:
     """`shared("spam_sms/sms_spam.csv.gz")` is the path of a data file that is not ours to ship, or a skip."""

@@ -346,6 +346,7 @@ asyncio.run(main(int(sys.argv[1])))
 """
 
 
+@pytest.mark.alone
 def test_three_hundred_logins_in_flight_leave_other_requests_alone(house: House) -> None:
     house.account("ann", ANNOTATOR)
     login = house.accounts.login("ann", PASSWORD)[0]

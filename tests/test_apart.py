@@ -66,7 +66,7 @@ def history(session: Session, apart: bool, say: Callable[[Any], str]) -> list[di
             assert session._apart is not None
             assert session._apart.pid is not None, "it learned here"
         compared = session.control()
-        guessed = session.guesses_of(list(session.pool.contents[:3])) if session._encoder else None
+        guessed = session.guesses_of(list(session.pool.contents[:3])) if session._parts.encoder else None
         ranked = [dict(e.data) for e in session._store.read() if e.kind == "ranked"]
         for one in ranked:
             one["point"] = {k: v for k, v in one.get("point", {}).items() if k not in ("at", "seconds")}
@@ -139,14 +139,14 @@ def test_the_encoder_works_there_and_words_are_still_told(tmp_path: Path) -> Non
         assert session.guesses_of(["a nice thing"]) is None, "no model yet"
         session.refresh()
         assert np.array_equal(session.features(), features)
-        assert session._encoder._axes is None, "it was fitted there"
+        assert session._parts.encoder._axes is None, "it was fitted there"
         for one, other in zip(session.guesses_of(["a nice thing"]), expected, strict=True):
             assert np.array_equal(one, other)
 
 
 def test_from_the_beginning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with Session(TEXTS, classes=["nice", "not"], encoder="tfidf", apart=True) as session:
-        assert session._encoder._axes is None, "it was fitted there"
+        assert session._parts.encoder._axes is None, "it was fitted there"
         assert session.ask()[0].strategy == "typiclust"
         apart = session._apart
         assert apart is not None

@@ -468,7 +468,7 @@ def test_what_stops_the_learning_is_shown(page: TestClient, session: Session) ->
         def fit(self, X: Any, y: Any) -> None:
             raise RuntimeError("out of cheese")
 
-    session._learner = Broken()
+    session._parts.learner = Broken()
     for query, label in zip(session.ask(2), session.classes, strict=False):
         session.tell(query, label)
     session.start()

@@ -15,11 +15,11 @@ import pytest
 
 from askwise import Session
 from askwise.core import BadInput, Event
-from askwise.postgres import PostgresStore
 from askwise.results import counts
 from askwise.state import QUARTER, State
 from askwise.store import MemoryStore, SQLiteStore, chain, open_store, read_log
 from askwise.store import place as parse
+from askwise.store.postgres import PostgresStore
 from askwise.verification import verify
 from help.postgres import Server
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ import askwise
 
 SOURCE = Path(askwise.__file__).parent
 LAYERS = [
-    {"options", "values"},
+    {"options", "values", "display"},
     {"core"},
     {"budget"},
     {
@@ -34,12 +35,15 @@ LAYERS = [
         "notices",
         "worker",
     },
-    {"strategies", "tables", "pool", "encoders", "learners", "store", "postgres", "fetch"},
+    {"strategies", "tables", "pool", "encoders", "learners", "store", "fetch"},
     {
         "engine",
         "rounds",
         "apart",
         "state",
+        "ledger",
+        "answers",
+        "corrections",
         "events",
         "advice",
         "reasons",
@@ -52,9 +56,9 @@ LAYERS = [
         "insight",
         "relabeling",
     },
-    {"session", "verification", "growing", "changes"},
+    {"session", "verification", "model", "growing", "changes", "opening"},
     {"simulation", "report", "testing", "datasets"},
-    {"cli", "app", "client", "terminal", "demo", "recent", "completion", "__main__"},
+    {"cli", "app", "client", "terminal", "demo", "recent", "completion", "predict", "__main__"},
 ]
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
 
@@ -89,6 +93,35 @@ def test_imports_point_down(path: Path) -> None:
         same_floor_allowed = LEVEL[room] >= 4  # the mathematics never import each other
         allowed = LEVEL[other] < LEVEL[room] or (same_floor_allowed and LEVEL[other] == LEVEL[room])
         assert allowed, f"{room} (floor {LEVEL[room]}) imports {other} (floor {LEVEL[other]})"
+
+
+def dotted(path: Path) -> str:
+    return ".".join(["askwise", *path.relative_to(SOURCE).with_suffix("").parts]).removesuffix(".__init__")
+
+
+def files_imported(path: Path, names: set[str]) -> set[str]:
+    """Modules that a file imports when it runs, at once or late; what is named for types alone may lead up."""
+    tree = ast.parse(path.read_text())
+    for_types = [n for n in ast.walk(tree) if isinstance(n, ast.If) and ast.unparse(n.test) == "TYPE_CHECKING"]
+    ignored = {id(inner) for block in for_types for node in block.body for inner in ast.walk(node)}
+    found = set()
+    for node in ast.walk(tree):
+        if id(node) in ignored:
+            continue
+        if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found |= {f"{node.module}.{alias.name}" for alias in node.names} | {node.module}
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+    # `from askwise.app import desk` needs the desk; what a package's own __init__ gathers is below it.
+    deeper = {name.rpartition(".")[0] for name in found & names}
+    return (found & names) - deeper
+
+
+def test_no_file_leads_back_to_itself() -> None:
+    names = {dotted(path): path for path in MODULES}
+    arrows = {name: files_imported(path, set(names)) - {name} for name, path in names.items()}
+    assert sum(map(len, arrows.values())) > 500, "the imports were found"
+    TopologicalSorter(arrows).prepare()  # raises CycleError, which names the circle
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(SOURCE)))

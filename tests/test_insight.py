@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
 from askwise import insight
+from askwise.answers import MOST_AT_ONCE
 from askwise.app.server import create_app
 from askwise.core import BadInput, Event
-from askwise.session import MOST_AT_ONCE, Session
+from askwise.session import Session
 from askwise.store import MemoryStore
 from askwise.verification import verify
 

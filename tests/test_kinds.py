@@ -495,8 +495,8 @@ def test_regions_are_what_a_slow_reference_finds(tmp_path: Path) -> None:
         mean = pixels.reshape(-1, 3).mean(0).round()
 
         def log_odds(image: Any) -> float:
-            p = session._learner.predict_proba(session._encoder.encode([image]))[0]  # type: ignore[union-attr]
-            p = p[list(session._learner.classes_).index(1)].astype(float)
+            p = session._parts.learner.predict_proba(session._parts.encoder.encode([image]))[0]  # type: ignore[union-attr]
+            p = p[list(session._parts.learner.classes_).index(1)].astype(float)
             return float(np.log(p / (1 - p)))
 
         want = np.empty((7, 7))

@@ -24,9 +24,10 @@ from hypothesis import strategies as st
 
 from askwise import Session, cli, postgres, testing, worker
 from askwise.core import BadInput, BadStore, Conflict, Event, Unreachable
-from askwise.postgres import Address, PostgresStore
-from askwise.session import MOST_LOST
+from askwise.ledger import MOST_LOST
+from askwise.state import State
 from askwise.store import MemoryStore, SQLiteStore, chain, copy_log, open_store, read_log
+from askwise.store.postgres import Address, PostgresStore
 from askwise.verification import verify
 from help.postgres import QUOTED, Server
 
@@ -289,7 +290,7 @@ def test_four_processes_lose_nothing_and_double_nothing(address: str) -> None:
 WRITER = """
 import sys
 from askwise.core import Event
-from askwise.postgres import PostgresStore
+from askwise.store.postgres import PostgresStore
 store = PostgresStore(sys.argv[1])
 for i in range(10**6):
     store.append([Event("told", {"who": sys.argv[2], "i": i, "more": "x" * 500}), Event("also", {"i": i})])
@@ -545,8 +546,8 @@ def test_a_slow_decision_is_not_outrun_for_ever(address: str) -> None:
             while not stop.is_set():
                 written.append(other.append([Event("flagged", {"row": 1, "note": "", "annotator": "you"})]))
 
-        def decide() -> list[Event]:
-            decided.append(session._state.seq)
+        def decide(state: State) -> list[Event]:
+            decided.append(state.seq)
             if len(decided) <= MOST_LOST:  # always slower than somebody else
                 wait_until(lambda: len(probe.read(session._state.seq)) > 0)
             else:  # its turn: nobody can be faster, however long this takes
@@ -556,7 +557,7 @@ def test_a_slow_decision_is_not_outrun_for_ever(address: str) -> None:
 
         writing = threading.Thread(target=write)
         writing.start()
-        session._commit(decide)
+        session._ledger.write(decide)
         assert len(decided) == MOST_LOST + 1
         before = len(written)
         wait_until(lambda: len(written) > before + 1)  # and everybody goes on

@@ -108,7 +108,7 @@ def test_ask_and_tell_never_wait_for_training(session: Session) -> None:
         def predict_proba(self, X):
             return np.full((X.shape[0], 2), 0.5)
 
-    session._learner = Slow()
+    session._parts.learner = Slow()
     for query, label in zip(session.ask(2), ["ham", "spam"], strict=True):
         session.tell(query, label)
     session.start()
@@ -126,7 +126,7 @@ def test_what_keeps_the_worker_from_its_work_is_shown_and_raised(session: Sessio
         def fit(self, X, y):
             raise RuntimeError("out of cheese")
 
-    session._learner = Broken()
+    session._parts.learner = Broken()
     for query, label in zip(session.ask(2), ["ham", "spam"], strict=True):
         session.tell(query, label)
     session.start()

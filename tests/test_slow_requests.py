@@ -20,6 +20,7 @@ import pytest
 
 from askwise import Session
 
+pytestmark = pytest.mark.alone
 TEXTS = [f"{'nice' if i % 2 else 'not'} thing number {i}" for i in range(200)]
 LIMITS = {"HEAD": 2.0, "BODY": 2.0, "RATE": 4000, "REPLY": 2.0, "TICK": 0.2}
 """The server's limits, shortened: what is shown is that they hold, not how long they are."""

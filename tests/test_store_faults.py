@@ -648,7 +648,7 @@ def test_people_answer_while_the_file_goes_and_comes(tmp_path: Path) -> None:
 
 
 def test_postgres_that_is_down_is_503_and_goes_on_when_it_is_back(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from askwise import postgres
+    from askwise.store import postgres
 
     monkeypatch.setattr(postgres, "PATIENCE", 0.5)
     monkeypatch.setattr(postgres, "BETWEEN", 0.3)
@@ -696,8 +696,8 @@ def test_postgres_that_is_down_is_503_and_goes_on_when_it_is_back(server: Any, m
 def test_codes_of_the_surroundings(server: Any, code: str, monkeypatch: pytest.MonkeyPatch) -> None:
     from psycopg import errors
 
-    from askwise import postgres
-    from askwise.postgres import PostgresStore
+    from askwise.store import postgres
+    from askwise.store.postgres import PostgresStore
 
     monkeypatch.setattr(postgres, "PATIENCE", 0.0)
     store = PostgresStore(server.address(f"code-{code}"))
@@ -718,7 +718,7 @@ def test_accounts_in_a_database_that_is_away_are_503(tmp_path: Path) -> None:
     from askwise.app import schema
     from askwise.app.accounts import Accounts
     from askwise.app.hooks import Webhooks
-    from askwise.app.labeling import Project
+    from askwise.app.project import Project
     from askwise.app.roles import OWNER
     from askwise.app.team import Team, create_team_app
 

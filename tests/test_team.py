@@ -27,7 +27,7 @@ from askwise.app import schema, server  # noqa: E402
 from askwise.app.accounts import LOGIN_DAYS, Accounts, digest, fold  # noqa: E402
 from askwise.app.auth import MOST_BODY, Limits, origin_of  # noqa: E402
 from askwise.app.hooks import Webhooks  # noqa: E402
-from askwise.app.labeling import Project  # noqa: E402
+from askwise.app.project import Project  # noqa: E402
 from askwise.app.projects import Intake  # noqa: E402
 from askwise.app.roles import ANNOTATOR, NEEDS, OWNER, REVIEWER, Role, Routes, Who  # noqa: E402
 from askwise.app.serve import open_team, project_names, serve_team  # noqa: E402

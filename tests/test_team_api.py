@@ -28,7 +28,7 @@ import argon2  # noqa: E402
 from askwise.app.accounts import Accounts  # noqa: E402
 from askwise.app.auth import Limits  # noqa: E402
 from askwise.app.hooks import Webhooks  # noqa: E402
-from askwise.app.labeling import Project  # noqa: E402
+from askwise.app.project import Project  # noqa: E402
 from askwise.app.roles import OWNER, Who  # noqa: E402
 from askwise.app.team import Team, create_team_app  # noqa: E402
 from askwise.client import Client  # noqa: E402

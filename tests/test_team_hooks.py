@@ -23,7 +23,7 @@ httpx = pytest.importorskip("httpx2", reason="the extra `team` is not installed"
 from askwise.app import schema  # noqa: E402
 from askwise.app.auth import only_public  # noqa: E402
 from askwise.app.hooks import KEPT, MOST, PAUSES, Webhooks, signature  # noqa: E402
-from askwise.app.labeling import Project  # noqa: E402
+from askwise.app.project import Project  # noqa: E402
 from askwise.client import check_signature  # noqa: E402
 
 PUBLIC = ["93.184.216.34"]

@@ -25,8 +25,8 @@ from askwise.app import wire
 from askwise.app.server import create_app
 from askwise.app.shelf import Shelf
 from askwise.core import BadInput, Event, Unreachable
-from askwise.postgres import PostgresStore
 from askwise.store import MemoryStore, read_log
+from askwise.store.postgres import PostgresStore
 from askwise.verification import verify
 from help.postgres import QUOTED, SECRET, Server
 

@@ -184,6 +184,31 @@ class Apart:
         found: tuple[Array, Array] | None = self._answer("guess", *given)
         return found
 
+    def encode(self, contents: Sequence[Any]) -> Matrix:
+        """(m, d) features of other items.
+
+        Raises:
+            CannotTravel, Unreachable: As `features`.
+        """
+        if not self._encoded:
+            return self._encoder.encode(list(contents))
+        return self._answer("encode", list(contents))
+
+    def guess_at(self, X: Matrix) -> tuple[Array, Array] | None:
+        """As `guess`, of features."""
+        found: tuple[Array, Array] | None = self._answer("guess", "features", X)
+        return found
+
+    def guess_pool(self) -> tuple[Array, Array] | None:
+        """As `guess`, of the features of the pool, in the blocks in which `learn` asks about them."""
+        found: tuple[Array, Array] | None = self._answer("guess_pool")
+        return found
+
+    def parts(self) -> tuple[Any, Any]:
+        """(encoder that knows the pool, None where it is here; learner as it has learned, without its data)."""
+        found: tuple[Any, Any] = self._answer("parts")
+        return found
+
     def close(self) -> None:
         """End the process for good; its files go."""
         with self._lock:
@@ -239,7 +264,7 @@ class Apart:
         self._process, self._pipes = process, (cast(IO[bytes], process.stdin), cast(IO[bytes], process.stdout))
         _send(self._pipes[0], pickle.dumps((sys.path, str(self._folder), BEAT)))  # before what lies on that path
         encoder = self._encoder if self._encoded else None
-        contents = list(self._contents) if self._kept is None else None
+        contents = list(self._contents) if self._encoded else None
         self._knows = contents is not None
         return "begin", *self._parts, self._kept, encoder, contents, self._fit
 
@@ -388,6 +413,9 @@ class _There:
     strategy: Strategy
     encoder: Any
     X: Matrix
+    learned_from: list[Any]
+    """Items that the encoder learns from, if it does."""
+    knows_pool = False
     dense: Array | None = None
 
     def __init__(self, folder: Path) -> None:
@@ -414,16 +442,17 @@ class _There:
         fit: int | None,
     ) -> Any:
         self.learner, self.strategy, self.encoder = learner, strategy, encoder
+        self.learned_from = (contents or [])[:fit]
         if kept is None:
-            kept = _keep(rounds.encoded(encoder, contents or [], fit=fit), self.folder)
+            kept, self.knows_pool = _keep(rounds.encoded(encoder, contents or [], fit=fit), self.folder), True
         self.X = _mapped(kept)
         return kept
 
     def grow(self, new: list[Any], learn: list[Any] | None, behind: bool, number: int) -> Any:
         """Encode items that came later, behind those that are there, or all anew; says where the features are."""
         if learn is not None:
-            self.encoder.fit(learn)
-        X = self.encoder.encode(new)
+            self.learned_from, self.knows_pool = learn, False
+        X = self._fitted().encode(new)
         if behind:
             X = features.joined(self.X, X)
         kept = _keep(X, self.folder, number)
@@ -449,8 +478,26 @@ class _There:
     def guess(self, what: str, given: Any) -> tuple[Array, Array] | None:
         if not hasattr(self.learner, "classes_"):
             return None
-        X = self.encoder.encode(given) if what == "contents" else given
+        X = self.encode(given) if what == "contents" else given
         return np.asarray(self.learner.predict_proba(X)), np.asarray(self.learner.classes_)
+
+    def guess_pool(self) -> tuple[Array, Array] | None:
+        return rounds.guesses(self.X, self.learner)
+
+    def encode(self, contents: list[Any]) -> Matrix:
+        return self._fitted().encode(contents)
+
+    def parts(self) -> tuple[Any, Any]:
+        slim = self.learner.for_prediction() if hasattr(self.learner, "for_prediction") else self.learner
+        return self._fitted(), slim
+
+    def _fitted(self) -> Any:
+        """The encoder, which learns anew where this process took over the features of one that has ended."""
+        fit = getattr(self.encoder, "fit", None)
+        if fit is not None and not self.knows_pool:
+            fit(self.learned_from)
+        self.knows_pool = True
+        return self.encoder
 
     def _dense(self) -> Array:
         if self.dense is None:

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from askwise import relabeling
 from askwise.core import BadInput, Event, Label, unknown
 from askwise.labelsets import check_label
+from askwise.ledger import Ledger
 from askwise.options import named
 from askwise.state import State
 from askwise.values import Spelling, label_name, why_no_label
-
-if TYPE_CHECKING:
-    from askwise.session import Session
 
 LONGEST_TITLE = 200
 LONGEST_TEXT = 100_000
@@ -28,11 +26,12 @@ class Changes:
     about the labels as they were. See docs/growing.md.
 
     Args:
-        session: An open session.
+        ledger: Of an open session.
+        nudge: Wakes its worker.
     """
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    def __init__(self, ledger: Ledger, nudge: Callable[[], None]) -> None:
+        self._ledger, self._nudge = ledger, nudge
 
     def rename(self, name: Label, to: Label, *, annotator: str = "me") -> None:
         """Call a label otherwise.
@@ -172,25 +171,37 @@ class Changes:
 
     def alike(self) -> list[tuple[Label, Label]]:
         """(what looks like a slip of the keys, what it may mean) among the labels in use; see `relabeling.alike`."""
-        s = self._session
-        return s.look(
+        return self._ledger.look(
             lambda state: [] if state.multilabel or state.opened.get("goal") else relabeling.alike(used(state))
         )
 
-    def _do(self, decide: Callable[[State], tuple[str, dict[str, Any]]], annotator: str, classes: bool = False) -> None:
-        session = self._session
+    def listed(self) -> list[str]:
+        """The labels, one a line: name, how many items people or the data gave it, what it means."""
 
-        def events() -> list[Event]:
-            s = session._state
+        def lines(s: State) -> list[str]:
+            counts = Counter(
+                part for answer in s.answers.values() if answer.label is not None for part in s.parts(answer.label)
+            )
+            found = []
+            for name in s.shown_labels():
+                holds = [s.classes[number] for number in s.merged if s.current(s.classes[number]) == name]
+                more = f"  (with {', '.join(holds)})" if holds else ""
+                text = s.descriptions.get(name, "")
+                found.append(f"{name}  {counts[name]:,}{more}" + (f"  {text}" if text else ""))
+            return found
+
+        return self._ledger.look(lines)
+
+    def _do(self, decide: Callable[[State], tuple[str, dict[str, Any]]], annotator: str, classes: bool = False) -> None:
+        def events(s: State) -> list[Event]:
             if classes:
                 _may(s)
             kind, data = decide(s)
             more = {} if kind == "class_added" else {"format": relabeling.FORMAT, "annotator": annotator}
             return [Event(kind, {**more, **data})]
 
-        with session._lock:
-            session._commit(events)
-        session._worker.nudge()
+        self._ledger.write(events)
+        self._nudge()
 
 
 WORDS = {
@@ -200,11 +211,11 @@ WORDS = {
 """Verb of the command line → how many words follow (None = one or more), and which."""
 
 
-def command(session: Session, words: Sequence[str], read: Callable[[str], str]) -> list[str]:
+def command(do: Changes, words: Sequence[str], read: Callable[[str], str]) -> list[str]:
     """Do what the words of `askwise labels SESSION …` say; what is to be printed.
 
     Args:
-        session: An open session.
+        do: Of an open session.
         words: A verb and what it is about; none lists the labels.
         read: Reads a file of guidelines.
 
@@ -212,39 +223,20 @@ def command(session: Session, words: Sequence[str], read: Callable[[str], str]) 
         BadInput: No such verb, other words than it takes, or a change that cannot be.
     """
     if not words:
-        return listed(session)
+        return do.listed()
     verb, rest = words[0], list(words[1:])
     if verb not in WORDS:
         raise unknown("change", verb, WORDS)
     count, shown = WORDS[verb]
     if len(rest) != count and not (count is None and rest):
         raise BadInput(f"{verb!r} takes {shown or 'nothing more'}; got {' '.join(rest) or 'nothing'}.")
-    do = session.change
     if verb == "order":
         do.reorder(rest)
     elif verb == "guidelines":
         do.guidelines(read(rest[0]))
     else:
         getattr(do, verb)(*rest)
-    return listed(session)
-
-
-def listed(session: Session) -> list[str]:
-    """The labels, one a line: name, how many items people or the data gave it, what it means."""
-
-    def lines(s: State) -> list[str]:
-        counts = Counter(
-            part for answer in s.answers.values() if answer.label is not None for part in s.parts(answer.label)
-        )
-        found = []
-        for name in s.shown_labels():
-            holds = [s.classes[number] for number in s.merged if s.current(s.classes[number]) == name]
-            more = f"  (with {', '.join(holds)})" if holds else ""
-            text = s.descriptions.get(name, "")
-            found.append(f"{name}  {counts[name]:,}{more}" + (f"  {text}" if text else ""))
-        return found
-
-    return session.look(lines)
+    return do.listed()
 
 
 def used(state: State) -> list[tuple[Label, int]]:

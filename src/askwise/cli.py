@@ -191,6 +191,7 @@ _FLAGS = {
     "label": ("--label", "--labels-from"),
     "classes": ("--labels",),
     "audit_share": ("--checks",),
+    "trusted": ("--trust",),
 }
 """Options that the command line calls otherwise than Python does."""
 _VERBS = {
@@ -576,12 +577,11 @@ def _grows(session: Session, path: Place, pool: Pool) -> bool:
     Raises:
         BadInput: Some are new, and nobody is there who could be asked.
     """
-    from askwise import growing
     from askwise.core import BadInput
 
     if pool.kind != session.pool.kind or pool.kind == "array" or session.recall() is not None:
         return False
-    found = growing.preview(session, pool)
+    found = session.would_add(pool)
     if not found.items:
         return bool(found.known) and session.look(lambda s: s.grown)
     if 2 * found.known < len(session.pool):
@@ -735,7 +735,7 @@ def labels(
 
     session_file = _given(session_file, "labels SESSION")
     with _open(session_file) as session:
-        for line in changes.command(session, change or [], read=lambda name: _read_text(Path(name))):
+        for line in changes.command(session.change, change or [], read=lambda name: _read_text(Path(name))):
             _say(line)
         for slip, meant in session.change.alike()[:5]:
             _say(
@@ -1160,6 +1160,139 @@ def export(
     with _open(session_file) as session:
         rows = session.export(out, guesses=guesses, raw=raw, bom=bom)
     _say(f"wrote {rows:,} rows to {out}")
+
+
+# ── the model ───────────────────────────────────────────────────────────────────────────────
+
+
+@app.command()
+def model(
+    source: Annotated[
+        Any,
+        typer.Argument(
+            metavar="SESSION",
+            parser=_place,
+            autocompletion=completion.sessions,
+            help="Or a saved model: shows its card.",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Argument(metavar="OUT", help="Ends in .skops; .onnx for rows of features.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the card as JSON.")] = False,
+) -> None:
+    """Save the session's model with its card, to predict elsewhere.
+
+    Nobody is blind to its guesses any more: no certificate can hand over what is open now.
+    """
+    import json
+
+    from askwise import model as models
+    from askwise.core import BadInput
+
+    source = _given(source, "model SESSION out.skops")
+    if _is_saved_model(source):
+        if out is not None:
+            raise BadInput(f"{source} is a saved model; copy it to have it elsewhere. Leave {out} out to see its card.")
+        card = models.read_card(source)
+    else:
+        if out is None:
+            raise BadInput(f"Where to? Give a file to write: askwise model {source} model.skops")
+        with _open(source) as session:
+            card = models.save(session, out)
+    if as_json:
+        typer.echo(json.dumps(card.data(), ensure_ascii=False, indent=2))
+        return
+    _say(*card.lines())
+    if out is not None:
+        _say(f"wrote {out}", f"Next:  askwise predict {out} FILE")
+
+
+@app.command()
+def predict(
+    source: Annotated[
+        Any,
+        typer.Argument(
+            metavar="SESSION|MODEL",
+            parser=_place,
+            autocompletion=completion.sessions,
+            help=f"A session, {ADDRESS}, or a saved model (.skops).",
+        ),
+    ] = None,
+    file: Annotated[
+        str | None,
+        typer.Argument(metavar="FILE", help="Data as for `askwise label`; - for lines of text on standard input."),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="FILE", help="Ends in .csv, .tsv, .jsonl, .parquet or .xlsx; default prints."),
+    ] = None,
+    to: Annotated[str, typer.Option("--to", metavar="NAME", help="What to print: csv, tsv or jsonl.")] = "csv",
+    text: Annotated[
+        list[str] | None,
+        typer.Option("--text", metavar="COLUMN", help="Column of the texts (or paths); again for more."),
+    ] = None,
+    trust: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--trust", metavar="NAME", help="A type, or function, that the model's file may hold; again for more."
+        ),
+    ] = None,
+    file_format: FileFormat = None,
+    encoding: FileEncoding = None,
+    delimiter: Delimiter = None,
+    sheet: Sheet = None,
+    no_header: NoHeader = False,
+    raw: Annotated[
+        bool, typer.Option("--raw", help="CSV: no apostrophe before cells that a spreadsheet would run as formulas.")
+    ] = False,
+    bom: Annotated[
+        bool, typer.Option("--bom", help="CSV: begin with a byte order mark, so that Excel reads it as UTF-8.")
+    ] = False,
+) -> None:
+    """Label new items: each row with the model's label, its confidence, and where a person should be asked."""
+    from askwise import predict as door
+    from askwise.core import BadInput, unknown
+
+    source = _given(source, "predict SESSION FILE")
+    if file is None:
+        raise BadInput(f"What shall be labeled? Give a file, or - for standard input: askwise predict {source} FILE")
+    if to not in door.TO:
+        raise unknown("format for --to", to, door.TO)
+    how = _how(file_format, encoding, delimiter, sheet, no_header)
+    options: dict[str, Any] = {"out": out, "to": to, "text": text, "how": how, "raw": raw, "bom": bom, "tell": _aside}
+    options["trusted"] = trust or []
+    if _is_saved_model(source):
+        door.predict(source, file, **options)
+        return
+    with _open(source) as session:
+        door.predict(session, file, **options)
+
+
+def _is_saved_model(source: Place) -> bool:
+    """Whether it is no session; a file that is neither is refused.
+
+    Raises:
+        BadInput: See above.
+    """
+    from askwise.core import BadInput
+
+    if not isinstance(source, Path) or (_is_session(source) and source.suffix != ".skops"):
+        return False
+    if source.suffix == ".onnx":
+        raise BadInput(f"{source} is a model for other programs; Askwise predicts with a .skops file.")
+    if source.suffix != ".skops":
+        raise BadInput(f"{source} is neither a session (*{SESSION_SUFFIX}) nor a saved model (*.skops).")
+    return True
+
+
+def _aside(line: object) -> None:
+    """Say something that must not get among what is printed."""
+    from rich.text import Text
+
+    from askwise.report import printable
+
+    _console(stderr=True).print(Text(printable(_said(line))), soft_wrap=True)
 
 
 @app.command()

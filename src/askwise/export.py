@@ -205,23 +205,39 @@ def write_table(rows: Rows, path: str | Path, *, raw: bool = False, bom: bool = 
     suffix = ending(path)
     if bom and suffix not in (".csv", ".tsv"):
         raise BadInput(f"A byte order mark is for .csv and .tsv; {path.name!r} needs none. Leave bom out.")
-    if suffix not in (".csv", ".tsv") and _levels(ESCAPED, columns := _columns(rows)):
-        # The input has a column of this name: ours comes last, and says that nothing was escaped.
-        rows = [{**row, **dict.fromkeys(names_beside(columns, [ESCAPED], prefixed=True).values())} for row in rows]
-    writers: dict[str, Callable[[Rows, IO[bytes]], None]] = {
-        ".csv": lambda r, f: _delimited(r, f, ",", raw=raw, bom=bom),
-        ".tsv": lambda r, f: _delimited(r, f, "\t", raw=raw, bom=bom),
-        ".jsonl": _jsonl,
-        ".parquet": _parquet,
-        ".xlsx": _xlsx,
-    }
     with whole(path, binary=True) as file:
         if path.suffix.lower() == ".gz":
             with gzip.GzipFile(path.stem, "wb", fileobj=file) as packed:
-                writers[suffix](rows, cast("IO[bytes]", packed))
+                write_rows(rows, cast("IO[bytes]", packed), suffix[1:], raw=raw, bom=bom)
         else:
-            writers[suffix](rows, file)
+            write_rows(rows, file, suffix[1:], raw=raw, bom=bom)
     return len(rows)
+
+
+def write_rows(rows: Rows, file: IO[bytes], form: str, *, raw: bool = False, bom: bool = False) -> None:
+    """Write rows to an open stream.
+
+    Args:
+        rows: As for `write_table`.
+        file: Stays open.
+        form: csv, tsv, jsonl, parquet or xlsx.
+        raw: As for `write_table`.
+        bom: As for `write_table`.
+
+    Raises:
+        BadInput, MissingExtra: As `write_table`.
+    """
+    writers: dict[str, Callable[[Rows, IO[bytes]], None]] = {
+        "csv": lambda r, f: _delimited(r, f, ",", raw=raw, bom=bom),
+        "tsv": lambda r, f: _delimited(r, f, "\t", raw=raw, bom=bom),
+        "jsonl": _jsonl,
+        "parquet": _parquet,
+        "xlsx": _xlsx,
+    }
+    if form not in ("csv", "tsv") and _levels(ESCAPED, columns := _columns(rows)):
+        # The input has a column of this name: ours comes last, and says that nothing was escaped.
+        rows = [{**row, **dict.fromkeys(names_beside(columns, [ESCAPED], prefixed=True).values())} for row in rows]
+    writers[form](rows, file)
 
 
 @contextmanager

@@ -12,8 +12,10 @@ import numpy as np
 
 from askwise import rounds
 from askwise.core import Array, BadInput, BadStore, Encoder, Event, Label, Matrix
+from askwise.events import check
 from askwise.features import joined
 from askwise.labelsets import NONE, check_label, labels_of, write_set
+from askwise.ledger import Ledger
 from askwise.options import marked, option
 from askwise.pool import Dropped, FeatureRows, Pool, Problem, content_digests, load_pool
 from askwise.state import (
@@ -29,7 +31,6 @@ from askwise.values import Spelling, label_name, plain
 
 if TYPE_CHECKING:
     from askwise.apart import Apart
-    from askwise.session import Session
 
 FORMAT = 4
 """Of a log that holds what this room writes."""
@@ -101,33 +102,63 @@ class Known:
 # ── the verb ────────────────────────────────────────────────────────────────────────────────
 
 
-def add(session: Session, source: Any, *, annotator: str, options: Mapping[str, Any]) -> Added:
-    """`Session.add`."""
-    refuse_search(session.look(lambda s: s.opened))
-    more = load_more(session.pool, source, options)
-    digests = content_digests(more.contents)
-    found: list[Added] = []
+class Items:
+    """The items of a session, which grow with its log.
 
-    def decide() -> list[Event]:
-        events, said = decided(session._known, session.pool, session._state, more, digests, annotator)
-        found[:] = [said]
-        if more.kind == "array":  # the log holds no features: `extended` finds them here
-            for event in events:
-                if event.kind == "added":
-                    session._arrived[event.data["fingerprint"]] = _rows_of(more, event)
-        return events
+    Args:
+        pool: Those that it began with.
+        later: Fingerprint of an addition → its features, of an array pool that was given whole.
 
-    with session._lock:
-        session._commit(decide)
-    session._arrived.clear()
-    session._worker.nudge()
-    return found[0]
+    Attributes:
+        pool: All items.
+        rows: Id → row.
+    """
 
+    def __init__(self, pool: Pool, later: Mapping[str, Matrix]) -> None:
+        self.pool = pool
+        self.rows = {item: row for row, item in enumerate(pool.ids)}
+        self._later = dict(later)
+        self._known: Known | None = None  # made where something was added
 
-def preview(session: Session, more: Pool) -> Added:
-    """What `add` would do with a pool; nothing is written."""
-    digests = content_digests(more.contents)
-    return session.look(lambda s: decided(session._known, session.pool, s, more, digests, "")[1])
+    @property
+    def known(self) -> Known:
+        """What tells whether an item is there already."""
+        if self._known is None:
+            self._known = Known.of(self.pool)
+        return self._known
+
+    def take(self, state: State, event: Event) -> None:
+        """Take in the items of an event that comes, before the state does (`Ledger`)."""
+        if event.kind != "added":
+            return
+        check(event, state.n)
+        grown = extended(self.pool, self.known, event.data, self._later.get(event.data["fingerprint"]))
+        for row in range(len(self.pool), len(grown)):
+            self.rows[grown.ids[row]] = row
+        self.pool = grown
+
+    def add(self, ledger: Ledger, source: Any, *, annotator: str, options: Mapping[str, Any]) -> Added:
+        """`Session.add`."""
+        refuse_search(ledger.look(lambda s: s.opened))
+        more = load_more(self.pool, source, options)
+        digests = content_digests(more.contents)
+
+        def decide(s: State) -> tuple[list[Event], Added]:
+            events, said = decided(self.known, self.pool, s, more, digests, annotator)
+            if more.kind == "array":  # the log holds no features: `take` finds them here
+                for event in events:
+                    if event.kind == "added":
+                        self._later[event.data["fingerprint"]] = _rows_of(more, event)
+            return events, said
+
+        added = ledger.commit(decide)
+        self._later.clear()
+        return added
+
+    def preview(self, ledger: Ledger, more: Pool) -> Added:
+        """What `add` would do with a pool; nothing is written."""
+        digests = content_digests(more.contents)
+        return ledger.look(lambda s: decided(self.known, self.pool, s, more, digests, "")[1])
 
 
 def refuse_search(opened: Mapping[str, Any]) -> None:

@@ -99,9 +99,9 @@ def following(follower: Follower) -> Iterator[None]:
 
 
 def now() -> Work | None:
-    """The piece of work under way that has gone on longest without an end; None where there is none."""
+    """The innermost piece of work under way; None where there is none."""
     with _lock:
-        return None if not _running else _work(_running[-1])
+        return None if not _running else _work(_foremost())
 
 
 def tell(work: Work) -> None:
@@ -120,7 +120,9 @@ def tell(work: Work) -> None:
 
 
 @contextlib.contextmanager
-def progress(title: str, total: int = 0, *, file_size: bool = False) -> Iterator[Callable[[int], None]]:
+def progress(
+    title: str, total: int = 0, *, file_size: bool = False, whole: bool = False
+) -> Iterator[Callable[[int], None]]:
     """A piece of work that may take long; gives the function that advances it.
 
     On a terminal it is a bar with rate and time left, elsewhere a line now and then; nothing in the first seconds.
@@ -129,8 +131,9 @@ def progress(title: str, total: int = 0, *, file_size: bool = False) -> Iterator
         title: What goes on.
         total: Steps, or bytes where `file_size`; 0 = not known.
         file_size: Show sizes instead of counts.
+        whole: What goes on inside are small pieces of it, of which nothing is said.
     """
-    entry = _entry(title, total, file_size)
+    entry = _entry(title, total, file_size) | {"whole": whole}
     with _lock:
         _running.append(entry)
     told = 0.0
@@ -165,6 +168,11 @@ def each(title: str, items: Sequence[T]) -> Iterator[T]:
 
 def _entry(title: str, total: int, file_size: bool) -> dict[str, Any]:
     return {"title": title, "total": total, "bytes": file_size, "done": 0, "began": time.monotonic()}
+
+
+def _foremost() -> dict[str, Any]:
+    """The piece that is shown, of those that run."""
+    return next((one for one in _running if one.get("whole")), _running[-1])
 
 
 def _work(entry: dict[str, Any], *, ended: bool = False) -> Work:
@@ -212,8 +220,9 @@ class _Shown:
                 return
 
     def _mine(self) -> bool:
-        """Whether this is what is shown: of work within work only the innermost."""
-        return bool(_running) and _running[-1] is self.entry and not _quiet
+        """Whether this is what is shown: of work within work the innermost, unless what is around it is whole."""
+        with _lock:
+            return bool(_running) and _foremost() is self.entry and not _quiet
 
     def _bar(self, console: Any) -> None:
         from rich.progress import BarColumn, Progress, TextColumn

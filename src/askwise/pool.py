@@ -15,7 +15,8 @@ from typing import Any, Literal, cast, overload
 
 import numpy as np
 
-from askwise.core import BadInput, Matrix, unknown
+from askwise import display
+from askwise.core import BadInput, Matrix, frame, unknown
 from askwise.export import exported
 from askwise.labelsets import NONE, SEPARATOR
 from askwise.media import SUFFIXES, Archive, File, Folder, Source, folders, of_kind, wrong_with
@@ -126,6 +127,50 @@ class Pool:
             return {}
         record = self.record[self.sources[row][0]]
         return {name: written(record.get(name)) for name in names}
+
+    def to_frame(self) -> Any:
+        """A pandas frame, one line an item: item (its id), content (None in an array pool), label (that came with
+        the data, else None), rows (of the input that are this item).
+
+        Raises:
+            MissingExtra: pandas is not installed.
+        """
+        n = len(self)
+        shown = [None] * n if self.kind == "array" else [self._as_text(row) for row in range(n)]
+        columns = {
+            "item": self.ids,
+            "content": shown,
+            "label": [self.given.get(row) for row in range(n)],
+            "rows": [len(found) for found in self.sources] or [1] * n,
+        }
+        return frame(columns, "the same lies in .ids, .contents, .given and .sources")
+
+    def _as_text(self, row: int) -> str:
+        content = self.contents[row]
+        if isinstance(content, Mapping):
+            return " · ".join(f"{name}: {written(value)}" for name, value in content.items())
+        return " · ".join(map(str, content)) if self.kind == "pair" else str(content)
+
+    def __repr__(self) -> str:
+        return f"<Pool of {len(self):,} items, {self.kind}>"
+
+    def _repr_html_(self) -> str:
+        n, rows = len(self), sum(map(len, self.sources))
+        where = f", from {Path(str(path)).name}" if (path := self.address.get("path")) else ""
+        says = [f"{display.number(n, 'item')} ({self.kind}){where}."]
+        if rows > n:
+            says.append(f"They stand in {rows:,} rows: exact duplicates are one item, and asked once.")
+        if self.given:
+            says.append(f"{display.number(len(self.given), 'item')} came with a label.")
+        if self.problems:
+            says.append(f"{display.number(len(self.problems), 'row or label', 'rows or labels')} could not be used:")
+        wrong = [f"row {p.row}: {p.what}" for p in self.problems[:3]]
+        # a text may be a million characters long
+        few = [] if self.kind == "array" else [self._as_text(row)[:1000] for row in range(min(n, 3))]
+        return display.card(
+            "Pool", says, display.listed(wrong, len(self.problems)), display.listed(few, n if few else 0),
+            *map(display.note, self.notes),
+        )  # fmt: skip
 
 
 def load_pool(
@@ -268,8 +313,8 @@ def _from_table(
 ) -> Pool:
     if text is None and not isinstance(ids, str) and not isinstance(labels, str):
         table.notes += [note] if (note := names_that_look_like_data(table, TEXT_NAMES)) else []
-    columns = list(table.columns)
     known = exported(table.columns)
+    columns = list(table.columns)  # as they were before an export escaped their names
     text = _column(table, "text", text) if text is None or isinstance(text, str) else _several(table, "text", text)
     ids, labels = _column(table, "id", ids), _column(table, "label", labels)
     apart = {name for name in (ids, labels) if isinstance(name, str)} | _shown_beside(table, address)

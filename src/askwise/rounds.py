@@ -91,6 +91,19 @@ def learn(
     return rank(round_, X, learner, strategy, proba, dense)
 
 
+def guesses(X: Matrix, learner: Any) -> tuple[Array, Array] | None:
+    """((n, classes) probabilities, class numbers) of all rows, in the blocks of `learn`; None of what is not fitted.
+
+    Args:
+        X: (n, d) features, dense or CSR.
+        learner: In a multi-label session it gives (n, labels, 2), as it says it.
+    """
+    if not hasattr(learner, "classes_"):
+        return None
+    found = [np.asarray(learner.predict_proba(X[rows])) for rows in engine.blocks(max(1, int(X.shape[0])))]
+    return np.concatenate(found), np.asarray(learner.classes_)
+
+
 def rank(
     round_: Round,
     X: Matrix,

@@ -12,6 +12,7 @@ from scipy.special import expit
 
 from askwise import audit, evidence, strategies
 from askwise.core import Array, AutoLabels, BadInput, Event, Label, Matrix, Recall, Rows, Selection, Verdict, unknown
+from askwise.encoders.tfidf import kept, restored
 from askwise.options import named, option
 from askwise.state import Attempt, State, pack
 from askwise.strategies import Combinator, Engine, Strategy
@@ -378,6 +379,16 @@ class WordsEncoder:
         except ValueError:  # what scikit-learn raises where no term is left, as in a pool of one text
             self._fitted = self._vectorizer(TfidfVectorizer, 1.0).fit([*items, "nothing"])
         return self
+
+    def __getstate__(self) -> dict[str, Any]:
+        fitted = None if self._fitted is None else kept(self._fitted)
+        return {"version": self.version, "fitted": fitted}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        from sklearn.feature_extraction.text import TfidfVectorizer
+
+        self.version, fitted = str(state["version"]), state["fitted"]
+        self._fitted = None if fitted is None else restored(self._vectorizer(TfidfVectorizer, 1.0), fitted)
 
     @staticmethod
     def _vectorizer(kind: Any, most: float) -> Any:

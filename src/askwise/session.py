@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 import numpy as np
 
 from askwise import (
     advice,
+    answers,
     audit,
     control,
-    encoders,
+    corrections,
     evidence,
     growing,
     handover,
     learners,
+    opening,
     people,
+    plots,
     results,
     rounds,
     screening,
@@ -46,11 +47,9 @@ from askwise.core import (
     Conflict,
     ContractError,
     Control,
-    Encoder,
     Estimate,
     Event,
     Label,
-    Learner,
     Matrix,
     Metrics,
     Oracle,
@@ -60,23 +59,23 @@ from askwise.core import (
     Store,
     Unreachable,
     Verdict,
-    seed_of,
     share,
-    unknown,
 )
-from askwise.events import check as check_event
 from askwise.evidence import Target
 from askwise.export import write_table
-from askwise.labelsets import NONE, SEPARATOR, check_label, labels_of, write_set
+from askwise.labelsets import write_set
+from askwise.ledger import Ledger
 from askwise.notices import progress, say
-from askwise.options import named, only_python, option
-from askwise.pool import Pool, load_pool
-from askwise.questions import CHECKS_AHEAD, next_checks, next_questions
+from askwise.options import named, only_python
+from askwise.pool import Pool
+from askwise.questions import CHECKS_AHEAD
 from askwise.reasons import reason_for
-from askwise.state import DOUBTED, LOG_FORMAT, OVERLAP, READS_FORMAT, State, pack, pool_events, pool_from_log, too_new
+from askwise.state import DOUBTED, OVERLAP, State, pack
 from askwise.store import Place, open_store, place
-from askwise.values import Spelling, label_name, why_no_label
 from askwise.worker import Worker
+
+if TYPE_CHECKING:
+    from askwise.model import Model
 
 T = TypeVar("T")
 
@@ -169,118 +168,32 @@ class Session:
         header: bool = True,
         sheet: str | int | None = None,
     ) -> None:
+        columns = {"text": text, "id": id, "label": label, "show": show}
         reading: dict[str, Any] = {"kind": kind, "format": format, "encoding": encoding, "delimiter": delimiter}
         reading |= {"header": header, "sheet": sheet}
-        if isinstance(pool, Pool) and (set(reading.values()) - {None, True}):
-            raise BadInput(f"{', '.join(reading)} say how to load a file; this pool is loaded already. Leave them out.")
-        loaded = (
-            pool if isinstance(pool, Pool) else load_pool(pool, text=text, id=id, label=label, show=show, **reading)
-        )
-        _check_share("audit_share", audit_share, low_open=False, high_open=False)
-        _check_target(target)
-        _check_share("overlap", overlap, low_open=False)
-        if people_per_item < 2:
-            raise BadInput(
-                f"{named('people_per_item')} is how many people may label one item, 2 or more; got {people_per_item}."
-            )
-        _check_share("max_error", max_error)
-        _check_share("confidence", confidence)
-        declared = _declared(classes)
-        spelling = Spelling(declared or ())
-        given = {row: _as_given(name, spelling, multilabel) for row, name in loaded.given.items()}
-        found = set(given.values())
-        if multilabel:
-            found = {part for name in given.values() for part in labels_of(name)}
-            for name in found | set(declared or ()):
-                check_label(name)
-        elif loaded.sets:
-            raise BadInput(
-                f"Some labels in the data are lists. With several labels an item, give {option('multilabel', True)}."
-            )
-        if declared is not None and (strange := sorted(found - set(declared))):
-            raise BadInput(
-                f"The data already holds the label {strange[0]!r}, which is not in the list: {', '.join(declared)}. "
-                "Add it to the list, or mend the label column."
-            )
-        names = declared if declared is not None else sorted(found)
-        if multilabel:
-            given = {row: write_set(labels_of(name), names) for row, name in given.items()}
-        if encoder is not None and loaded.kind == "array":
-            raise BadInput(
-                f"{option('encoder')} goes with texts, not with an array, which brings its own features. Leave it out."
-            )
-        goal = None
-        if recall is not None:
-            if multilabel:
-                raise BadInput(f"A search looks for one label; leave {named('multilabel')} out, or {named('recall')}.")
-            goal = screening.Goal.of(recall, relevant, names, first)
-            encoder, learner_, chosen = _search_parts(goal, names, loaded, encoder, learner, strategy)
-        elif relevant is not None or len(first):
-            raise BadInput(
-                f"{option('relevant')} and {option('first')} go with {option('recall')}, the share of the relevant "
-                "items to find."
-            )
-        else:
-            learner_, chosen = learner, _strategy(strategy, multilabel)
-        task = "multilabel" if multilabel else "classification"
-        if chosen.task != task and not (multilabel and chosen.features_only):
-            raise BadInput(
-                f"The strategy {chosen.name!r} is for {chosen.task}; this session asks for "
-                f"{'a set of labels' if multilabel else 'one label'} an item. Choose one for {task} (`askwise "
-                f"strategies`){only_python(', or use askwise.select()')}."
-            )
-        self._start_up(loaded, encoder, learner_, chosen, multilabel=multilabel)
-        name_classes = getattr(self._learner, "name_classes", None)
-        if name_classes is not None and declared is not None:
-            name_classes(names, declared=True)  # what it says of classes that there are not is found out now
-        opened = {
-            "format": LOG_FORMAT,
-            "version": _version(),
-            "title": title,
-            "guidelines": guidelines,
-            "seed": seed_of(seed),
-            "strategy": chosen.name,
-            "audit_share": float(audit_share),
-            "overlap": float(overlap),
-            "people_per_item": int(people_per_item),
-            "target": target,
-            "max_error": float(max_error),
-            "confidence": float(confidence),
-            "classes": names,
-            "multilabel": multilabel,
-            "late": True,  # answers that come late are told apart
-            "declared": declared is not None,
-            "pool": dict(loaded.address),
-            "problems": [[p.row, p.line, p.what] for p in loaded.problems],
-            "given": {str(row): name for row, name in given.items()},
-            "kind": loaded.kind,
-            "fingerprint": loaded.fingerprint,
-            "notes": list(loaded.notes),
-            "n": len(loaded),
-            "rows": sum(len(s) for s in loaded.sources),
-            "encoder": self._encoder_name,
-            "encoder_source": _encoder_source(encoder, self._encoder_name),
-            "learner": self._learner_name,
-            "own_learner": learner is None,
-        }
-        if goal is not None:
-            opened["goal"] = goal.data()
-        self._store = open_store(store)
+        parts, events = opening.begin(
+            opening.loaded_pool(pool, columns, reading),
+            classes=classes, multilabel=multilabel, strategy=strategy, learner=learner, encoder=encoder, seed=seed,
+            audit_share=audit_share, overlap=overlap, people_per_item=people_per_item, target=target,
+            max_error=max_error, confidence=confidence, recall=recall, relevant=relevant, first=first, title=title,
+            guidelines=guidelines,
+        )  # fmt: skip
+        opened = open_store(store)
         try:
-            self._store.append([Event("opened", opened), *pool_events(loaded)], after=0)
+            opened.append(events, after=0)
         except Conflict:
-            self._store.close()
+            opened.close()
             raise BadStore("This store holds a session already; open it with `Session.open`.") from None
         try:
-            self._read()
+            self._start_up(parts, opened)
             if apart:
                 self._go_apart()
             self.refresh()
         except BaseException:
             if self._apart is not None:
                 self._apart.close()
-            if self._store is not store:
-                self._store.close()
+            if opened is not store:
+                opened.close()
             raise
 
     @classmethod
@@ -302,130 +215,61 @@ class Session:
         name = str(place(path) if isinstance(path, str | Path) else path)
         store = open_store(path, must_exist=True)
         try:
-            return cls._reopen(store, name, pool, encoder, learner, strategy)
+            self = cls.__new__(cls)
+            self._start_up(opening.resume(store.read(), name, pool, encoder, learner, strategy), store)
+            if not self.still:  # else it is looked at as it is
+                self._judge()
+                if self._state.ranking is None and not self._parts.missing:
+                    self.refresh()
         except BaseException:
             if store is not path:
                 store.close()
             raise
-
-    @classmethod
-    def _reopen(
-        cls,
-        store: Store,
-        name: str,
-        pool: Any,
-        encoder: Any,
-        learner: Any,
-        strategy: strategies.Strategy | None,
-    ) -> Session:
-        events = store.read()
-        if not events or events[0].kind != "opened":
-            raise BadStore(
-                f"{name!r} holds no session: its log does not begin with `opened`. "
-                "If this is a copy, copy it again when nothing has the session open."
-            )
-        check_event(events[0], 0)
-        opened = events[0].data
-        if int(opened["format"]) > READS_FORMAT:
-            raise too_new(repr(name), int(opened["format"]))
-        found = pool_from_log(opened, events)
-        later: dict[str, Matrix] = {}
-        if found is None:
-            if pool is None:
-                raise BadInput(
-                    f"This session is about an array, which its file does not hold: give it again as {option('pool')}."
-                )
-            found, later = growing.split(pool if isinstance(pool, Pool) else load_pool(pool), opened, events)
-            if found.fingerprint != opened["fingerprint"]:
-                raise BadInput(
-                    f"This is not the pool that the session was started with: {len(found):,} items given, "
-                    f"{opened['n']:,} expected, or their content differs."
-                )
-        self = cls.__new__(cls)
-        missing = []
-        goal = screening.goal_of(opened)
-        if goal is not None and opened["strategy"] == "relevance":
-            strategy = strategy or goal.strategy(opened["classes"])
-        if encoder is None and found.kind != "array":
-            own = goal is not None and opened["encoder"] == screening.WordsEncoder.name
-            encoder = screening.WordsEncoder() if own else opened["encoder_source"]
-            if encoder is None:
-                missing.append(f"{option('encoder')} (it was {opened['encoder']})")
-        if learner is None and not opened["own_learner"]:
-            missing.append(f"{option('learner')} (it was {opened['learner']})")
-        multilabel = bool(opened.get("multilabel", False))
-        if strategy is None and opened["strategy"] not in strategies.available():
-            missing.append(f"{option('strategy')} (it was {opened['strategy']})")
-        if goal is not None and learner is None and opened["own_learner"]:
-            learner = screening.LinearScreener(goal.number(opened["classes"]))
-        chosen = strategy or _strategy("auto" if missing else opened["strategy"], multilabel)
-        self._start_up(found, encoder, learner, chosen, reopened=True, multilabel=multilabel)
-        if missing:  # looking, reporting and exporting need none of it; learning on with something else would mislead
-            self._missing = (
-                f"This session learned with what its file cannot hold. To go on learning, open it from Python with "
-                f"{', '.join(missing)}."
-            )
-        for what, given, name in (("encoder", encoder, self._encoder_name), ("learner", learner, self._learner_name)):
-            same = _without_address(name) == _without_address(str(opened[what]))
-            if given is not None and not same:  # every figure of the report would be put down to another
-                raise BadInput(
-                    f"This session was started with the {what} {opened[what]}, and {name} is given. Leave {what} out, "
-                    "give the same, or start a new session."
-                )
-        self._store = store
-        self._arrived = later
-        self._read()
-        if self.still:
-            return self  # it is looked at as it is
-        self._judge()
-        if self._state.ranking is None and not missing:
-            self.refresh()
         return self
 
-    def _start_up(
-        self,
-        pool: Pool,
-        encoder: Any,
-        learner: Any,
-        strategy: strategies.Strategy,
-        *,
-        reopened: bool = False,
-        multilabel: bool = False,
-    ) -> None:
-        self.pool = pool
-        self._rows = {item: row for row, item in enumerate(pool.ids)}
-        self._index: growing.Known | None = None  # of the items, where some were added
-        self._arrived: dict[str, Matrix] = {}  # fingerprint of an addition → its features, of an array pool
-        self._strategy = strategy
-        self._missing = ""
-        known = pool.kind != "array" and (encoder is not None or not reopened)
-        self._encoder: Encoder | None = encoders.get(encoder, pool.kind) if known else None
-        self._encoder_name = self._encoder.name if self._encoder is not None else "given features"
-        self._learner: Learner = learners.adapt_multilabel(learner) if multilabel else learners.adapt(learner)
-        self._learner_name = learners.describe(self._learner)
-        self._features = growing.Features(self._encoder, pool.features)
+    def _start_up(self, parts: opening.Parts, store: Store) -> None:
+        self._items = growing.Items(parts.pool, parts.later)
+        self._parts = parts
+        self._apart: Apart | None = None  # where it learns, if not here
+        self._features = growing.Features(parts.encoder, parts.pool.features)
         self._Z: Array | None = None
         self._proba: Array | None = None
         self._sure: Array | None = None
         self._region: audit.Region | None = None
         self._region_auto = 0  # items handed over when the region was planned
         self._proba_round = -1
-        self._lock = threading.RLock()  # guards state; held for moments
+        self._ledger = Ledger(store, self._items.take)
         self._refreshing = threading.Lock()  # one refresh at a time; held while training
         self._encoding = threading.Lock()
         self._held_up = 0.0
         """Seconds that the last ranking kept people waiting while it was written."""
         self._worker = Worker(
-            self._learn_on, self._stale, self._lead, self._step_down, least_rest=lambda: ROOM * self._held_up
-        )
+            self._learn_on, self._stale, self._ledger.lead, self._ledger.step_down,
+            least_rest=lambda: ROOM * self._held_up,
+        )  # fmt: skip
         self._asked_since_ranking = 1
-        self._cached: dict[str, tuple[Any, Any]] = {}
         self._compared: tuple[tuple[int, int], Control] | None = None
-        self._apart: Apart | None = None  # where it learns, if not here
 
-    def _read(self) -> None:
-        self._state = State()
-        self._catch_up()
+    @property
+    def pool(self) -> Pool:
+        """The items, those that were added included."""
+        return self._items.pool
+
+    @property
+    def _rows(self) -> dict[str, int]:
+        return self._items.rows
+
+    @property
+    def _lock(self) -> threading.RLock:
+        return self._ledger.lock
+
+    @property
+    def _state(self) -> State:
+        return self._ledger.state
+
+    @property
+    def _store(self) -> Store:
+        return self._ledger.store
 
     # ── what is known ───────────────────────────────────────────────────────────────────────
 
@@ -475,7 +319,7 @@ class Session:
     @property
     def change(self) -> Changes:
         """To change labels, title and guidelines; each change can be undone."""
-        return Changes(self)
+        return Changes(self._ledger, self._worker.nudge)
 
     @property
     def seed(self) -> int:
@@ -587,33 +431,21 @@ class Session:
     ) -> list[Query]:
         with self._lock:
             self._expire()
-            rows: list[int] = []
-
-            def decide() -> list[Event]:
-                room = n if most is None else min(n, most - self._state.held(annotator))
-                items = self._next(room, annotator, plan) if room > 0 else []
-                rows[:] = [int(q["row"]) for q in items]
-                return [self._asked(items, annotator)] if items else []
-
-            self._commit(decide)
+            rows = self._ledger.commit(lambda s: answers.asked(s, n, annotator, most, self._sure_of, plan))
             self._asked_since_ranking += len(rows)
             return [self._query(row) for row in rows]
-
-    def _next(self, n: int, annotator: str, plan: Sequence[tuple[int, float, str]] = ()) -> list[dict[str, Any]]:
-        s = self._state
-        return next_checks(s, n, annotator) if s.open_attempt else next_questions(s, n, self._sure_of, annotator, plan)
 
     def _planned(self, n: int) -> list[tuple[int, float, str]]:
         """The n questions that the strategy would choose together, best first, where the ranking planned fewer."""
         n = min(n, QUEUE)
-        if n == 1 or self._worker.running or self._missing:
+        if n == 1 or self._worker.running or self._parts.missing:
             return []
         with self._refreshing:
             with self._lock:
                 s = self._state
                 if s.ranking is None or s.open_attempt is not None or self._stale():
                     return []
-                if not strategies.plans_batches(self._strategy, s.model):
+                if not strategies.plans_batches(self._parts.strategy, s.model):
                     return []
                 left = sum(bool(s.eligible_mask[row]) for row in s.ranking.queue[: s.ranking.planned])
                 if left >= n:
@@ -624,7 +456,7 @@ class Session:
             X = self.features()
             X = X[: self._state.ranked] if X.shape[0] > self._state.ranked else X  # what came since has no guess
             dense = partial(self._dense, X.shape[0])
-            return rounds.rank(task, X, self._learner, self._strategy, proba, dense).queue[:n]
+            return rounds.rank(task, X, self._parts.learner, self._parts.strategy, proba, dense).queue[:n]
 
     def _round(self, batch: int) -> rounds.Round:
         """What there is to learn from and to ask, as the state says."""
@@ -640,11 +472,6 @@ class Session:
             candidates=np.flatnonzero(s.eligible_mask | s.waiting()),
             classes=len(s.labels), seed=self.seed, spare=QUEUE, batch=batch, names=tuple(s.labels),
         )  # fmt: skip
-
-    def _asked(self, items: list[dict[str, Any]], annotator: str) -> Event:
-        round_ = self._state.ranking.round if self._state.ranking else 0
-        until = time.time() + LEASE_SECONDS
-        return Event("asked", {"annotator": annotator, "round": round_, "until": until, "items": items})
 
     def _sure_of(self, row: int) -> float | None:
         sure = self._confidences()
@@ -726,47 +553,6 @@ class Session:
         """
         self._hand_in(query, "label", label, annotator, seconds)
 
-    def _named(self, label: Label | Iterable[Label] | None) -> list[Label]:
-        """The labels of an answer, read as those that come with the data, spelled as the session spells them."""
-        if not self.multilabel:
-            return [self._spelled(label)]
-        if isinstance(label, str):
-            names: Iterable[Any] = labels_of(label) or ([] if label.strip() == NONE else [""])
-        else:
-            names = label if isinstance(label, Iterable) else [""]
-        return list(dict.fromkeys(check_label(self._spelled(name, label)) for name in names))
-
-    def _spelled(self, label: Any, of: Any = None) -> Label:
-        """One label as the session spells it."""
-        known = self._state.labels
-        name = label.strip() if isinstance(label, str) else label_name(label)
-        if name in known:  # also what an earlier version has taken over as it stood
-            return str(name)
-        name = label_name(label)
-        if name:
-            name = Spelling(known).of(name)
-            return name if name in known else self._state.former.get(name, name)
-        if name is None:
-            raise BadInput(f"No label can be made of one {why_no_label(label)}. Give a text or a number, or use skip.")
-        if self.multilabel:
-            raise BadInput(
-                f"The labels {label if of is None else of!r} are no list of labels. Give all that apply, [] where none "
-                "does, or use skip."
-            )
-        raise BadInput(f"The label {label!r} is empty or no name of a class. Give a class, or use skip or unsure.")
-
-    def _class(self, label: Label | Iterable[Label]) -> Label:
-        """The class of a label, or of a set of labels, that are known.
-
-        Raises:
-            BadInput: They are not.
-        """
-        names, s = self._named(label), self._state
-        strange = [name for name in names if not s.may_be(name)]
-        if strange:
-            raise unknown("label", strange[0], s.shown_labels())
-        return write_set(names, s.labels) if s.multilabel else names[0]
-
     def skip(self, query: Query | str, *, annotator: str = "me", seconds: float | None = None) -> None:
         """Put an item off; it comes back later."""
         self._hand_in(query, "skip", None, annotator, seconds)
@@ -824,34 +610,13 @@ class Session:
         most: int | None = None,
     ) -> list[Query]:
         row = self._row(query)
-        names = None if kind != "label" else self._named(label)
         with self._lock:
+            names = None if kind != "label" else answers.spelled_of(self._state, label)
             if ask:
                 self._expire()
-            rows: list[int] = []
-
-            def decide() -> list[Event]:
-                s = self._state
-                news = []
-                # A row in hand cannot be asked, before its answer or after; any other is to be known as answered first.
-                # If it is theirs, it is about to leave their hand.
-                mine = row in s.leases and s.leases[row].annotator == annotator
-                room = ask if most is None else min(ask, most - s.held(annotator) + mine)
-                items = self._next(room, annotator) if room > 0 and row in s.leases and s.open_attempt is None else []
-                rows[:] = [int(q["row"]) for q in items]
-                if items:
-                    news.append(self._asked(items, annotator))
-                said: dict[str, Any] = {}
-                if names is not None:
-                    strange = [name for name in names if not s.may_be(name)]
-                    if strange and s.opened["declared"]:
-                        raise unknown("label", strange[0], s.shown_labels())
-                    news += [Event("class_added", {"name": name}) for name in strange]
-                    said["label"] = write_set(names, [*s.labels, *strange]) if s.multilabel else names[0]
-                    said |= {"late": True} if s.is_late(row, annotator) else {}
-                return [*news, Event(ANSWERED[kind], self._answered(row, annotator, seconds) | said)]
-
-            self._commit(decide)
+            rows = self._ledger.commit(
+                lambda s: answers.handed_in(s, row, kind, names, annotator, seconds, ask, most, self._sure_of)
+            )
             self._judge()
             self._asked_since_ranking += len(rows)
             found = [self._query(row) for row in rows]
@@ -863,8 +628,7 @@ class Session:
     def flag(self, query: Query | str, note: str = "", *, annotator: str = "me") -> None:
         """Mark an item for later, with a note; the question stays open."""
         row = self._row(query)
-        with self._lock:
-            self._commit(lambda: [Event("flagged", {"row": row, "note": str(note), "annotator": annotator})])
+        self._ledger.write(lambda _: [Event("flagged", {"row": row, "note": str(note), "annotator": annotator})])
 
     def unflag(self, query: Query | str, *, annotator: str = "me") -> None:
         """Take the flag off an item.
@@ -873,14 +637,7 @@ class Session:
             BadInput: It has none.
         """
         row = self._row(query)
-        with self._lock:
-
-            def decide() -> list[Event]:
-                if row not in self._state.flags:
-                    raise BadInput(f"The item {self.pool.ids[row]!r} has no flag.")
-                return [Event("unflagged", {"row": row, "annotator": annotator})]
-
-            self._commit(decide)
+        self._ledger.write(lambda s: answers.flag_lifted(s, row, self.pool.ids[row], annotator))
 
     def show_guesses(self, items: Iterable[Query | str], *, annotator: str = "") -> None:
         """Note that somebody is being shown what the model takes items for; call it before they are.
@@ -897,36 +654,7 @@ class Session:
             BadInput: An item is not known, or its blind check is under way.
         """
         rows = [self._row(item) for item in items]
-        with self._lock:
-
-            def decide() -> list[Event]:
-                s = self._state
-                waiting = next(iter(s.checks_waiting().intersection(rows)), None) if rows else None
-                if waiting is not None:
-                    raise BadInput(
-                        f"The item {self.pool.ids[waiting]!r} waits for a blind check, so its guess stays hidden. "
-                        "Finish the checks first, or give them up."
-                    )
-                new = [row for row in dict.fromkeys(rows) if not s.was_shown(row, annotator)]
-                known = s.tells_shown and s.model
-                return [Event("shown", {"annotator": annotator, "rows": new})] if new and known else []
-
-            self._commit(decide)
-
-    def _show_rest(self) -> None:
-        """Note that anybody may have seen the guesses on all that is open."""
-        with self._lock:
-
-            def decide() -> list[Event]:
-                if self._state.open_attempt is not None:
-                    raise BadInput(
-                        "Blind checks are under way, so the model's guesses stay hidden. Export without them, finish "
-                        "the checks first, or give them up."
-                    )
-                known = self._state.tells_shown and self._state.model
-                return [Event("shown", {"annotator": "", "rows": "rest"})] if known else []
-
-            self._commit(decide)
+        self._ledger.write(lambda s: answers.shown(s, rows, self.pool.ids, annotator))
 
     def adjudicate(self, query: Query | str, label: Label | Iterable[Label] | None, *, annotator: str = "me") -> None:
         """Decide on the label of an item that people have labeled; it stands whatever they said.
@@ -944,17 +672,8 @@ class Session:
         """
         row = self._row(query)
         with self._lock:
-
-            def decide() -> list[Event]:
-                s = self._state
-                said = None if label is None else self._class(label)
-                if s.label_of(row) is None:
-                    raise BadInput(f"Nobody has labeled the item {self.pool.ids[row]!r} yet; use {named('tell()')}.")
-                if said is None and row not in s.rulings:
-                    raise BadInput(f"Nothing was decided on the item {self.pool.ids[row]!r}.")
-                return [Event("adjudicated", {"row": row, "label": said, "annotator": annotator})]
-
-            self._commit(decide)
+            names = None if label is None else answers.spelled_of(self._state, label)
+            self._ledger.write(lambda s: answers.adjudicated(s, row, names, self.pool.ids[row], annotator))
             self._judge()
         self._worker.nudge()
 
@@ -971,27 +690,13 @@ class Session:
                 check.
         """
         rows = list(dict.fromkeys(self._row(item) for item in items))
-        if not 0 < len(rows) <= MOST_AT_ONCE:
-            raise BadInput(f"Label 1 to {MOST_AT_ONCE:,} items at once, got {len(rows):,}.")
+        if not 0 < len(rows) <= answers.MOST_AT_ONCE:
+            raise BadInput(f"Label 1 to {answers.MOST_AT_ONCE:,} items at once, got {len(rows):,}.")
         with self._lock:
-            number: list[int] = []
-
-            def decide() -> list[Event]:
-                s, said = self._state, self._class(label)
-                waiting = sum(a.outcome == "open" and row in a.position for a in s.attempts for row in rows)
-                waiting += sum(s.asks[row].audit for row in rows if row in s.leases)
-                if waiting:
-                    raise BadInput(
-                        f"{waiting:,} of these items wait for a blind check, which is answered one by one. "
-                        "Leave them out, or finish the checks first."
-                    )
-                number[:] = [s.seq + 1]
-                told = [self._answered(row, annotator, None) | {"label": said, "batch": s.seq + 1} for row in rows]
-                return [Event("told", data) for data in told]
-
-            self._commit(decide)
+            names = answers.spelled_of(self._state, label)
+            number = self._ledger.commit(lambda s: answers.told_together(s, rows, names, annotator))
         self._worker.nudge()
-        return number[0]
+        return number
 
     def untell(self, number: int) -> int:
         """Take everything of one `tell_many` back; returns how many answers that were.
@@ -1000,24 +705,10 @@ class Session:
             BadInput: There is nothing of that number to take back.
         """
         with self._lock:
-            taken: list[Event] = []
-
-            def decide() -> list[Event]:
-                s = self._state
-                standing = [
-                    (seq, row, who)
-                    for seq, row, who in reversed(s.batches.get(number, []))
-                    if (mine := s.votes.get(row, {}).get(who)) is not None and mine.seq == seq
-                ]
-                if not standing:
-                    raise BadInput(f"Bulk labeling {number} does not exist, or was taken back or changed since.")
-                taken[:] = [Event("retracted", {"row": row, "of": seq, "annotator": who}) for seq, row, who in standing]
-                return taken
-
-            self._commit(decide)
+            taken = self._ledger.commit(lambda s: corrections.batch_retracted(s, number))
             self._judge()
         self._worker.nudge()
-        return len(taken)
+        return taken
 
     def rewind(self, version: int, *, annotator: str | None = None) -> int:
         """Take back every answer given since a version of the model; returns the number by which `replay` undoes it.
@@ -1034,33 +725,10 @@ class Session:
             BadInput: No such version, nothing was answered since, or blind checks are under way.
         """
         with self._lock:
-            number: list[int] = []
-
-            def decide() -> list[Event]:
-                s = self._state
-                first = (s.ranking.round if s.ranking else 0) - len(s.points) + 1
-                if not first <= version < first + len(s.points):
-                    raise BadInput(f"There is no version {version} of the model; versions are {first} and later.")
-                if s.open_attempt is not None:
-                    raise BadInput("Blind checks are under way. Finish them, or give them up first.")
-                since = s.learned[version - first]
-                given = sorted(
-                    ((seq, row, who) for who, trail in s.trail.items() for seq, row in trail if seq > since),
-                    reverse=True,
-                )
-                given = [one for one in given if annotator is None or one[2] == annotator]
-                if not given:
-                    raise BadInput(f"Nothing was answered since version {version}.")
-                number[:] = [s.seq + 1]
-                return [
-                    Event("retracted", {"row": row, "of": seq, "annotator": who, "rewind": s.seq + 1})
-                    for seq, row, who in given
-                ]
-
-            self._commit(decide)
+            number = self._ledger.commit(lambda s: corrections.rewound(s, version, annotator))
             self._judge()
         self._worker.nudge()
-        return number[0]
+        return number
 
     def replay(self, number: int) -> int:
         """Give the answers that a `rewind` took back once more; returns how many.
@@ -1072,84 +740,29 @@ class Session:
             BadInput: There is nothing of that number to give again.
         """
         with self._lock:
-            again: list[Event] = []
-
-            def decide() -> list[Event]:
-                s = self._state
-                latest: dict[tuple[int, str], tuple[Answer, int]] = {}
-                for answer, asked in s.rewound.get(number, []):  # newest first
-                    latest.setdefault((answer.row, answer.annotator), (answer, asked))
-                again.clear()
-                for answer, asked in sorted(latest.values(), key=lambda one: one[0].seq):
-                    ask = s.asks.get(answer.row)
-                    mine = s.votes[answer.row].get(answer.annotator)
-                    if (ask.seq if ask else 0) != asked or (mine is not None and mine.seq > number):
-                        continue
-                    data = self._answered(answer.row, answer.annotator, answer.seconds)
-                    if answer.label:
-                        data |= {"label": answer.label}
-                        labeled = [e.data for e in again if e.kind == "told"]
-                        before = [d["annotator"] for d in labeled if d["row"] == answer.row]
-                        data |= {"late": True} if s.is_late(answer.row, answer.annotator, before) else {}
-                    again.append(Event(ANSWERED[answer.kind], data))
-                if not again:
-                    raise BadInput(f"There is nothing of the rewind {number} to give again.")
-                return again
-
-            self._commit(decide)
+            again = self._ledger.commit(lambda s: corrections.replayed(s, number))
             self._judge()
         self._worker.nudge()
-        return len(again)
+        return again
 
     def look(self, read: Callable[[State], T]) -> T:
         """What `read` makes of the state, while nobody changes it; it must neither change it nor keep parts of it."""
-        with self._lock:
-            return read(self._state)
+        return self._ledger.look(read)
 
     def retract(self, query: Query | str | None = None, *, annotator: str = "me") -> Query | None:
         """Undo an answer (default: the annotator's last); returns its question, leased again, or None."""
         row = None if query is None else self._row(query)
         with self._lock:
-            undone: list[int] = []
-
-            def decide() -> list[Event]:
-                undone.clear()
-                trail = self._state.trail.get(annotator, [])
-                hit = next(((seq, r) for seq, r in reversed(trail) if row is None or r == row), None)
-                if hit is None:
-                    return []
-                seq, found = hit
-                undone.append(found)
-                ask = self._state.asks.get(found)
-                again: dict[str, Any] = {"row": found, "drawn": False, "strategy": "volunteered"}
-                if ask is not None:
-                    again |= {
-                        "audit": ask.audit, "check": ask.check, "probability": ask.probability,
-                        "score": ask.score, "strategy": ask.strategy,
-                    }  # fmt: skip
-                return [
-                    Event("retracted", {"row": found, "of": seq, "annotator": annotator}),
-                    self._asked([again], annotator),
-                ]
-
-            self._commit(decide)
-            if not undone:
+            undone = self._ledger.commit(lambda s: corrections.retracted(s, row, annotator))
+            if undone is None:
                 return None
-            query_again = self._query(undone[0])
+            query_again = self._query(undone)
         self._worker.nudge()
         return query_again
 
     def release(self, *, annotator: str = "me") -> int:
         """Give back the questions that an annotator has in hand, as after a reload of the page; returns how many."""
-        with self._lock:
-            held: list[int] = []
-
-            def decide() -> list[Event]:
-                held[:] = [row for row, lease in self._state.leases.items() if lease.annotator == annotator]
-                return [Event("released", {"rows": held})] if held else []
-
-            self._commit(decide)
-            return len(held)
+        return self._ledger.commit(lambda s: answers.given_back(s, annotator))
 
     def add_class(self, name: Label) -> None:
         """Add a class on the fly.
@@ -1157,17 +770,7 @@ class Session:
         Raises:
             BadInput: The name is empty or already a class.
         """
-        wanted, name = name, label_name(name) or ""
-        if not name:
-            why = f"it is one {why_no_label(wanted)}" if label_name(wanted) is None else "it is empty"
-            raise BadInput(f"Cannot add the class {wanted!r}: {why}.")
-        with self._lock:
-            name = Spelling(self._state.labels).of(name)
-            if self._state.may_be(name):
-                raise BadInput(f"Cannot add the class {name!r}: it is one already.")
-            if self.multilabel:
-                check_label(name)
-            self._commit(lambda: [Event("class_added", {"name": name})])
+        self._ledger.write(lambda s: answers.class_added(s, name))
 
     def add(self, source: Any, *, annotator: str = "me", **how: Any) -> growing.Added:
         """Add items while the session runs: what is new joins, what it has already is recognised by content and id.
@@ -1185,13 +788,13 @@ class Session:
         Raises:
             BadInput: The source cannot be read, holds other items, or this is a search.
         """
-        return growing.add(self, source, annotator=annotator, options=how)
+        added = self._items.add(self._ledger, source, annotator=annotator, options=how)
+        self._worker.nudge()
+        return added
 
-    def _answered(self, row: int, annotator: str, seconds: float | None) -> dict[str, Any]:
-        if seconds is not None and not 0 <= seconds < float("inf"):
-            raise BadInput(f"seconds is the time an answer took, 0 or more; got {seconds!r}. Leave it out if unknown.")
-        ask = self._state.asks.get(row)
-        return {"row": row, "annotator": annotator, "seconds": seconds, "asked": ask.seq if ask else None}
+    def would_add(self, pool: Pool) -> growing.Added:
+        """What `add` would do with a pool; nothing is written."""
+        return self._items.preview(self._ledger, pool)
 
     def _row(self, query: Query | str) -> int:
         if isinstance(query, Query):
@@ -1207,10 +810,7 @@ class Session:
         return row
 
     def _expire(self) -> None:
-        now = time.time()
-        late = [row for row, lease in self._state.leases.items() if lease.until < now]
-        if late:
-            self._commit(lambda: [Event("released", {"rows": [r for r in late if r in self._state.leases]})])
+        self._ledger.write(answers.expired)
 
     # ── learning ────────────────────────────────────────────────────────────────────────────
 
@@ -1239,13 +839,12 @@ class Session:
         Raises:
             BadInput: The session was reopened without the encoder, learner or strategy that it was started with.
         """
-        if self._missing:
-            raise BadInput(self._missing)
+        if self._parts.missing:
+            raise BadInput(self._parts.missing)
         with self._refreshing:
             started = time.perf_counter()
-            with self._lock:
-                self._catch_up()  # with what came in through other processes
-            self._commit(lambda: people.consensus(self._state))
+            self._ledger.catch_up()  # with what came in through other processes
+            self._ledger.write(people.consensus)
             with self._lock:
                 s = self._state
                 if not self._stale():
@@ -1259,7 +858,7 @@ class Session:
                     learned = self._apart.learn(task)
                 else:
                     dense = partial(self._dense, X.shape[0])
-                    learned = rounds.learn(task, X, self._learner, self._strategy, dense)
+                    learned = rounds.learn(task, X, self._parts.learner, self._parts.strategy, dense)
             proba = learned.proba
             region = None
             if proba is not None and self._goal is None:
@@ -1286,8 +885,7 @@ class Session:
             self._sure = rounds.certainty(proba, self._state.multilabel)
             self._region_auto = len(self._state.auto)
 
-        def decide() -> list[Event]:
-            s = self._state
+        def decide(s: State) -> tuple[list[Event], int]:
             guesses, change, new = s.predictions, None, list[Label]()
             if proba is not None:
                 guesses, new = _guessed(s, proba)
@@ -1297,9 +895,9 @@ class Session:
             if guesses is not None and guesses is not s.predictions:
                 base = s.predictions if s.predictions is not None else np.zeros(s.n, np.int32)
                 change = pack((base ^ guesses)[:known].tobytes())
-            self._proba_round = s.ranking.round + 1 if s.ranking else 0
+            number = s.ranking.round + 1 if s.ranking else 0
             data: dict[str, Any] = {
-                "round": self._proba_round,
+                "round": number,
                 "trained_on": seen,
                 "queue": [row for row, _, _ in queue],
                 "scores": [round(score, 6) for _, score, _ in queue],
@@ -1325,9 +923,9 @@ class Session:
                 data["control"] = asdict(self._compared[1])
             if region is not None:
                 data["cost"] = [s.human, round(region.cost, 2), int(s.rest().sum()), round(region.floor, 2)]
-            return [Event("ranked", data)]
+            return [Event("ranked", data)], number
 
-        self._commit(decide)
+        self._proba_round = self._ledger.commit(decide)
 
     def _stale(self) -> bool:
         """Whether the ranking in the log is older than the answers, or this process has no model at all."""
@@ -1336,18 +934,6 @@ class Session:
             if ranking is None or ranking.trained_on < self._state.last_answer:
                 return True
             return self._state.model and self._proba_round < 0
-
-    def _lead(self) -> bool:
-        """Look for what other processes did; whether this is the one of all on the store that refreshes."""
-        with self._lock:
-            self._catch_up()
-        lead: Callable[[], bool] | None = getattr(self._store, "lead", None)
-        return lead is None or lead()
-
-    def _step_down(self) -> None:
-        step_down: Callable[[], None] | None = getattr(self._store, "step_down", None)
-        if step_down is not None:
-            step_down()
 
     def start(self, *, apart: bool = False) -> None:
         """Start the background worker: it refreshes whenever answers have come in.
@@ -1367,9 +953,13 @@ class Session:
         self._worker.start()
 
     def _go_apart(self) -> None:
-        if self._apart is None and not self._missing:
+        if self._apart is None and not self._parts.missing:
             self._apart = Apart(
-                self._learner, self._strategy, X=self._features.X, encoder=self._encoder, contents=self.pool.contents
+                self._parts.learner,
+                self._parts.strategy,
+                X=self._features.X,
+                encoder=self._parts.encoder,
+                contents=self.pool.contents,
             )
 
     def _stay(self, error: CannotTravel) -> None:
@@ -1396,10 +986,10 @@ class Session:
         """
         if self._apart is not None:
             return self._apart.guess(contents)
-        if self._encoder is None or not hasattr(self._learner, "classes_"):
+        if self._parts.encoder is None or not hasattr(self._parts.learner, "classes_"):
             return None
-        proba = self._learner.predict_proba(self._encoder.encode(list(contents)))
-        return proba, np.asarray(self._learner.classes_)
+        proba = self._parts.learner.predict_proba(self._parts.encoder.encode(list(contents)))
+        return proba, np.asarray(self._parts.learner.classes_)
 
     @property
     def worker_error(self) -> Exception | None:
@@ -1413,24 +1003,22 @@ class Session:
 
         See docs/guarantee.md for what exactly is claimed.
         """
-        return self._from_still("estimate", lambda s: evidence.estimate(s, s.predictions))
+        return self._ledger.from_still("estimate", lambda s: evidence.estimate(s, s.predictions))
 
     def metrics(self) -> Metrics | None:
         """Precision, recall, F1 of each class, balanced accuracy and AUROC on the rest; None before the first model.
 
         From random check items alone; the bounds are true at every look. See docs/guarantee.md.
         """
-        return self._from_still("metrics", lambda s: evidence.metrics(s, s.predictions))
+        return self._ledger.from_still("metrics", lambda s: evidence.metrics(s, s.predictions))
 
     def annotators(self) -> list[Annotator]:
         """What each person has done, and how good their labels are where others labeled the same items."""
-        with self._lock:
-            return self._once("annotators", lambda: people.annotators(self._state))
+        return self._ledger.once("annotators", people.annotators)
 
     def agreement(self) -> Agreement:
         """How well people agree on the items that several of them labeled."""
-        with self._lock:
-            return self._once("agreement", lambda: people.agreed(self._state))
+        return self._ledger.once("agreement", people.agreed)
 
     def _confidences(self) -> Array | None:
         """(n,) calibrated confidence of the current guesses, where the model is in this process."""
@@ -1489,7 +1077,7 @@ class Session:
     def _seconds(self) -> list[float]:
         """What recent answers took, as of the last ranking: forecasts move with the rankings."""
         ranking = self._state.ranking
-        return self._once("seconds", lambda: advice.seconds(self._state), ranking and ranking.round)
+        return self._ledger.once("seconds", advice.seconds, ranking and ranking.round)
 
     def control(self, *, compute: bool = True) -> Control | None:
         """How many labels random sampling would have needed for as few errors; a forecast, never a proof.
@@ -1513,7 +1101,7 @@ class Session:
             if known is not None and known[0] == key:
                 return last
             sample = advice.sample(s, s.predictions, sure)
-        learner = learners.unfitted(self._learner)
+        learner = learners.unfitted(self._parts.learner)
         if isinstance(learner, learners.SoftmaxRegression):  # what is counted are guesses, and these to a few in 1,000
             learner.calibrate, learner.tol = False, 1e-2
         X = self.features()
@@ -1526,7 +1114,7 @@ class Session:
 
     def _learn_on(self) -> bool:
         """What the background worker does: refresh, and now and then compare with random sampling."""
-        if not self._missing:
+        if not self._parts.missing:
             self.features()  # after a restart before anybody answers, not with the first answer
         done = self.refresh()
         last = self.control(compute=False)
@@ -1545,7 +1133,7 @@ class Session:
                 if s.open_attempt or "goal" in s.opened
                 else (s.ranking and s.ranking.round, len(s.attempts), done)
             )
-            return self._once("verdict", self._verdict, key)
+            return self._ledger.once("verdict", self._verdict, key)
 
     @property
     def _goal(self) -> screening.Goal | None:
@@ -1555,10 +1143,9 @@ class Session:
         """Where a search stands: found, and what is proved of the share found; None where `recall=` was not given."""
         with self._lock:
             goal = self._goal
-            return None if goal is None else self._once("recall", lambda: screening.recall(self._state, goal))
+            return None if goal is None else self._ledger.once("recall", lambda s: screening.recall(s, goal))
 
-    def _verdict(self) -> Verdict:
-        s = self._state
+    def _verdict(self, s: State) -> Verdict:
         goal, search = self._goal, self.recall()
         if goal is not None and search is not None:
             return screening.verdict(s, goal, search)
@@ -1636,7 +1223,7 @@ class Session:
             target: "auto": share among the auto-labeled; "dataset": auto-label errors as a share of the whole region,
                 corrected checks included (cheaper; the auto-labeled part alone may exceed `max_error`); "file": all
                 auto-label errors as a share of the whole pool (cheapest); default: the session's.
-            costs: What errors cost instead, (classes, classes): costs[true][given], zeros on the diagonal. For each
+            costs: What errors cost instead, (classes, classes): `costs[true][given]`, zeros on the diagonal. For each
                 class the share of errors is limited such that the mean cost is at most `max_cost`, whatever the true
                 class.
             max_cost: Largest mean cost of a label given by the model, in the unit of `costs`.
@@ -1663,15 +1250,15 @@ class Session:
                     f"Give either {named('max_error')}, or {named('costs')} together with {named('max_cost')}."
                 )
             if isinstance(max_error, Mapping):
-                max_error = {self._spelled(name): share for name, share in max_error.items()}
+                max_error = {answers.spelled(s, name): share for name, share in max_error.items()}
             if costs is not None and max_cost is not None:
                 max_error = handover.limits_from_costs(costs, max_cost, s.shown_labels())
             share_ = float(s.opened["max_error"]) if max_error is None else max_error
             wanted = handover.limits(share_, s.shown_labels())
             wanted_confidence = float(s.opened["confidence"] if confidence is None else confidence)
-        _check_share("confidence", wanted_confidence)
+        opening.check_share("confidence", wanted_confidence)
         target = self._target if target is None else target
-        _check_target(target)
+        opening.check_target(target)
         if target == "file" and list(wanted) != [None]:
             raise BadInput(
                 f"A limit for each class is about labels of that class; leave {named('target')} out, or the classes."
@@ -1705,25 +1292,18 @@ class Session:
 
     def _freeze(self, wanted: handover.Limits, confidence: float, target: Target) -> AutoLabels | None:
         """Start an attempt; an answer only where none can be started."""
-        with self._lock:
-            refused: list[AutoLabels] = []
 
-            def decide() -> list[Event]:
-                refused.clear()
-                if self._state.open_attempt is not None:
-                    return []  # somebody else was first
-                if (goal := self._goal) is not None:
-                    fresh = self._confidences() is not None
-                    found = screening.freeze(self._state, goal, self._proba if fresh else None)
-                else:
-                    found = handover.freeze(self._state, self._confidences(), wanted, confidence, target)
-                if isinstance(found, AutoLabels):
-                    refused.append(found)
-                    return []
-                return found
+        def decide(s: State) -> tuple[Sequence[Event], AutoLabels | None]:
+            if s.open_attempt is not None:
+                return [], None  # somebody else was first
+            if (goal := self._goal) is not None:
+                fresh = self._confidences() is not None
+                found = screening.freeze(s, goal, self._proba if fresh else None)
+            else:
+                found = handover.freeze(s, self._confidences(), wanted, confidence, target)
+            return ([], found) if isinstance(found, AutoLabels) else (found, None)
 
-            self._commit(decide)
-            return refused[0] if refused else None
+        return self._ledger.commit(decide)
 
     def _answer_checks(self, oracle: Oracle) -> None:
         while True:
@@ -1748,7 +1328,7 @@ class Session:
 
     def _judge(self) -> None:
         """Close the attempt under way when its answers decide it."""
-        self._commit(lambda: handover.verdict(self._state))
+        self._ledger.write(handover.verdict)
 
     def autolabel_status(self) -> AutoLabels | None:
         """The attempt under way, or how the last one ended; None before the first. Changes nothing."""
@@ -1787,7 +1367,7 @@ class Session:
         with self._lock:
             if self._state.open_attempt is None:
                 raise BadInput(f"No certification attempt is under way; start one with {named('autolabel()')}.")
-            self._commit(lambda: handover.cancel(self._state))
+            self._ledger.write(handover.cancel)
 
     def undo_autolabel(self) -> None:
         """Take the last batch of model labels back, as a whole.
@@ -1800,7 +1380,7 @@ class Session:
             if not given:
                 raise BadInput("There are no model labels to take back.")
             batch = [a.number for a in given if a.group == given[-1].group]
-            self._commit(lambda: [Event("taken_back", {"attempt": number}) for number in batch])
+            self._ledger.write(lambda _: [Event("taken_back", {"attempt": number}) for number in batch])
 
     # ── results ─────────────────────────────────────────────────────────────────────────────
 
@@ -1819,10 +1399,77 @@ class Session:
             found = results.report(self._state, self.title, verdict, self.settings, self.problems, self.pool)
             return replace(found, recall=self.recall(), control=compared, advice=tuple(says))
 
+    def model(self, *, shown: bool = True) -> Model:
+        """The current model as an object that outlives the session; see docs/model.md.
+
+        It learns what was answered since the last ranking first. Whoever has it can ask it about items of the session,
+        so nobody is blind to these any more: no certificate can hand over those that are open now.
+
+        Args:
+            shown: False = you see to it that nobody who answers questions of the session learns from it what the model
+                takes open items for, as with `predictions`; then nothing is noted.
+
+        Raises:
+            BadInput: No model yet, the session was reopened without what it learned with, or (unless `shown` is
+                False) blind checks are under way.
+            Unreachable: The session's file cannot be written.
+        """
+        from askwise import model  # it loads scikit-learn
+
+        return model.of(self, shown=shown)
+
     def rows(self) -> list[dict[str, Any]]:
         """One record for each row of the input; see `results.table` for the columns."""
         with self._lock:
             return results.table(self._state, self.pool, *self.predictions())
+
+    def _shown(self, guesses: bool) -> list[dict[str, Any]]:
+        """`rows()` for people: what the model guesses of open items only where asked for, which the log then says."""
+        with self._lock:
+            if guesses:
+                self._ledger.write(answers.rest_shown)  # before anybody can see them
+            names, sure = self.predictions()
+            if not guesses:
+                hidden = ~self._state.auto_mask
+                names, sure = [*np.where(hidden, "", np.array(names, object))], np.where(hidden, np.nan, sure)
+            return results.table(self._state, self.pool, names, sure)
+
+    def to_frame(self, *, guesses: bool = False) -> Any:
+        """The labeled table as a pandas frame: what `export` writes, one line for each row of the input.
+
+        Args:
+            guesses: As for `export`: with the guesses on open items, to which nobody is blind from then on.
+
+        Raises:
+            BadInput: Guesses are asked for while blind checks are under way.
+            MissingExtra: pandas is not installed.
+        """
+        return results.to_frame(lambda: self._shown(guesses))
+
+    def plot(self, what: Literal["estimate", "certificate"] = "estimate") -> plots.Picture:
+        """A picture that a notebook shows, and that `save` writes to a file.
+
+        Args:
+            what: "estimate": what was known of the accuracy on the rest, by labels from people. "certificate": the
+                evidence of the last certificate, a square for each blind check.
+
+        Raises:
+            BadInput: There is nothing of that to draw, or the certificate no longer holds.
+        """
+        with self._lock:
+            return results.picture(self._state, what)
+
+    def __repr__(self) -> str:
+        with self._lock:
+            return f"<Session {self.title!r}: {self._state.human:,} of {self._state.n:,} items labeled by people>"
+
+    def _repr_html_(self) -> str:
+        """What a report begins with, and nothing of what the model guesses of single items."""
+        search, verdict = self.recall(), self.verdict()
+        says = self.estimate().sentence if search is None else search.sentence
+        with self._lock:
+            counted, given = results.counts(self._state), evidence.certificates(self._state)
+        return results.to_html(self.title, counted, says, verdict, given, self.still)
 
     def export(self, path: str | Path, *, guesses: bool = False, raw: bool = False, bom: bool = False) -> int:
         """Write `rows()` as .csv, .tsv, .jsonl, .parquet or .xlsx, by suffix; returns how many.
@@ -1843,98 +1490,17 @@ class Session:
         source = self.pool.address.get("path")
         if source is not None and Path(path).resolve() == Path(source).resolve():
             raise BadInput(f"{str(path)!r} is the data that was labeled, which stays as it is. Export to another file.")
-        with self._lock:
-            if guesses:
-                self._show_rest()  # before anybody can see them
-            names, sure = self.predictions()
-            if not guesses:
-                hidden = ~self._state.auto_mask
-                names, sure = [*np.where(hidden, "", np.array(names, object))], np.where(hidden, np.nan, sure)
-            rows = results.table(self._state, self.pool, names, sure)
+        rows = self._shown(guesses)
         with progress(f"writing {Path(path).name}"):
             written = write_table(rows, path, raw=raw, bom=bom)
         try:
             if not self.still:
-                self._commit(lambda: [Event("exported", {"file": Path(path).name, "rows": written})])
+                self._ledger.write(lambda _: [Event("exported", {"file": Path(path).name, "rows": written})])
         except BadStore as error:  # the table is whole; that the log knows of it is worth less than the table
             say(f"{str(path)!r} is written, but the session's log does not say so: {error}")
         return written
 
     # ── the log ─────────────────────────────────────────────────────────────────────────────
-
-    def _commit(self, decide: Callable[[], Sequence[Event]]) -> None:
-        """Append what `decide` says of the current state; when somebody else was first, look again and decide anew."""
-        lost = 0
-        with self._lock, ExitStack() as turn:
-            while True:
-                events = decide()
-                if not events:
-                    return
-                try:
-                    news = self._append(events)
-                except Conflict:
-                    lost += 1
-                    if lost == MOST_LOST and hasattr(self._store, "turn"):
-                        turn.enter_context(self._store.turn())
-                    if not self._catch_up():
-                        raise
-                    continue
-                self._take(news)
-                return
-
-    def _append(self, events: Sequence[Event]) -> Sequence[Event]:
-        """Append behind what is known; what is in the log since then."""
-        after = self._state.seq
-        last = self._store.append(events, after=after)
-        latest: Callable[[int, int], Sequence[Event] | None] | None = getattr(self._store, "latest", None)
-        news = None if latest is None else latest(after, last)  # saves reading what was written a moment ago
-        return self._store.read(after) if news is None else news
-
-    def _catch_up(self) -> int:
-        news = self._store.read(self._state.seq)
-        self._take(news)
-        return len(news)
-
-    def _take(self, news: Sequence[Event]) -> None:
-        for event in news:
-            if event.kind == "added":
-                self._grow(event)
-            self._state.apply(event)
-
-    def _grow(self, event: Event) -> None:
-        """Take the items of an event into the pool."""
-        check_event(event, self._state.n)
-        grown = growing.extended(self.pool, self._known, event.data, self._arrived.get(event.data["fingerprint"]))
-        for row in range(len(self.pool), len(grown)):
-            self._rows[grown.ids[row]] = row
-        self.pool = grown
-
-    @property
-    def _known(self) -> growing.Known:
-        if self._index is None:
-            self._index = growing.Known.of(self.pool)
-        return self._index
-
-    def _once(self, name: str, compute: Callable[[], T], key: Any = None) -> T:
-        """A value that holds until the key (default: the log) moves on."""
-        key = self._state.seq if key is None else key
-        if name not in self._cached or self._cached[name][0] != key:
-            self._cached[name] = key, compute()
-        found: T = self._cached[name][1]
-        return found
-
-    def _from_still(self, name: str, compute: Callable[[State], T]) -> T:
-        """As `_once`, for what takes long: computed from a still, while others go on answering."""
-        with self._lock:
-            if name in self._cached and self._cached[name][0] == self._state.seq:
-                found: T = self._cached[name][1]
-                return found
-            still = self._state.still()
-        found = compute(still)
-        with self._lock:
-            if self._cached.get(name, (-1, None))[0] < still.seq:
-                self._cached[name] = still.seq, found
-        return found
 
     def close(self) -> None:
         """Stop the worker, close the store; nothing is lost when this is never called."""
@@ -1948,10 +1514,6 @@ class Session:
         self.close()
 
 
-def _strategy(strategy: str | strategies.Strategy, multilabel: bool) -> strategies.Strategy:
-    return strategies.get(MULTILABEL if multilabel and strategy == "auto" else strategy)
-
-
 def _guessed(state: State, proba: Array) -> tuple[Array, list[Label]]:
     """((n,) class numbers of the likeliest classes, sets of labels among them that no class stands for yet)."""
     if not state.multilabel:
@@ -1961,74 +1523,3 @@ def _guessed(state: State, proba: Array) -> tuple[Array, list[Label]]:
     new = [name for name in names if name not in state.numbers]
     numbers = state.numbers | {name: len(state.classes) + i for i, name in enumerate(new)}
     return np.array([numbers[name] for name in names], np.int32)[which], new
-
-
-def _search_parts(
-    goal: screening.Goal,
-    classes: Sequence[Label],
-    pool: Pool,
-    encoder: Any,
-    learner: Any,
-    strategy: str | strategies.Strategy,
-) -> tuple[Any, Any, strategies.Strategy]:
-    """(encoder, learner, strategy) of a search: its own where none is given."""
-    if encoder is None and pool.kind == "text":
-        encoder = screening.WordsEncoder()
-    chosen = goal.strategy(classes) if strategy in ("auto", "relevance") else strategies.get(strategy)
-    return encoder, screening.LinearScreener(goal.number(classes)) if learner is None else learner, chosen
-
-
-def _without_address(name: str) -> str:
-    """A name without the place in memory that Python's own repr puts there."""
-    return re.sub(r" at 0x[0-9a-fA-F]+", "", name)
-
-
-def _declared(classes: Sequence[Label] | None) -> list[Label] | None:
-    if classes is None:
-        return None
-    if isinstance(classes, str):
-        raise BadInput(f"{named('classes')} is a list of labels, not one string: got {classes!r}.")
-    names = []
-    for one in sorted(classes, key=str) if isinstance(classes, set | frozenset) else classes:
-        name = label_name(one)
-        if name is None:
-            raise BadInput(f"{named('classes')} holds one {why_no_label(one)}. Give texts or numbers.")
-        names.append(name)
-    spelling = Spelling()
-    if len(names) < 2 or len({spelling.of(name) for name in names}) < len(names) or not all(names):
-        raise BadInput(f"Give at least two different, non-empty classes; got {names}.")
-    return names
-
-
-def _as_given(label: Any, spelling: Spelling, multilabel: bool) -> Label:
-    """A label that came with the data, or a set of them as it is written."""
-    parts = labels_of(label) if multilabel and isinstance(label, str) else [label]
-    names = [label_name(part) for part in parts]
-    if not all(names):
-        raise BadInput(f"The data holds a label {why_no_label(label)}. Mend the label column.")
-    return SEPARATOR.join(spelling.of(str(name)) for name in names) or NONE
-
-
-def _check_target(target: str) -> None:
-    if target not in ("auto", "dataset", "file"):
-        raise unknown("target", target, ("auto", "dataset", "file"))
-
-
-def _check_share(name: str, value: float, *, low_open: bool = True, high_open: bool = True) -> None:
-    low = value > 0 if low_open else value >= 0
-    high = value < 1 if high_open else value <= 1
-    if not (low and high):
-        raise BadInput(f"{named(name)} must lie between 0 and 1, got {value!r}.")
-
-
-def _encoder_source(given: Any, name: str) -> str | None:
-    """What `encoders.get` finds the encoder by when the session is reopened; None for an object of the caller's."""
-    if given is None:
-        return name
-    return str(given) if isinstance(given, str | Path) else None
-
-
-def _version() -> str:
-    from askwise import __version__
-
-    return __version__

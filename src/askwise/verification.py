@@ -20,10 +20,10 @@ from askwise.events import Damaged
 from askwise.labelsets import labels_of, write_set
 from askwise.notices import each
 from askwise.pool import content_digests
-from askwise.postgres import Address
 from askwise.questions import drawn_again, is_audit_slot, may_ask_again
 from askwise.state import DOUBTED, OVERLAP, Attempt, State, pool_from_log, unpack
 from askwise.store import Place, digest, read_log
+from askwise.store.postgres import Address
 
 CLOSE = 1e-9
 """Bounds that are computed again on another machine may differ in their last digits."""

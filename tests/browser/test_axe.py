@@ -160,7 +160,7 @@ def test_the_pages_of_a_team(
     argon2 = pytest.importorskip("argon2", reason="the extra `team` is not installed")
     from askwise.app.accounts import Accounts
     from askwise.app.hooks import Webhooks
-    from askwise.app.labeling import Project
+    from askwise.app.project import Project
     from askwise.app.roles import OWNER
     from askwise.app.team import Team, create_team_app
 

@@ -10,10 +10,10 @@ import pytest
 
 from askwise import notices
 from askwise.app.guard import Guard
+from askwise.app.progress import tell_progress
 from askwise.app.projects import Intake, create_new
 from askwise.app.roles import OWNER, Routes, Who
 from askwise.app.server import build, create_app
-from askwise.app.waiting import tell_progress
 from askwise.session import Session
 
 TOKEN = "a-token-of-some-length"

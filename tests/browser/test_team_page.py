@@ -16,7 +16,7 @@ argon2 = pytest.importorskip("argon2", reason="the extra `team` is not installed
 from askwise.app import server  # noqa: E402
 from askwise.app.accounts import Accounts  # noqa: E402
 from askwise.app.hooks import Webhooks  # noqa: E402
-from askwise.app.labeling import Project  # noqa: E402
+from askwise.app.project import Project  # noqa: E402
 from askwise.app.roles import OWNER  # noqa: E402
 from askwise.app.team import Team, create_team_app  # noqa: E402
 

@@ -17,6 +17,7 @@ from askwise import growing
 from askwise.app import reading
 from askwise.app.roles import Here, Place, Routes
 from askwise.app.shapes import Name
+from askwise.app.uploads import ACCEPTED, MAX_UPLOAD, SHOWN, safe_name
 from askwise.core import BadInput
 from askwise.options import on_page, render
 
@@ -53,8 +54,6 @@ class Joined(BaseModel):
 @routes.get("/api/v1/items/add", response_model=dict[str, Any])
 def accepted(at: Here) -> dict[str, Any]:
     """What may be sent; why nothing may, where that is so."""
-    from askwise.app.projects import ACCEPTED, MAX_UPLOAD  # it makes apps of the routes, these among them
-
     refusal = _refusal(at)
     if not refusal:
         reading.get_ready()
@@ -74,8 +73,6 @@ def _refusal(at: Place) -> str:
 
 async def add(at: Here, request: Request, sent: Annotated[More, Given()]) -> dict[str, Any]:
     """Add the items of a file: the body is the file. Rows that the project has already are recognised."""
-    from askwise.app.projects import ACCEPTED, MAX_UPLOAD, SHOWN, safe_name
-
     if refusal := _refusal(at):
         raise BadInput(refusal)
     name = safe_name(sent.name)

@@ -26,7 +26,7 @@ from askwise.app.schema import writing
 from askwise.core import AskwiseError, BadInput
 
 if TYPE_CHECKING:
-    from askwise.app.labeling import Project
+    from askwise.app.project import Project
 
 PAUSES = (10, 40, 160, 640, 2_560, 10_240, 40_960)
 """Seconds before each further try: about 15 hours in all."""

@@ -83,7 +83,7 @@ def words(at: Here, row: Annotated[int, Given(ge=0, le=2**53)]) -> list[dict[str
     """
     session = at.session
     content = session.pool.contents[_row(at, row)]
-    if session.pool.kind != "text" or session._encoder_name != "tfidf" or not _told(at, row):
+    if session.pool.kind != "text" or session.settings["encoder"] != "tfidf" or not _told(at, row):
         return []
     text = str(content)
     each = list(dict.fromkeys(found.lower() for found in WORD.findall(text)))[:MOST]

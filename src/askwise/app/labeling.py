@@ -16,53 +16,16 @@ from starlette.responses import FileResponse, HTMLResponse, Response
 
 from askwise import audit
 from askwise.app import shapes, wire
-from askwise.app.desk import MOST_HELD, Desk
+from askwise.app.desk import MOST_HELD
 from askwise.app.roles import REVIEWER, Here, Place, Routes
 from askwise.core import Answer, BadInput, Query
 
 if TYPE_CHECKING:
-    from askwise.session import Session
+    pass
 
 TARGETS = (0.01, 0.02, 0.05, 0.1)
 REPORT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
 routes = Routes()
-
-
-class Project:
-    """A session that is served, with what lies open in its tabs.
-
-    Args:
-        session: An open session; its worker is started and stopped by the caller.
-        guidelines: Text of the guidelines panel (headings, lists, **bold**, `code`); empty = those of the session, and
-            none hide the panel.
-        team: Whether several people with accounts work on it.
-    """
-
-    def __init__(self, session: Session, *, guidelines: str = "", team: bool = False) -> None:
-        self.session = session
-        self._given = guidelines
-        self.team = team
-        self.desk = Desk(session)
-        self.figures = wire.Figures(session)
-
-    @property
-    def guidelines(self) -> str:
-        """Those that somebody has written while the session ran, else those given to the server, else the session's."""
-        changed = self.session.look(lambda s: s.texts.get("guidelines"))
-        return changed if changed is not None else self._given or self.session.guidelines
-
-    def may_answer(self, annotator: str, item: str) -> bool:
-        """Whether the annotator was asked about the item, and nobody else since, or has answered it before."""
-        if self.desk.dealt(annotator, item):
-            return True
-        row, state = self.session._rows.get(item), self.session._state
-        if row is None:
-            return False
-        # By the log, not by what is in hand: the server may have ended while they answered.
-        ask = state.asks.get(row)
-        return (ask is not None and ask.annotator == annotator) or any(
-            row == mine for _, mine in list(state.trail.get(annotator, ()))
-        )
 
 
 # ── asking and answering ────────────────────────────────────────────────────────────────────

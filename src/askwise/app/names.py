@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 from askwise.core import BadInput
@@ -95,3 +95,19 @@ def like_another(name: str, others: Iterable[str]) -> str | None:
     """The first of the other names that looks like this one; None where none does."""
     mine = skeletons(name)
     return next((other for other in others if mine & skeletons(other)), None)
+
+
+def project_names(titles: Sequence[str]) -> list[str]:
+    """A name for each project that fits in an address: letters, digits, - and _.
+
+    Raises:
+        BadInput: Two of them end up the same.
+    """
+    names = [
+        re.sub(r"[^\w-]+", "-", unicodedata.normalize("NFKC", title)).strip("-")[:80].lower() or "project"
+        for title in titles
+    ]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise BadInput(f"Two sessions would both be called {twice!r}. Rename one of them.")
+    return names

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import re
 import secrets
 import shutil
 import threading
-import unicodedata
-import zipfile
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -25,48 +22,24 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from askwise.app import reading
 from askwise.app.guard import Codes, Guard
-from askwise.app.labeling import Project
+from askwise.app.progress import tell_progress
+from askwise.app.project import Project
 from askwise.app.roles import OWNER, Routes, Who
 from askwise.app.server import build
 from askwise.app.shapes import Name, Text
-from askwise.app.waiting import tell_progress
+from askwise.app.uploads import ACCEPTED, EXAMPLES, LONGEST, MAX_UPLOAD, SHOWN, safe_name
 from askwise.app.wire import shown
-from askwise.budget import MAX_UNPACKED
 from askwise.core import BadInput, Conflict, ContractError, MissingExtra, Unreachable
-from askwise.export import exported
 from askwise.labelsets import labels_of
-from askwise.media import Archive, check_archive, folders
 from askwise.options import on_page, option, render
-from askwise.pool import TEXT_NAMES, Pool, holds_paths, is_packed_table
-from askwise.tables import (
-    PACKED,
-    SUFFIXES,
-    Table,
-    file_format,
-    holds_objects,
-    names_that_look_like_data,
-    nested,
-    paths,
-    read_file,
-)
+from askwise.pool import Pool
 
 if TYPE_CHECKING:
     from askwise.app.shelf import Shelf
     from askwise.session import Session
 
-MAX_UPLOAD = 500 << 20
-"""Bytes of one upload."""
 UPLOADS = 4
 """Uploads that are kept at a time and not yet a project."""
-SHOWN = 50
-"""Problems, classes and columns that are listed one by one; beyond, only their number."""
-EXAMPLES = 3
-LONGEST = 120
-"""Characters of an example."""
-ACCEPTED = (*SUFFIXES, ".txt", *PACKED, ".zip")
-"""Last suffixes; what a .txt or a .gz holds is seen when it is read."""
-PATHS = 50
-"""Paths into objects that are listed beside the columns."""
 
 Kind = Literal["text", "image", "audio", "table", "pair"]
 
@@ -308,112 +281,7 @@ class Intake:
             return self._last[1]
 
 
-def safe_name(name: str) -> str:
-    """The last part of a file name as letters, digits, space and `._()-`; never empty, hidden, or a folder."""
-    last = unicodedata.normalize("NFC", name).replace("\\", "/").rpartition("/")[2]
-    kept = re.sub(r"[^\w .()-]", "_", last).strip(" .")
-    stem, dot, suffix = kept.partition(".")
-    return (stem[:80].strip() or "data") + dot + suffix[-20:]
-
-
-def check_upload(path: Path) -> None:
-    """Refuse what is made to fill memory or disk, before anything of it is unpacked.
-
-    Raises:
-        BadInput: It would become too large, or grows as no honest file does.
-    """
-    name = path.name
-    with path.open("rb") as stream:
-        head = stream.read(4)
-    if head[:2] == b"PK":
-        try:
-            with zipfile.ZipFile(path) as archive:
-                check_archive(archive, name, most=MAX_UNPACKED)
-        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, EOFError) as error:
-            raise BadInput(f"{name!r} is a damaged ZIP archive: {error}.") from None
-
-
 # ── the columns ─────────────────────────────────────────────────────────────────────────────
-
-
-def describe(path: Path, *, format: str | None = None, **how: Any) -> dict[str, Any]:  # noqa: A002
-    """What an upload holds, as `Upload` without its name.
-
-    Args:
-        path: The file.
-        format: As for `load_pool`.
-        how: As for `read_file`.
-    """
-    form = "zip"
-    if path.suffix.lower() == ".zip" and not is_packed_table(path):
-        names = Archive(path).names()
-        if not names:
-            raise BadInput(f"{path.name!r} is an archive without files.")
-        where = folders(names, packed=True)
-        table = Table({"file": list(names), "folder": where})
-        grouped = 2 <= len(set(where)) <= max(2, len(names) // 2)
-        kind = "audio" if Counter(map(_ending, names)).most_common(1)[0][0] in ("wav", "mp3", "ogg") else "image"
-        proposal = {"kind": kind, "text": ["file"], "label": "folder" if grouped else None, "id": None}
-    else:
-        form = file_format(path, format)
-        table = read_file(path, form, **how)
-        table.notes += [note] if (note := names_that_look_like_data(table, TEXT_NAMES)) else []
-        proposal = propose(table)
-    problems = [table.problem(row, what) for row, what in sorted(table.bad.items())]
-    return {
-        "rows": len(table),
-        "columns": [_column(name, values) for name, values in list(_offered(table).items())[:1000]],
-        "problems": [{"row": p.row, "line": p.line, "what": render(p.what, on_page)} for p in problems[:SHOWN]],
-        "problems_in_all": len(problems),
-        "notes": [render(note, on_page) for note in table.notes],
-        "proposal": proposal,
-        "read_as": {"format": form, **table.read_as},
-    }
-
-
-def _offered(table: Table) -> dict[str, Sequence[Any]]:
-    """The columns, and what lies in objects by its path."""
-    inside = {path: nested(table.columns, path) or [] for path in paths(table.columns)[:PATHS]}
-    return {**table.columns, **inside}
-
-
-def _ending(name: str) -> str:
-    return PurePosixPath(name).suffix.lower().lstrip(".")
-
-
-def propose(table: Table) -> dict[str, Any]:
-    """Kind and columns by names and values; where nothing is obvious the first column of words."""
-    known = exported(table.columns)
-    if known is not None:  # what people said before is taken over, what the export added is not learned from
-        found = propose(Table({n: values for n, values in table.columns.items() if n not in known.ours}))
-        return found | {"label": known.label, "id": known.item}
-    columns = {name: cells for name, cells in _offered(table).items() if not holds_objects(cells)}
-    if table.texts:
-        return {"kind": "text", "text": list(table.texts), "label": None, "id": None}
-    label = next((n for n in columns if n.lower() in ("label", "labels", "class", "category", "target", "y")), None)
-    name = next((n for n in columns if n.lower() in ("id", "uid", "uuid", "key", "item", "item_id")), None)
-    if name is not None and len(set(map(str, columns[name]))) < len(columns[name]):
-        name = None
-    free = [n for n in columns if n not in (label, name)]
-    paths = [(n, kind) for n in free if (kind := holds_paths(columns[n]))]
-    if paths:
-        return {"kind": paths[0][1], "text": [paths[0][0]], "label": label, "id": name}
-    usual = [n for n in free if n.lower().rpartition(".")[2] in TEXT_NAMES]
-    texts = usual or sorted(free, key=lambda n: -_letters(columns[n]))
-    kind = "text" if usual or not texts or len(free) == 1 or _letters(columns[texts[0]]) >= 12 else "table"
-    return {"kind": kind, "text": free if kind == "table" else texts[:1], "label": label, "id": name}
-
-
-def _letters(values: Sequence[Any]) -> float:
-    """Mean number of letters of a value; 0 for numbers."""
-    seen = [str(value) for value in values[:200] if value is not None]
-    return sum(sum(map(str.isalpha, value)) for value in seen) / max(1, len(seen))
-
-
-def _column(name: str, values: Sequence[Any]) -> dict[str, Any]:
-    filled = [value for value in values if value is not None and value != ""]
-    examples = list(dict.fromkeys(str(value)[:LONGEST] for value in filled[:200]))[:EXAMPLES]
-    return {"name": name, "examples": examples, "filled": len(filled), "different": len(set(map(str, filled)))}
 
 
 def _seen(pool: Pool, multilabel: bool) -> dict[str, Any]:

@@ -72,7 +72,7 @@ class Allowed:
 
 
 def described(path: Path, **how: Any) -> dict[str, Any]:
-    """What a file holds: `projects.describe`, elsewhere.
+    """What a file holds: `uploads.describe`, elsewhere.
 
     Raises:
         BadInput: It cannot be read, or takes too much.
@@ -204,7 +204,7 @@ FAILED = 3
 def wait_for_a_file() -> None:
     """Load what readers need, wait for a request on standard input, answer it on standard output, then end."""
     from askwise import pool, state  # noqa: F401
-    from askwise.app import projects  # noqa: F401
+    from askwise.app import uploads  # noqa: F401
 
     for library in LIBRARIES:
         with contextlib.suppress(ImportError):  # its reader says that it is missing
@@ -266,10 +266,10 @@ LONGEST_NAME = 500
 
 
 def _describe(path: Path, **how: Any) -> Iterator[Any]:
-    from askwise.app import projects
+    from askwise.app import uploads
 
-    projects.check_upload(path)
-    found = projects.describe(path, **how)
+    uploads.check_upload(path)
+    found = uploads.describe(path, **how)
     name = max((column["name"] for column in found["columns"]), key=len, default="")
     if len(name) > LONGEST_NAME:
         raise BadInput(

@@ -35,7 +35,7 @@ from starlette.exceptions import HTTPException
 from askwise.core import ContractError
 
 if TYPE_CHECKING:
-    from askwise.app.labeling import Project
+    from askwise.app.project import Project
     from askwise.session import Session
 
 
@@ -94,6 +94,9 @@ NEEDS: dict[str, Role | None] = {
     "POST /api/v1/items/undo": REVIEWER,
     "POST /api/v1/items/unflag": REVIEWER,
     "GET /api/v1/models": REVIEWER,
+    "GET /api/v1/model": REVIEWER,
+    "GET /api/v1/model/file": OWNER,
+    "POST /api/v1/predict": REVIEWER,
     "POST /api/v1/models/rewind": OWNER,
     "POST /api/v1/models/replay": OWNER,
     "GET /api/v1/finish": OWNER,

@@ -12,9 +12,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Boolean, Column, Float, ForeignKey, Integer, String, Text
 
-from askwise import postgres
 from askwise.core import BadStore, Unreachable
-from askwise.store import trouble
+from askwise.store import postgres, trouble
 
 FORMAT = 1
 """Version of these tables; a database written by a newer one is refused."""

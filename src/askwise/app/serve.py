@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 import html
 import logging
-import re
 import secrets
 import signal
 import socket
 import tempfile
 import threading
-import unicodedata
 import webbrowser
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
@@ -24,6 +22,7 @@ import uvicorn
 
 from askwise.app import headers, slow
 from askwise.app.guard import Codes
+from askwise.app.names import project_names
 from askwise.app.server import create_app
 from askwise.core import BadInput, MissingExtra
 from askwise.notices import say
@@ -196,7 +195,7 @@ def serve_team(
         from askwise.app.accounts import Accounts
         from askwise.app.auth import origin_of
         from askwise.app.hooks import Webhooks
-        from askwise.app.labeling import Project
+        from askwise.app.project import Project
         from askwise.app.projects import Intake
         from askwise.app.team import Team, create_team_app
     except ModuleNotFoundError as error:
@@ -260,8 +259,8 @@ def open_team(
         BadStore: One cannot be opened.
     """
     from askwise.app import shelf as shelves
-    from askwise.postgres import Address, PostgresStore
     from askwise.session import Session
+    from askwise.store.postgres import Address, PostgresStore
 
     places: list[Path | Address]
     accounts: Path | str
@@ -301,22 +300,6 @@ def _sessions_in(source: Path) -> list[Path]:
     if not source.is_dir():
         return [source]
     return sorted(path for path in (*source.iterdir(), *source.glob("*/*.askwise")) if is_session_file(path))
-
-
-def project_names(titles: Sequence[str]) -> list[str]:
-    """A name for each project that fits in an address: letters, digits, - and _.
-
-    Raises:
-        BadInput: Two of them end up the same.
-    """
-    names = [
-        re.sub(r"[^\w-]+", "-", unicodedata.normalize("NFKC", title)).strip("-")[:80].lower() or "project"
-        for title in titles
-    ]
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise BadInput(f"Two sessions would both be called {twice!r}. Rename one of them.")
-    return names
 
 
 def _stop(session: Session) -> None:

@@ -10,7 +10,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from askwise.core import AskwiseError, Conflict, Event, Store, Unreachable
-from askwise.postgres import Address, PostgresStore
+from askwise.store.postgres import Address, PostgresStore
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -22,10 +22,10 @@ from askwise.app.accounts import DAY, LOGIN_DAYS, Accounts, By, fold
 from askwise.app.auth import Limits, TeamGuard, cookie_name, origin_of, set_login
 from askwise.app.hashing import PasswordQueue
 from askwise.app.hooks import Webhooks
-from askwise.app.labeling import Project
+from askwise.app.names import project_names
+from askwise.app.project import Project
 from askwise.app.projects import Intake
 from askwise.app.roles import OWNER, Person, Problem, Role, Routes, Who
-from askwise.app.serve import project_names
 from askwise.app.server import build
 
 if TYPE_CHECKING:

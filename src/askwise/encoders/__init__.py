@@ -65,6 +65,33 @@ def get(encoder: Encoder | Callable[[list[Any]], Any] | str | Path | None = None
     )
 
 
+def packed(encoder: Any) -> Any:
+    """A fitted encoder as it is saved with a model: as it is, or as plain data that `unpacked` makes one of."""
+    from askwise.encoders.minilm import SentenceEncoder
+    from askwise.encoders.pair import PairEncoder
+
+    if isinstance(encoder, PairEncoder) and isinstance(encoder.texts, SentenceEncoder):
+        return {"pair": encoder.texts.packed()}
+    return encoder.packed() if isinstance(encoder, SentenceEncoder) else encoder
+
+
+def unpacked(kept: Any) -> Any:
+    """The inverse of `packed`.
+
+    Raises:
+        BadInput: Not what `packed` gives.
+        MissingExtra: A sentence encoder without the packages of [embed].
+    """
+    if not isinstance(kept, dict):
+        return kept
+    from askwise.encoders.minilm import SentenceEncoder
+    from askwise.encoders.pair import PairEncoder
+
+    if set(kept) == {"pair"}:
+        return PairEncoder(SentenceEncoder.unpacked(kept["pair"]))
+    return SentenceEncoder.unpacked(kept)
+
+
 def _own(name: str, kind: str) -> Encoder:
     if name != kind:
         raise BadInput(

@@ -38,6 +38,8 @@ CHECKED = (
 ENOUGH = 0.97
 """Least cosine of the 8-bit model to the 32-bit one on `CHECKED`."""
 MAX_TOKENS = 256
+PARTS = ("model.onnx", "tokenizer.json", "sentence_bert_config.json", "1_Pooling/config.json")
+"""Files of a folder that a vector depends on; the first two are needed."""
 CHUNK = 1024
 """Texts embedded between two writes to the cache."""
 
@@ -112,6 +114,38 @@ class SentenceEncoder:
             result[row] = known[key]
         return result
 
+    def packed(self) -> dict[str, Any]:
+        """Everything that it needs as plain data: its name, its version, its files as bytes."""
+        folder = self._load().folder
+        files = {name: (folder / name).read_bytes() for name in PARTS if (folder / name).is_file()}
+        return {"sentences": self.name, "version": self.version, "files": files}
+
+    @classmethod
+    def unpacked(cls, kept: dict[str, Any]) -> SentenceEncoder:
+        """The encoder of `packed`; its files are put in the cache folder, under their digest.
+
+        Raises:
+            BadInput: Not what `packed` gives, or a network with data outside of its own file.
+            MissingExtra: onnxruntime, tokenizers or onnx is not installed.
+        """
+        _need("onnxruntime", "tokenizers", "onnx")
+        files = kept.get("files") if set(kept) == {"sentences", "version", "files"} else None
+        whole = isinstance(files, dict) and {"model.onnx", "tokenizer.json"} <= set(files) <= set(PARTS)
+        if files is None or not whole or not all(isinstance(data, bytes) for data in files.values()):
+            raise BadInput("The saved sentence encoder lacks its files, or holds others.")
+        _check_alone(files["model.onnx"])
+        digest = hashlib.sha256()
+        for name in sorted(files):
+            digest.update(f"{name} {hashlib.sha256(files[name]).hexdigest()}\n".encode())
+
+        def write(scratch: Path) -> None:
+            for name, data in files.items():
+                (scratch / name).parent.mkdir(exist_ok=True)
+                (scratch / name).write_bytes(data)
+
+        folder = fetch.keep(fetch.cache_dir("models", f"saved-{digest.hexdigest()}"), write)
+        return cls(folder, name=str(kept["sentences"]), version=str(kept["version"]))
+
     def _load(self) -> _Runner:
         if self._runner is None:
             self._runner = _Runner(self._folder if isinstance(self._folder, Path) else self._folder())
@@ -169,6 +203,7 @@ class _Runner:
         self.inputs = {entry.name for entry in self.session.get_inputs()}
         self.output, self.pooled = self._choose_output()
         self.first_token = _setting(folder / "1_Pooling" / "config.json", "pooling_mode_cls_token", default=False)
+        self.folder = folder
         self.digest = _digest(folder)
         self.width = int(self.vector("width").shape[0])
 
@@ -220,6 +255,27 @@ def _tokenizer(tokenizers: Any, folder: Path) -> Any:
     return tokenizer
 
 
+def _check_alone(network: bytes) -> None:
+    """Refuse a network that reads weights from other files of this machine."""
+    import onnx
+    from onnx.external_data_helper import uses_external_data
+
+    try:
+        model = onnx.load_model_from_string(network)
+    except Exception as error:  # noqa: BLE001 - what protobuf raises shares no narrower base
+        raise BadInput(f"The saved sentence encoder holds no ONNX model ({type(error).__name__}).") from None
+    graphs = [model.graph]
+    while graphs:
+        graph = graphs.pop()
+        tensors = list(graph.initializer)
+        for node in graph.node:
+            for attribute in node.attribute:
+                tensors += [attribute.t, *attribute.tensors]
+                graphs += [attribute.g] * attribute.HasField("g") + list(attribute.graphs)
+        if any(uses_external_data(tensor) for tensor in tensors):
+            raise BadInput("The saved sentence encoder would read other files of this machine, so it is not loaded.")
+
+
 def _setting(path: Path, name: str, *, default: Any) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8")).get(name, default)
@@ -231,8 +287,7 @@ def _setting(path: Path, name: str, *, default: Any) -> Any:
 
 def _digest(folder: Path) -> str:
     """What a vector depends on: the model, the tokenizer, the settings."""
-    files = ("model.onnx", "tokenizer.json", "sentence_bert_config.json", "1_Pooling/config.json")
-    parts = [fetch.sha256(folder / file) for file in files if (folder / file).is_file()]
+    parts = [fetch.sha256(folder / file) for file in PARTS if (folder / file).is_file()]
     return hashlib.sha256(" ".join(parts).encode()).hexdigest()[:16]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -76,6 +77,19 @@ class TfidfEncoder:
                 advance(min(BLOCK, len(items) - start))
         return features
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Plain data, without a line of code to import: what a saved model holds, and what goes to another process."""
+        parts = [kept(part) | {"analyzer": part.analyzer} for part in self._parts]
+        return {"dims": self.dims, "version": self.version, "parts": parts, "axes": self._axes}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.dims, self.version, self._axes = int(state["dims"]), str(state["version"]), state["axes"]
+        self._parts = [restored(_vectorizer(_OPTIONS[part["analyzer"]]), part) for part in state["parts"]]
+        if self._axes is not None:
+            terms = sum(len(part.vocabulary_) for part in self._parts) or 1
+            if not isinstance(self._axes, np.ndarray) or self._axes.ndim != 2 or len(self._axes) != terms:
+                raise BadInput(f"The directions of the encoder do not go with its {terms:,} terms.")
+
     def _weigh(self, items: list[str]) -> Any:
         from scipy import sparse
 
@@ -100,22 +114,52 @@ def _unit_rows(features: Array) -> Array:
     return np.where(norms > NOISE, features / np.maximum(norms, NOISE), np.float32(0))
 
 
+_OPTIONS: dict[str, dict[str, Any]] = {
+    "word": {"analyzer": "word", "ngram_range": (1, 2), "token_pattern": WORD},
+    "char_wb": {"analyzer": "char_wb", "ngram_range": (3, 5)},
+}
+
+
 def _words(sample: list[str]) -> Any:
-    return _learn(sample, ngram_range=(1, 2), token_pattern=WORD)
+    return _learn(sample, _OPTIONS["word"])
 
 
 def _pieces(sample: list[str]) -> Any:
-    return _learn(sample, analyzer="char_wb", ngram_range=(3, 5))
+    return _learn(sample, _OPTIONS["char_wb"])
 
 
-def _learn(sample: list[str], **options: Any) -> Any:
-    """A fitted vectorizer of terms that occur in two texts, in one where none occurs in two; None without any term."""
+def _vectorizer(options: dict[str, Any], min_df: int = 1) -> Any:
     from sklearn.feature_extraction.text import TfidfVectorizer
 
+    return TfidfVectorizer(preprocessor=_fold, sublinear_tf=True, min_df=min_df, dtype=np.float32, **options)
+
+
+def _learn(sample: list[str], options: dict[str, Any]) -> Any:
+    """A fitted vectorizer of terms that occur in two texts, in one where none occurs in two; None without any term."""
     for min_df in (2, 1):
-        vectorizer = TfidfVectorizer(preprocessor=_fold, sublinear_tf=True, min_df=min_df, dtype=np.float32, **options)
         try:
-            return vectorizer.fit(each("learning the words", sample))
+            return _vectorizer(options, min_df).fit(each("learning the words", sample))
         except ValueError:  # what scikit-learn raises where no term is left
             continue
     return None
+
+
+def kept(vectorizer: Any) -> dict[str, Any]:
+    """What a fitted `TfidfVectorizer` has learned, as plain data: one text and one array, however many terms."""
+    terms = sorted(vectorizer.vocabulary_, key=vectorizer.vocabulary_.get)
+    return {"terms": json.dumps(terms), "idf": vectorizer.idf_}
+
+
+def restored(vectorizer: Any, state: dict[str, Any]) -> Any:
+    """The vectorizer, fitted by what `kept` gave.
+
+    Raises:
+        BadInput: There is not one weight for each term.
+    """
+    terms, idf = json.loads(state["terms"]), state["idf"]
+    if not isinstance(idf, np.ndarray) or idf.shape != (len(terms),) or len(set(terms)) != len(terms):
+        raise BadInput(f"The weights of the encoder do not go with its {len(terms):,} terms.")
+    vectorizer.vocabulary_ = {str(term): at for at, term in enumerate(terms)}
+    vectorizer.fixed_vocabulary_ = False
+    vectorizer.idf_ = idf
+    return vectorizer

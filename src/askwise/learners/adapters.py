@@ -21,7 +21,6 @@ from askwise.learners.foreign import (
     translated,
     weighs_places,
 )
-from askwise.learners.multilabel import MultiLabel
 from askwise.learners.softmax import SoftmaxRegression
 from askwise.learners.whitening import Whitening, softmax_curvature
 from askwise.values import label_name
@@ -65,6 +64,7 @@ class Adapted:
         self._calibration, self._calibrated_at = Calibration(), 0
         self._own: Any = None  # what answers: the estimator, or its stand-in
         self._data: tuple[Matrix, Array] | None = None
+        self._learned_from = 0  # labels
         self._members: Any = None  # of the committee, once asked for
         self._whitening: Whitening | None = None
         self._names: tuple[str, ...] | None = None  # of class numbers, where a session says so
@@ -94,6 +94,17 @@ class Adapted:
         other._names = self._names
         return other
 
+    def for_prediction(self) -> Adapted:
+        """A copy that predicts as this one does and holds none of the rows that it learned from, but for those that
+        the classifier itself keeps (neighbors, support vectors).
+        """
+        other = copy.copy(self)
+        other._data, other._members, other._whitening = None, None, None
+        slim = getattr(self._own, "for_prediction", None)
+        other._own = copy.deepcopy(self._own) if slim is None else slim()  # the next round fits the one here again
+        other.estimator = unfitted(self.estimator)
+        return other
+
     # ── fitting ─────────────────────────────────────────────────────────────────────────────
 
     def fit(self, X: Matrix, y: Any) -> Adapted:
@@ -109,6 +120,7 @@ class Adapted:
             self._calibrated_at = 0
         self.classes_ = classes
         self._data, self._members, self._whitening = (X, codes), None, None
+        self._learned_from = len(codes)
         self._own, self.standing_in = None, False
         if len(classes) == 1:
             return self
@@ -258,8 +270,7 @@ class Adapted:
         """(n, classes) decisions, or logarithms of probabilities kept away from 0 as far as the labels tell."""
         if not self._decides:
             P = self._ordered(estimator, answered(estimator, "predict_proba", X).astype(np.float64))
-            labels = 0 if self._data is None else len(self._data[1])
-            return np.asarray(np.log(np.maximum(P, 1 / (labels + P.shape[1]))))
+            return np.asarray(np.log(np.maximum(P, 1 / (self._learned_from + P.shape[1]))))
         D = answered(estimator, "decision_function", X).astype(np.float64)
         if D.ndim == 1:
             D = np.stack([-D / 2, D / 2], axis=1)
@@ -312,7 +323,7 @@ def adapt(estimator: Any = None, *, calibrate: bool | None = None) -> Any:
         raise BadInput(
             f"A learner must be an instance, got the class {estimator.__name__}; write {estimator.__name__}()."
         )
-    if isinstance(estimator, (SoftmaxRegression, Adapted, MultiLabel)):
+    if isinstance(estimator, (SoftmaxRegression, Adapted)) or getattr(estimator, "is_adapted", False):
         return estimator
     check_kind(estimator, "classifier")
     able = any(hasattr(estimator, power) for power in ("predict_proba", "decision_function"))
@@ -323,21 +334,6 @@ def adapt(estimator: Any = None, *, calibrate: bool | None = None) -> Any:
             "Any scikit-learn classifier or pipeline does; regressors do not."
         )
     return Adapted(estimator, calibrate=calibrate)
-
-
-def adapt_multilabel(estimator: Any = None) -> MultiLabel:
-    """A learner of sets of labels: a `MultiLabel` as it is, what takes a matrix of labels inside one, else a copy of
-    the classifier for each label; None is a softmax regression for each.
-
-    Raises:
-        BadInput: As for `adapt`.
-    """
-    if estimator is None or isinstance(estimator, MultiLabel):
-        return MultiLabel() if estimator is None else estimator
-    adapt(estimator)  # says what is wrong with it
-    tags = estimator.__sklearn_tags__() if hasattr(estimator, "__sklearn_tags__") else None
-    takes = tags is not None and (getattr(tags.classifier_tags, "multi_label", False) or tags.target_tags.multi_output)
-    return MultiLabel(estimator, each=not takes)
 
 
 def unfitted(learner: Any) -> Any:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
 
 from askwise.core import Array, BadInput, Matrix
+from askwise.learners.adapters import adapt
 from askwise.learners.committees import fresh
 from askwise.learners.softmax import SoftmaxRegression
 from askwise.learners.whitening import Whitening
@@ -29,6 +31,7 @@ class MultiLabel:
     """
 
     classes_: Array
+    is_adapted = True
 
     def __init__(self, estimator: Any = None, *, each: bool = False) -> None:
         self.estimator, self.each = estimator, each
@@ -43,6 +46,15 @@ class MultiLabel:
 
     def __repr__(self) -> str:
         return f"MultiLabel({'' if self.estimator is None else repr(self.estimator)}{', each=True' * self.each})"
+
+    def for_prediction(self) -> MultiLabel:
+        """A copy that predicts as this one does and holds nothing of the rows that it learned from."""
+        other = copy.copy(self)
+        other._seen, other._told, other._refits, other._whitening = None, self._told[:0], {}, None
+        other._models, other._count = [model.for_prediction() for model in self._models], self._count.for_prediction()
+        if self.estimator is not None:  # the next round fits the one here again
+            other.estimator = fresh(self.estimator) if self.each else copy.deepcopy(self.estimator)
+        return other
 
     def fit(self, X: Matrix, Y: Any) -> MultiLabel:
         """Learn from (m, d) features and (m, labels) zeros and ones. A label that never varied is predicted as seen.
@@ -77,8 +89,6 @@ class MultiLabel:
     def _new(self) -> Any:
         if self.estimator is None:
             return SoftmaxRegression()
-        from askwise.learners.adapters import adapt  # it imports this module
-
         return adapt(fresh(self.estimator))
 
     def predict_proba(self, X: Matrix) -> Array:
@@ -146,3 +156,18 @@ def _count_features(proba: Array) -> Array:
     """(n, labels) probabilities of a row, largest first, divided by their sum."""
     p = -np.sort(-proba[..., 1], axis=1)
     return np.asarray(p / np.maximum(p.sum(1, keepdims=True), 1e-12))
+
+
+def adapt_multilabel(estimator: Any = None) -> MultiLabel:
+    """A learner of sets of labels: a `MultiLabel` as it is, what takes a matrix of labels inside one, else a copy of
+    the classifier for each label; None is a softmax regression for each.
+
+    Raises:
+        BadInput: As for `adapt`.
+    """
+    if estimator is None or isinstance(estimator, MultiLabel):
+        return MultiLabel() if estimator is None else estimator
+    adapt(estimator)  # says what is wrong with it
+    tags = estimator.__sklearn_tags__() if hasattr(estimator, "__sklearn_tags__") else None
+    takes = tags is not None and (getattr(tags.classifier_tags, "multi_label", False) or tags.target_tags.multi_output)
+    return MultiLabel(estimator, each=not takes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -98,6 +99,12 @@ class SoftmaxRegression:
         return SoftmaxRegression(
             self.C, class_weight=self.class_weight, calibrate=self.calibrate, tol=self.tol, max_iter=self.max_iter
         )
+
+    def for_prediction(self) -> SoftmaxRegression:
+        """A copy that predicts as this one does and holds nothing of the rows that it learned from."""
+        other = copy.copy(self)
+        other._seen, other._half, other._posterior, other._whitening = None, None, {}, None
+        return other
 
     # ── fitting ─────────────────────────────────────────────────────────────────────────────
 

@@ -4,12 +4,13 @@ import { call } from "./api.js";
 import { lines } from "./chart.js";
 import { dialog, toast } from "./dialogs.js";
 import { above, below, count, el, percent, plural } from "./dom.js";
+import { panel } from "./model-card.js";
 
 const PAGE = 50;
 const when = (seconds) => new Date(1000 * seconds).toLocaleString("en", { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", hour12: false });
 
 export async function open(page, about, offset = 0) {
-  const data = await call(`models?offset=${offset}&limit=${PAGE}`);
+  const [data, card] = await Promise.all([call(`models?offset=${offset}&limit=${PAGE}`), panel(about)]);
   const { versions, total, items, settings, attempts } = data;
   const owner = about.me.role === "owner";
   const again = () => open(page, about, offset);
@@ -47,6 +48,7 @@ export async function open(page, about, offset = 0) {
   const parts = [
     el("p", { class: "intro" }, "A new version is learned whenever answers come in. Each one is a function of the labels that it knew, and every guess of every version is in the log."),
     el("p", { class: "small" }, `${settings.learner} on ${settings.encoder}, strategy ${settings.strategy}, seed ${settings.seed}, Askwise ${settings.version}${data.training ? " · training now" : ""}`),
+    card,
     known.length > 1
       ? el(
           "section",

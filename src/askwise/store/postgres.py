@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import unquote
 
 from askwise.core import BadInput, BadStore, Conflict, Event, MissingExtra, Unreachable
-from askwise.store import as_read, seal
+from askwise.store.chain import as_read, seal
 
 if TYPE_CHECKING:
     import psycopg

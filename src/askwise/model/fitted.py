@@ -1,0 +1,388 @@
+"""A fitted model on raw items: encoder, learner, classes, card."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin
+
+from askwise import encoders, learners, rounds
+from askwise.core import Array, BadInput, Matrix
+from askwise.engine import CHUNK, blocks
+from askwise.features import as_features
+from askwise.labelsets import write_set
+from askwise.media import File, Folder, wrong_with
+from askwise.model import files
+from askwise.model.card import KINDS, Card
+from askwise.notices import progress
+from askwise.options import named
+from askwise.tables import is_frame
+from askwise.values import missing
+
+WORD = re.compile(r"\w[\w'’-]*")
+MOST_WORDS = 100
+"""Different words of one text that are tried by `explain`."""
+MOST_ODDS = 30.0
+"""Log-odds are kept within these: beyond, a probability is 0 or 1 in all but name."""
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What speaks for a guess, by leaving parts of the item out (occlusion)."""
+
+    label: str
+    """The likeliest class; of a set of labels each is explained for itself."""
+    confidence: float
+    """Its probability."""
+    parts: tuple[tuple[str, float], ...]
+    """(word, or column, and how far the log-odds of the class fall without it), largest first; negative speaks against
+    the class."""
+
+
+class Model(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """Predicts the classes of raw items: texts, table rows, pairs, files, or rows of features.
+
+    A scikit-learn classifier: `predict`, `predict_proba`, `score`, `classes_`, `clone`, and `fit` on raw items and
+    labels, which learns encoder and learner anew and leaves the card behind. `Session.model` makes a fitted one,
+    `askwise.model.load` reads a saved one.
+
+    Args:
+        encoder: As for `Session`; None = the default of the kind.
+        learner: As for `Session`.
+        kind: Of the items, as `Pool.kind`.
+        multilabel: An item has a set of labels.
+
+    Attributes:
+        classes_: (classes,) sorted labels.
+        labels_: The same in the order of the session, in which ties are decided.
+        encoder_: Fitted; None for rows of features.
+        learner_: Fitted; knows classes by their number in `labels_`.
+        card: What it was trained on, and what is proved of whom; None after `fit`.
+    """
+
+    encoder_: Any
+    learner_: Any
+    classes_: Array
+    labels_: list[Any]
+    card: Card | None
+
+    def __init__(
+        self, encoder: Any = None, learner: Any = None, *, kind: str = "text", multilabel: bool = False
+    ) -> None:
+        self.encoder = encoder
+        self.learner = learner
+        self.kind = kind
+        self.multilabel = multilabel
+
+    @classmethod
+    def fitted(
+        cls,
+        encoder: Any,
+        learner: Any,
+        labels: Sequence[str],
+        card: Card,
+        *,
+        kind: str = "text",
+        multilabel: bool = False,
+        given: tuple[Any, Any] = (None, None),
+        features: int | None = None,
+    ) -> Model:
+        """A model of parts that have learned.
+
+        Args:
+            encoder: Fitted; None for rows of features.
+            learner: Fitted; shares nothing with one that goes on learning.
+            labels: What its class numbers stand for.
+            card: Its card.
+            kind: Of the items.
+            multilabel: An item has a set of labels.
+            given: Encoder and learner as they were asked for, for `fit` and `clone`.
+            features: Columns, where the items are rows of features.
+        """
+        self = cls(given[0], given[1], kind=kind, multilabel=multilabel)
+        self.encoder_, self.learner_, self.card = encoder, learner, card
+        self._name(list(labels))
+        if features is not None:
+            self.n_features_in_ = features
+        return self
+
+    def _name(self, labels: list[Any]) -> None:
+        self.labels_ = labels
+        self._order = np.argsort(np.asarray(labels), kind="stable")
+        self.classes_ = np.asarray(labels)[self._order]
+
+    def fit(self, X: Any, y: Any) -> Model:
+        """Learn from (m,) raw items and (m,) labels.
+
+        Raises:
+            BadInput: A model of sets of labels, which only sessions train; or items of another kind.
+        """
+        if self.multilabel:
+            raise BadInput(f"A model of sets of labels is trained by a session: {named('multilabel')} there.")
+        if self.kind not in KINDS:
+            raise BadInput(f"kind is one of {', '.join(KINDS)}, got {self.kind!r}.")
+        items = self._items(X, new=True)
+        classes, codes = np.unique(np.asarray(y), return_inverse=True)
+        if len(codes) != len(items) if self.kind != "array" else len(codes) != items.shape[0]:
+            raise BadInput(f"fit needs one label for each item, got {len(codes)} labels.")
+        self.encoder_ = None if self.kind == "array" else encoders.get(copy.deepcopy(self.encoder), self.kind)
+        features = items if self.encoder_ is None else rounds.encoded(self.encoder_, items)
+        if self.kind == "array":
+            self.n_features_in_ = int(features.shape[1])
+        learner = learners.unfitted(learners.adapt(self.learner))
+        self.learner_ = learner.fit(features, codes).for_prediction()
+        self.card = None
+        self._name(classes.tolist())
+        return self
+
+    # ── predicting ──────────────────────────────────────────────────────────────────────────
+
+    def predict_proba(self, X: Any) -> Array:
+        """(n, classes) float32 probabilities, columns in the order of `classes_`; of sets each label for itself."""
+        found: Array = self.proba(X)[:, self._order]
+        return found
+
+    def predict(self, X: Any) -> Array:
+        """(n,) the likeliest class of each item; of sets (n, classes) zeros and ones."""
+        proba = self.proba(X)
+        if self.multilabel:
+            return (proba[:, self._order] > 0.5).astype(np.int64)
+        found: Array = np.asarray(self.labels_)[proba.argmax(1)]
+        return found
+
+    def judged(self, X: Any) -> tuple[list[str], Array]:
+        """(n) guesses as the session writes them, sets as `a|b`, and (n,) the confidence in each, 0..1."""
+        return judged(self.proba(X), self.labels_, self.multilabel)
+
+    def proba(self, X: Any) -> Array:
+        """(n, labels) float32 probabilities, columns in the order of `labels_`."""
+        if not self.__sklearn_is_fitted__():
+            raise BadInput("This model has learned nothing: call fit(items, labels), or take one from a session.")
+        items = self._items(X)
+        n = items.shape[0] if self.kind == "array" else len(items)
+        found = np.zeros((n, len(self.labels_)), np.float32)
+        # Blocks as a session has them, so that matrix products round alike, to the last digit.
+        step = CHUNK if self.kind not in ("image", "audio") else max(n, 1)
+        with progress("predicting", n, whole=True) as advance:
+            for start in range(0, n, step):
+                part = items[start : start + step]
+                features = part if self.encoder_ is None else self.encoder_.encode(part)
+                for rows in blocks(len(found[start : start + step])):
+                    found[start : start + step][rows] = placed(
+                        self.learner_, features[rows], len(self.labels_), self.multilabel
+                    )
+                advance(len(found[start : start + step]))
+        return found
+
+    def save(self, path: str | Path) -> Card:
+        """Write it to a .skops file, or to .onnx where it is one of numbers; see `askwise.model.files.save`."""
+        return files.save(self, path)
+
+    # ── explaining ──────────────────────────────────────────────────────────────────────────
+
+    def explain(self, X: Any, most: int = 6) -> list[Explanation]:
+        """What speaks for each guess: the words of a text, the columns of a row, found by leaving each out.
+
+        That is what this model makes of parts, not why a person would decide so; parts that mean something together
+        only are not found.
+
+        Args:
+            X: (n,) texts, pairs or table rows.
+            most: Parts that are named of each.
+
+        Raises:
+            BadInput: Items without parts that could be left out: files, rows of features.
+        """
+        if self.kind not in ("text", "pair", "table"):
+            raise BadInput(f"explain leaves out words or columns; items of the kind {self.kind!r} have none.")
+        found = []
+        for item in self._items(X):
+            names, variants = zip(*_without(item), strict=True) if any(_without(item)) else ((), ())
+            proba = self.proba([item, *variants]).astype(np.float64)
+            with np.errstate(divide="ignore"):
+                odds = np.clip(np.log(proba) - np.log1p(-proba), -MOST_ODDS, MOST_ODDS)
+            best = int(proba[0].argmax())
+            lost = odds[0, best] - odds[1:, best]
+            order = np.argsort(-np.abs(lost), kind="stable")[:most]
+            parts = sorted(((str(names[i]), float(lost[i])) for i in order.tolist()), key=lambda one: -one[1])
+            found.append(Explanation(str(self.labels_[best]), float(proba[0, best]), tuple(parts)))
+        return found
+
+    # ── items ───────────────────────────────────────────────────────────────────────────────
+
+    def _items(self, X: Any, *, new: bool = False) -> Any:
+        """The items as an encoder takes them, checked."""
+        if self.kind == "array":
+            return self._rows(X, new=new)
+        if self.kind == "table":
+            return self._records(X)
+        if isinstance(X, str | bytes | Mapping) or not hasattr(X, "__iter__"):
+            raise BadInput(f"Give a list of items, not one {type(X).__name__}: [item].")
+        if is_frame(X):
+            X = _of_frame(X, self.kind)
+        items = X.tolist() if hasattr(X, "tolist") else list(X)
+        for row, item in enumerate(items):
+            items[row] = self._item(item, row)
+        return items
+
+    def _item(self, item: Any, row: int) -> Any:
+        if self.kind == "text":
+            if not isinstance(item, str) or missing(item):
+                raise BadInput(f"Item {row} is no text but one {type(item).__name__}; this model was trained on texts.")
+            return str(item)
+        if self.kind == "pair":
+            two = list(item) if isinstance(item, list | tuple | np.ndarray) else []
+            if len(two) != 2 or not all(isinstance(text, str) for text in two):
+                raise BadInput(
+                    f"Item {row} is no pair of texts; this model was trained on pairs: [(first, second), …]."
+                )
+            return str(two[0]), str(two[1])
+        return item if isinstance(item, File) or not isinstance(item, str | Path) else _file(Path(item), self.kind)
+
+    def _records(self, X: Any) -> list[Any]:
+        if is_frame(X):
+            names = [str(name) for name in X.columns]
+            columns = [list(X[name].to_list()) for name in X.columns]
+            X = [dict(zip(names, cells, strict=True)) for cells in zip(*columns, strict=True)]
+        if isinstance(X, str | bytes | Mapping) or not hasattr(X, "__iter__"):
+            raise BadInput(f"Give a list of rows, or a frame, not one {type(X).__name__}: [row].")
+        records = list(X)
+        wanted = [] if self.card is None or not hasattr(self, "encoder_") else list(self.card.columns)
+        for row, record in enumerate(records):
+            if not isinstance(record, Mapping):
+                raise BadInput(f"Item {row} is no row with columns but one {type(record).__name__}.")
+            lacking = [name for name in wanted if name not in record]
+            if lacking:
+                raise BadInput(
+                    f"Row {row} has no column {lacking[0]!r}; this model learned from {', '.join(map(repr, wanted))}. "
+                    "Where a value is not known, give None."
+                )
+        return records
+
+    def _rows(self, X: Any, *, new: bool) -> Matrix:
+        A = as_features(X)
+        known = getattr(self, "n_features_in_", None)
+        if len(A.shape) != 2 or (known is not None and not new and A.shape[1] != known):
+            raise BadInput(f"This model takes (n, {known or 'd'}) features, got shape {tuple(A.shape)}.")
+        return A
+
+    # ── scikit-learn ────────────────────────────────────────────────────────────────────────
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "learner_")
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.string = self.kind == "text"
+        tags.input_tags.one_d_array = self.kind != "array"
+        tags.input_tags.two_d_array = self.kind in ("array", "pair", "table")
+        tags.no_validation = True
+        return tags
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Plain data, estimators and what encoders make of themselves; the encoder once."""
+        state = dict(super().__getstate__())
+        state["same_encoder"] = "encoder_" in state and state["encoder"] is state["encoder_"]
+        if state["same_encoder"]:
+            state["encoder"] = None
+        if "encoder_" in state:
+            state["encoder_"] = encoders.packed(state["encoder_"])
+        if state.get("card") is not None:
+            state["card"] = json.dumps(state["card"].data())
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        state = dict(state)
+        if isinstance(state.get("card"), str):
+            state["card"] = Card.of(json.loads(state["card"]))
+        if "encoder_" in state:
+            state["encoder_"] = encoders.unpacked(state["encoder_"])
+        if state.pop("same_encoder", False):
+            state["encoder"] = state["encoder_"]
+        self.__dict__.update(state)
+
+
+def load(path: str | Path, *, trusted: Sequence[str] = ()) -> Model:
+    """Read a saved model; nothing is unpickled. See `askwise.model.files.load`."""
+    found: Model = files.load(path, trusted=trusted)
+    return found
+
+
+# ── small things ────────────────────────────────────────────────────────────────────────────
+
+
+def placed(learner: Any, features: Matrix, labels: int, multilabel: bool) -> Array:
+    """(n, labels) float32 probabilities, each at its class number; 0 for classes that the learner has not met.
+
+    Args:
+        learner: Fitted on class numbers.
+        features: (n, d).
+        labels: How many there are.
+        multilabel: Whether it gives (n, labels, 2).
+    """
+    return at_numbers(learner.predict_proba(features), np.asarray(learner.classes_, int), labels, multilabel)
+
+
+def at_numbers(proba: Array, numbers: Array, labels: int, multilabel: bool) -> Array:
+    """As `placed`, of what a learner said of its classes."""
+    found = np.zeros((proba.shape[0], labels), np.float32)
+    found[:, numbers] = proba[..., 1] if multilabel else proba
+    return found
+
+
+def judged(proba: Array, labels: Sequence[Any], multilabel: bool) -> tuple[list[str], Array]:
+    """(n) guesses as a session writes them, and (n,) the confidence in each, of (n, labels) probabilities."""
+    if not multilabel:
+        names = [str(name) for name in labels]
+        return [names[code] for code in proba.argmax(1).tolist()], proba.max(1, initial=0)
+    sets, which = rounds.likely_sets(proba)
+    written = [write_set([labels[i] for i in np.flatnonzero(one).tolist()], labels) for one in sets]
+    return [written[one] for one in which.tolist()], rounds.certainty(proba, True)
+
+
+def words_of(text: str) -> list[str]:
+    """The different words of a text, in lower case, `MOST_WORDS` at most."""
+    return list(dict.fromkeys(found.lower() for found in WORD.findall(text)))[:MOST_WORDS]
+
+
+def without_word(text: str, word: str) -> str:
+    """The text with a word left out, wherever it stands."""
+    return re.sub(rf"(?<!\w){re.escape(word)}(?!\w)", " ", text, flags=re.IGNORECASE)
+
+
+def _without(item: Any) -> Iterator[tuple[str, Any]]:
+    """(name of a part, the item without it)."""
+    if isinstance(item, str):
+        yield from ((word, without_word(item, word)) for word in words_of(item))
+    elif isinstance(item, tuple):
+        first, second = item
+        yield from ((f"first: {word}", (without_word(first, word), second)) for word in words_of(first))
+        yield from ((f"second: {word}", (first, without_word(second, word))) for word in words_of(second))
+    else:
+        yield from ((str(name), {**item, name: None}) for name in item)
+
+
+def _of_frame(frame: Any, kind: str) -> list[Any]:
+    columns = [list(frame[name].to_list()) for name in frame.columns]
+    if len(columns) != (2 if kind == "pair" else 1):
+        raise BadInput(
+            f"Give the column of the items, not a frame of {len(columns)} columns: model.predict(frame['text'])."
+        )
+    return columns[0] if len(columns) == 1 else list(zip(*columns, strict=True))
+
+
+def _file(path: Path, kind: str) -> File:
+    import hashlib
+
+    place = Folder(path.expanduser().resolve().parent)
+    data = place.read(path.name)
+    if wrong := wrong_with(data, kind):
+        raise BadInput(f"{str(path)!r} {wrong}.")
+    return File(path.name, hashlib.sha256(data).hexdigest(), place)

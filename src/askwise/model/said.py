@@ -1,0 +1,440 @@
+"""How a session gives its model away, and what it says through it: never a guess on what may be checked blind."""
+
+from __future__ import annotations
+
+import platform
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, TypeAlias
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from askwise import answers, evidence, rounds
+from askwise.batch.distances import cosines
+from askwise.core import Array, BadInput, ContractError, Matrix, Unreachable
+from askwise.export import PROBLEM, names_beside
+from askwise.model.card import ASK, Card, Proved
+from askwise.model.fitted import WORD, Model, at_numbers, judged
+from askwise.notices import progress
+from askwise.pool import Pool
+from askwise.state import State
+from askwise.values import plain
+
+Session: TypeAlias = Any
+"""An `askwise.session.Session`, whose file imports this one."""
+ALIKE = 0.8
+"""Cosine from which an item tells the guess on an item of the session. Of 400 text messages with a word changed or
+left out, 99 % lie above it; of new messages 10 % are so like an old one."""
+TRIES = 5
+"""How often answers may come in while the model is taken."""
+PROBED = 16
+"""Items by which it is seen whether an encoder knows the pool."""
+WAIT = 30.0
+"""Seconds that a question about new items waits for a training that is under way."""
+COLUMNS = ("label", "confidence", "advice")
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a model says of some items."""
+
+    labels: list[str]
+    """(n,) the likeliest; "" where it is hidden."""
+    confidence: Array
+    """(n,) in each, 0..1; NaN where it is hidden."""
+    ask: Array
+    """(n,) bool: less sure than of any item that was certified, or hidden."""
+    hidden: Array
+    """(n,) bool: alike to an item that waits for a blind check."""
+    noted: int = 0
+    """Items of the session to which some were alike: who got to know this is not blind to them."""
+
+
+# ── taking the model ────────────────────────────────────────────────────────────────────────
+
+
+def of(session: Session, *, shown: bool = True) -> Model:
+    """See `Session.model`."""
+    for _ in range(TRIES):
+        _settle(session)
+        with session._refreshing:
+            encoder, learner = _parts(session)
+            with session._lock:
+                if session._stale():
+                    continue  # somebody answered meanwhile: counts would not be those of the model
+                model = _made(session, encoder, learner)
+                if shown and session._state.open_attempt is not None:
+                    raise BadInput(
+                        "Blind checks are under way, so the model, which knows the guesses, stays here. Finish the "
+                        "checks first, or give them up."
+                    )
+                if shown:
+                    session._ledger.write(answers.rest_shown)
+                    ids = session.pool.ids
+                    session.show_guesses([ids[row] for row in session._state.auto])
+                return model
+    raise Unreachable("Answers come in faster than the model learns. Take the model a moment later.")
+
+
+def save(session: Session, out: Path) -> Card:
+    """Save a session's model to a file; gives its card.
+
+    Raises:
+        BadInput: No model, blind checks are under way, an ending that no model has, or parts that cannot be saved.
+    """
+    if out.suffix.lower() not in (".skops", ".onnx"):
+        raise BadInput(f"A model is saved as .skops, or as .onnx where it is one of numbers; got {out.name!r}.")
+    if not out.parent.is_dir():
+        raise BadInput(f"The folder {out.parent} does not exist; make it first, or choose another.")
+    with tempfile.TemporaryDirectory(prefix="askwise-") as folder:
+        # Once it is taken, what is open cannot be certified any more; so it is tried first whether it can be saved.
+        of(session, shown=False).save(Path(folder) / f"tried{out.suffix.lower()}")
+    return of(session).save(out)
+
+
+def card_now(session: Session) -> Card | None:
+    """The card of the newest model as the log knows it, without the model; None before the first."""
+    with session._lock:
+        s = session._state
+        return _card(session) if s.model and s.predictions is not None else None
+
+
+_sound: WeakKeyDictionary[Any, tuple[Any, ...]] = WeakKeyDictionary()
+"""Session → the ranking, and the process, of which it is known that the learner there made it."""
+
+
+def _settle(session: Session) -> None:
+    """See to it that the learner at hand is the one of the last ranking: it must say of the pool what the log says.
+
+    It may be another where the process that learned has ended, or another process on the same store learns.
+
+    Raises:
+        BadInput: There is no model, or what the session learned with is not at hand.
+        ContractError: The learner says one thing of an item, and another when asked again.
+    """
+    if session._parts.missing:
+        raise BadInput(session._parts.missing)
+    for _ in range(TRIES):
+        session.refresh()
+        with session._refreshing:
+            session.look(_check_model)
+            key = session._proba_round, None if session._apart is None else session._apart.pid
+            if _sound.get(session) == key:
+                return
+            X = session.features()
+            said = rounds.guesses(X, session._parts.learner) if session._apart is None else session._apart.guess_pool()
+            with session._lock:
+                if said is not None and _as_logged(session._state, *said):
+                    _sound[session] = session._proba_round, None if session._apart is None else session._apart.pid
+                    return
+                session._proba_round = -1  # the next refresh fits it anew, and the log says so
+    raise ContractError("The learner does not say the same of the same items twice, so no model can be taken.")
+
+
+def _as_logged(state: State, proba: Array, numbers: Array) -> bool:
+    found = at_numbers(proba, numbers.astype(int), len(state.labels), state.multilabel)
+    assert state.predictions is not None  # noqa: S101 - looked at before
+    if not state.multilabel:
+        return bool(np.array_equal(found.argmax(1), state.predictions))
+    return judged(found, state.labels, True)[0] == [state.classes[code] for code in state.predictions.tolist()]
+
+
+def _check_model(state: State) -> None:
+    if not state.model or state.predictions is None:
+        raise BadInput("There is no model yet: answer questions of at least two classes first.")
+
+
+def _parts(session: Session) -> tuple[Any, Any]:
+    """(encoder, learner) as they have learned, the learner a copy; `_refreshing` is held."""
+    if session._apart is None:
+        learner: Any = session._parts.learner
+        return _encoder(session), learner.for_prediction()
+    encoder, learner = session._apart.parts()
+    return (_encoder(session) if encoder is None else encoder), learner
+
+
+def _encoder(session: Session) -> Any:
+    """The encoder here, if need be taught the pool, as where another process has encoded it; None of given features."""
+    encoder, pool = session._parts.encoder, session.pool
+    if encoder is None or pool.kind == "array":
+        return None
+    X, some = session.features(), list(pool.contents[:PROBED])
+    if hasattr(encoder, "fit"):
+        now = encoder.encode(some)
+        if now.shape[1] != X.shape[1] or not np.allclose(_dense(now), _dense(X[: len(some)]), atol=1e-4):
+            encoder.fit(list(pool.contents))
+    return encoder
+
+
+def _dense(X: Matrix) -> Array:
+    return np.asarray(X.toarray() if hasattr(X, "toarray") else X)
+
+
+def _made(session: Session, encoder: Any, learner: Any) -> Model:
+    s, pool = session._state, session.pool
+    own = bool(s.opened["own_learner"])
+    given = (s.opened["encoder_source"] or encoder, None if own else learner)
+    return Model.fitted(
+        encoder,
+        learner,
+        list(s.labels),
+        _card(session),
+        kind=pool.kind,
+        multilabel=s.multilabel,
+        given=(None, given[1]) if pool.kind == "array" else given,
+        features=None if pool.features is None else int(pool.features.shape[1]),
+    )
+
+
+def _card(session: Session) -> Card:
+    """The card of the current model; the lock is held, and nothing was answered since it learned."""
+    s, pool = session._state, session.pool
+    learned = s.ranking.trained_on if s.ranking else 0
+    labels = [a for a in s.answers.values() if a.label is not None and (a.kind == "given" or a.seq <= learned)]
+    by_class = dict.fromkeys(s.labels, 0)
+    for answer in labels:
+        for name in s.parts(str(answer.label)):
+            by_class[name] += 1
+    search = session.recall()
+    text = pool.address.get("text")
+    columns = list(pool.contents[0]) if pool.kind == "table" else [text] if isinstance(text, str) else list(text or ())
+    newest = session._store.read(s.seq - 1)
+    return Card(
+        title=session.title,
+        kind=pool.kind,
+        columns=tuple(columns),
+        classes=tuple(s.labels),
+        multilabel=s.multilabel,
+        encoder=session._parts.encoder_name,
+        learner=session._parts.learner_name,
+        labels=len(labels),
+        by_class=by_class,
+        people=sum(answer.kind == "label" for answer in labels),
+        items=s.n,
+        pool=pool.fingerprint,
+        version=s.ranking.round if s.ranking else 0,
+        log=newest[-1].digest if newest else "",
+        bounds=session.estimate().sentence if search is None else search.sentence,
+        certificates=tuple(_proved(s)) if search is None else (),
+        made=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        askwise=version_of("askwise"),
+        with_={"python": platform.python_version()} | {p: version_of(p) for p in ("numpy", "scipy", "scikit-learn")},
+    )
+
+
+def version_of(package: str) -> str:
+    """Of an installed package; "unknown" where it is none."""
+    if package == "askwise":
+        from askwise import __version__
+
+        return __version__
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def _proved(state: State) -> list[Proved]:
+    """The certificates that stand, with how sure the model was of what they are about."""
+    found = []
+    for certificate in evidence.certificates(state):
+        attempt = state.attempts[certificate.attempt - 1]
+        if certificate.void or attempt.target == "recall" or state.predictions is None:
+            continue
+        rows = attempt.order[attempt.checks :]
+        repeats = int(np.count_nonzero(state.predictions[rows] == state.predictions_of(attempt.round)[rows]))
+        found.append(
+            Proved(
+                sentence=certificate.sentence,
+                unsaid=certificate.unsaid,
+                label=certificate.label,
+                least=float(attempt.confidences.min()),
+                repeats=repeats,
+                certified=len(rows),
+                fingerprint=certificate.fingerprint,
+            )
+        )
+    return found
+
+
+# ── saying ──────────────────────────────────────────────────────────────────────────────────
+
+
+def to_ask(labels: Sequence[str], confidence: Array, card: Card | None) -> Array:
+    """(n,) bool: whether a person is to be asked, as no item of which the model was so unsure was ever certified."""
+    least = {} if card is None else card.least
+    limit = np.full(len(labels), np.inf, np.float32)
+    if None in least:
+        limit[:] = least[None]
+    for label, value in least.items():
+        if label is not None:
+            here = np.array([name == label for name in labels], bool)
+            limit[here] = np.minimum(limit[here], np.float32(value))
+    return ~(confidence >= limit)
+
+
+def say_of(model: Model, items: Any) -> Said:
+    """What a model says of items that nobody checks."""
+    labels, confidence = model.judged(items)
+    return Said(labels, confidence, to_ask(labels, confidence, model.card), np.zeros(len(labels), bool))
+
+
+def through(session: Session, items: Sequence[Any], *, annotator: str = "") -> Said:
+    """What a session's model says of items, told to somebody who may answer questions of the session.
+
+    Nothing is told of an item that waits for a blind check, nor of one like it: a text with a word changed has the same
+    guess. What is told of items like others of the session is noted in its log, as `Session.show_guesses` does.
+
+    Args:
+        session: With a model.
+        items: As its encoder takes them.
+        annotator: Who gets to know it; "" = it is not known who.
+
+    Raises:
+        BadInput: No model yet, blind checks for a certificate are under way, or items of another kind.
+        Unreachable: The model is being trained.
+    """
+    if session.look(lambda s: s.open_attempt is not None):
+        raise BadInput(
+            "Blind checks are under way, so the model says nothing until they are answered or given up: what it says "
+            "of an item could be what a check is to find out."
+        )
+    _settle(session)
+    kind, several = session.pool.kind, session.multilabel
+    checked = Model(kind=kind)._items(items) if kind != "table" else _records(session, items)
+    if not session._refreshing.acquire(timeout=WAIT):
+        raise Unreachable("The model is being trained; ask again in a moment.")
+    try:
+        features = _features(session, checked)
+        guessed = _guessed(session, features)
+    finally:
+        session._refreshing.release()
+    if guessed is None:
+        raise Unreachable("The model is being trained; ask again in a moment.")
+    like = _alike(session, checked, features) if session.look(lambda s: s.tells_shown) else []
+    with session._lock:
+        s = session._state
+        if s.open_attempt is not None:
+            raise BadInput("Blind checks have begun meanwhile, so the model says nothing until they are answered.")
+        waiting = s.checks_waiting()
+        hidden = np.zeros(len(checked), bool)
+        told: set[int] = set()
+        for at, rows in like:
+            hidden[at] = bool(waiting.intersection(rows))
+            told.update(() if hidden[at] else rows)
+        if told:
+            session.show_guesses([session.pool.ids[row] for row in sorted(told)], annotator=annotator)
+        proba = at_numbers(np.asarray(guessed[0]), np.asarray(guessed[1], int), len(s.labels), several)
+        labels, confidence = judged(proba, s.labels, several)
+        ask = to_ask(labels, confidence, _limits(s))
+    labels = ["" if hide else name for name, hide in zip(labels, hidden.tolist(), strict=True)]
+    return Said(labels, np.where(hidden, np.nan, confidence), ask | hidden, hidden, len(told))
+
+
+def _limits(state: State) -> Any:
+    """What `to_ask` reads of a card."""
+    certificates = tuple(_proved(state)) if "goal" not in state.opened else ()
+    return Card(title="", kind="", classes=(), encoder="", learner="", labels=0, made="", certificates=certificates)
+
+
+def _records(session: Session, items: Sequence[Any]) -> list[Any]:
+    model = Model(kind="table")
+    found: list[Any] = model._items(items)
+    for row, record in enumerate(found):
+        if lacking := [name for name in session.pool.contents[0] if name not in record]:
+            raise BadInput(
+                f"Row {row} has no column {lacking[0]!r}, which the model learned from. Give null if unknown."
+            )
+    return found
+
+
+def _features(session: Session, items: Any) -> Matrix:
+    if session._parts.encoder is None:
+        return items
+    if session._apart is not None:
+        return session._apart.encode(items)
+    return _encoder(session).encode(items)
+
+
+def _guessed(session: Session, features: Matrix) -> tuple[Array, Array] | None:
+    """((n, classes) probabilities, class numbers) of features."""
+    if session._apart is None:
+        return rounds.guesses(features, session._parts.learner)
+    found: tuple[Array, Array] | None = session._apart.guess_at(features)
+    return found
+
+
+_texts: WeakKeyDictionary[Any, dict[Any, list[int]]] = WeakKeyDictionary()
+"""Session → text as `_key` has it → rows."""
+
+
+def _alike(session: Session, items: Sequence[Any], features: Matrix) -> list[tuple[int, set[int]]]:
+    """(place, rows of the session that an item is like), for those that are like any."""
+    pool, X = session.pool, session.features()
+    by_text = _texts.get(session)
+    if by_text is None:
+        by_text = {}
+        for row, content in enumerate(pool.contents if pool.kind in ("text", "pair") else ()):
+            by_text.setdefault(_key(content), []).append(row)
+        _texts[session] = by_text
+    found = []
+    n, step = features.shape[0], max(1, (1 << 24) // max(1, X.shape[0]))
+    with progress("looking for items of the session", n, whole=True) as advance:
+        for start in range(0, n, step):
+            near = cosines(features[start : start + step], X) >= ALIKE
+            for place, row in zip(range(start, min(n, start + step)), near, strict=True):
+                rows = set(np.flatnonzero(row).tolist()) | set(by_text.get(_key(items[place]), ()) if by_text else ())
+                if rows:
+                    found.append((place, rows))
+            advance(len(near))
+    return found
+
+
+def _key(content: Any) -> Any:
+    """The same for texts of the same words, in whatever order, case and punctuation."""
+    if isinstance(content, str):
+        return " ".join(sorted(WORD.findall(content.casefold()))) or content.strip()
+    return tuple(map(_key, content)) if isinstance(content, tuple) else id(content)
+
+
+# ── beside the data ─────────────────────────────────────────────────────────────────────────
+
+
+def beside(pool: Pool, said: Said) -> list[dict[str, Any]]:
+    """A record for each row of the data with what a model says of it; rows that could not be read are for people.
+
+    Args:
+        pool: The data; (n,) items.
+        said: Of these items.
+    """
+    columns = pool.names() or (["text"] if pool.kind == "text" else [])
+    names = names_beside(columns, COLUMNS)
+    if pool.dropped:
+        names |= names_beside(columns, [PROBLEM], prefixed=True)
+    found: list[tuple[int, Mapping[str, Any]]] = []
+    for row, label in enumerate(said.labels):
+        sure = float(said.confidence[row])
+        told = {
+            "label": label or None,
+            "confidence": None if np.isnan(sure) else float(str(np.float32(sure))),  # the shortest that is the same
+            "advice": ASK if said.ask[row] else "",
+            PROBLEM: "",
+        }
+        ours = {name: told[what] for what, name in names.items()}
+        for source in pool.sources[row]:
+            cells = {} if pool.record is None else pool.record[source]
+            record = {name: plain(cells.get(name)) for name in columns}
+            if pool.record is None and columns:
+                record = {"text": pool.contents[row]}
+            found.append((source, record | ours))
+    for source, dropped in pool.dropped.items():
+        told = {"label": None, "confidence": None, "advice": ASK, PROBLEM: dropped.why}
+        cells = {name: dropped.cells.get(name) for name in columns}
+        found.append((source, cells | {name: told[what] for what, name in names.items()}))
+    found.sort(key=lambda pair: pair[0])
+    return [dict(record) for _, record in found]
