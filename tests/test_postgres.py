@@ -766,4 +766,4 @@ def test_a_backup_of_a_file_in_use_is_the_log_at_one_moment(labeled: Path, tmp_p
 
 def test_a_memory_store_needs_no_leader() -> None:
     with Session(TEXTS[:30], classes=["ham", "spam"], encoder="tfidf", store=MemoryStore()) as session:
-        assert session._lead()
+        assert session._ledger.lead()
