@@ -475,7 +475,7 @@ def test_learning_apart_goes_on_with_more(monkeypatch: pytest.MonkeyPatch) -> No
                 session._trainer.apart._end()
             session.add(list(third))
             label(session, truth, 2)
-        assert there._apart is not None
+        assert there._trainer.apart is not None
         np.testing.assert_allclose(there.features(), here.features(), atol=1e-6)
         assert there.predictions()[0] == here.predictions()[0]
         found = there.guesses_of(["free prize"])
