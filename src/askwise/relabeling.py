@@ -19,6 +19,7 @@ mean that class. Where it matters such an answer counts as none.
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -103,11 +104,16 @@ def unclear(s: State) -> list[int]:
     found: list[int] = []
     if not s.systems:
         return found
+    known: dict[tuple[int, int], bool] = {}  # (how many changes before the answer, class said)
+    since = [seq for seq, _, _ in s.systems]
     for row, answer in s.answers.items():
         if answer.label is not None:
             said = s.numbers[answer.said or answer.label]
-            if len({of(s.system, number) for number in could_mean(s, answer.seq, said, s.removed)}) > 1:
-                found.append(row)
+            key = bisect.bisect_left(since, answer.seq), said
+            if key not in known:
+                meant = could_mean(s, answer.seq, said, s.removed)
+                known[key] = len({of(s.system, number) for number in meant}) > 1
+            found += [row] * known[key]
     return found
 
 
