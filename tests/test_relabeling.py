@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -469,6 +470,10 @@ def test_labels_that_look_alike_are_offered() -> None:
     assert relabeling.alike(counts) == [("billing", "Billing"), ("biling", "Billing"), ("Ship-ping", "shipping")]
     assert relabeling.alike([("size 40", 50), ("size 41", 2), ("cat", 30), ("car", 1)]) == []
     assert relabeling.alike([("a_b", 5), ("A b", 5)]) == [("a_b", "A b")]
+    many = [(f"category {chr(97 + i % 26)}{chr(97 + i // 26)} of things", 1000 - i) for i in range(500)]
+    started = time.perf_counter()
+    relabeling.alike([*many, ("Category AA of things", 1)])
+    assert time.perf_counter() - started < 5
 
 
 # ── the doors ───────────────────────────────────────────────────────────────────────────────
