@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from askwise import answers, evidence, rounds
+from askwise import answers, evidence, growing, rounds
 from askwise.batch.distances import cosines
 from askwise.core import Array, BadInput, ContractError, Matrix, Unreachable
 from askwise.export import PROBLEM, names_beside
@@ -168,7 +168,8 @@ def _encoder(session: Session) -> Any:
     if hasattr(encoder, "fit"):
         now = encoder.encode(some)
         if now.shape[1] != X.shape[1] or not np.allclose(_dense(now), _dense(X[: len(some)]), atol=1e-4):
-            encoder.fit(list(pool.contents))
+            began, additions = session.look(lambda s: (int(s.opened["n"]), list(s.additions)))
+            encoder.fit(list(pool.contents[: growing.learned_from(began, additions)]))
     return encoder
 
 
@@ -197,7 +198,7 @@ def _card(session: Session) -> Card:
     s, pool = session._state, session.pool
     learned = s.ranking.trained_on if s.ranking else 0
     labels = [a for a in s.answers.values() if a.label is not None and (a.kind == "given" or a.seq <= learned)]
-    by_class = dict.fromkeys(s.labels, 0)
+    by_class = dict.fromkeys(s.shown_labels(), 0)
     for answer in labels:
         for name in s.parts(str(answer.label)):
             by_class[name] += 1
@@ -248,12 +249,13 @@ def _proved(state: State) -> list[Proved]:
         if certificate.void or attempt.target == "recall" or state.predictions is None:
             continue
         rows = attempt.order[attempt.checks :]
-        repeats = int(np.count_nonzero(state.predictions[rows] == state.predictions_of(attempt.round)[rows]))
+        repeats = int(np.count_nonzero(state.predictions[rows] == state.today(state.guesses_of(attempt)[rows])))
+        same = attempt.system is state.system  # else what was proved of a label is not of the one that holds it now
         found.append(
             Proved(
                 sentence=certificate.sentence,
                 unsaid=certificate.unsaid,
-                label=certificate.label,
+                label=attempt.label if same else certificate.label,
                 least=float(attempt.confidences.min()),
                 repeats=repeats,
                 certified=len(rows),
