@@ -15,7 +15,7 @@ from scipy import integrate, stats
 from askwise import Session, advice, control, report, stopping
 from askwise.core import BadInput, Control, CurvePoint, Event, Verdict
 from askwise.learners import SoftmaxRegression
-from askwise.state import _HANDLERS, State
+from askwise.state.fold import HANDLERS, State
 
 
 def blobs(n=600, classes=3, spread=1.2, seed=0):
@@ -339,7 +339,7 @@ def test_a_comparison_in_the_log_is_read():
     state.opened, state.n = {}, 0
     ranked = {"round": 0, "trained_on": 0, "queue": [], "scores": [], "parts": [], "strategy": "x", "planned": 0}
     found = Control(100, 300, 150, 700, 12)
-    _HANDLERS["ranked"](state, Event("ranked", ranked | {"control": asdict(found)}, 0.0, 1))
+    HANDLERS["ranked"](state, Event("ranked", ranked | {"control": asdict(found)}, 0.0, 1))
     assert state.control == found
 
 

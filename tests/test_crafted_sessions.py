@@ -18,7 +18,7 @@ import pytest
 from askwise import Session, cli
 from askwise.core import BadStore, Event
 from askwise.events import FIELDS
-from askwise.state import _HANDLERS, State
+from askwise.state.fold import HANDLERS, State
 from askwise.store import SQLiteStore, read_log, seal
 from askwise.verification import verify
 
@@ -190,7 +190,7 @@ def first_of(log: list[Event]) -> dict[str, int]:
 
 
 def test_the_log_holds_every_kind_and_each_kind_is_described(log: list[Event]) -> None:
-    assert set(FIELDS) == set(_HANDLERS)
+    assert set(FIELDS) == set(HANDLERS)
     assert {e.kind for e in log} == set(FIELDS) - {"stopped"}
     for event in log:
         assert set(event.data) - set(FIELDS[event.kind]) <= {"people", "method", "asked", "seen"}, event.kind

@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 
 import askwise
-from askwise import Session, audit, cli, report, state, verification
+from askwise import Session, audit, cli, report, verification
 from askwise.core import BadInput, BadStore, Event
-from askwise.state import pack, unpack
+from askwise.state import fold, pack, unpack
 from askwise.store import MemoryStore, SQLiteStore, chain, read_log, seal
 from askwise.verification import Verification, verify
 
@@ -306,8 +306,8 @@ def test_a_finished_search_passes_and_what_it_counted_is_recounted() -> None:
 
 
 def test_every_kind_of_event_is_looked_at_or_claims_nothing() -> None:
-    assert state._HANDLERS.keys() - verification._LOOKS.keys() == {"stopped", "exported"}
-    assert verification._LOOKS.keys() <= state._HANDLERS.keys()
+    assert fold.HANDLERS.keys() - verification._LOOKS.keys() == {"stopped", "exported"}
+    assert verification._LOOKS.keys() <= fold.HANDLERS.keys()
 
 
 # ── altered without a new chain ─────────────────────────────────────────────────────────────
