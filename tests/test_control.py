@@ -15,7 +15,8 @@ from scipy import integrate, stats
 from askwise import Session, advice, control, report, stopping
 from askwise.core import BadInput, Control, CurvePoint, Event, Verdict
 from askwise.learners import SoftmaxRegression
-from askwise.state.fold import HANDLERS, State
+from askwise.state import State
+from askwise.state.fold import HANDLERS
 
 
 def blobs(n=600, classes=3, spread=1.2, seed=0):

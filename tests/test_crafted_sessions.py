@@ -18,7 +18,8 @@ import pytest
 from askwise import Session, cli
 from askwise.core import BadStore, Event
 from askwise.events import FIELDS
-from askwise.state.fold import HANDLERS, State
+from askwise.state import State
+from askwise.state.fold import HANDLERS
 from askwise.store import SQLiteStore, read_log, seal
 from askwise.verification import verify
 
