@@ -316,7 +316,8 @@ def through(session: Session, items: Sequence[Any], *, annotator: str = "") -> S
         session._refreshing.release()
     if guessed is None:
         raise Unreachable("The model is being trained; ask again in a moment.")
-    like = _alike(session, checked, features) if session.look(lambda s: s.tells_shown) else []
+    search = session.look(lambda s: "goal" in s.opened)  # it has no blind checks, only a random order
+    like = [] if search else _alike(session, checked, features)
     with session._lock:
         s = session._state
         if s.open_attempt is not None:
