@@ -34,6 +34,7 @@ TRUSTED = (
     "askwise.encoders.audio.AudioEncoder",
     "askwise.encoders.image.ImageEncoder",
     "askwise.encoders.pair.PairEncoder",
+    "askwise.encoders.pipeline.PipelineEncoder",
     "askwise.encoders.table.TableEncoder",
     "askwise.encoders.tfidf.TfidfEncoder",
     "askwise.learners.adapters.Adapted",
@@ -190,7 +191,11 @@ def _check(model: Any, card: Card, more: bool) -> None:
     if (encoder is None) != (model.kind == "array") or (not more and type(encoder).__name__ not in {*ours, "NoneType"}):
         raise BadInput("its encoder is none")
     model._name(labels)  # what is derived is not taken from the file
-    tried: Any = {"text": ["a"], "pair": [("a", "b")], "table": [dict.fromkeys(card.columns)]}.get(model.kind)
+    numeric = getattr(encoder, "_numeric", None)  # steps of somebody's own may not take a row without a value
+    row = dict.fromkeys(card.columns) | (
+        {name: 0.0 if one else "" for name, one in numeric.items()} if isinstance(numeric, dict) else {}
+    )
+    tried: Any = {"text": ["a"], "pair": [("a", "b")], "table": [row]}.get(model.kind)
     if model.kind == "array":
         tried = np.zeros((1, int(model.n_features_in_)))
     if tried is not None:

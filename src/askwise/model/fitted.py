@@ -132,12 +132,13 @@ class Model(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         classes, codes = np.unique(np.asarray(y), return_inverse=True)
         if len(codes) != len(items) if self.kind != "array" else len(codes) != items.shape[0]:
             raise BadInput(f"fit needs one label for each item, got {len(codes)} labels.")
-        self.encoder_ = None if self.kind == "array" else encoders.get(copy.deepcopy(self.encoder), self.kind)
+        encoder, learner = encoders.divided(self.encoder, self.learner, self.kind)
+        self.encoder_ = None if self.kind == "array" else encoders.get(copy.deepcopy(encoder), self.kind)
         features = items if self.encoder_ is None else rounds.encoded(self.encoder_, items)
         if self.kind == "array":
             self.n_features_in_ = int(features.shape[1])
-        learner = learners.unfitted(learners.adapt(self.learner))
-        self.learner_ = learner.fit(features, codes).for_prediction()
+        fresh = learners.unfitted(learners.adapt(learner))
+        self.learner_ = fresh.fit(features, codes).for_prediction()
         self.card = None
         self._name(classes.tolist())
         return self
