@@ -6,7 +6,7 @@ WORKERS ?= 3
 TEXTS ?= 100000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test peers check lint types bench bench-speed balance certificate control screening screenshots load latency clean
+.PHONY: help demo test docs peers check lint types bench bench-speed balance certificate control screening screenshots load latency clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -28,6 +28,9 @@ demo: $(BIN)/askwise ## The spam filter challenge on real messages (about a minu
 test: $(VENV)/dev ## Run the tests, docs included; WORKERS=3 modules at a time, then those that measure time alone
 	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not alone"
 	$(BIN)/python -m pytest -q -m alone
+
+docs: $(VENV)/dev ## Build the site of the documentation into build/docs, and check its links
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 .venv-peers/installed.json: benchmarks/peers.txt | $(VENV)/dev
 	rm -rf $(@D)

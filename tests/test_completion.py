@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from askwise import completion, encoders, pool, strategies
-from askwise.simulation.results import METRICS
+from askwise.simulation.terms import METRICS
 
 
 def offered(folder, line):

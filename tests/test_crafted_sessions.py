@@ -71,6 +71,10 @@ def live(path: Path) -> None:
         if round_ == 3:
             disputed = next(row for row in session.look(lambda s: sorted(s.several)))
             session.adjudicate(session.pool.ids[disputed], truth[found[disputed]], annotator="carol")
+        if round_ == 3:
+            more, known = texts(230)
+            truth.update(known)
+            session.add(more[200:] + found[:2])
         if round_ == 4:
             session.show_guesses(session.pool.ids[:3], annotator="dora")
         session.refresh()
@@ -87,6 +91,14 @@ def live(path: Path) -> None:
             tell(query)
         session.refresh()
     session.undo_autolabel()
+    session.change.merge("late", "other")
+    session.change.rename("other", "rest")
+    session.change.split("late")
+    session.change.remove("late")
+    session.change.describe("rest", "neither")
+    session.change.reorder(["spam"])
+    session.change.title("Mail")
+    session.change.guidelines("Look twice.")
     session.export(path.with_suffix(".csv"))
     session.refresh()
     session.close()

@@ -451,3 +451,15 @@ def test_screening_of_labels_that_a_program_wrote_as_floats(tmp_path: Path) -> N
     code, said = askwise("screen", tmp_path / "words.csv", *screen, "--terminal")
     assert code == 1
     assert "relevant='included'" in said  # the command line itself says --relevant
+
+
+@pytest.mark.parametrize("cell", [', "x', '["a", "b"]', ' "x"', '"x", "y', "=SUM(1)"])
+def test_what_stands_inside_a_cell_changes_no_other(cell: str, tmp_path: Path) -> None:
+    rows = [{"text": " blank ", "more": cell, "=SUM(1)": "1"}, {"text": "ab", "more": "  x", "=SUM(1)": "2"}]
+    (tmp_path / "in.jsonl").write_text(lines(rows), encoding="utf-8")
+    pool = load_pool(tmp_path / "in.jsonl", text="text")
+    with Session(pool, encoder="tfidf") as session:
+        session.export(tmp_path / "out.csv")
+    again = load_pool(tmp_path / "out.csv", text="text")
+    assert list(again.contents) == [" blank ", "ab"]
+    assert [{name: cells[name] for name in rows[0]} for cells in again.record] == rows

@@ -49,10 +49,9 @@ def as_json(value: Any) -> Any:
 
 
 def differences(was: Any, now: Any, place: str = "") -> list[str]:
-    """Where two such values differ; numbers may by what another processor rounds."""
+    """Where two such values differ; numbers may by what another processor rounds, and what is said besides is new."""
     if isinstance(was, dict) and isinstance(now, dict):
-        keys = sorted(was.keys() | now.keys())
-        return [d for k in keys for d in differences(was.get(k, "–"), now.get(k, "–"), f"{place}.{k}")]
+        return [d for key in was for d in differences(was[key], now.get(key, "nothing"), f"{place}.{key}")]
     if isinstance(was, list) and isinstance(now, list) and len(was) == len(now):
         return [d for i, pair in enumerate(zip(was, now, strict=True)) for d in differences(*pair, f"{place}[{i}]")]
     if isinstance(was, float) and isinstance(now, float | int) and math.isclose(was, now, rel_tol=1e-6, abs_tol=1e-9):

@@ -14,7 +14,7 @@ import askwise
 
 SOURCE = Path(askwise.__file__).parent
 LAYERS = [
-    {"options", "values"},
+    {"options", "values", "display"},
     {"core"},
     {"budget"},
     {
@@ -42,7 +42,6 @@ LAYERS = [
         "apart",
         "state",
         "ledger",
-        "opening",
         "answers",
         "corrections",
         "events",
@@ -55,8 +54,9 @@ LAYERS = [
         "results",
         "screening",
         "insight",
+        "relabeling",
     },
-    {"session", "verification", "model"},
+    {"session", "verification", "model", "growing", "changes", "opening"},
     {"simulation", "report", "testing", "datasets"},
     {"cli", "app", "client", "terminal", "demo", "recent", "completion", "predict", "__main__"},
 ]
@@ -100,9 +100,14 @@ def dotted(path: Path) -> str:
 
 
 def files_imported(path: Path, names: set[str]) -> set[str]:
-    """Modules that a file imports anywhere in it, also late and for types alone."""
+    """Modules that a file imports when it runs, at once or late; what is named for types alone may lead up."""
+    tree = ast.parse(path.read_text())
+    for_types = [n for n in ast.walk(tree) if isinstance(n, ast.If) and ast.unparse(n.test) == "TYPE_CHECKING"]
+    ignored = {id(inner) for block in for_types for node in block.body for inner in ast.walk(node)}
     found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(tree):
+        if id(node) in ignored:
+            continue
         if isinstance(node, ast.ImportFrom) and node.module and not node.level:
             found |= {f"{node.module}.{alias.name}" for alias in node.names} | {node.module}
         elif isinstance(node, ast.Import):

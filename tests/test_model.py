@@ -925,3 +925,40 @@ def test_files_mangled_at_random_are_refused_in_a_sentence_or_answer_as_before(s
     assert len(refused) > 15
     assert not [error for error in refused if len(error.splitlines()) != 1]
     assert load(saved).judged(texts()[:20])[0] == before[0]
+
+
+# ── a session that changes ──────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_a_session_that_grows_gives_the_model_of_all_its_items(apart: bool, tmp_path: Path) -> None:
+    with worked(texts(60), answers=16, apart=apart) as session:
+        before = session.model(shown=False)
+        said = before.proba(texts()[:30])
+        assert through(session, [texts(240)[200]]).noted == 0
+        session.add(texts(240)[60:])  # so many that the encoder learns anew
+        after = session.model(shown=False)
+        assert after.card is not None
+        assert after.card.items == 240
+        assert after.judged(texts(240))[0] == session.predictions()[0]
+        assert np.array_equal(before.proba(texts()[:30]), said), "what was taken stays"
+        assert through(session, [texts(240)[200]]).noted > 0, "it is an item of the session now"
+        after.save(tmp_path / "m.skops")
+        assert load(tmp_path / "m.skops").judged(texts(240))[0] == session.predictions()[0]
+
+
+def test_labels_that_were_merged_or_renamed_are_no_classes_of_the_model(tmp_path: Path) -> None:
+    with worked(classes=["spam", "ham", "junk"], say=lambda t: "junk" if "cash" in t else truth(t)) as session:
+        session.change.merge("junk", "spam")
+        session.change.rename("ham", "fine")
+        model = session.model(shown=False)
+        assert model.classes_.tolist() == ["fine", "spam"]
+        assert model.predict_proba(["cash prize"]).shape == (1, 2)
+        assert model.card is not None
+        assert sorted(model.card.classes) == ["fine", "spam"]
+        assert sum(model.card.by_class.values()) == model.card.labels
+        assert set(model.predict(texts()).tolist()) == {"fine", "spam"}
+        assert model.judged(texts())[0] == session.predictions()[0]
+        model.save(tmp_path / "m.skops")
+        assert load(tmp_path / "m.skops").judged(texts())[0] == session.predictions()[0]
+        assert set(through(session, ["cash prize zz", "train home yy"]).labels) <= {"fine", "spam"}

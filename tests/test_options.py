@@ -290,7 +290,8 @@ def test_python_reads_what_it_always_read(tmp_path):
 
 
 def test_the_page_speaks_of_its_own_fields(tmp_path):
-    from askwise.app.projects import Intake, Look, describe
+    from askwise.app.projects import Intake, Look
+    from askwise.app.uploads import describe
 
     intake = Intake(tmp_path)
     upload, path = intake.place("three.csv")

@@ -16,7 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
-from askwise.app.projects import ACCEPTED, Intake, create_new, safe_name
+from askwise.app.projects import Intake, create_new
+from askwise.app.uploads import ACCEPTED, safe_name
 from askwise.session import Session
 
 TOKEN = "a-token-of-some-length"

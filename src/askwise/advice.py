@@ -22,20 +22,21 @@ def numbers(state: State, guesses: Array, sure: Array | None) -> dict[str, float
     Args:
         state: Before the new model; not changed.
         guesses: (n,) class numbers that the new model guesses.
-        sure: (n,) their calibrated confidences, 0..1; None where nothing was fitted.
+        sure: (m,) their calibrated confidences, 0..1, of the items that the model knows; None where nothing was fitted.
 
     Returns:
-        rest, doubt and doubt_most (of the rest), and, after the first model, changed and kappa (of all items).
+        rest, doubt and doubt_most (of the rest), and, after the first model, changed and kappa (of all items that both
+        know).
     """
     rest = state.rest()
     found: dict[str, float | int] = {"rest": int(rest.sum())}
-    if sure is not None and rest.any():
-        doubts = 1 - sure[rest].astype(float)
+    if sure is not None and rest[: len(sure)].any():
+        doubts = 1 - sure[rest[: len(sure)]].astype(float)
         found |= {"doubt": round(float(doubts.mean()), 6), "doubt_most": round(float(doubts.max()), 6)}
     if state.predictions is not None:
         found |= {
-            "changed": int((state.predictions != guesses).sum()),
-            "kappa": round(stopping.kappa(state.predictions, guesses), 6),
+            "changed": int((state.predictions != guesses)[: state.ranked].sum()),
+            "kappa": round(stopping.kappa(state.predictions[: state.ranked], guesses[: state.ranked]), 6),
         }
     return found
 

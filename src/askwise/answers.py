@@ -130,9 +130,9 @@ def handed_in(
             news.append(leased(s, items, annotator))
     said: dict[str, Any] = {}
     if names is not None:
-        strange = [name for name in names if name not in s.labels]
+        strange = [name for name in names if not s.may_be(name)]
         if strange and s.opened["declared"]:
-            raise unknown("label", strange[0], s.labels)
+            raise unknown("label", strange[0], s.shown_labels())
         news += [Event("class_added", {"name": name}) for name in strange]
         said["label"] = write_set(names, [*s.labels, *strange]) if s.multilabel else names[0]
         said |= {"late": True} if s.is_late(row, annotator) else {}
@@ -192,7 +192,8 @@ def spelled(s: State, label: Any, of: Any = None) -> Label:
         return str(name)
     name = label_name(label)
     if name:
-        return Spelling(known).of(name)
+        name = Spelling(known).of(name)
+        return name if name in known else s.former.get(name, name)
     if name is None:
         raise BadInput(f"No label can be made of one {why_no_label(label)}. Give a text or a number, or use skip.")
     if s.multilabel:
@@ -209,9 +210,9 @@ def class_of(s: State, names: list[Label]) -> Label:
     Raises:
         BadInput: They are not.
     """
-    strange = [name for name in names if name not in s.labels]
+    strange = [name for name in names if not s.may_be(name)]
     if strange:
-        raise unknown("label", strange[0], s.labels)
+        raise unknown("label", strange[0], s.shown_labels())
     return write_set(names, s.labels) if s.multilabel else names[0]
 
 
@@ -226,7 +227,7 @@ def class_added(s: State, name: Any) -> list[Event]:
         why = f"it is one {why_no_label(wanted)}" if label_name(wanted) is None else "it is empty"
         raise BadInput(f"Cannot add the class {wanted!r}: {why}.")
     name = Spelling(s.labels).of(name)
-    if name in s.labels:
+    if s.may_be(name):
         raise BadInput(f"Cannot add the class {name!r}: it is one already.")
     if s.multilabel:
         check_label(name)

@@ -21,7 +21,7 @@ from typing import IO, Any, cast
 
 import numpy as np
 
-from askwise import notices, rounds, signals
+from askwise import features, notices, rounds, signals
 from askwise.core import Array, AskwiseError, Learner, Matrix, Unreachable
 from askwise.strategies import Strategy
 
@@ -73,6 +73,9 @@ class Apart:
         """Whether the encoder that knows the pool is there, not here."""
         self._folder: Path | None = None
         self._kept: Any = None  # where the features are
+        self._files = 0  # how often such files were written
+        self._fit: int | None = None  # of how many items the encoder learned; None = of all
+        self._knows = False  # whether the encoder that runs has learned
         self._process: subprocess.Popen[bytes] | None = None
         self._pipes: tuple[IO[bytes], ...] = ()
         self._closed = False
@@ -82,18 +85,67 @@ class Apart:
         self._grace = 1.0  # times the patience, after it was ended for nothing
         self._longest: dict[str, float] = {}  # verb → seconds that one has taken
 
-    def features(self) -> Matrix:
-        """(n, d) features of the pool, mapped from their files; encodes on the first call.
+    def features(self, contents: Sequence[Any] | None = None, fit: int | None = None) -> Matrix:
+        """(n, d) features of the pool, mapped from their files; encodes on the first call, and what came since.
+
+        Args:
+            contents: The items as they are now; None = as at the start.
+            fit: How many of them, the first ones, an encoder learns from that does; None = all.
 
         Raises:
             CannotTravel: There is something that no other process can get.
             Unreachable: The process ended.
         """
         with self._lock:
+            if contents is not None:
+                self._contents = contents
             if self._kept is None:
+                self._fit = fit
                 self._answer("features")
+            learns = hasattr(self._encoder, "fit") and self._encoded
+            anew = learns and fit is not None and fit != self._fit
+            have = cast(Matrix, self._X).shape[0]
+            if contents is not None and self._encoded and (anew or have < len(contents)):
+                if self._process is None:
+                    self._answer("features")  # starts one, whose encoder has learned nothing
+                old = 0 if anew else have
+                learn = list(contents[:fit]) if learns and (anew or not self._knows) else None
+                self._moved(self._answer("grow", list(contents[old:]), learn, bool(old), self._next()))
+                self._fit, self._knows = fit, True
             found: Matrix = self._X
             return found
+
+    def replace(self, X: Matrix) -> None:
+        """Give it other features: those of a pool that has grown, where they are not made there.
+
+        Args:
+            X: (n, d), dense or CSR.
+
+        Raises:
+            CannotTravel, Unreachable: As `features`.
+        """
+        with self._lock:
+            if self._kept is None:
+                self._X = X
+                return
+            if self._folder is None:
+                raise CannotTravel("The process was ended here.")
+            kept = _keep(X, self._folder, self._next())
+            self._moved(kept)
+            if self._process is not None:
+                self._answer("moved", kept)
+
+    def _next(self) -> int:
+        self._files += 1
+        return self._files
+
+    def _moved(self, kept: Any) -> None:
+        """The features are in other files from now on; those before go when nobody has them open."""
+        before, self._kept, self._X = self._kept, kept, _mapped(kept)
+        if before is not None and before[0] != "there" and self._folder is not None:
+            for path in _files(before, self._folder):
+                with contextlib.suppress(OSError):  # Windows keeps them; they go with their folder
+                    path.unlink()
 
     def learn(self, round_: rounds.Round) -> rounds.Learned:
         """`rounds.learn` on these features.
@@ -167,6 +219,11 @@ class Apart:
                 self._folder = self._kept = None
 
     @property
+    def makes(self) -> bool:
+        """Whether the features are made there, not given to it."""
+        return self._encoded
+
+    @property
     def pid(self) -> int | None:
         """Number of the process; None where none runs."""
         return None if self._process is None else self._process.pid
@@ -194,7 +251,7 @@ class Apart:
         if self._folder is None:
             self._folder = Path(tempfile.mkdtemp(prefix="askwise-features-"))
         if self._kept is None and self._X is not None:
-            self._kept = _keep(self._X, self._folder)
+            self._kept = _keep(self._X, self._folder, self._next())
             self._X = _mapped(self._kept)
         process = subprocess.Popen(
             [sys.executable, "-c", "from askwise import apart; apart.serve()"],
@@ -208,7 +265,8 @@ class Apart:
         _send(self._pipes[0], pickle.dumps((sys.path, str(self._folder), BEAT)))  # before what lies on that path
         encoder = self._encoder if self._encoded else None
         contents = list(self._contents) if self._encoded else None
-        return "begin", *self._parts, self._kept, encoder, contents
+        self._knows = contents is not None
+        return "begin", *self._parts, self._kept, encoder, contents, self._fit
 
     def _exchange(self, message: Callable[[], tuple[Any, ...]]) -> Any:
         """The answer; `_Failed` where the other process met an error."""
@@ -312,17 +370,24 @@ def _said(code: int | None) -> str:
 # ── features in files ───────────────────────────────────────────────────────────────────────
 
 
-def _keep(X: Any, folder: Path) -> Any:
-    """Put features where two processes can map them; says where."""
+def _keep(X: Any, folder: Path, number: int = 0) -> Any:
+    """Put features where two processes can map them, into files of a number not used before; says where."""
     if isinstance(X, np.memmap) and isinstance(getattr(X, "base", None), mmap.mmap) and X.filename is not None:
         order = "C" if X.flags.c_contiguous else "F"
         return "there", str(X.filename), str(X.dtype), X.shape, int(X.offset), order
     if hasattr(X, "tocsr"):
-        for name in PARTS:
-            np.save(folder / f"{name}.npy", getattr(X, name))
-        return "sparse", str(folder), X.shape
-    np.save(folder / "features.npy", X)
-    return "dense", str(folder)
+        kept: Any = "sparse", number, str(folder), X.shape
+        for path, name in zip(_files(kept, folder), PARTS, strict=True):
+            np.save(path, getattr(X, name))
+        return kept
+    kept = "dense", number, str(folder)
+    np.save(_files(kept, folder)[0], X)
+    return kept
+
+
+def _files(kept: Any, folder: Path) -> list[Path]:
+    """The files that `_keep` has written."""
+    return [folder / f"{name}-{kept[1]}.npy" for name in (PARTS if kept[0] == "sparse" else ("features",))]
 
 
 def _mapped(kept: Any) -> Matrix:
@@ -330,12 +395,12 @@ def _mapped(kept: Any) -> Matrix:
     if what == "there":
         dtype, shape, offset, order = more
         return np.memmap(place, dtype, "r", offset, shape, order)
+    found = tuple(np.load(path, mmap_mode="r") for path in _files(kept, Path(more[0])))
     if what == "dense":
-        found: Matrix = np.load(Path(place) / "features.npy", mmap_mode="r")
-        return found
+        return found[0]
     from scipy import sparse
 
-    return sparse.csr_matrix(tuple(np.load(Path(place) / f"{name}.npy", mmap_mode="r") for name in PARTS), *more)
+    return sparse.csr_matrix(found, more[1])
 
 
 # ── the other process ───────────────────────────────────────────────────────────────────────
@@ -348,7 +413,8 @@ class _There:
     strategy: Strategy
     encoder: Any
     X: Matrix
-    contents: list[Any]
+    learned_from: list[Any]
+    """Items that the encoder learns from, if it does."""
     knows_pool = False
     dense: Array | None = None
 
@@ -366,13 +432,36 @@ class _There:
         except Exception as error:  # noqa: BLE001 - it is raised where the question came from
             return pickle.dumps(_Failed(_sendable(error)))
 
-    def begin(self, learner: Learner, strategy: Strategy, kept: Any, encoder: Any, contents: list[Any] | None) -> Any:
+    def begin(
+        self,
+        learner: Learner,
+        strategy: Strategy,
+        kept: Any,
+        encoder: Any,
+        contents: list[Any] | None,
+        fit: int | None,
+    ) -> Any:
         self.learner, self.strategy, self.encoder = learner, strategy, encoder
-        self.contents = contents or []
+        self.learned_from = (contents or [])[:fit]
         if kept is None:
-            kept, self.knows_pool = _keep(rounds.encoded(encoder, self.contents), self.folder), True
+            kept, self.knows_pool = _keep(rounds.encoded(encoder, contents or [], fit=fit), self.folder), True
         self.X = _mapped(kept)
         return kept
+
+    def grow(self, new: list[Any], learn: list[Any] | None, behind: bool, number: int) -> Any:
+        """Encode items that came later, behind those that are there, or all anew; says where the features are."""
+        if learn is not None:
+            self.learned_from, self.knows_pool = learn, False
+        X = self._fitted().encode(new)
+        if behind:
+            X = features.joined(self.X, X)
+        kept = _keep(X, self.folder, number)
+        self.moved(kept)
+        return kept
+
+    def moved(self, kept: Any) -> None:
+        """The features are in other files."""
+        self.X, self.dense = _mapped(kept), None
 
     def features(self) -> None:
         """They are there since `begin`."""
@@ -406,7 +495,7 @@ class _There:
         """The encoder, which learns anew where this process took over the features of one that has ended."""
         fit = getattr(self.encoder, "fit", None)
         if fit is not None and not self.knows_pool:
-            fit(self.contents)
+            fit(self.learned_from)
         self.knows_pool = True
         return self.encoder
 

@@ -359,6 +359,9 @@ def label(
                 begin: dict[str, Any] = {_setting(name): value for name, value in fixed.items() if value is not None}
                 begin |= {"guidelines": advice, "strategy": strategy or "auto", "encoder": encoder, "seed": seed or 0}
                 session = _begin(path, pool, wanted, **begin)
+    for slip, meant in session.change.alike()[:5]:  # typed into the data, or by somebody since
+        merge = shlex.join(["askwise", "labels", str(path), "merge", slip, meant])
+        _say(f"The labels {slip!r} and {meant!r} look alike. If they are one:  {merge}")
     _ask_person(session, path, terminal=terminal, guidelines=advice, port=port, no_browser=no_browser, waiting=waiting)
 
 
@@ -515,13 +518,16 @@ def _go_on(
 
     session = _open(path, encoder=encoder)
     try:
-        if session.pool.fingerprint != pool.fingerprint:
+        same = session.pool.fingerprint == pool.fingerprint or _grows(session, path, pool)
+        if not same:
             raise BadInput(
                 f"{path} is a session about other items ({len(session.pool):,} there, {len(pool):,} here, or their "
                 f"content differs). Start a new one with --session OTHER{SESSION_SUFFIX}, or go on with the old one: "
                 f"askwise label {path}"
             )
-        session.pool.contents = pool.contents  # the same items; images may have moved
+        whole = session.pool.fingerprint == pool.fingerprint
+        if whole:
+            session.pool.contents = pool.contents  # the same items; images may have moved
         if pool.address.get("show") not in (None, session.pool.address.get("show")):
             raise BadInput(
                 f"The columns to show are chosen at the start, and the session {path} was begun with others, or none. "
@@ -553,7 +559,7 @@ def _go_on(
         if session.multilabel:
             sets = {row: map(spelling.of, labels_of(name)) for row, name in pool.given.items()}
             given = {row: write_set(names, session.classes) for row, names in sets.items()}
-        if given and given != session.pool.given:
+        if whole and given and given != session.pool.given:
             raise BadInput(
                 f"The session {path} was started with {len(session.pool.given):,} labels from the data; the column of "
                 f"--label holds {len(pool.given):,}, or others. Leave --label out, or start a new session with "
@@ -563,6 +569,32 @@ def _go_on(
         session.close()
         raise
     return session
+
+
+def _grows(session: Session, path: Place, pool: Pool) -> bool:
+    """Whether a session is about a file that has other items: it knows them all, or those that are new are added now.
+
+    Raises:
+        BadInput: Some are new, and nobody is there who could be asked.
+    """
+    from askwise.core import BadInput
+
+    if pool.kind != session.pool.kind or pool.kind == "array" or session.recall() is not None:
+        return False
+    found = session.would_add(pool)
+    if not found.items:
+        return bool(found.known) and session.look(lambda s: s.grown)
+    if 2 * found.known < len(session.pool):
+        return False  # another file, with some of the same
+    new = f"{found.items:,} of the {len(pool):,} items are new: the session {path} has the other {found.known:,}."
+    if sys.stdin.isatty() and sys.stdout.isatty():
+        _say(new)
+        if typer.confirm("Add them?", default=True):
+            _say(session.add(pool).sentence)
+            return True
+    raise BadInput(
+        f"{new} Add them:  askwise add {path} {pool.address.get('path')}\nor go on without them:  askwise label {path}"
+    )
 
 
 def _setting(option: str) -> str:
@@ -641,6 +673,75 @@ def _read_text(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(f"Cannot read the guidelines {path}: {error}. Give a UTF-8 text file.") from error
+
+
+# ── add ─────────────────────────────────────────────────────────────────────────────────────
+
+
+@app.command()
+def add(
+    session_file: SessionFile = None,
+    file: Annotated[
+        Path | None, typer.Argument(metavar="FILE", help="More items, in any format that `askwise label` reads.")
+    ] = None,
+    text: Annotated[
+        list[str] | None,
+        typer.Option("--text", metavar="COLUMN", help="Column that holds the texts; default as the session has it."),
+    ] = None,
+    id_column: IdColumn = None,
+    label_column: Annotated[
+        str | None, typer.Option("--label", metavar="COLUMN", help="Column of labels that some rows have already.")
+    ] = None,
+    file_format: FileFormat = None,
+    encoding: FileEncoding = None,
+    delimiter: Delimiter = None,
+    sheet: Sheet = None,
+    no_header: NoHeader = False,
+) -> None:
+    """Add what is new in FILE to a session. What it has already is recognised; certificates speak of what they did."""
+    from askwise.core import BadInput
+
+    session_file = _given(session_file, "add SESSION FILE")
+    if file is None:
+        raise BadInput(f"What is to be added? Give a file: askwise add {session_file} more.csv")
+    how: dict[str, Any] = {"text": text or None, "id": id_column, "label": label_column}
+    how |= _how(file_format, encoding, delimiter, sheet, no_header)
+    with _open(session_file) as session:
+        found = session.add(file, **how)
+    _say(found.sentence, *(f"  {problem}" for problem in found.problems[:5]))
+    if len(found.problems) > 5:
+        _say(f"  … and {len(found.problems) - 5:,} more")
+    if found.items:
+        _say(f"Next:  askwise label {session_file}   (they are asked when the model has ranked them)")
+
+
+# ── labels ──────────────────────────────────────────────────────────────────────────────────
+
+
+@app.command()
+def labels(
+    session_file: SessionFile = None,
+    change: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[CHANGE]",
+            help="rename A B, merge A B, split A, remove A, order A B …, describe A TEXT, title TEXT, guidelines FILE, "
+            "undo; default lists them.",
+        ),
+    ] = None,
+) -> None:
+    """List the labels of a session, or change them, its title or its guidelines. Every change can be undone."""
+    from askwise import changes
+
+    session_file = _given(session_file, "labels SESSION")
+    with _open(session_file) as session:
+        for line in changes.command(session.change, change or [], read=lambda name: _read_text(Path(name))):
+            _say(line)
+        for slip, meant in session.change.alike()[:5]:
+            _say(
+                f"{slip!r} looks like {meant!r}. Merge:  "
+                + shlex.join(["askwise", "labels", str(session_file), "merge", slip, meant])
+            )
 
 
 # ── serve ───────────────────────────────────────────────────────────────────────────────────

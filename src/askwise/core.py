@@ -1,4 +1,4 @@
-"""The nouns of Askwise: records, protocols, errors. Imports nothing else of ours but how options are named."""
+"""The nouns of Askwise: records, protocols, errors. Imports of ours only how options are named and things shown."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
+from askwise import display
 from askwise.options import Sentence
 
 Array: TypeAlias = npt.NDArray[Any]
@@ -91,6 +92,27 @@ def seed_of(seed: object) -> int:
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
         raise BadInput(f"seed must be a whole number, or None to draw one, got {seed!r}.")
     return int(seed)
+
+
+def frame(columns: Mapping[str, Sequence[Any]], instead: str) -> Any:
+    """A pandas frame of equally long columns; pandas is no dependency of ours, so it may be missing.
+
+    Args:
+        columns: Name → values, in the order of the frame.
+        instead: What gives the same without pandas, as the end of a sentence.
+
+    Raises:
+        MissingExtra: pandas is not installed.
+    """
+    try:
+        import pandas as pd
+    except ModuleNotFoundError as error:
+        if error.name != "pandas":
+            raise
+        raise MissingExtra(
+            f"to_frame() gives a pandas frame, and pandas is not installed: pip install pandas. Without it, {instead}."
+        ) from None
+    return pd.DataFrame(dict(columns))
 
 
 # ── the log ─────────────────────────────────────────────────────────────────────────────────
@@ -188,6 +210,31 @@ class Selection:
     """The strategy that chose (the inner one, where a combinator delegated)."""
     parts: tuple[str, ...] = ()
     """For each row the name of the strategy that chose it."""
+
+    def to_frame(self) -> Any:
+        """A pandas frame, most useful first: row (number in the pool), score, strategy (that chose it).
+
+        Raises:
+            MissingExtra: pandas is not installed.
+        """
+        parts = self.parts or (self.strategy,) * len(self.rows)
+        columns: dict[str, Any] = {"row": self.rows, "score": self.scores, "strategy": list(parts)}
+        return frame(columns, "the same lies in .rows, .scores and .parts")
+
+    def _repr_html_(self) -> str:
+        n = len(self.rows)
+        if n == 0:
+            return display.card(f"Selection by {self.strategy}", ["No row to ask about."])
+        parts = self.parts or (self.strategy,) * n
+        mixed = len(set(parts)) > 1
+        shown = zip(self.rows.tolist(), np.asarray(self.scores).tolist(), parts, strict=True)
+        rows = [[row, f"{score:.4g}", *[part] * mixed] for row, score, part in list(shown)[: display.MOST]]
+        columns = ["row of the pool", "score", *["chosen by"] * mixed]
+        return display.card(
+            f"Selection by {self.strategy}",
+            [f"{n:,} row{'' if n == 1 else 's'} to ask about, most useful first."],
+            display.table(columns, rows, more=n - display.MOST),
+        )
 
 
 @dataclass(frozen=True)
@@ -295,6 +342,9 @@ class Estimate:
     """Items have sets of labels, and right is who has the whole set."""
     handed: int = 0
     """Items that the model has labeled under a certificate, which speaks for them; the rest is what it left."""
+    unchecked: int = 0
+    """Items of the rest that came after all these check items were drawn: the bounds take each for right or wrong,
+    whichever is worse, and the plain estimate says nothing of them."""
 
     @property
     def sentence(self) -> str:
@@ -313,7 +363,17 @@ class Estimate:
             f"Estimated {chance(self.accuracy)} right{whole} on the remaining {self.rest:,}; {self.audits} blind check "
             f"items ({self.wrong} wrong) prove between {between(self.low, self.high)} "
             f"({share(self.confidence)} sure, however often you look)."
+            + (
+                f" {self.unchecked:,} of these came later and are in no check yet: the bounds reckon with the worst of "
+                "them, the estimate is of the others."
+            )
+            * (self.unchecked > 0)
         )
+
+    def _repr_html_(self) -> str:
+        known = self.rest > 0 and self.accuracy is not None
+        picture = display.interval(self.low, self.high, self.accuracy, self.sentence) if known else ""
+        return display.card("Estimate", [self.sentence], picture)
 
 
 @dataclass(frozen=True)
@@ -382,6 +442,9 @@ class Verdict:
     money_left: float | None = None
     """The same at a price per hour; None where none was given."""
     money_left_range: tuple[float, float] | None = None
+
+    def _repr_html_(self) -> str:
+        return display.card(f"Verdict: {'ready' if self.ready else 'not ready'} (advice)", [self.reason])
 
 
 @dataclass(frozen=True)
@@ -500,6 +563,10 @@ class Certificate:
     """How many of the `certified` items the model labels so, for each class."""
     changed: int = 0
     """Checks whose answer was changed by who had given it, when it could be seen from the counts whether it agreed."""
+    later: int = 0
+    """Items that came to the session after its freeze: nothing is claimed of them."""
+    since: tuple[str, ...] = ()
+    """How labels were changed after its freeze: it speaks of them as they were."""
 
     @property
     def unsaid(self) -> str:
@@ -524,7 +591,8 @@ class Certificate:
                 f"the wrong ones are at most {share(self.max_error, 1)} of the whole region of {self.region:,} items"
             )
         if self.target == "file":
-            bound = f"the model's wrong labels are at most {share(self.max_error, 1)} of all {self.whole:,} items"
+            then = " there were then" * (self.later > 0)
+            bound = f"the model's wrong labels are at most {share(self.max_error, 1)} of all {self.whole:,} items{then}"
         mark = f"; fingerprint {self.short_fingerprint}" if self.fingerprint else ""
         if self.target == "recall":
             return (
@@ -542,6 +610,23 @@ class Certificate:
                 f" The answers to {self.changed:,} of the checks were changed after they were given."
                 * (self.changed > 0)
             )
+            + f" Of the {self.later:,} items added since it says nothing." * (self.later > 0)
+            + f" It speaks of the labels as they were: since then {'; '.join(self.since)}." * bool(self.since)
+        )
+
+    def _repr_html_(self) -> str:
+        if self.void:
+            return display.card("Certificate, void", [self.sentence])
+        verify = (
+            f"askwise verify SESSION --fingerprint {self.short_fingerprint} recomputes it from the session's file. "
+        )
+        return display.card(
+            f"Certificate of attempt {self.attempt}",
+            [self.sentence, self.unsaid],
+            display.note(
+                (verify if self.fingerprint else "")
+                + "This is how it stood when it was asked for; session.certificates() recounts it."
+            ),
         )
 
 
@@ -597,7 +682,7 @@ class AutoLabels:
     """`checking`: the region is frozen and blind checks are still to be answered."""
     reason: str
     """What was proved, or what is missing and what to do."""
-    labels: Mapping[str, Label] = field(default_factory=dict)
+    labels: Mapping[str, Label] = field(default_factory=dict, repr=False)
     """Item id → label, for what the model labeled (only when certified)."""
     certificate: Certificate | None = None
     """The first of `certificates`."""
@@ -611,6 +696,11 @@ class AutoLabels:
 
     def __bool__(self) -> bool:
         return self.status == "certified"
+
+    def _repr_html_(self) -> str:
+        void = any(c.void for c in self.certificates)  # the sentence says which, and why
+        status = "not all of it is certified any more" if void else self.status
+        return display.card(f"Labels by the model: {status}", [self.reason, *(c.unsaid for c in self.certificates)])
 
 
 @dataclass(frozen=True)
@@ -634,6 +724,8 @@ class Answer:
     """Whether the model's guess on the item had been shown to whoever answered: then it is no blind check."""
     late: bool = False
     """Given after somebody else had labeled the item, to a question asked before that: kept, but it decides nothing."""
+    said: Label | None = None
+    """What was said, where that class has been merged into `label`."""
 
 
 @dataclass(frozen=True)

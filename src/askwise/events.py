@@ -94,6 +94,11 @@ ATTEMPT = Field("the number of an attempt", lambda v, _: _int(v) and v >= 1)
 PLACE = Field("the number of an event", lambda v, _: _int(v) and v >= 0, needed=False)
 
 
+LABEL = Field("a label", lambda v, _: _text(v) and bool(v))
+TEXT = Field("a text", _of(_text))
+LATER = Field("the version of the format", lambda v, _: _int(v) and v >= 4)
+
+
 def _optional_field(what: str, test: Test) -> Field:
     return Field(what, test, needed=False)
 
@@ -225,7 +230,31 @@ FIELDS: dict[str, dict[str, Field]] = {
         "columns": _optional_field("a list of names", _of(_texts)),
         "dropped": _optional_field("packed rows", _of(_text)),
     },
-    "class_added": {"name": Field("a label", lambda v, _: _text(v) and bool(v))},
+    "added": {
+        "format": LATER,
+        "annotator": WHO,
+        "start": COUNT,
+        "n": Field(f"a number of items, 1 to {MOST_ITEMS:,}", lambda v, _: _int(v) and 1 <= v <= MOST_ITEMS),
+        "rows": Field("a number of rows", lambda v, _: _int(v) and v >= 1),
+        "packed": Field("packed items", _of(_text)),
+        "fingerprint": Field("a fingerprint", _of(_text)),
+        "pool": Field("where the items came from", _of(lambda v: isinstance(v, Mapping))),
+        "given": Field("labels by row", lambda v, _: _labels_by_row(v, MOST_ITEMS)),
+        "problems": Field(
+            "a list of [row, line, text]", _of(lambda v: isinstance(v, list | tuple) and all(map(_problem, v)))
+        ),
+        "columns": _optional_field("a list of names", _of(_texts)),
+        "dropped": _optional_field("packed rows", _of(_text)),
+    },
+    "class_added": {"name": LABEL, "undoes": PLACE},
+    "class_renamed": {"format": LATER, "annotator": WHO, "name": LABEL, "to": LABEL, "undoes": PLACE},
+    "class_merged": {"format": LATER, "annotator": WHO, "name": LABEL, "into": LABEL, "undoes": PLACE},
+    "class_split": {"format": LATER, "annotator": WHO, "name": LABEL, "undoes": PLACE},
+    "class_removed": {"format": LATER, "annotator": WHO, "name": LABEL, "undoes": PLACE},
+    "class_described": {"format": LATER, "annotator": WHO, "name": LABEL, "text": TEXT, "undoes": PLACE},
+    "reordered": {"format": LATER, "annotator": WHO, "labels": Field("a list of labels", _of(_texts)), "undoes": PLACE},
+    "retitled": {"format": LATER, "annotator": WHO, "text": TEXT, "undoes": PLACE},
+    "guidelines": {"format": LATER, "annotator": WHO, "text": TEXT, "undoes": PLACE},
     "asked": {
         "annotator": WHO,
         "round": COUNT,
@@ -260,6 +289,7 @@ FIELDS: dict[str, dict[str, Field]] = {
         "scores": Field("a list of numbers", _of(lambda v: isinstance(v, list | tuple) and all(map(_number, v)))),
         "parts": Field("a list of names", _of(_texts)),
         "planned": COUNT,
+        "known": _optional_field("a number of items", lambda v, n: _int(v) and 0 <= v <= n),
         "strategy": Field("the name of a strategy", _of(_text)),
         "predictions": _optional_field("packed guesses", _optional(_of(_text))),
         "sets": _optional_field("a list of sets of labels", _of(_texts)),

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Literal, TypeAlias
 
 import numpy as np
 
-from askwise import audit
+from askwise import audit, relabeling
 from askwise.core import Array, Certificate, Estimate, Label, Metrics
 from askwise.state import Attempt, Draw, State
 
@@ -35,9 +36,11 @@ def estimate(state: State, guesses: Array | None) -> Estimate:
     draws, wrong = state.draw_outcomes()
     truth = _counted(state)
     slack = []
-    for round_, checks in itertools.groupby(draws, lambda draw: draw.round):
-        change = audit.Change(state.predictions_of(round_), truth, guesses, rest)
+    for _, same in itertools.groupby(draws, lambda draw: (draw.round, id(draw.guesses))):
+        checks = list(same)
+        change = audit.Change(state.today(state.then(checks[0])), truth, guesses, rest)
         slack += change.slacks(np.stack([check.eligible for check in checks]))
+    stand = [relabeling.standing(state, draw) for draw in draws]
     found = audit.accuracy_on_rest(
         wrong,
         [k.size for k in slack],
@@ -46,9 +49,24 @@ def estimate(state: State, guesses: Array | None) -> Estimate:
         [k.disagree for k in slack],
         int(rest.sum()),
         unknown=np.array([k.unknown for k in slack], np.int64),
+        finer=[low for low, _ in stand],
+        coarser=[high for _, high in stand],
         confidence=confidence,
     )
-    return replace(found, sets=state.multilabel, handed=handed)
+    return replace(found, sets=state.multilabel, handed=handed, unchecked=_unchecked(state, draws))
+
+
+def _unchecked(state: State, draws: Sequence[Draw]) -> int:
+    """Items of the rest that came later and that no check item could have been: nothing was seen of their like."""
+    if not state.grown:
+        return 0
+    came = state.rest()
+    came[: int(state.opened["n"])] = False
+    for draw in reversed(draws):  # the last ones could have been nearly anything that is there
+        if not came.any():
+            break
+        came &= ~np.unpackbits(draw.eligible, count=state.n).view(bool)
+    return int(np.count_nonzero(came))
 
 
 def metrics(state: State, guesses: Array | None) -> Metrics | None:
@@ -64,10 +82,11 @@ def metrics(state: State, guesses: Array | None) -> Metrics | None:
         return None
     draws, _ = state.draw_outcomes()
     truth, rest, classes = _counted(state), state.rest(), len(state.classes)
+    rest[state.ranked :] = False  # what came later has no guess yet, so it is in no class
     told = truth.copy()
     told[[draw.row for draw in draws if state.seen(draw.row)]] = audit.UNKNOWN
     answered = [None if told[draw.row] == audit.UNKNOWN else int(told[draw.row]) for draw in draws]
-    then = [state.predictions_of(draw.round) for draw in draws]
+    then = [state.then(draw) for draw in draws]
     members = [np.unpackbits(d.eligible, count=state.n).view(bool) for d in draws]
     said = [int(old[d.row]) for d, old in zip(draws, then, strict=True)]
     confidence = float(state.opened["confidence"])
@@ -79,8 +98,43 @@ def metrics(state: State, guesses: Array | None) -> Metrics | None:
         return audit.metrics_by_label(
             said, answered, by_label, guesses, rest, holds, state.labels, confidence=confidence
         )
+    if state.merged or state.removed or state.systems:
+        return _metrics_of_today(state, guesses, draws, answered, truth, rest)
     moved = [audit.moves(m, old, truth, guesses, rest, classes) for m, old in zip(members, then, strict=True)]
     return audit.metrics_on_rest(said, answered, moved, guesses, rest, state.classes, confidence=confidence)
+
+
+def _metrics_of_today(
+    state: State, guesses: Array, draws: Sequence[Draw], answered: list[int | None], truth: Array, rest: Array
+) -> Metrics:
+    """As `metrics`, where classes were merged or removed: by those of today, each with a number of its own.
+
+    A check drawn for other classes than today's keeps its place and says nothing: it could have been anything.
+    """
+    then = [state.today(state.then(draw)) for draw in draws]
+    used = {*np.unique(guesses).tolist(), *(code for old in then for code in np.unique(old).tolist())}
+    live = {state.numbers[name] for name in state.shown_labels()}
+    numbers = sorted(live | used)
+    compact = np.zeros(len(state.classes), np.int32)
+    compact[numbers] = np.arange(len(numbers))
+    now, truth = compact[guesses], np.where(truth < 0, truth, compact[np.maximum(truth, 0)])
+    said, told, moved = [], list[int | None](), []
+    for draw, old, answer in zip(draws, then, answered, strict=True):
+        members = np.unpackbits(draw.eligible, count=state.n).view(bool)
+        exact = all(relabeling.standing(state, draw))
+        said.append(int(compact[old[draw.row]]))
+        told.append(answer if answer is None or not exact else answer if answer < 0 else int(compact[answer]))
+        if exact:
+            moved.append(audit.moves(members, compact[old], truth, now, rest, len(numbers)))
+            continue
+        told[-1] = None
+        nothing = np.full(state.n, audit.UNKNOWN)
+        one = audit.moves(members, compact[old], nothing, now, np.zeros(state.n, bool), len(numbers))
+        moved.append(replace(one, outside=np.bincount(now[rest], minlength=len(numbers))))
+    names = [state.classes[number] for number in numbers]
+    found = audit.metrics_on_rest(said, told, moved, now, rest, names, confidence=float(state.opened["confidence"]))
+    shown = [one for one in found.classes if state.numbers[one.label] in live]
+    return replace(found, classes=tuple(shown))
 
 
 def _counted(state: State) -> Array:
@@ -91,6 +145,7 @@ def _counted(state: State) -> Array:
     """
     truth = state.truth()
     truth[list(state.doubted.difference(draw.row for draw in state.draws))] = audit.UNKNOWN
+    truth[relabeling.unclear(state)] = audit.UNKNOWN
     return truth
 
 
@@ -148,8 +203,10 @@ def certificate(state: State, attempt: Attempt) -> Certificate:
         found=known,
         void=void,
         fingerprint=attempt.fingerprint,
-        label=attempt.label,
-        whole=state.n if attempt.target == "file" else 0,
+        label=attempt.called,
+        since=tuple(said for seq, said in state.changes if seq > attempt.seq),
+        whole=attempt.items if attempt.target == "file" else 0,
+        later=state.n - attempt.items,
         people=_people(state, attempt),
         changed=_changed(state, attempt),
     )
@@ -169,8 +226,14 @@ def _changed(state: State, attempt: Attempt) -> int:
 
 def _labeled_so(state: State, attempt: Attempt) -> tuple[tuple[Label, int], ...]:
     """How many of the items labeled under a certificate the model labels so, for each class (or label of a set)."""
-    codes = state.predictions_of(attempt.round)[attempt.order[attempt.checks :]]
-    return labeled_so(state, codes)
+    found = labeled_so(state, state.guesses_of(attempt)[attempt.order[attempt.checks :]])
+    # Under the names of then. What was merged before holds nothing, and is no class of it.
+    told = zip(attempt.names, (count for _, count in found), strict=False)
+    return tuple((name, count) for number, (name, count) in enumerate(told) if not _gone(attempt, number))
+
+
+def _gone(attempt: Attempt, number: int) -> bool:
+    return relabeling.of(attempt.system, number) != number
 
 
 def labeled_so(state: State, codes: Array) -> tuple[tuple[Label, int], ...]:
@@ -198,6 +261,12 @@ def allowance(state: State, max_error: float) -> int:
     return _left(max_error, state.n, granted(state))
 
 
+def finer_now(state: State) -> bool:
+    """Whether a certificate that stands limits errors by classes that tell less apart than today's."""
+    given = [a for a in state.attempts if a.outcome == "certified" and not a.taken_back]
+    return not all(relabeling.covers(state, attempt.system) for attempt in given)
+
+
 def _left(max_error: float, items: int, granted: int) -> int:
     """Wrong labels that a share of all items leaves after those granted; negative where they are too many already."""
     return math.floor(Fraction(str(max_error)) * items) - granted
@@ -214,13 +283,21 @@ def certificates(state: State) -> list[Certificate]:
     return [certificate(state, a) for a in state.attempts if a.outcome == "certified" and not a.taken_back]
 
 
-def certifiable(state: State) -> Array:
+def certifiable(state: State, ranked: int | None = None) -> Array:
     """(k,) rows that a region may hold: still to be decided, in nobody's hands, their guess not shown to anybody.
 
-    A guess is shown with every usual question, so what was put off or given back is for people.
+    A guess is shown with every usual question, so what was put off or given back is for people. Of items that came
+    later there is none before the next ranking.
+
+    Args:
+        state: Not changed.
+        ranked: So many rows have a guess; None = those of the last ranking.
     """
     mask = state.rest() & ~state.shown_mask
+    mask[state.ranked if ranked is None else ranked :] = False
     mask[list(state.leases)] = False
+    if state.removed and state.predictions is not None:
+        mask &= ~np.isin(state.predictions, list(state.removed))
     return np.flatnonzero(mask)
 
 
@@ -288,10 +365,12 @@ def planning(state: State, sure: Array, label: Label | None = None) -> Planning:
 
     Args:
         state: Not changed.
-        sure: (n,) calibrated confidences of the current guesses, 0..1.
+        sure: (m,) calibrated confidences of the guesses of a ranking, 0..1, on the items that it knows.
         label: Only items that the model takes for this class; None = all.
     """
-    rows, code = certifiable(state), None
+    rows, code = certifiable(state, len(sure)), None
+    if len(sure) < state.n:
+        sure = np.concatenate([sure, np.zeros(state.n - len(sure), sure.dtype)])
     guesses = state.predictions
     if label is not None and guesses is not None:
         code = state.class_number(label)
@@ -305,7 +384,7 @@ def planning(state: State, sure: Array, label: Label | None = None) -> Planning:
 
     def mistake(members: Array, round_: int) -> tuple[float, float]:
         """What a wrong check of that model, drawn from those items, says; see `Planning.wrong`."""
-        old, left = state.predictions_of(round_), members & (doubt > 0)
+        old, left = state.today(state.predictions_of(round_)), members & (doubt > 0)
         answered = members & (truth != audit.UNKNOWN) & (True if code is None else old == code)
         mended = np.count_nonzero(answered & (old != truth)) / int(np.count_nonzero(answered | left))
         # A changed guess that is right with probability c mends c errors, and makes 1 - c at most.
@@ -329,7 +408,7 @@ def planning(state: State, sure: Array, label: Label | None = None) -> Planning:
     half = [draw.round for draw, _ in draws if np.searchsorted(answers, draw.seq) <= len(answers) / 2]
     changed = None
     if half:
-        changed = float(np.mean(state.predictions_of(half[-1])[rows] != guesses[rows]))
+        changed = float(np.mean(state.today(state.predictions_of(half[-1]))[rows] != guesses[rows]))
     elif _handed_over(state):  # what a certificate left is what the model doubted most: there its doubts hold
         changed = float(doubt[rows].mean())
     return Planning(confidence, rows, doubted, mistakes, changed, state.groups, state.n, granted(state))
@@ -341,9 +420,7 @@ def _draws(state: State, code: int | None) -> list[tuple[Draw, bool]]:
     known = [
         (draw, wrong)
         for draw, wrong in zip(*state.draw_outcomes(), strict=True)
-        if wrong is not None
-        and draw.seq > handed
-        and (code is None or state.predictions_of(draw.round)[draw.row] == code)
+        if wrong is not None and draw.seq > handed and (code is None or state.today(state.then(draw))[draw.row] == code)
     ]
     return known[-PLANNING_CHECKS:]
 

@@ -162,3 +162,12 @@ def _way_out(dtype: np.dtype[Any]) -> str:
     if dtype.kind in "USOT":
         return "Encode texts first (askwise.load_pool and Session do), or change numbers with X.astype(float)."
     return "Change it with X.astype(float)."
+
+
+def joined(first: Matrix, more: Matrix) -> Matrix:
+    """(n + k, d) features of a pool, and of items that came later, one below the other; dense or CSR as the first."""
+    if hasattr(first, "tocsr"):
+        from scipy import sparse
+
+        return sparse.vstack([first, more], format="csr", dtype=first.dtype)
+    return np.concatenate([first, np.asarray(more, dtype=first.dtype)])

@@ -114,6 +114,11 @@ def freeze(
             f"The certificates that stand allow {evidence.granted(state):,} wrong labels, more than is asked for of all"
             f" {state.n:,} items. Take labels back, or allow more errors."
         )
+    if target == "file" and evidence.finer_now(state):
+        return refuse(
+            "Labels stand that were certified while classes were merged which are told apart now, so nothing can be "
+            "said of the whole file. Take these labels back, or merge the classes again."
+        )
     if open_items and not np.any(state.rest() & ~state.shown_mask):
         return refuse(
             f"The model's guesses on all {open_items:,} open items have been shown or exported, so nobody could check "

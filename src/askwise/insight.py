@@ -47,8 +47,15 @@ def confusion(state: State) -> Array:
     truth = state.truth()
     for draw, wrong in zip(*state.draw_outcomes(), strict=True):
         if wrong is not None and truth[draw.row] >= 0:
-            found[state.predictions_of(draw.round)[draw.row], truth[draw.row]] += 1
-    return found
+            found[state.today(state.then(draw))[draw.row], truth[draw.row]] += 1
+    seen = _as_seen(state)
+    return np.asarray(found[np.ix_(seen, seen)])
+
+
+def _as_seen(state: State) -> list[int]:
+    """Places of the labels that may be given, in the order in which people see them."""
+    place = {name: at for at, name in enumerate(state.labels)}
+    return [place[name] for name in state.shown_labels()]
 
 
 def _label_confusion(state: State) -> Array:
@@ -56,9 +63,9 @@ def _label_confusion(state: State) -> Array:
     found = np.zeros((len(state.labels), 4), np.int64)
     for draw, wrong in zip(*state.draw_outcomes(), strict=True):
         if wrong is not None and truth[draw.row] >= 0:
-            guess, told = holds[state.predictions_of(draw.round)[draw.row]], holds[truth[draw.row]]
+            guess, told = holds[state.then(draw)[draw.row]], holds[truth[draw.row]]
             found += np.stack([guess & told, guess & ~told, ~guess & told, ~guess & ~told], axis=1)
-    return found
+    return np.asarray(found[_as_seen(state)])
 
 
 def balance(state: State) -> list[dict[str, Any]]:
@@ -70,14 +77,14 @@ def balance(state: State) -> list[dict[str, Any]]:
     for row, (number, _, _) in state.auto.items():
         found[number, 2] += not state.labeled_mask[row]
     if state.predictions is not None:
-        guesses = state.predictions[state.rest()]
+        guesses = state.predictions[: state.ranked][state.rest()[: state.ranked]]
         found[:, 3] = np.bincount(guesses, minlength=len(state.classes))
     if state.multilabel:
         found = state.membership().T.astype(np.int64) @ found
     names = ("human", "given", "model", "guessed")
     return [
         {"label": name, **dict(zip(names, counts, strict=True))}
-        for name, counts in zip(state.labels, found.tolist(), strict=True)
+        for name, counts in zip(state.shown_labels(), found[_as_seen(state)].tolist(), strict=True)
     ]
 
 
@@ -290,7 +297,11 @@ def differing(one: str, other: str) -> tuple[list[tuple[str, bool]], list[tuple[
 def disputed(state: State) -> list[int]:
     """Rows that several people labeled differently: undecided ones first, then the newest answers first."""
     several = state.several | state.late
-    rows = [row for row in several if len({a.label for a in state.votes[row].values() if a.kind == "label"}) > 1]
+    rows = [
+        row
+        for row in several
+        if len({state.current(a.label or "") for a in state.votes[row].values() if a.kind == "label"}) > 1
+    ]
     return sorted(rows, key=lambda row: (row in state.rulings, -state.answers[row].seq, row))
 
 

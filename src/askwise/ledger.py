@@ -23,6 +23,7 @@ class Ledger:
 
     Args:
         store: Holds the log; what is in it is taken in.
+        arrives: Called with the state and each event before the state takes it in, for what is kept beside the state.
 
     Attributes:
         lock: Guards everything here; held for moments, and while the store writes.
@@ -30,10 +31,11 @@ class Ledger:
         store: The log.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, arrives: Callable[[State, Event], None] | None = None) -> None:
         self.lock = threading.RLock()
         self.state = State()
         self.store = store
+        self._arrives = arrives
         self._kept: dict[str, tuple[Any, Any]] = {}
         self.catch_up()
 
@@ -84,6 +86,8 @@ class Ledger:
 
     def _take(self, news: Sequence[Event]) -> None:
         for event in news:
+            if self._arrives is not None:
+                self._arrives(self.state, event)
             self.state.apply(event)
 
     def look(self, read: Callable[[State], T]) -> T:

@@ -7,18 +7,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from askwise import encoders, learners, screening, strategies
-from askwise.core import BadInput, BadStore, Encoder, Event, Label, Learner, seed_of, unknown
+from askwise import encoders, growing, learners, screening, strategies
+from askwise.core import BadInput, BadStore, Encoder, Event, Label, Learner, Matrix, seed_of, unknown
 from askwise.events import check as check_event
 from askwise.evidence import Target
 from askwise.labelsets import NONE, SEPARATOR, check_label, labels_of, write_set
 from askwise.options import named, only_python, option
 from askwise.pool import Pool, load_pool
-from askwise.state import LOG_FORMAT, pool_events, pool_from_log
+from askwise.state import LOG_FORMAT, READS_FORMAT, pool_events, pool_from_log, too_new
 from askwise.values import Spelling, label_name, why_no_label
 
 MULTILABEL = "cvirs"
@@ -36,6 +36,8 @@ class Parts:
     strategy: strategies.Strategy
     missing: str = ""
     """Why it cannot learn here; "" where it can."""
+    later: dict[str, Matrix] = field(default_factory=dict)
+    """Fingerprint of an addition → its features, of an array pool."""
 
     @classmethod
     def of(
@@ -228,19 +230,16 @@ def resume(
         )
     check_event(events[0], 0)
     opened = events[0].data
-    if int(opened["format"]) > LOG_FORMAT:
-        raise BadStore(
-            f"{name!r} was written by a newer Askwise (format {opened['format']}; this one reads up to "
-            f"{LOG_FORMAT}). "
-            "Upgrade with `pip install --upgrade askwise`."
-        )
+    if int(opened["format"]) > READS_FORMAT:
+        raise too_new(repr(name), int(opened["format"]))
     found = pool_from_log(opened, events)
+    later: dict[str, Matrix] = {}
     if found is None:
         if pool is None:
             raise BadInput(
                 f"This session is about an array, which its file does not hold: give it again as {option('pool')}."
             )
-        found = pool if isinstance(pool, Pool) else load_pool(pool)
+        found, later = growing.split(pool if isinstance(pool, Pool) else load_pool(pool), opened, events)
         if found.fingerprint != opened["fingerprint"]:
             raise BadInput(
                 f"This is not the pool that the session was started with: {len(found):,} items given, "
@@ -265,6 +264,7 @@ def resume(
         learner = screening.LinearScreener(goal.number(opened["classes"]))
     chosen = strategy or _strategy("auto" if missing else opened["strategy"], multilabel)
     parts = Parts.of(found, encoder, learner, chosen, reopened=True, multilabel=multilabel)
+    parts.later = later
     if missing:  # looking, reporting and exporting need none of it; learning on with something else would mislead
         parts.missing = (
             f"This session learned with what its file cannot hold. To go on learning, open it from Python with "

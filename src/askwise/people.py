@@ -140,6 +140,7 @@ def again(state: State, proba: Array | None, guesses: Array | None) -> dict[str,
         if 0 < sum(a.kind == "label" for a in state.votes[row].values()) < most
         and row not in checks
         and row not in state.rulings
+        and row < len(proba)  # what came meanwhile has no guess yet
         and state.label_of(row) in known
     ]
     quality = _quality(state)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import io
 import re
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -26,6 +29,12 @@ VARIABLES = {INK: "ink", MUTED: "muted", GRID: "grid", PEOPLE: "people", MODEL: 
 
 LINES = (PEOPLE, TRUTH, MUTED, MODEL, WRONG, "#7a4fc4", "#0b7f93", "#8a6d3b")
 """Line colors of strategies, in order; told apart by line style too."""
+
+IN_A_NOTEBOOK = {
+    INK: "currentColor", MUTED: "currentColor", GRID: "rgba(128,128,128,.35)",
+    PEOPLE: "#3f83e0", MODEL: "#1f9d7c", WRONG: "#e0564a", TRUTH: "#c07a1a",
+}  # fmt: skip
+"""The same where nothing is known of the page, light or dark: the page's own ink, and colors that stand on both."""
 
 STYLES = ("-", "--", ":", "-.")
 
@@ -95,6 +104,9 @@ def inline_svg(figure: Any, name: str, description: str) -> str:
     text = re.sub(r"font: ([\d.]+)px [^;\"]*", r"font: \1px system-ui, -apple-system, 'Segoe UI', sans-serif", text)
     for color, variable in VARIABLES.items():
         text = text.replace(color, f"var(--{variable})")
+    # matplotlib's style sheet is for every element of a page (`*`); said of the picture, its parts inherit it.
+    text = re.sub(r"<style[^>]*>\s*\*\{([^}]*)\}\s*</style>", "", text)
+    text = text.replace("<svg ", '<svg style="stroke-linejoin:round;stroke-linecap:butt" ', 1)
     label = html.escape(description, quote=True)
     text = re.sub(r'<svg ([^>]*?)width="[^"]*" height="[^"]*"', r"<svg \1", text, count=1)
     text = re.sub(r"<svg([^>]*)>", rf'<svg\1 role="img" aria-label="{label}">', text, count=1)
@@ -110,6 +122,39 @@ def save(figure: Any, path: FilePath | str) -> FilePath:
         metadata = {"Date": None} if path.suffix == ".svg" else {"Software": None}
         figure.savefig(path, dpi=150, facecolor="white", metadata=metadata)
     return path
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure with its description: a notebook shows it in its own colors, `save` writes it to a file."""
+
+    figure: Any
+    """The matplotlib figure, to change or to place elsewhere; it belongs to no pyplot window."""
+    description: str
+    """What it says, in words."""
+
+    def save(self, path: FilePath | str) -> FilePath:
+        """Write it as .svg or .png by suffix, on white ground; returns the path."""
+        return save(self.figure, path)
+
+    def __repr__(self) -> str:
+        return f"<Picture: {self.description}>"
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+        """The SVG for a notebook that trusts its outputs; the PNG for one that does not, and for paper."""
+        raster = io.BytesIO()
+        with _rc_lock:
+            self.figure.savefig(raster, format="png", dpi=110, facecolor="white", metadata={"Software": None})
+        png = base64.b64encode(raster.getvalue()).decode()
+        return {"text/html": self._repr_html_(), "image/png": png, "text/plain": repr(self)}
+
+    def _repr_html_(self) -> str:
+        # Ids must differ from those of other figures in the same notebook, and be the same for the same figure.
+        name = "askwise-" + hashlib.sha256(inline_svg(self.figure, "x", "").encode()).hexdigest()[:8]
+        text = inline_svg(self.figure, name, self.description)
+        for color, variable in VARIABLES.items():
+            text = text.replace(f"var(--{variable})", IN_A_NOTEBOOK[color])
+        return f'<div style="max-width:44em">{text}</div>'
 
 
 def estimate_curve(points: Sequence[CurvePoint]) -> Any:
@@ -234,3 +279,4 @@ def _legend(axes: Any) -> None:
     legend = axes.legend(loc="lower right", frameon=False)
     for entry in legend.get_texts():
         entry.set_color(INK)
+        entry.set_parse_math(False)  # a name may hold a dollar sign

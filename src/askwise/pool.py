@@ -15,7 +15,8 @@ from typing import Any, Literal, cast, overload
 
 import numpy as np
 
-from askwise.core import BadInput, Matrix, unknown
+from askwise import display
+from askwise.core import BadInput, Matrix, frame, unknown
 from askwise.export import exported
 from askwise.labelsets import NONE, SEPARATOR
 from askwise.media import SUFFIXES, Archive, File, Folder, Source, folders, of_kind, wrong_with
@@ -126,6 +127,50 @@ class Pool:
             return {}
         record = self.record[self.sources[row][0]]
         return {name: written(record.get(name)) for name in names}
+
+    def to_frame(self) -> Any:
+        """A pandas frame, one line an item: item (its id), content (None in an array pool), label (that came with
+        the data, else None), rows (of the input that are this item).
+
+        Raises:
+            MissingExtra: pandas is not installed.
+        """
+        n = len(self)
+        shown = [None] * n if self.kind == "array" else [self._as_text(row) for row in range(n)]
+        columns = {
+            "item": self.ids,
+            "content": shown,
+            "label": [self.given.get(row) for row in range(n)],
+            "rows": [len(found) for found in self.sources] or [1] * n,
+        }
+        return frame(columns, "the same lies in .ids, .contents, .given and .sources")
+
+    def _as_text(self, row: int) -> str:
+        content = self.contents[row]
+        if isinstance(content, Mapping):
+            return " · ".join(f"{name}: {written(value)}" for name, value in content.items())
+        return " · ".join(map(str, content)) if self.kind == "pair" else str(content)
+
+    def __repr__(self) -> str:
+        return f"<Pool of {len(self):,} items, {self.kind}>"
+
+    def _repr_html_(self) -> str:
+        n, rows = len(self), sum(map(len, self.sources))
+        where = f", from {Path(str(path)).name}" if (path := self.address.get("path")) else ""
+        says = [f"{display.number(n, 'item')} ({self.kind}){where}."]
+        if rows > n:
+            says.append(f"They stand in {rows:,} rows: exact duplicates are one item, and asked once.")
+        if self.given:
+            says.append(f"{display.number(len(self.given), 'item')} came with a label.")
+        if self.problems:
+            says.append(f"{display.number(len(self.problems), 'row or label', 'rows or labels')} could not be used:")
+        wrong = [f"row {p.row}: {p.what}" for p in self.problems[:3]]
+        # a text may be a million characters long
+        few = [] if self.kind == "array" else [self._as_text(row)[:1000] for row in range(min(n, 3))]
+        return display.card(
+            "Pool", says, display.listed(wrong, len(self.problems)), display.listed(few, n if few else 0),
+            *map(display.note, self.notes),
+        )  # fmt: skip
 
 
 def load_pool(
@@ -809,9 +854,9 @@ def content_digest(content: Any) -> bytes:
     return hashlib.sha256(text.encode()).digest()
 
 
-def pool_digest(contents: Iterable[Any]) -> str:
-    """`Pool.digest` of these contents, which are no feature rows."""
-    return _digest(map(content_digest, contents))
+def pool_digest(contents: Sequence[Any]) -> str:
+    """`Pool.digest` of these contents."""
+    return _digest(content_digests(contents))
 
 
 def packed(content: Any) -> Any:
@@ -838,6 +883,11 @@ def columns_of(content: Any, text: Any) -> dict[str, Any]:
     if isinstance(content, tuple):
         return dict(zip(text, content, strict=True))
     return {text: str(content)} if text else {}
+
+
+def content_digests(contents: Sequence[Any]) -> list[bytes]:
+    """`content_digest` of each item; of an array pool, whose contents are rows, `row_digests`."""
+    return row_digests(contents.matrix) if isinstance(contents, FeatureRows) else list(map(content_digest, contents))
 
 
 def _digest(contents: Iterable[bytes]) -> str:
@@ -888,18 +938,34 @@ def _from_array(array: Any, ids: Any, labels: Any, address: dict[str, Any]) -> P
             "item (reshape images with X.reshape(len(X), -1)); texts go in a list."
         )
     _check_shape(array, shape)
+    return _from_matrix(array, _dense_digests(array), ids, labels, address)
+
+
+def row_digests(matrix: Matrix) -> list[bytes]:
+    """SHA-256 of each row of an (n, d) matrix of finite numbers, 32 bytes: `content_digest` of such items."""
+    digests = _sparse_digests(matrix) if hasattr(matrix, "tocsr") else _dense_digests(matrix)
+    return [digest for _, digest in digests]
+
+
+def _dense_digests(array: Any) -> Iterator[tuple[bool, bytes]]:
+    """For each row whether it is finite, and its digest."""
     # The hash depends on the values alone: neither on byte order, nor on the sign of a zero, nor on the block.
     dtype = array.dtype.newbyteorder("<") if array.dtype.itemsize <= 8 else np.dtype("<f8")
+    for block in _blocks(array):
+        dense = np.ascontiguousarray(array[block], dtype=dtype)
+        finite = np.isfinite(dense).all(axis=1)
+        dense = dense + dtype.type(0) if dtype.kind == "f" else dense
+        for good, row in zip(finite.tolist(), dense, strict=True):
+            yield good, hashlib.sha256(row.tobytes()).digest()
 
-    def digests() -> Iterator[tuple[bool, bytes]]:
-        for block in _blocks(array):
-            dense = np.ascontiguousarray(array[block], dtype=dtype)
-            finite = np.isfinite(dense).all(axis=1)
-            dense = dense + dtype.type(0) if dtype.kind == "f" else dense
-            for good, row in zip(finite.tolist(), dense, strict=True):
-                yield good, hashlib.sha256(row.tobytes()).digest()
 
-    return _from_matrix(array, digests(), ids, labels, address)
+def _sparse_digests(matrix: Any) -> Iterator[tuple[bool, bytes]]:
+    """The same of a CSR matrix without zeros and duplicates."""
+    for start, stop in zip(matrix.indptr[:-1].tolist(), matrix.indptr[1:].tolist(), strict=True):
+        values = matrix.data[start:stop]
+        places = matrix.indices[start:stop].astype("<i8").tobytes()
+        content = places + values.astype(values.dtype.newbyteorder("<")).tobytes()
+        yield bool(np.isfinite(values).all()), hashlib.sha256(content).digest()
 
 
 def _from_sparse(source: Any, ids: Any, labels: Any, address: dict[str, Any]) -> Pool:
@@ -909,15 +975,7 @@ def _from_sparse(source: Any, ids: Any, labels: Any, address: dict[str, Any]) ->
     matrix = source.tocsr(copy=True)
     matrix.sum_duplicates()
     matrix.eliminate_zeros()
-
-    def digests() -> Iterator[tuple[bool, bytes]]:
-        for start, stop in zip(matrix.indptr[:-1].tolist(), matrix.indptr[1:].tolist(), strict=True):
-            values = matrix.data[start:stop]
-            places = matrix.indices[start:stop].astype("<i8").tobytes()
-            content = places + values.astype(values.dtype.newbyteorder("<")).tobytes()
-            yield bool(np.isfinite(values).all()), hashlib.sha256(content).digest()
-
-    return _from_matrix(matrix, digests(), ids, labels, address)
+    return _from_matrix(matrix, _sparse_digests(matrix), ids, labels, address)
 
 
 def _check_shape(matrix: Any, shape: str) -> None:

@@ -62,7 +62,7 @@ def _due(state: State, attempt: Attempt, n: int, annotator: str) -> list[dict[st
 def _decoys(state: State, under_way: Sequence[Attempt]) -> Array:
     """(k,) open rows of no region that the model takes for a class of none; no rows where every class has a region."""
     classes = [state.class_number(attempt.label) for attempt in under_way if attempt.label is not None]
-    if state.predictions is None or len(classes) == len(state.classes):
+    if state.predictions is None or len(classes) == len(state.shown_labels()):
         return np.zeros(0, np.intp)
     mask = state.eligible_mask & ~np.isin(state.predictions, classes)
     for attempt in under_way:

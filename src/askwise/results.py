@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
 import numpy as np
 
-from askwise import evidence
-from askwise.core import Array, Label, Report, Verdict
+from askwise import display, evidence, plots
+from askwise.core import Array, BadInput, Certificate, Label, Report, Verdict, between, chance, frame, unknown
 from askwise.export import COLUMNS, PROBLEM, names_beside, own_column
 from askwise.notices import each
 from askwise.pool import Pool
@@ -135,7 +135,7 @@ def report(
     state: State, title: str, verdict: Verdict, settings: dict[str, Any], problems: Sequence[str], pool: Pool
 ) -> Report:
     """The numbers of a report; `askwise.report` renders them."""
-    by_class = {name: {"human": 0, "given": 0, "model": 0} for name in state.labels}
+    by_class = {name: {"human": 0, "given": 0, "model": 0} for name in state.shown_labels()}
     asked: Counter[str] = Counter()
     for answer in state.answers.values():
         if answer.label is not None:
@@ -162,15 +162,15 @@ def report(
                 "target": a.target,
                 "outcome": "taken back" if a.taken_back else a.outcome,
             }
-            | ({} if a.label is None else {"class": a.label})
+            | ({} if a.called is None else {"class": a.called})
         )
     numbers = counts(state)
     return Report(
         title=title,
         created=time.time(),
         items=state.n,
-        rows=int(state.opened["rows"]),
-        classes=tuple(state.labels),
+        rows=state.rows,
+        classes=tuple(state.shown_labels()),
         counts=by_class,
         human=state.human,
         given=numbers["given"],
@@ -188,4 +188,87 @@ def report(
         seconds=state.seconds,
         settings=settings,
         problems=tuple(problems),
+    )
+
+
+# ── in a notebook ───────────────────────────────────────────────────────────────────────────
+
+
+def to_frame(rows: Callable[[], list[dict[str, Any]]]) -> Any:
+    """The records as a pandas frame.
+
+    Args:
+        rows: Called only where there is pandas: making them may write to the log.
+
+    Raises:
+        MissingExtra: pandas is not installed.
+    """
+    instead = "session.rows() gives the same as plain records, and session.export(path) writes a file"
+    frame({}, instead)  # says so before anything is done
+    found = rows()
+    return frame({name: [row[name] for row in found] for name in (found[0] if found else {})}, instead)
+
+
+def picture(state: State, what: str) -> plots.Picture:
+    """The estimate over time, or the evidence of the last certificate; see `Session.plot`.
+
+    Raises:
+        BadInput: There is nothing of that to draw.
+    """
+    if what == "estimate":
+        points = tuple(state.points)
+        if not points:
+            raise BadInput(
+                "There is no estimate to draw yet: it takes a model, and that answers of at least two classes."
+            )
+        last = points[-1]
+        plain = "no plain estimate" if last.accuracy is None else f"estimated {chance(last.accuracy)} right"
+        return plots.Picture(
+            plots.estimate_curve(points),
+            f"Accuracy on the rest by labels from people. At {last.labels:,} labels: {plain}, proved between "
+            f"{between(last.low, last.high)} ({last.audits:,} blind check items).",
+        )
+    if what != "certificate":
+        raise unknown("picture", what, ("estimate", "certificate"))
+    given = evidence.certificates(state)
+    if not given:
+        raise BadInput("There is no certificate to draw; session.autolabel() gives one.")
+    last_given = given[-1]
+    if last_given.void or last_given.target == "recall":  # a picture of what no longer holds would say that it does
+        why = last_given.sentence if last_given.void else "That of a search has none; its sentence says all."
+        raise BadInput(f"No picture of this certificate is drawn. {why}")
+    return plots.Picture(plots.certificate(last_given), last_given.sentence)
+
+
+def to_html(
+    title: str,
+    counted: dict[str, int],
+    known: str,
+    verdict: Verdict,
+    certificates: Sequence[Certificate],
+    still: str,
+) -> str:
+    """A session in a few lines: who labeled how much, what is proved, what is advised.
+
+    Nothing in it comes from what the model guesses of single items: whoever looks may be the one who answers the next
+    blind check.
+
+    Args:
+        title: Of the session.
+        counted: What `counts` gives.
+        known: What is known of the rest, in a sentence.
+        verdict: The advice.
+        certificates: Recounted, oldest first.
+        still: Why the session can only be looked at; "" where it can be worked on.
+    """
+    parts = [("people", counted["labeled"], display.PEOPLE), ("with the data", counted["given"], display.GIVEN)]
+    parts.append(("model", counted["auto"], display.MODEL))
+    proved = [one for c in certificates for one in (c.sentence, c.unsaid)]
+    undecided = [f"of these {what} {counted[what]:,}" for what in ("unsure", "skipped") if counted[what]]
+    return display.card(
+        f"Session · {title} · {display.number(counted['items'], 'item')}",
+        [known, *proved],
+        display.bar(parts, counted["items"], beside=[f"open {counted['open']:,}", *undecided]),
+        display.note(f"Advice: {verdict.reason}"),
+        display.note(still),
     )

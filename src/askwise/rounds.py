@@ -54,13 +54,13 @@ class Learned:
     """Which one ranked."""
 
 
-def encoded(encoder: Encoder, contents: Sequence[Any]) -> Matrix:
-    """(n, d) features of the pool's items; an encoder that learns from them does so first."""
+def encoded(encoder: Encoder, contents: Sequence[Any], *, fit: int | None = None) -> Matrix:
+    """(n, d) features of the pool's items; an encoder that learns from them does so first, from the first `fit`."""
     items = list(contents)
-    fit = getattr(encoder, "fit", None)
+    learn = getattr(encoder, "fit", None)
     with progress(f"encoding {len(items):,} items"):
-        if fit is not None:
-            fit(items)
+        if learn is not None:
+            learn(items[:fit])
         return encoder.encode(items)
 
 

@@ -19,10 +19,12 @@ from askwise import (
     control,
     corrections,
     evidence,
+    growing,
     handover,
     learners,
     opening,
     people,
+    plots,
     results,
     rounds,
     screening,
@@ -32,6 +34,7 @@ from askwise import (
 )
 from askwise.apart import Apart, CannotTravel
 from askwise.batch.distances import cosines
+from askwise.changes import Changes
 from askwise.core import (
     Agreement,
     Annotator,
@@ -44,7 +47,6 @@ from askwise.core import (
     Conflict,
     ContractError,
     Control,
-    Encoder,
     Estimate,
     Event,
     Label,
@@ -65,6 +67,7 @@ from askwise.labelsets import write_set
 from askwise.ledger import Ledger
 from askwise.notices import progress, say
 from askwise.options import named, only_python
+from askwise.pool import Pool
 from askwise.questions import CHECKS_AHEAD
 from askwise.reasons import reason_for
 from askwise.state import DOUBTED, OVERLAP, State, pack
@@ -226,18 +229,17 @@ class Session:
         return self
 
     def _start_up(self, parts: opening.Parts, store: Store) -> None:
-        self.pool = parts.pool
-        self._rows = {item: row for row, item in enumerate(parts.pool.ids)}
+        self._items = growing.Items(parts.pool, parts.later)
         self._parts = parts
         self._apart: Apart | None = None  # where it learns, if not here
-        self._X: Matrix | None = parts.pool.features
+        self._features = growing.Features(parts.encoder, parts.pool.features)
         self._Z: Array | None = None
         self._proba: Array | None = None
         self._sure: Array | None = None
         self._region: audit.Region | None = None
         self._region_auto = 0  # items handed over when the region was planned
         self._proba_round = -1
-        self._ledger = Ledger(store)
+        self._ledger = Ledger(store, self._items.take)
         self._refreshing = threading.Lock()  # one refresh at a time; held while training
         self._encoding = threading.Lock()
         self._held_up = 0.0
@@ -248,6 +250,15 @@ class Session:
         )  # fmt: skip
         self._asked_since_ranking = 1
         self._compared: tuple[tuple[int, int], Control] | None = None
+
+    @property
+    def pool(self) -> Pool:
+        """The items, those that were added included."""
+        return self._items.pool
+
+    @property
+    def _rows(self) -> dict[str, int]:
+        return self._items.rows
 
     @property
     def _lock(self) -> threading.RLock:
@@ -267,7 +278,7 @@ class Session:
     def classes(self) -> tuple[Label, ...]:
         """The labels that may be given, in the order declared or discovered."""
         with self._lock:
-            return tuple(self._state.labels)
+            return tuple(self._state.shown_labels())
 
     @property
     def multilabel(self) -> bool:
@@ -298,13 +309,18 @@ class Session:
 
     @property
     def title(self) -> str:
-        """Title given at the start, else the file's name."""
-        return str(self._state.opened["title"] or Path(str(self.pool.address.get("path") or "Untitled")).stem)
+        """Title given at the start or since, else the file's name."""
+        return str(self._state.title or Path(str(self.pool.address.get("path") or "Untitled")).stem)
 
     @property
     def guidelines(self) -> str:
-        """For the people who label, as given at the start; "" where none were."""
-        return str(self._state.opened.get("guidelines", ""))
+        """For the people who label, as given at the start or since; "" where none were."""
+        return self._state.guidelines
+
+    @property
+    def change(self) -> Changes:
+        """To change labels, title and guidelines; each change can be undone."""
+        return Changes(self._ledger, self._worker.nudge)
 
     @property
     def seed(self) -> int:
@@ -364,9 +380,12 @@ class Session:
             s = self._state
             if s.predictions is None:
                 return [""] * s.n, np.full(s.n, np.nan, np.float32)
-            names = [s.classes[c] for c in s.predictions.tolist()]
-            sure = self._confidences()
-            return names, np.full(s.n, np.nan, np.float32) if sure is None else sure.copy()
+            names = [s.classes[c] for c in s.predictions[: s.ranked].tolist()] + [""] * (s.n - s.ranked)
+            mine = s.ranking is not None and self._proba_round == s.ranking.round
+            sure = np.full(s.n, np.nan, np.float32)  # also of what came since the model was trained
+            if mine and self._sure is not None:
+                sure[: len(self._sure)] = self._sure
+            return names, sure
 
     def counts(self) -> dict[str, int]:
         """How many items, answers of each kind, check items, open items and so on."""
@@ -379,9 +398,10 @@ class Session:
             labeled = np.flatnonzero(self._state.labeled_mask)
             names = {int(r): self._state.label_of(int(r)) or "" for r in labeled}
         labeled = labeled[labeled != row]
-        if len(labeled) == 0 or self._X is None:
+        X = self._features.X
+        labeled = labeled[labeled < (0 if X is None else X.shape[0])]  # what came just now has none yet
+        if X is None or len(labeled) == 0 or row >= X.shape[0]:
             return []
-        X = self._X
         similar = cosines(X[[row]], X[labeled])[0]
         best = np.argsort(-similar, kind="stable")[:k]
         return [(int(labeled[i]), names[int(labeled[i])], float(similar[i])) for i in best]
@@ -432,8 +452,12 @@ class Session:
                 if left >= n:
                     return []
                 task, proba = self._round(n), self._proba if s.model else None
+                if proba is not None and len(proba) < s.ranked:
+                    return []  # nothing could be fitted since: that model knows not all that may be asked
             X = self.features()
-            return rounds.rank(task, X, self._parts.learner, self._parts.strategy, proba, self._dense).queue[:n]
+            X = X[: self._state.ranked] if X.shape[0] > self._state.ranked else X  # what came since has no guess
+            dense = partial(self._dense, X.shape[0])
+            return rounds.rank(task, X, self._parts.learner, self._parts.strategy, proba, dense).queue[:n]
 
     def _round(self, batch: int) -> rounds.Round:
         """What there is to learn from and to ask, as the state says."""
@@ -446,7 +470,7 @@ class Session:
             labeled, y,
             order=s.answer_rounds[labeled].astype(np.intp),
             known=np.union1d(labeled, np.fromiter(s.leases, np.intp, len(s.leases))),
-            candidates=np.flatnonzero(s.eligible_mask),
+            candidates=np.flatnonzero(s.eligible_mask | s.waiting()),
             classes=len(s.labels), seed=self.seed, spare=QUEUE, batch=batch, names=tuple(s.labels),
         )  # fmt: skip
 
@@ -460,7 +484,8 @@ class Session:
         hidden = ask.audit or ask.check or ask.strategy in (OVERLAP, DOUBTED)
         blind = hidden or not s.model
         guesses = () if blind else self._guesses(row)
-        suggestion = None if blind or s.predictions is None else s.classes[int(s.predictions[row])]
+        known = not blind and s.predictions is not None and row < s.ranked
+        suggestion = s.classes[int(cast(Array, s.predictions)[row])] if known else None
         confidence = next((p for name, p in guesses if name == suggestion), None)
         if s.multilabel and guesses:
             confidence = self._sure_of(row)
@@ -481,7 +506,7 @@ class Session:
                 trained_on=s.model_labels,
                 multilabel=s.multilabel,
                 check=check,
-                differ=len({a.label for a in s.votes.get(row, {}).values() if a.kind == "label"}) > 1,
+                differ=len({s.current(a.label or "") for a in s.votes.get(row, {}).values() if a.kind == "label"}) > 1,
             ),
             strategy=ask.strategy,
             probability=ask.probability,
@@ -496,12 +521,16 @@ class Session:
 
     def _guesses(self, row: int, most: int = 5) -> tuple[tuple[Label, float], ...]:
         proba, s = self._proba, self._state
-        if proba is None or s.ranking is None or self._proba_round != s.ranking.round:
+        if proba is None or s.ranking is None or self._proba_round != s.ranking.round or row >= len(proba):
             return ()
         if s.multilabel:  # all that are likely to apply, however many
             most = max(most, int((proba[row] > 0.5).sum()))
         best = np.argsort(-proba[row], kind="stable")[:most]
-        return tuple((s.labels[int(c)], float(proba[row, c])) for c in best)
+        found: dict[Label, float] = {}
+        for c in best.tolist():  # what was merged since the model was trained counts together
+            name = s.labels[c] if s.multilabel else s.current(s.labels[c])
+            found[name] = found.get(name, 0.0) + float(proba[row, c])
+        return tuple(sorted(found.items(), key=lambda one: -one[1]))
 
     def tell(
         self,
@@ -744,6 +773,30 @@ class Session:
         """
         self._ledger.write(lambda s: answers.class_added(s, name))
 
+    def add(self, source: Any, *, annotator: str = "me", **how: Any) -> growing.Added:
+        """Add items while the session runs: what is new joins, what it has already is recognised by content and id.
+
+        New items are asked after the next ranking. Estimates speak of all that is open, and certificates of what they
+        covered. See docs/growing.md.
+
+        Args:
+            source: Anything that `load_pool` accepts, or a `Pool`, of the same kind of items; features of an array
+                pool have the same columns and type.
+            annotator: Who adds.
+            how: Columns and format, as for `load_pool`; default: as the session's own items were read, where the
+                source has such columns.
+
+        Raises:
+            BadInput: The source cannot be read, holds other items, or this is a search.
+        """
+        added = self._items.add(self._ledger, source, annotator=annotator, options=how)
+        self._worker.nudge()
+        return added
+
+    def would_add(self, pool: Pool) -> growing.Added:
+        """What `add` would do with a pool; nothing is written."""
+        return self._items.preview(self._ledger, pool)
+
     def _row(self, query: Query | str) -> int:
         if isinstance(query, Query):
             if not (0 <= query.row < len(self.pool) and self.pool.ids[query.row] == query.item):
@@ -765,23 +818,21 @@ class Session:
     def features(self) -> Matrix:
         """(n, d) features of the pool; encodes on the first call."""
         with self._encoding:
-            if self._X is None and self._parts.encoder is None:
-                raise BadInput("This pool has neither features nor texts to encode.")
+            with self._lock:  # what is added meanwhile waits for the next call
+                pool, fit = self.pool, growing.learned_from(int(self._state.opened["n"]), self._state.additions)
             if self._apart is not None:
                 try:
-                    self._X = self._apart.features()
+                    return growing.features_apart(self._apart, self._features, pool, fit)
                 except CannotTravel as error:
                     self._stay(error)
-            found = self._X
-            if found is None:
-                found = self._X = rounds.encoded(cast(Encoder, self._parts.encoder), self.pool.contents)
-            return found
+            return self._features.here(pool, fit)
 
-    def _dense(self) -> Array:
-        """(n, d) dense rows for distances where the features are sparse."""
-        if self._Z is None:
-            self._Z = signals.project(self.features())
-        return self._Z
+    def _dense(self, n: int) -> Array:
+        """(n, d) dense rows for distances where the features are sparse; of the first n items."""
+        X = self.features()
+        if self._Z is None or len(self._Z) != X.shape[0]:
+            self._Z = signals.project(X)
+        return self._Z[:n]
 
     def refresh(self) -> bool:
         """Fit, score, rank: the slow verb. Returns whether there is a new ranking (False: nothing new was told).
@@ -807,7 +858,8 @@ class Session:
                 if self._apart is not None:
                     learned = self._apart.learn(task)
                 else:
-                    learned = rounds.learn(task, X, self._parts.learner, self._parts.strategy, self._dense)
+                    dense = partial(self._dense, X.shape[0])
+                    learned = rounds.learn(task, X, self._parts.learner, self._parts.strategy, dense)
             proba = learned.proba
             region = None
             if proba is not None and self._goal is None:
@@ -819,14 +871,17 @@ class Session:
                 region = compute(*self._terms, self._target)
             with self._lock:
                 locked = time.monotonic()
-                self._publish(seen, learned, region, started)
+                self._publish(seen, learned, region, started, int(X.shape[0]))
                 self._held_up = time.monotonic() - locked
             return True
 
-    def _publish(self, seen: int, learned: rounds.Learned, region: audit.Region | None, started: float) -> None:
+    def _publish(
+        self, seen: int, learned: rounds.Learned, region: audit.Region | None, started: float, known: int
+    ) -> None:
         """Write the new ranking to the log, with the numbers of the round."""
         proba, queue = learned.proba, learned.queue
         if proba is not None:
+            known = len(proba)
             self._proba, self._region = proba, region
             self._sure = rounds.certainty(proba, self._state.multilabel)
             self._region_auto = len(self._state.auto)
@@ -835,8 +890,12 @@ class Session:
             guesses, change, new = s.predictions, None, list[Label]()
             if proba is not None:
                 guesses, new = _guessed(s, proba)
+                guesses = growing.filled(guesses, s.n)
+            elif guesses is not None and known > s.ranked:
+                guesses = growing.stand_in(s, known)
+            if guesses is not None and guesses is not s.predictions:
                 base = s.predictions if s.predictions is not None else np.zeros(s.n, np.int32)
-                change = pack((base ^ guesses).tobytes())
+                change = pack((base ^ guesses)[:known].tobytes())
             number = s.ranking.round + 1 if s.ranking else 0
             data: dict[str, Any] = {
                 "round": number,
@@ -848,6 +907,7 @@ class Session:
                 "strategy": learned.strategy,
                 "predictions": change,
             }
+            data |= {"known": known} if s.grown else {}
             data |= ({"sets": new} if s.multilabel else {}) | people.again(s, proba, guesses)
             if guesses is not None:
                 now = evidence.estimate(s, guesses)
@@ -898,7 +958,7 @@ class Session:
             self._apart = Apart(
                 self._parts.learner,
                 self._parts.strategy,
-                X=self._X,
+                X=self._features.X,
                 encoder=self._parts.encoder,
                 contents=self.pool.contents,
             )
@@ -963,8 +1023,10 @@ class Session:
 
     def _confidences(self) -> Array | None:
         """(n,) calibrated confidence of the current guesses, where the model is in this process."""
-        ranking = self._state.ranking
-        return self._sure if ranking is not None and self._proba_round == ranking.round else None
+        ranking, sure = self._state.ranking, self._sure
+        if ranking is None or sure is None or self._proba_round != ranking.round or len(sure) != self._state.n:
+            return None
+        return sure
 
     def verdict(self, *, price_per_hour: float | None = None) -> Verdict:
         """Good enough? Why, and about how many labels, minutes and how much money to go? Advice, never a lock.
@@ -1162,7 +1224,7 @@ class Session:
             target: "auto": share among the auto-labeled; "dataset": auto-label errors as a share of the whole region,
                 corrected checks included (cheaper; the auto-labeled part alone may exceed `max_error`); "file": all
                 auto-label errors as a share of the whole pool (cheapest); default: the session's.
-            costs: What errors cost instead, (classes, classes): costs[true][given], zeros on the diagonal. For each
+            costs: What errors cost instead, (classes, classes): `costs[true][given]`, zeros on the diagonal. For each
                 class the share of errors is limited such that the mean cost is at most `max_cost`, whatever the true
                 class.
             max_cost: Largest mean cost of a label given by the model, in the unit of `costs`.
@@ -1191,8 +1253,9 @@ class Session:
             if isinstance(max_error, Mapping):
                 max_error = {answers.spelled(s, name): share for name, share in max_error.items()}
             if costs is not None and max_cost is not None:
-                max_error = handover.limits_from_costs(costs, max_cost, s.classes)
-            wanted = handover.limits(float(s.opened["max_error"]) if max_error is None else max_error, s.classes)
+                max_error = handover.limits_from_costs(costs, max_cost, s.shown_labels())
+            share_ = float(s.opened["max_error"]) if max_error is None else max_error
+            wanted = handover.limits(share_, s.shown_labels())
             wanted_confidence = float(s.opened["confidence"] if confidence is None else confidence)
         opening.check_share("confidence", wanted_confidence)
         target = self._target if target is None else target
@@ -1361,6 +1424,54 @@ class Session:
         with self._lock:
             return results.table(self._state, self.pool, *self.predictions())
 
+    def _shown(self, guesses: bool) -> list[dict[str, Any]]:
+        """`rows()` for people: what the model guesses of open items only where asked for, which the log then says."""
+        with self._lock:
+            if guesses:
+                self._ledger.write(answers.rest_shown)  # before anybody can see them
+            names, sure = self.predictions()
+            if not guesses:
+                hidden = ~self._state.auto_mask
+                names, sure = [*np.where(hidden, "", np.array(names, object))], np.where(hidden, np.nan, sure)
+            return results.table(self._state, self.pool, names, sure)
+
+    def to_frame(self, *, guesses: bool = False) -> Any:
+        """The labeled table as a pandas frame: what `export` writes, one line for each row of the input.
+
+        Args:
+            guesses: As for `export`: with the guesses on open items, to which nobody is blind from then on.
+
+        Raises:
+            BadInput: Guesses are asked for while blind checks are under way.
+            MissingExtra: pandas is not installed.
+        """
+        return results.to_frame(lambda: self._shown(guesses))
+
+    def plot(self, what: Literal["estimate", "certificate"] = "estimate") -> plots.Picture:
+        """A picture that a notebook shows, and that `save` writes to a file.
+
+        Args:
+            what: "estimate": what was known of the accuracy on the rest, by labels from people. "certificate": the
+                evidence of the last certificate, a square for each blind check.
+
+        Raises:
+            BadInput: There is nothing of that to draw, or the certificate no longer holds.
+        """
+        with self._lock:
+            return results.picture(self._state, what)
+
+    def __repr__(self) -> str:
+        with self._lock:
+            return f"<Session {self.title!r}: {self._state.human:,} of {self._state.n:,} items labeled by people>"
+
+    def _repr_html_(self) -> str:
+        """What a report begins with, and nothing of what the model guesses of single items."""
+        search, verdict = self.recall(), self.verdict()
+        says = self.estimate().sentence if search is None else search.sentence
+        with self._lock:
+            counted, given = results.counts(self._state), evidence.certificates(self._state)
+        return results.to_html(self.title, counted, says, verdict, given, self.still)
+
     def export(self, path: str | Path, *, guesses: bool = False, raw: bool = False, bom: bool = False) -> int:
         """Write `rows()` as .csv, .tsv, .jsonl, .parquet or .xlsx, by suffix; returns how many.
 
@@ -1380,14 +1491,7 @@ class Session:
         source = self.pool.address.get("path")
         if source is not None and Path(path).resolve() == Path(source).resolve():
             raise BadInput(f"{str(path)!r} is the data that was labeled, which stays as it is. Export to another file.")
-        with self._lock:
-            if guesses:
-                self._ledger.write(answers.rest_shown)  # before anybody can see them
-            names, sure = self.predictions()
-            if not guesses:
-                hidden = ~self._state.auto_mask
-                names, sure = [*np.where(hidden, "", np.array(names, object))], np.where(hidden, np.nan, sure)
-            rows = results.table(self._state, self.pool, names, sure)
+        rows = self._shown(guesses)
         with progress(f"writing {Path(path).name}"):
             written = write_table(rows, path, raw=raw, bom=bom)
         try:

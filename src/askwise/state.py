@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from askwise import events as kinds
+from askwise import relabeling
 from askwise.audit import UNKNOWN, UNSURE
 from askwise.core import Answer, Array, BadStore, Control, CurvePoint, Event, Label, Rows
 from askwise.labelsets import labels_of
@@ -23,6 +24,10 @@ ITEMS_PER_EVENT = 5_000
 LOG_FORMAT = 3
 """Written in `opened`. 2: events have digests. 3: an answer counts as a blind check only where the model's guess had
 not been shown to whoever gave it."""
+READS_FORMAT = 4
+"""The newest format that this program reads. 4: items come later, and labels are changed. A session begun as 3 says so
+with the first event of such a kind, which carries the number; programs before it know no such kind and refuse the log
+for that, so a session that never grew stays readable for them."""
 OVERLAP = "overlap"
 """Strategy of a question that somebody else has answered already, drawn at random."""
 DOUBTED = "doubted"
@@ -51,20 +56,43 @@ def pool_events(pool: Pool) -> Iterator[Event]:
     if pool.kind == "array":
         return
     for start in range(0, len(pool), ITEMS_PER_EVENT):
-        chunk = []
-        for row in range(start, min(start + ITEMS_PER_EVENT, len(pool))):
-            extras: list[dict[str, Any]] = []
-            if pool.record is not None:
-                told = _told(pool.address, pool.ids[row], pool.contents[row])
-                extras = [_untold(pool.record[source], told) for source in pool.sources[row]]
-            kept = extras if any(extras) else None
-            chunk.append([pool.ids[row], packed(pool.contents[row]), pool.sources[row], kept])
-        data: dict[str, Any] = {"start": start, "packed": pack(_json(chunk))}
+        rows = range(start, min(start + ITEMS_PER_EVENT, len(pool)))
+        data: dict[str, Any] = {"start": start, "packed": packed_items(pool, rows)}
         if not start and pool.columns:
             data["columns"] = pool.columns
         if not start and pool.dropped:
-            data["dropped"] = pack(_json([[row, one.cells, one.why] for row, one in pool.dropped.items()]))
+            data["dropped"] = packed_dropped(pool.dropped)
         yield Event("items", data)
+
+
+def packed_items(pool: Pool, rows: Iterable[int], *, later: int = 0) -> str:
+    """Items as an event holds them; of an array pool without their features.
+
+    Args:
+        pool: The items.
+        rows: Which.
+        later: Added to the numbers of their source rows.
+    """
+    chunk = []
+    for row in rows:
+        extras: list[dict[str, Any]] = []
+        if pool.record is not None:
+            told = _told(pool.address, pool.ids[row], pool.contents[row])
+            extras = [_untold(pool.record[source], told) for source in pool.sources[row]]
+        kept = extras if any(extras) else None
+        content = None if pool.kind == "array" else packed(pool.contents[row])
+        chunk.append([pool.ids[row], content, [source + later for source in pool.sources[row]], kept])
+    return pack(_json(chunk))
+
+
+def packed_dropped(dropped: Mapping[int, Dropped], *, later: int = 0) -> str:
+    """Rows that could not be loaded as an event holds them."""
+    return pack(_json([[row + later, one.cells, one.why] for row, one in dropped.items()]))
+
+
+def read_dropped(text: str) -> dict[int, Dropped]:
+    """The inverse of `packed_dropped`."""
+    return {int(row): Dropped(dict(cells), str(why)) for row, cells, why in json.loads(unpack(text))}
 
 
 def _told(address: Mapping[str, Any], item: str, content: Any) -> dict[str, Any]:
@@ -102,10 +130,18 @@ def pool_from_log(opened: Mapping[str, Any], events: Sequence[Event]) -> Pool | 
     return pool
 
 
+def read_items(kind: str, address: Mapping[str, Any], text: str) -> Iterator[tuple[str, Any, list[int], list[Any]]]:
+    """(id, content, source rows, cells of each source row) of the items in an event; content is None for an array."""
+    files = source_of(address)
+    for item, kept, rows, extras in json.loads(unpack(text)):
+        content = None if kind == "array" else unpacked(kind, kept, files)
+        told = {} if kind == "array" else _told(address, item, content)
+        yield item, content, rows, [told | extra for extra in extras or [{}] * len(rows)]
+
+
 def _pool_of(opened: Mapping[str, Any], events: Sequence[Event]) -> Pool:
     kind = opened["kind"]
     address = dict(opened["pool"])
-    files = source_of(address)
     ids: list[str] = []
     contents: list[Any] = []
     sources: list[list[int]] = []
@@ -117,16 +153,13 @@ def _pool_of(opened: Mapping[str, Any], events: Sequence[Event]) -> Pool:
             continue
         order += event.data.get("columns", [])
         if "dropped" in event.data:
-            found = json.loads(unpack(event.data["dropped"]))
-            dropped |= {int(row): Dropped(dict(cells), str(why)) for row, cells, why in found}
-        for item, kept, rows, extras in json.loads(unpack(event.data["packed"])):
-            content = unpacked(kind, kept, files)
+            dropped |= read_dropped(event.data["dropped"])
+        for item, content, rows, cells in read_items(kind, address, event.data["packed"]):
             ids.append(item)
             contents.append(content)
             sources.append(rows)
-            for source, extra in zip(rows, extras or [{}] * len(rows), strict=True):
-                cells = _told(address, item, content) | extra
-                record[source] = {name: cells[name] for name in order if name in cells} | cells
+            for source, one in zip(rows, cells, strict=True):
+                record[source] = {name: one[name] for name in order if name in one} | one
     return Pool(
         ids=ids,
         contents=contents,
@@ -136,7 +169,7 @@ def _pool_of(opened: Mapping[str, Any], events: Sequence[Event]) -> Pool:
         given={int(row): label for row, label in opened["given"].items()},
         problems=[Problem(*problem) for problem in opened["problems"]],
         address=address,
-        record=_ByRow(record) if address.get("text") else None,
+        record=ByRow(record) if address.get("text") else None,
         notes=list(opened["notes"]),
         digest=pool_digest(contents),
         columns=order,
@@ -144,17 +177,31 @@ def _pool_of(opened: Mapping[str, Any], events: Sequence[Event]) -> Pool:
     )
 
 
-class _ByRow(Sequence[Mapping[str, Any]]):
-    """Rows of the source that loaded, by their number there (bad rows leave holes)."""
+class ByRow(Sequence[Mapping[str, Any]]):
+    """Rows of the source that loaded, by their number there (bad rows leave holes).
 
-    def __init__(self, rows: Mapping[int, Mapping[str, Any]]) -> None:
-        self._rows = rows
+    Args:
+        rows: Number → cells.
+        first: Where the rows are that are not among these.
+    """
+
+    def __init__(self, rows: Mapping[int, Mapping[str, Any]], first: Sequence[Mapping[str, Any]] = ()) -> None:
+        self.rows = rows
+        self.first = first
 
     def __len__(self) -> int:
-        return max(self._rows, default=-1) + 1
+        return max(max(self.rows, default=-1) + 1, len(self.first))
 
     def __getitem__(self, index: Any) -> Any:
-        return self._rows[index]
+        return self.rows[index] if index in self.rows else self.first[index]
+
+
+def too_new(name: str, needs: int) -> BadStore:
+    """The error for a log of a later format."""
+    return BadStore(
+        f"{name} was written by a newer Askwise (format {needs}; this one reads up to {READS_FORMAT}). "
+        "Upgrade with `pip install --upgrade askwise`."
+    )
 
 
 # ── the fold ────────────────────────────────────────────────────────────────────────────────
@@ -173,6 +220,12 @@ class Draw:
     """(⌈n/8⌉,) packed bits: the rows it was drawn from."""
     confidence: float | None
     """Of the guess, at the draw; a planning number."""
+    guesses: Array | None = None
+    """(n,) class numbers that the model guessed; None before the first."""
+    system: Array | None = None
+    """What the classes counted as at the draw, by which the check is scored; see `relabeling`."""
+    removed: frozenset[int] = frozenset()
+    """Classes that were none then."""
 
 
 @dataclass
@@ -253,6 +306,18 @@ class Attempt:
     """Digest of the log at the decision; "" before it, and where it was written before digests existed."""
     found: int = 0
     """Relevant items known at the freeze, where the target is a recall."""
+    items: int = 0
+    """Items of the session at the freeze: of what came later nothing is claimed."""
+    guesses: Array | None = None
+    """(n,) class numbers that are handed over, as they were at the freeze."""
+    system: Array | None = None
+    """What the classes counted as then."""
+    removed: frozenset[int] = frozenset()
+    """Classes that were none then."""
+    names: tuple[Label, ...] = ()
+    """What the labels were called then."""
+    called: Label | None = None
+    """What `label` was called then."""
 
 
 @dataclass
@@ -262,6 +327,12 @@ class State:
     seq: int = 0
     opened: Mapping[str, Any] = field(default_factory=dict)
     n: int = 0
+    ranked: int = 0
+    """Rows that the last ranking knew, the first ones; those behind came later: they wait for the next to be asked."""
+    rows: int = 0
+    """Rows of the input that are items."""
+    additions: list[int] = field(default_factory=list)
+    """How many items came with each addition."""
     labels: list[Label] = field(default_factory=list)
     """The labels that may be given, in the order declared or discovered."""
     multilabel: bool = False
@@ -270,6 +341,28 @@ class State:
     """What an item is taken for, by number: the labels; in a multi-label session each set of labels met so far."""
     numbers: dict[Label, int] = field(default_factory=dict)
     """The same the other way round."""
+    merged: dict[int, int] = field(default_factory=dict)
+    """Number of a class → of the one that it was merged into."""
+    removed: frozenset[int] = frozenset()
+    """Numbers of classes that are none any more."""
+    system: Array | None = None
+    """(classes,) what each class counts as, by `merged`; None = as itself. Never changed, only exchanged."""
+    systems: list[tuple[int, Array | None, frozenset[int]]] = field(default_factory=list)
+    """(`seq` of the event, `system`, `removed`) of whatever changed these."""
+    changes: list[tuple[int, str]] = field(default_factory=list)
+    """(`seq`, in words) of what changed the classes."""
+    reversals: list[tuple[int, str, dict[str, Any]]] = field(default_factory=list)
+    """(`seq`, kind and data of the event that would take it back) of each change of labels or texts that stands."""
+    former: dict[Label, Label] = field(default_factory=dict)
+    """Name that a class had → its name now."""
+    order: list[Label] = field(default_factory=list)
+    """In which people see the labels, where somebody has said so."""
+    descriptions: dict[Label, str] = field(default_factory=dict)
+    """Label → what it means."""
+    texts: dict[str, str] = field(default_factory=dict)
+    """Title and guidelines, where they were changed."""
+    written: Array | None = None
+    """(n,) the guesses as the last ranking has them, before anything was merged since."""
     answers: dict[int, Answer] = field(default_factory=dict)
     """Row → what holds of it: the answer of the one who gave one, or the consensus of several."""
     votes: dict[int, dict[str, Answer]] = field(default_factory=dict)
@@ -375,12 +468,53 @@ class State:
             labeled_mask=self.labeled_mask.copy(),
             rest_mask=self.rest_mask.copy(),
             shown_mask=self.shown_mask.copy(),
-        )
+        )  # what else evidence reads is never changed, only exchanged
+
+    def shown_labels(self) -> list[Label]:
+        """The labels that may be given, in the order in which people see them."""
+        gone = set() if self.multilabel else {*self.merged, *self.removed}
+        there = [name for number, name in enumerate(self.labels) if number not in gone]
+        place = {name: at for at, name in enumerate(self.order)}
+        return sorted(there, key=lambda name: place.get(name, len(place))) if place else there
+
+    def may_be(self, label: Label) -> bool:
+        """Whether an answer may say this label; what was merged stands for what it was merged into."""
+        return label in self.labels and self.numbers.get(label) not in self.removed
+
+    def current(self, label: Label) -> Label:
+        """What a label counts as: itself, or what it was merged into."""
+        return label if self.system is None else self.classes[relabeling.of(self.system, self.numbers[label])]
+
+    def today(self, codes: Array) -> Array:
+        """Class numbers as what they count as now."""
+        return codes if self.system is None else relabeling.full(self.system, len(self.classes))[codes].astype(np.int32)
+
+    @property
+    def title(self) -> str:
+        """As given at the start or later; "" where none was."""
+        return self.texts.get("title", str(self.opened["title"]))
+
+    @property
+    def guidelines(self) -> str:
+        """The same of the guidelines."""
+        return self.texts.get("guidelines", str(self.opened.get("guidelines") or ""))
 
     @property
     def open_attempt(self) -> Attempt | None:
         """The attempt whose checks are being answered: of those frozen together, one after the other."""
         return next((a for a in self.attempts if a.outcome == "open"), None)
+
+    @property
+    def grown(self) -> bool:
+        """Whether items came later."""
+        return self.n > int(self.opened.get("n", 0))
+
+    def waiting(self) -> Array:
+        """(n,) rows that may be asked as soon as they are ranked."""
+        found = self.rest_mask.copy()
+        found[: self.ranked] = False
+        found[[row for row in self.leases if row >= self.ranked]] = False
+        return found
 
     @property
     def groups(self) -> int:
@@ -450,7 +584,14 @@ class State:
     def counted(self, row: int) -> list[Answer]:
         """People's labels of a row that decide on it, oldest first: late ones only where there are no others."""
         labels = sorted((a for a in self.votes.get(row, {}).values() if a.kind == "label"), key=lambda a: a.seq)
-        return [a for a in labels if not a.late] or labels
+        return [self._meant(a) for a in labels if not a.late] or [self._meant(a) for a in labels]
+
+    def _meant(self, answer: Answer) -> Answer:
+        """An answer as what it counts as now; what was said stays with it."""
+        if self.system is None or answer.label is None:
+            return answer
+        now = self.current(answer.label)
+        return answer if now == answer.label else replace(answer, label=now, said=answer.label)
 
     def checks(self) -> set[int]:
         """Rows that were or may be blind checks: drawn at random, or at the beginning of the order of an attempt."""
@@ -480,7 +621,7 @@ class State:
         """(n,) class numbers that an attempt would hand over: all irrelevant where the target is a recall."""
         if attempt.target == "recall":
             return np.full(self.n, self.class_number(self.opened["goal"]["irrelevant"]), np.int32)
-        return self.predictions_of(attempt.round)
+        return self.predictions_of(attempt.round) if attempt.guesses is None else attempt.guesses
 
     def found_before(self, attempt: Attempt) -> int:
         """Items outside the region of an attempt at a recall that are labeled relevant now."""
@@ -506,7 +647,7 @@ class State:
         guesses = self.guesses_of(attempt)
         found: list[bool | None] = []
         for row in attempt.order.tolist():
-            wrong = None if self.seen(row) else self._wrong(row, guesses)
+            wrong = None if self.seen(row) else self._wrong(row, int(guesses[row]), attempt)
             found.append(wrong)
             if wrong is None:
                 break
@@ -514,9 +655,13 @@ class State:
 
     def draw_outcomes(self) -> tuple[list[Draw], list[bool | None]]:
         """The check items up to the last answered one, with whether the model was wrong (None: passed over so far)."""
-        wrong = [self._wrong(d.row, self.predictions_of(d.round)) for d in self.draws]
+        wrong = [self._wrong(d.row, int(self.then(d)[d.row]), d) for d in self.draws]
         count = max((i for i, w in enumerate(wrong, 1) if w is not None), default=0)
         return self.draws[:count], wrong[:count]
+
+    def then(self, draw: Draw) -> Array:
+        """(n,) class numbers that the model guessed which a check item was drawn for."""
+        return self.predictions_of(draw.round) if draw.guesses is None else draw.guesses
 
     def truth(self) -> Array:
         """(n,) class numbers of the human labels; `audit.UNKNOWN` and `audit.UNSURE` where there is none."""
@@ -526,13 +671,13 @@ class State:
         """(n,) the items still to be decided: no human label, not unsure, not labeled by the model."""
         return self.rest_mask.copy()
 
-    def _wrong(self, row: int, guesses: Array) -> bool | None:
+    def _wrong(self, row: int, guess: int, then: Draw | Attempt) -> bool | None:
         answer = self.answers.get(row)
         if answer is None or answer.kind == "skip" or answer.seen:
             return None
         if answer.label is None:
             return True  # unsure: not known to be right
-        return bool(guesses[row] != self.class_number(answer.label))
+        return relabeling.wrong(self, answer, guess, then.system, then.removed)
 
     # Writing.
 
@@ -547,6 +692,9 @@ class State:
 
     def apply(self, event: Event) -> None:
         """Take one event in."""
+        needs = event.data.get("format") if isinstance(event.data, Mapping) else None
+        if isinstance(needs, int) and needs > READS_FORMAT:
+            raise too_new("This session", needs)
         handler = _HANDLERS.get(event.kind)
         if handler is None:
             raise BadStore(
@@ -579,7 +727,7 @@ class State:
         answer = self.answers.get(row)
         self.auto_mask[row] = row in self.auto
         self.rest_mask[row] = (answer is None or answer.kind == "skip") and row not in self.auto
-        self.eligible_mask[row] = self.rest_mask[row] and row not in self.leases
+        self.eligible_mask[row] = self.rest_mask[row] and row not in self.leases and row < self.ranked
 
     def _vote(self, row: int, annotator: str, answer: Answer | None) -> None:
         """Put an annotator's answer in the place of their last one, or take it back."""
@@ -597,20 +745,21 @@ class State:
         """
         votes = sorted(self.votes.get(row, {}).values(), key=lambda answer: answer.seq)
         labels = self.counted(row)
-        others = [*(a for a in votes if a.kind == "skip"), *filter(None, [self.given.get(row)])]
+        others = [*(a for a in votes if a.kind == "skip"), *(self._meant(a) for a in [self.given.get(row)] if a)]
         others += [a for a in votes if a.kind == "unsure"]
         (self.several.add if len(labels) > 1 else self.several.discard)(row)
         (self.late.add if any(answer.late for answer in votes) else self.late.discard)(row)
         if len(labels) > 1:
             self.unsettled |= row not in self.consensus
             count = Counter(answer.label for answer in labels)
-            label = self.consensus.get(row, max(labels, key=lambda answer: (count[answer.label], answer.seq)).label)
+            label = self.consensus.get(row) or max(labels, key=lambda a: (count[a.label], a.seq)).label or ""
+            label = label if self.system is None else self.current(label)
             same = [answer for answer in labels if answer.label == label]
             labels = same or [replace(labels[-1], label=label)]  # label by label they may agree on a set nobody gave
         standing = labels or others
         ruling = self.rulings.get(row)
         if ruling is not None and standing and standing[-1].label is not None:
-            standing = [ruling]
+            standing = [self._meant(ruling)]
         holds = standing[-1] if standing else None
         if holds is not None and any(a.seen for a in self.counted(row)):  # one who knew the guess may have swayed it
             holds = replace(holds, seen=True)
@@ -642,7 +791,8 @@ class State:
 
 def _on_opened(s: State, e: Event) -> None:
     s.opened = e.data
-    s.n = int(e.data["n"])
+    s.n = s.ranked = int(e.data["n"])
+    s.rows = int(e.data["rows"])
     s.multilabel = bool(e.data.get("multilabel", False))
     for name in e.data["classes"]:
         _add_label(s, name)
@@ -660,6 +810,47 @@ def _on_opened(s: State, e: Event) -> None:
     s.last_answer = e.seq
 
 
+def _on_added(s: State, e: Event) -> None:
+    """Items that came later: no check item could have been one of them, and no model has guessed them yet."""
+    d, before, more = e.data, s.n, int(e.data["n"])
+    if int(d["start"]) != before:
+        raise ValueError(f"its items begin with row {d['start']}, and {before:,} are there")
+    if s.opened.get("goal"):
+        raise ValueError("a search does not grow")
+    s.n, s.rows = before + more, s.rows + int(d["rows"])
+    s.additions.append(more)
+    s.labeled_mask, s.auto_mask = _longer(s.labeled_mask, s.n), _longer(s.auto_mask, s.n)
+    s.shown_mask, s.eligible_mask = _longer(s.shown_mask, s.n), _longer(s.eligible_mask, s.n)
+    s.rest_mask, s.codes = _longer(s.rest_mask, s.n, True), _longer(s.codes, s.n, UNKNOWN)
+    s.answer_rounds = _longer(s.answer_rounds, s.n)
+    # What stands for the guesses on them, 0, nobody looks at: they are in no draw, and in no region before a ranking.
+    if s.predictions is not None:
+        s.predictions = _longer(s.predictions, s.n)
+    s.past = {round_: _longer(guesses, s.n) for round_, guesses in s.past.items()}
+    if s.written is not None:
+        s.written = _longer(s.written, s.n)
+    models = {id(draw.guesses): draw.guesses for draw in s.draws if draw.guesses is not None}
+    longer = {key: _longer(guesses, s.n) for key, guesses in models.items()}  # many draws share one
+    s.draws = [
+        replace(draw, eligible=_longer(draw.eligible, -(-s.n // 8)), guesses=longer.get(id(draw.guesses)))
+        for draw in s.draws
+    ]
+    for row, label in d["given"].items():
+        if not before <= int(row) < s.n:
+            raise ValueError(f"it gives a label to row {row}, which is none of its own")
+        s._meet(_known(s, label))
+        s.given[int(row)] = Answer(int(row), "given", label, "", e.seq, e.at)
+        s._settle(int(row))
+    s.last_answer = e.seq
+
+
+def _longer(values: Array, n: int, fill: Any = 0) -> Array:
+    """A copy with n entries, the new ones as given: what a still has of the old one must not change."""
+    found = np.full(n, fill, values.dtype)
+    found[: len(values)] = values
+    return found
+
+
 def _add_label(s: State, name: Label) -> None:
     s.labels.append(name)
     if not s.multilabel:
@@ -667,6 +858,9 @@ def _add_label(s: State, name: Label) -> None:
 
 
 def _on_class(s: State, e: Event) -> None:
+    if s.numbers.get(e.data["name"]) in s.removed:
+        relabeling.on_restored(s, e)
+        return
     if e.data["name"] in s.labels:
         raise ValueError(f"there is a class {e.data['name']!r} already")
     _add_label(s, e.data["name"])
@@ -679,7 +873,8 @@ def _on_asked(s: State, e: Event) -> None:
             raise ValueError(f"it draws a check item for model {e.data['round']}, which is not the current one")
         audit, check = bool(q.get("audit")), bool(q.get("check"))
         if audit and q.get("drawn", True):
-            s.draws.append(Draw(row, e.seq, int(e.data["round"]), np.packbits(s.eligible_mask), q.get("confidence")))
+            drawn = Draw(row, e.seq, int(e.data["round"]), np.packbits(s.eligible_mask), q.get("confidence"))
+            s.draws.append(replace(drawn, guesses=s.predictions, system=s.system, removed=s.removed))
             if s.predictions is not None:
                 s.past.setdefault(int(e.data["round"]), s.predictions)
         if q.get("strategy") == DOUBTED and not q.get("drawn", True):
@@ -709,6 +904,8 @@ _KINDS: dict[str, Literal["label", "skip", "unsure"]] = {"told": "label", "skipp
 def _known(s: State, label: Label) -> Label:
     """The label, if it is one, or a set of such."""
     strange = next((part for part in s.parts(label) if part not in s.labels), None)
+    if strange is None and s.removed and s.numbers.get(label) in s.removed:
+        strange = label
     if strange is not None:
         raise ValueError(f"there is no class {strange!r}")
     return label
@@ -821,14 +1018,26 @@ def _on_ranked(s: State, e: Event) -> None:
         raise ValueError("'queue', 'scores', 'parts' and 'planned' do not go together")
     for name in d.get("sets", ()):
         s._meet(_known(s, name))
+    known = int(d.get("known", s.n))
+    if not s.ranked <= known <= s.n:
+        raise ValueError(f"it knows {known:,} items of {s.n:,}, and the last ranking knew {s.ranked:,}")
+    if d.get("predictions") is None and s.predictions is not None and known > s.ranked:
+        raise ValueError("there is a model, and it guesses nothing of the items that came later")
     if d.get("predictions") is not None:
         change = np.frombuffer(unpack(d["predictions"]), np.int32)
+        if len(change) != known:
+            raise ValueError(f"it guesses {len(change):,} items and knows {known:,}")
+        change = _longer(change, s.n)
         base = s.predictions if s.predictions is not None else np.zeros(s.n, np.int32)
         guesses = base ^ change
         if not 0 <= guesses.min() <= guesses.max() < len(s.classes):
             raise ValueError("'predictions' names a class that there is not")
-        s.predictions = guesses
+        s.predictions = s.written = guesses
     s.ranking = ranking
+    if known > s.ranked:
+        come = np.flatnonzero(s.waiting()[:known])
+        s.ranked = known
+        s.eligible_mask[come] = True
     if "point" in d:
         s.points.append(CurvePoint(**d["point"]))
         s.learned.append(ranking.trained_on)
@@ -874,6 +1083,12 @@ def _on_frozen(s: State, e: Event) -> None:
             label=d.get("label"),
             allowed=int(d.get("allowed", 0)),
             found=int(d.get("found", 0)),
+            items=s.n,
+            guesses=s.predictions,
+            system=s.system,
+            removed=s.removed,
+            names=tuple(s.labels),
+            called=d.get("label"),
         )
     )
     if s.predictions is None:
@@ -933,7 +1148,9 @@ _BY_PEOPLE = frozenset({"told", "skipped", "unsure", "flagged", "unflagged", "ad
 _HANDLERS: dict[str, Callable[[State, Event], None]] = {
     "opened": _on_opened,
     "items": _on_nothing,  # read by pool_from_log
+    "added": _on_added,  # its items are read by growing.extend
     "class_added": _on_class,
+    **relabeling.HANDLERS,
     "asked": _on_asked,
     "released": _on_released,
     "told": _on_answer,

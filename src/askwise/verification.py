@@ -14,11 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from askwise import __version__, audit, evidence, people
+from askwise import __version__, audit, evidence, growing, people, relabeling
 from askwise.core import FINGERPRINT_DIGITS, Array, BadInput, BadStore, Certificate, Event, Store
 from askwise.events import Damaged
 from askwise.labelsets import labels_of, write_set
 from askwise.notices import each
+from askwise.pool import content_digests
 from askwise.questions import drawn_again, is_audit_slot, may_ask_again
 from askwise.state import DOUBTED, OVERLAP, Attempt, State, pool_from_log, unpack
 from askwise.store import Place, digest, read_log
@@ -37,9 +38,9 @@ CHECKS = {
     "chain": "Events ({n:,}): none is missing, and each has the digest of all before it.",
     "fingerprint": "",
     "events": "Events ({n:,}): each can be read, and refers to what was there.",
-    "items": "Items ({n:,}): those that the session was started with.",
+    "items": "Items ({n:,}): those that the session was started with, and those that were added, none of them twice.",
     "draws": "Questions ({n:,}): random check items came when they were due, and are those that the seed draws.",
-    "guesses": "Rankings ({n:,}): each holds a guess of the model for every item.",
+    "guesses": "Rankings ({n:,}): each holds a guess of the model for every item that it knows.",
     "consensus": "Consensus ({n:,}): computed again from everybody's answers, the labels are the same.",
     "estimates": "Estimates ({n:,}): computed again, the bounds that were shown come out.",
     "regions": "Frozen regions ({n:,}): open items only, their checks in the order that the seed draws.",
@@ -156,6 +157,8 @@ class _Walk:
         """Attempt → (n,) class numbers guessed by the model at the freeze."""
         self.labels_due: int | None = None
         """Attempt that the event before certified."""
+        self.known: growing.Known | None = None
+        """What the items are so far; None of an array, whose features the log does not hold."""
         self.freeze_seq = 0
         """`seq` before the newest group of attempts was frozen."""
         self.last: Event | None = None
@@ -236,6 +239,8 @@ class _Walk:
                 "items", count == int(opened.data["n"]), opened, f"says {opened.data['n']} items, {count} found."
             )
             self.done["items"] = count
+            if pool is not None and any(event.kind == "added" for event in self.log):
+                self.known = growing.Known.of(pool)
         except _UNREADABLE as error:
             self.expect("items", False, None, f"The items cannot be verified: {_said(error)}")
 
@@ -354,9 +359,54 @@ def _items(w: _Walk, e: Event) -> None:
     w.expect("events", w.last is not None and w.last.kind in ("opened", "items"), e, "items come at the start only.")
 
 
+def _added(w: _Walk, e: Event) -> None:
+    """Items that came later are new, are those of the fingerprint, and take nothing from what was there."""
+    s, d = w.state, e.data
+    items = growing.unpacked_items(s.opened["kind"], d)
+    w.expect("items", d["start"] == s.n, e, f"adds items behind {d['start']:,}; {s.n:,} are there.")
+    w.rows([int(row) for row in d["given"]], s.n + d["n"])
+    strange = sorted({name for name in d["given"].values() if not _is_class(s, name)})
+    w.expect("events", not strange, e, f"gives labels that are no class: {strange[:3]}.")
+    w.expect("events", all(int(row) >= s.n for row in d["given"]), e, "gives a label to an item that was there before.")
+    w.expect("events", not s.opened.get("goal"), e, "adds items to a search, which speaks of all that it began with.")
+    w.done["items"] += len(items)
+    if w.known is None:
+        return
+    ids, digests = [name for name, _, _, _ in items], content_digests([content for _, content, _, _ in items])
+    same = growing.fingerprint(ids, digests) == d["fingerprint"]
+    w.expect("items", same, e, "holds other items than those of its fingerprint.")
+    twice = [name for name, own in zip(ids, digests, strict=True) if name in w.known.by_id or own in w.known.by_content]
+    fresh = not twice and len(set(ids)) == len(ids) == len(set(digests))
+    w.expect("items", fresh, e, f"adds items that are there already: {twice[:3]}.")
+    w.known.extend(ids, digests)
+
+
 def _class_added(w: _Walk, e: Event) -> None:
     name = e.data["name"]
-    w.expect("events", isinstance(name, str) and name not in w.state.labels, e, f"{name!r} is a class already.")
+    w.expect("events", isinstance(name, str) and not w.state.may_be(name), e, f"{name!r} is a class already.")
+
+
+def _relabeled(w: _Walk, e: Event) -> None:
+    """A change of labels is about labels that there are, alters no answer, and comes between attempts."""
+    s, d = w.state, e.data
+    there = s.shown_labels()
+    own = [s.classes[number] for number in s.merged] if e.kind == "class_split" else there
+    for key in ("name", "into"):
+        w.expect("events", key not in d or d[key] in own, e, f"changes {d.get(key)!r}, which is no class.")
+    taken = e.kind == "class_renamed" and d["to"] in s.labels
+    w.expect("events", not taken, e, f"gives the name {d.get('to')!r}, which another class has.")
+    if e.kind == "class_removed":
+        held = relabeling.holders(s, d["name"]) if d["name"] in there else 0
+        w.expect("events", not held, e, f"removes {d['name']!r}, which {held} answers hold.")
+    if e.kind == "reordered":
+        same = sorted(d["labels"]) == sorted(there)
+        w.expect("events", same, e, "orders other labels than those there are.")
+    if e.kind in ("class_renamed", "class_merged", "class_split", "class_removed"):
+        w.expect("decisions", s.open_attempt is None, e, "changes classes while blind checks are under way.")
+        single = e.kind == "class_renamed" or not s.multilabel
+        w.expect("events", single and not s.opened.get("goal"), e, "changes classes that are fixed here.")
+    last = s.reversals[-1][0] if s.reversals else None
+    w.expect("events", d.get("undoes") in (None, last), e, f"takes back event {d.get('undoes')}, not the last change.")
 
 
 def _is_set(name: object, labels: Sequence[str]) -> bool:
@@ -366,7 +416,7 @@ def _is_set(name: object, labels: Sequence[str]) -> bool:
 
 
 def _is_class(s: State, name: object) -> bool:
-    return _is_set(name, s.labels) if s.multilabel else name in s.classes
+    return _is_set(name, s.labels) if s.multilabel else isinstance(name, str) and s.may_be(name)
 
 
 def _released(w: _Walk, e: Event) -> None:
@@ -518,15 +568,17 @@ def _ranked(w: _Walk, e: Event) -> None:
     guesses = s.predictions
     if d.get("predictions") is not None:
         change = np.frombuffer(unpack(d["predictions"]), np.int32)
-        if len(change) != s.n:
-            raise BadStore(f"{len(change):,} guesses for {s.n:,} items.")
+        known = int(d.get("known", s.n))
+        if len(change) != known or not s.ranked <= known <= s.n:
+            raise BadStore(f"{len(change):,} guesses for {known:,} of {s.n:,} items, {s.ranked:,} of which had some.")
+        change = growing.filled(change, s.n)
         guesses = change if guesses is None else guesses ^ change
         new = d.get("sets", [])
         fresh = s.multilabel or not new
         fresh = fresh and all(_is_set(name, s.labels) and name not in s.numbers for name in new)
         w.expect("guesses", fresh and len(set(new)) == len(new), e, "guesses what is no new set of labels.")
-        known = len(s.classes) + len(new)
-        w.expect("guesses", bool(((guesses >= 0) & (guesses < known)).all()), e, "guesses no such class.")
+        classes = len(s.classes) + len(new)
+        w.expect("guesses", bool(((guesses >= 0) & (guesses < classes)).all()), e, "guesses no such class.")
         w.done["guesses"] += 1
     point = d.get("point")
     w.expect("estimates", (point is None) == (guesses is None), e, "an estimate goes with a model, and the reverse.")
@@ -617,6 +669,7 @@ def _plan(w: _Walk, e: Event, n: int) -> None:
         w.expect(
             "plans", d["allowed"] == due, e, f"allows {d['allowed']} errors; for the whole file it may allow {due}."
         )
+        w.expect("plans", not evidence.finer_now(w.state), e, "a certificate that stands is about fewer classes.")
         sure = all(a.confidence >= d["confidence"] for a in w.state.attempts if a.outcome == "certified")
         w.expect("plans", sure, e, "an earlier certificate has less confidence than is claimed for the whole file.")
         risk = audit.false_certificate_risk(n, audit.share_of(due, n), "dataset", needed)
@@ -728,7 +781,9 @@ def _taken_back(w: _Walk, e: Event) -> None:
 _LOOKS: dict[str, Callable[[_Walk, Event], None]] = {
     "opened": _opened,
     "items": _items,
+    "added": _added,
     "class_added": _class_added,
+    **dict.fromkeys(relabeling.KINDS, _relabeled),
     "asked": _asked,
     "released": _released,
     "told": _answer,

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 MOST_BODY = 1_000_000
 """Bytes of a request; an upload has a limit of its own in `BODIES`."""
-BODIES = {"/api/v1/new/file": 500 << 20}
+BODIES = {"/api/v1/new/file": 500 << 20, "/api/v1/items/add": 500 << 20}
 """End of a path → bytes that a request to it may have, where that is more."""
 OPEN = frozenset(path for method, path in (key.split(" ", 1) for key, least in NEEDS.items() if least is ANYONE))
 """Addresses that need no account."""

@@ -114,6 +114,13 @@ def _sure(session: Session) -> Array | None:
     return None if np.isnan(sure).any() else sure
 
 
+def _no_model(session: Session) -> str:
+    """Why there are no confidences of all items."""
+    if session.look(lambda s: s.model and s.ranked < s.n):
+        return "Items were added, and the model looks at them now; try again in a moment."
+    return "No model yet: it takes answers of at least two classes."
+
+
 def _target(session: Session) -> evidence.Target:
     """What the session's share of errors is a share of."""
     found: evidence.Target = session.look(lambda s: s.opened.get("target", "auto"))
@@ -130,7 +137,7 @@ def coverage(at: Here, max_error: Annotated[float | None, Given(gt=0, lt=1)] = N
         return nothing | {"why": "A search is finished by reading the rest in random order; see Finish."}
     sure, counts = _sure(session), session.counts()
     if sure is None:
-        return nothing | {"why": "No model yet: it takes answers of at least two classes."}
+        return nothing | {"why": _no_model(session)}
     if counts["groups"] >= len(audit.SPEND):
         return nothing | {"why": "All attempts are spent; the rest is for people."}
     found, shares = None, sorted({*insight.SHARES, own})
@@ -153,8 +160,9 @@ def coverage(at: Here, max_error: Annotated[float | None, Given(gt=0, lt=1)] = N
 def pool_map(at: Here) -> dict[str, Any]:
     """Items as points of a plane, at most 5,000 of them, with what is known of each."""
     session = at.session
-    places = _once(session, "map", None, lambda: insight.flat(session.features(), session.seed))
     states, labeled = session.look(lambda s: (insight.map_states(s), np.flatnonzero(s.labeled_mask)))
+    # Those that came meanwhile have places, too.
+    places = _once(session, "map", len(states), lambda: insight.flat(session.features(), session.seed))
     rows = insight.sampled(len(states), labeled, insight.MAPPED, session.seed)
     return {
         "items": len(states),
@@ -232,10 +240,10 @@ def _labeled(s: State) -> tuple[Array, Array, set[int]]:
 def suspects(at: Here) -> dict[str, Any]:
     """Labels that a model which did not see them takes for wrong, the most suspicious first."""
     session = at.session
-    X = session.features()
     (rows, y, blind), last, answers = session.look(lambda s: (_labeled(s), s.last_answer, dict(s.answers)))
     names, labels, decided = session.look(lambda s: (list(s.classes), list(s.labels), set(s.rulings)))
     size, holds = len(names), session.look(lambda s: s.membership())
+    X = session.features()  # after the labels: of items that came meanwhile there are more of these
 
     def compute() -> list[tuple[insight.Suspect, str]]:
         if not session.multilabel:
@@ -270,10 +278,11 @@ def suspects(at: Here) -> dict[str, Any]:
 def duplicates(at: Here) -> dict[str, Any]:
     """Pairs of nearly equal items with different labels, the most alike first."""
     session = at.session
-    X, names = session.features(), session.look(lambda s: list(s.classes))
+    names = session.look(lambda s: list(s.classes))
     (rows, y, _), last, answers = session.look(lambda s: (_labeled(s), s.last_answer, dict(s.answers)))
     rows, y = rows[-insight.MOST_COMPARED :], y[-insight.MOST_COMPARED :]
     decided = session.look(lambda s: set(s.rulings))
+    X = session.features()
     pairs = _once(session, "duplicates", last, lambda: insight.contradictions(X[rows], y))
     shown = []
     for a, b, similarity in pairs:
@@ -630,7 +639,7 @@ def plan(at: Here, body: Limits) -> dict[str, Any]:
         rest = session.counts()["rest"]
         return {"parts": [], "by_class": {}, "sample": [], "size": rest, "rest": rest}
     if sure is None:
-        raise BadInput("There is no model yet: answer questions of at least two classes first.")
+        raise BadInput(_no_model(session))
     for name in body.classes:
         if name not in session.classes:
             raise BadInput(f"{name!r} is no class. Choose from {', '.join(session.classes)}.")

@@ -100,8 +100,9 @@ def state(at: Here) -> dict[str, Any]:
     return {
         "title": session.title,
         "kind": session.pool.kind,
-        "session": session.pool.fingerprint[:16] + (f"-{me.account}" if me.account else ""),
+        "session": session.look(lambda s: str(s.opened["fingerprint"]))[:16] + (f"-{me.account}" if me.account else ""),
         "guidelines": at.project.guidelines,
+        "descriptions": session.look(lambda s: {name: text for name, text in s.descriptions.items() if text}),
         "max_error": session.settings.get("max_error"),
         "confidence": session.settings.get("confidence"),
         "me": {"name": me.name, "role": me.role.word},

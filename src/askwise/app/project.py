@@ -24,10 +24,16 @@ class Project:
 
     def __init__(self, session: Session, *, guidelines: str = "", team: bool = False) -> None:
         self.session = session
-        self.guidelines = guidelines or session.guidelines
+        self._given = guidelines
         self.team = team
         self.desk = Desk(session)
         self.figures = wire.Figures(session)
+
+    @property
+    def guidelines(self) -> str:
+        """Those that somebody has written while the session ran, else those given to the server, else the session's."""
+        changed = self.session.look(lambda s: s.texts.get("guidelines"))
+        return changed if changed is not None else self._given or self.session.guidelines
 
     def may_answer(self, annotator: str, item: str) -> bool:
         """Whether the annotator was asked about the item, and nobody else since, or has answered it before."""

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
 import secrets
 import shutil
 import threading
-import unicodedata
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -29,7 +27,7 @@ from askwise.app.project import Project
 from askwise.app.roles import OWNER, Routes, Who
 from askwise.app.server import build
 from askwise.app.shapes import Name, Text
-from askwise.app.uploads import ACCEPTED, EXAMPLES, LONGEST, SHOWN
+from askwise.app.uploads import ACCEPTED, EXAMPLES, LONGEST, MAX_UPLOAD, SHOWN, safe_name
 from askwise.app.wire import shown
 from askwise.core import BadInput, Conflict, ContractError, MissingExtra, Unreachable
 from askwise.labelsets import labels_of
@@ -40,8 +38,6 @@ if TYPE_CHECKING:
     from askwise.app.shelf import Shelf
     from askwise.session import Session
 
-MAX_UPLOAD = 500 << 20
-"""Bytes of one upload."""
 UPLOADS = 4
 """Uploads that are kept at a time and not yet a project."""
 
@@ -283,14 +279,6 @@ class Intake:
                     )
                 self._last = key, pool
             return self._last[1]
-
-
-def safe_name(name: str) -> str:
-    """The last part of a file name as letters, digits, space and `._()-`; never empty, hidden, or a folder."""
-    last = unicodedata.normalize("NFC", name).replace("\\", "/").rpartition("/")[2]
-    kept = re.sub(r"[^\w .()-]", "_", last).strip(" .")
-    stem, dot, suffix = kept.partition(".")
-    return (stem[:80].strip() or "data") + dot + suffix[-20:]
 
 
 # ── the columns ─────────────────────────────────────────────────────────────────────────────

@@ -197,6 +197,9 @@ class State(Open):
     kind: str = Field(description="Of the items: `text`, `image`, `audio`, `table`, `pair` or `array`.")
     session: str = Field(description="Tells this session and person from others, for what a browser keeps.")
     guidelines: str
+    descriptions: dict[str, str] = Field(
+        default_factory=dict, description="Label → what it means, where that was said."
+    )
     max_error: float | None = Field(description="Share of wrong labels that the project plans for.")
     confidence: float | None
     me: Me

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 import zipfile
 from collections import Counter
 from collections.abc import Sequence
@@ -26,6 +28,8 @@ from askwise.tables import (
     read_file,
 )
 
+MAX_UPLOAD = 500 << 20
+"""Bytes of one upload."""
 SHOWN = 50
 """Problems, classes and columns that are listed one by one; beyond, only their number."""
 EXAMPLES = 3
@@ -132,3 +136,11 @@ def _column(name: str, values: Sequence[Any]) -> dict[str, Any]:
     filled = [value for value in values if value is not None and value != ""]
     examples = list(dict.fromkeys(str(value)[:LONGEST] for value in filled[:200]))[:EXAMPLES]
     return {"name": name, "examples": examples, "filled": len(filled), "different": len(set(map(str, filled)))}
+
+
+def safe_name(name: str) -> str:
+    """The last part of a file name as letters, digits, space and `._()-`; never empty, hidden, or a folder."""
+    last = unicodedata.normalize("NFC", name).replace("\\", "/").rpartition("/")[2]
+    kept = re.sub(r"[^\w .()-]", "_", last).strip(" .")
+    stem, dot, suffix = kept.partition(".")
+    return (stem[:80].strip() or "data") + dot + suffix[-20:]

@@ -203,6 +203,8 @@ def accuracy_on_rest(
     rest: int,
     *,
     unknown: Sequence[int] | Array | int = 0,
+    finer: Sequence[bool] | Array | None = None,
+    coarser: Sequence[bool] | Array | None = None,
     confidence: float = 0.95,
 ) -> Estimate:
     """Bounds on the accuracy of the *current* model on the *current* rest, without any assumption about either.
@@ -241,6 +243,9 @@ def accuracy_on_rest(
         disagree: (m,) d_i, counted on R ∩ R_i; counting on all of R is valid too, only looser.
         rest: Items in R.
         unknown: (m,) u_i, or 0 when nothing has left the rest without a human label.
+        finer: (m,) whether the classes that check i is scored by tell apart at least what those of the counts do: then
+            what is wrong by these is wrong by those, and (1) and (3) hold; else they are not used. None = all.
+        coarser: (m,) whether they tell apart at most that: then (2) holds; else it is not used. None = all.
         confidence: In (0, 1).
 
     Returns:
@@ -263,17 +268,24 @@ def accuracy_on_rest(
     if audits < FEWEST or rest == 0:
         return Estimate(None, 0.0, 1.0, confidence, audits, errors, rest)
 
+    unfit_low = np.zeros(m, bool) if finer is None else ~np.asarray(finer, bool)
+    unfit_high = np.zeros(m, bool) if coarser is None else ~np.asarray(coarser, bool)
+
+    def rates(k: int) -> tuple[Floats, Floats, Floats]:
+        at_least, at_most, also = _implied_rates(k, *counts)
+        return np.where(unfit_low, 0, at_least), np.where(unfit_high, 1, at_most), np.where(unfit_low, 0, also)
+
     z_most = np.array([w is None or bool(w) for w in wrong], dtype=float)
     z_least = np.array([w is not None and bool(w) for w in wrong], dtype=float)
     enough_low = 1 / (LOW_SHARE * (1 - confidence))
     enough_high = 1 / ((1 - LOW_SHARE) * (1 - confidence))
 
     def too_many(k: int) -> bool:
-        at_least, _, _ = _implied_rates(k, *counts)
+        at_least, _, _ = rates(k)
         return _evidence(SURE_BETS, z_most, at_least) >= enough_low
 
     def too_few(k: int) -> bool:
-        _, at_most, at_least = _implied_rates(k, *counts)
+        _, at_most, at_least = rates(k)
         if _evidence(1 / BETS, z_least, at_most) >= enough_high:
             return True
         return _evidence(SURE_BETS, z_most, at_least) >= enough_low

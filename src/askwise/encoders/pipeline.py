@@ -41,10 +41,12 @@ class PipelineEncoder:
             BadInput: A step learns from labels.
             ContractError: A step failed.
         """
+        from sklearn.base import clone
+
         if self.kind == "table":
             self._numeric = {name: all_numbers([row.get(name) for row in items]) for name in items[0]}
         try:
-            self.steps.fit(self._given(items))
+            self.steps = clone(self.steps).fit(self._given(items))  # a copy made before goes on as it was
         except Exception as error:  # whatever a step may raise
             if "requires y" in str(error) or "argument: 'y'" in str(error):  # some do not say so in their tags
                 raise BadInput(f"A step of {self.name} learns from labels. {ONLY_THE_LAST}") from error

@@ -86,9 +86,15 @@ def find_dialect(sample: Sequence[Line], whole: bool, delimiter: str | None) -> 
 
 
 def _blanks(sample: Sequence[Line], delimiter: str) -> tuple[bool, ...]:
-    """Whether blanks before quotes are to be tried: first, so that it wins where both fit."""
-    before_quote = re.compile(rf'(?:^|{re.escape(delimiter)}) +"')
-    return (True, False) if delimiter != " " and any(before_quote.search(line) for _, line, _ in sample) else (False,)
+    """Whether blanks before quotes are to be tried: first, so that it wins where both fit.
+
+    They are where some cell begins so; what stands inside a quoted cell, as `["a", "b"]` does, says nothing.
+    """
+    if delimiter == " ":
+        return (False,)
+    sign, text = re.escape(delimiter), "\n".join(line.rstrip("\r\n") for _, line, _ in sample)
+    cells = re.finditer(rf'(?:\A|{sign}|\n)("(?:[^"]|"")*(?:"|\Z)|[^{sign}\n]*)', text)
+    return (True, False) if any(re.match(' +"', cell[1]) for cell in cells) else (False,)
 
 
 def _fit(sample: Sequence[Line], whole: bool, dialect: Dialect) -> tuple[float, int, Dialect]:

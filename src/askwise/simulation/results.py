@@ -6,18 +6,17 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from askwise.core import Array
+from askwise.core import Array, frame
+from askwise.simulation.terms import BASELINE, METRICS, Target
 
-METRICS = ("accuracy", "balanced_accuracy", "macro_f1")
-BASELINE = "random"
+if TYPE_CHECKING:
+    from askwise.plots import Picture
+
 CONFIDENCE = 0.95
-
-Target = tuple[str, float]
-"""A metric with the value to reach, 0..1."""
 
 
 @dataclass(frozen=True)
@@ -158,6 +157,45 @@ class Simulation:
             p=float(binomtest(wins, wins + losses).pvalue) if wins + losses else 1.0,
             at_least=any(math.isinf(other) for _, other in pairs),
         )
+
+    def to_frame(self) -> Any:
+        """A pandas frame, one line a measurement: strategy, seed, labels, and the metrics on the held-out part, 0..1.
+
+        Raises:
+            MissingExtra: pandas is not installed.
+        """
+        lines = [(run, i) for run in self.runs for i in range(len(run.labels))]
+        columns: dict[str, list[Any]] = {
+            "strategy": [run.strategy for run, _ in lines],
+            "seed": [run.seed for run, _ in lines],
+            "labels": [run.labels[i] for run, i in lines],
+        }
+        columns |= {metric: [run.scores[metric][i] for run, i in lines] for metric in METRICS}
+        return frame(columns, "simulation.write(result, folder) writes the same to runs.csv")
+
+    def plot(self, metric: str | None = None) -> Picture:
+        """Mean of a metric by number of labels, a line a strategy, with its 95 % interval over the seeds as a band.
+
+        Args:
+            metric: "accuracy", "balanced_accuracy" or "macro_f1"; None = that of the first target.
+
+        Raises:
+            BadInput: No such metric.
+        """
+        from askwise.simulation.show import picture
+
+        return picture(self, metric)
+
+    def __repr__(self) -> str:
+        seeds = len({run.seed for run in self.runs})
+        return (
+            f"<Simulation of {', '.join(self.strategies)}: {len(self.runs)} runs, {seeds} seeds, {self.budget} labels>"
+        )
+
+    def _repr_html_(self) -> str:
+        from askwise.simulation.show import to_html
+
+        return to_html(self)
 
     def _saved(self, mine: float, other: float) -> float:
         """1 - mine / other, at its least where one of them is only known to exceed the budget."""

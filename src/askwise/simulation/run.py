@@ -18,7 +18,8 @@ from askwise.core import AskwiseError, BadInput, Label, Rows, seed_of, unknown
 from askwise.options import named, only_python, option
 from askwise.pool import Pool
 from askwise.simulation.loop import contents_of, divide, replay, schedule, split
-from askwise.simulation.results import METRICS, Run, Simulation, Target
+from askwise.simulation.results import Run, Simulation
+from askwise.simulation.terms import METRICS, Target
 from askwise.values import Spelling, label_name, why_no_label
 
 TARGETS: tuple[Target, ...] = (("balanced_accuracy", 0.9), ("accuracy", 0.9))

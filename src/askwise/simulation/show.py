@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from askwise import plots
-from askwise.core import BadInput
+from askwise import display, plots
+from askwise.core import BadInput, unknown
 from askwise.export import whole
 from askwise.options import option
-from askwise.simulation.results import BASELINE, METRICS, Simulation, Target
+from askwise.simulation.terms import BASELINE, METRICS, Target
 
 MOST = 6
 """Classes that are warned of by name."""
@@ -24,20 +24,15 @@ MOST = 6
 if TYPE_CHECKING:
     from rich.console import Group
 
+    from askwise.simulation.results import Simulation
+
 
 def to_rich(result: Simulation) -> Group:
     """Curve table, labels to each target, share saved: for a rich console."""
     from rich.console import Group
     from rich.text import Text
 
-    s = result.settings
-    parts: list[Any] = [
-        Text(
-            f"{s['items']:,} items, {s['classes']} classes, {s['held_out']:,} held out, "
-            f"{len(s['seeds'])} seed{'s' if len(s['seeds']) > 1 else ''}, "
-            f"encoder {s['encoder']}, learner {s['learner']}"
-        )
-    ]
+    parts: list[Any] = [Text(_setting(result))]
     for metric in dict.fromkeys(metric for metric, _ in result.targets):
         title = f"{metric.replace('_', ' ')} by labels (mean ± 95 % interval)"
         parts += [Text(f"\n{title}", style="bold"), _curve_table(result, metric)]
@@ -45,6 +40,53 @@ def to_rich(result: Simulation) -> Group:
     warnings = lacking(result)
     if warnings:
         parts.append(Text("\n" + "\n".join(warnings), style="yellow"))
+    parts.append(Text("\n".join(_caveats(result)), style="dim"))
+    return Group(*parts)
+
+
+def _setting(result: Simulation) -> str:
+    s = result.settings
+    return (
+        f"{s['items']:,} items, {s['classes']} classes, {s['held_out']:,} held out, "
+        f"{len(s['seeds'])} seed{'s' if len(s['seeds']) > 1 else ''}, "
+        f"encoder {s['encoder']}, learner {s['learner']}"
+    )
+
+
+def to_html(result: Simulation) -> str:
+    """Labels to each target, share saved, and what to read them with: for a notebook."""
+    compared = ("saved", "95 %", "p") if BASELINE in result.strategies else ()
+    columns = ["target", "strategy", "labels", "95 %", "never", *compared]
+    rows = [
+        [_target_name(target) if i == 0 else "", name, *_target_cells(result, name, target)[: 3 + len(compared)]]
+        for target in result.targets
+        for i, name in enumerate(result.strategies)
+    ]
+    return display.card(
+        f"Simulation · {_setting(result)}",
+        [f"Labels to each target, {result.budget:,} at most."],
+        display.table(columns, rows),
+        *map(display.note, [*lacking(result), " ".join(_caveats(result))]),
+    )
+
+
+def picture(result: Simulation, metric: str | None = None) -> plots.Picture:
+    """The learning curves of a metric; None = that of the first target. See `Simulation.plot`."""
+    metric = metric or next((metric for metric, _ in result.targets), METRICS[0])
+    if metric not in METRICS:
+        raise unknown("metric", metric, METRICS)
+    curves = {name: result.curve(name, metric) for name in result.strategies}
+    figure = plots.learning_curves(
+        curves, metric=metric, targets=[value for name, value in result.targets if name == metric]
+    )
+    ends = ", ".join(f"{name} {mean[-1]:.1%} with {labels[-1]:,} labels" for name, (labels, mean, *_) in curves.items())
+    what = f"Mean {metric.replace('_', ' ')} on the held-out part by labels from people: {ends}."
+    return plots.Picture(figure, what)
+
+
+def _caveats(result: Simulation) -> list[str]:
+    """What the table of labels to target must be read with."""
+    s = result.settings
     notes = ["Labels to a target: median over seeds with its 95 % interval; a run that never got there counts as more."]
     if result.hold > 1:
         notes.append(f"A target counts as reached when it is met at {result.hold} measurements in a row.")
@@ -52,9 +94,7 @@ def to_rich(result: Simulation) -> Group:
         notes.append("Fewer than 6 seeds give no 95 % interval of a median.")
     if BASELINE in result.strategies:
         notes.append(f"Saved: against {BASELINE}, seed by seed; ≥ where some {BASELINE} runs never got there.")
-    notes.append(f"Random check items: {_percent_or_text(s['audit_share'])}.")
-    parts.append(Text("\n".join(notes), style="dim"))
-    return Group(*parts)
+    return [*notes, f"Random check items: {_percent_or_text(s['audit_share'])}."]
 
 
 def lacking(result: Simulation) -> list[str]:
@@ -226,10 +266,6 @@ def write(result: Simulation, folder: Path | str) -> list[Path]:
                 for i, n in enumerate(run.labels)
             )
     for metric in dict.fromkeys(metric for metric, _ in result.targets):
-        figure = plots.learning_curves(
-            {name: result.curve(name, metric) for name in result.strategies},
-            metric=metric,
-            targets=[value for name, value in result.targets if name == metric],
-        )
-        paths += [plots.save(figure, folder / f"{metric}{suffix}") for suffix in (".svg", ".png")]
+        drawn = picture(result, metric)
+        paths += [drawn.save(folder / f"{metric}{suffix}") for suffix in (".svg", ".png")]
     return paths

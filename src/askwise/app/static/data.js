@@ -1,9 +1,10 @@
 // Data: every item with its label; filter, search, sort, label many at once.
 
-import { call } from "./api.js";
+import { Refused, address, call } from "./api.js";
 import { chooseSet, inWords, media, said, tag } from "./choose.js";
 import { dialog, toast } from "./dialogs.js";
 import { $, count, el, icon, plural } from "./dom.js";
+import { panel } from "./relabel.js";
 
 const PAGE = 50;
 const SOURCES = { human: "by a person", given: "came with the data", model: "by the model", unsure: "marked unsure", skip: "skipped", open: "no label" };
@@ -16,13 +17,15 @@ let classes = [];
 let kind = "text";
 let sets = false;
 let asked = 0;
+let owner = false;
 
 export async function open(page, about) {
   classes = about.pulse.classes;
   kind = about.kind;
   sets = about.pulse.multilabel;
   columns = null;
-  page.replaceChildren(filters(), el("div", { id: "columns" }), el("div", { class: "bulk", id: "bulk" }), el("p", { class: "small", id: "total", role: "status" }), el("div", { id: "table" }), el("nav", { class: "pager", id: "pager", "aria-label": "Pages of the table" }));
+  owner = about.me.role === "owner";
+  page.replaceChildren(...(owner ? [adding(), panel(relabeled)] : []), filters(), el("div", { id: "columns" }), el("div", { class: "bulk", id: "bulk" }), el("p", { class: "small", id: "total", role: "status" }), el("div", { id: "table" }), el("nav", { class: "pager", id: "pager", "aria-label": "Pages of the table" }));
   await load();
 }
 
@@ -47,6 +50,53 @@ function filters() {
     list("f-annotator", "Person", []),
     el("label", { class: "tick-field" }, el("input", { id: "f-flagged", type: "checkbox", onchange: change("flagged") }), el("span", {}, "flagged only")),
   );
+}
+
+/** The labels have changed: the filter and the list for the chosen items show them, and the table its new tags. */
+function relabeled(labels) {
+  classes = labels;
+  state.label = classes.includes(state.label) ? state.label : "";
+  $("f-label").replaceChildren(el("option", { value: "" }, "all"), ...classes.map((name) => el("option", { value: name, selected: name === state.label }, name)));
+  load();
+}
+
+// ── more items ──────────────────────────────────────────────────────────────────────────────
+
+/** The button that takes another file; what came of it is said below. */
+function adding() {
+  const file = el("input", { type: "file", id: "more-file", hidden: true, tabIndex: -1, "aria-hidden": "true", onchange: () => file.files[0] && more(file.files[0]).finally(() => (file.value = "")) });
+  const button = el("button", { type: "button", class: "plain", id: "b-more", onclick: () => ask(file) }, "Add items …");
+  return el("div", { class: "adding" }, button, file, el("span", { class: "small", id: "more-said", role: "status" }, "Rows of another file, or of a longer version of the first; those that are here already are recognised."));
+}
+
+async function ask(file) {
+  try {
+    const { refused, suffixes } = await call("items/add");
+    if (refused) return void ($("more-said").textContent = refused);
+    file.accept = suffixes.join(",");
+    file.click();
+  } catch (error) {
+    $("more-said").textContent = error.message;
+  }
+}
+
+async function more(file) {
+  $("b-more").disabled = true;
+  $("more-said").replaceChildren(el("i", { class: "spinner" }), `Adding ${file.name} …`);
+  try {
+    const reply = await fetch(`${address("items/add")}?${new URLSearchParams({ name: file.name })}`, { method: "PUT", body: file });
+    const data = await reply.json();
+    if (!reply.ok) throw new Refused(data.error, reply.status);
+    const left = data.problems_in_all - data.problems.length;
+    const rows = [...data.problems, ...(left > 0 ? [`… and ${count(left)} more`] : [])].map((text) => el("li", { dir: "auto" }, text));
+    $("more-said").replaceChildren(el("span", {}, data.sentence), ...(rows.length ? [el("details", {}, el("summary", {}, "Which"), el("ul", {}, ...rows))] : []));
+    state.offset = 0;
+    await load();
+  } catch (error) {
+    $("more-said").textContent = error instanceof Refused ? error.message : "The file did not arrive: the server does not answer, or it was changed meanwhile. Choose it again.";
+  } finally {
+    $("b-more").disabled = false;
+  }
 }
 
 async function load() {

@@ -653,7 +653,7 @@ async function boot() {
     state.about = about;
     state.pulse = pulse;
     state.history = history;
-    state.told = definitions(about.guidelines);
+    state.told = new Map([...definitions(about.guidelines), ...Object.entries(about.descriptions).map(([name, text]) => [name.toLowerCase(), text])]);
     rail("./", about.me.role);
     document.body.dataset.kind = about.kind;
     document.body.dataset.role = about.me.role; // what the role may not do is not shown
