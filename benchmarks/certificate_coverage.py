@@ -288,7 +288,7 @@ def naive(session: Session, cell: Cell) -> dict[str, tuple[float, float]]:
     """What other ways would let the same model label, each at the same limit: (share of the rest, share wrong)."""
     state = session._state
     rest = np.flatnonzero(state.rest())
-    sure = session._confidences()
+    sure = session._trainer.confidences()
     if sure is None or not len(rest):
         return {}
     right = state.predictions[rest] == cell.y[rest]

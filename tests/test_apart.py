@@ -47,10 +47,10 @@ def alive(pid: int) -> bool:
 
 def begin(session: Session) -> Apart:
     """Let a session learn apart, without a worker that would refresh when it likes."""
-    session._worker.start = lambda: None  # type: ignore[method-assign]
+    session._trainer.worker.start = lambda: None  # type: ignore[method-assign]
     session.start(apart=True)
-    assert session._apart is not None
-    return session._apart
+    assert session._trainer.apart is not None
+    return session._trainer.apart
 
 
 def history(session: Session, apart: bool, say: Callable[[Any], str]) -> list[dict[str, Any]]:
@@ -63,8 +63,8 @@ def history(session: Session, apart: bool, say: Callable[[Any], str]) -> list[di
                 session.tell(query, say(query))
             assert session.refresh()
         if apart:
-            assert session._apart is not None
-            assert session._apart.pid is not None, "it learned here"
+            assert session._trainer.apart is not None
+            assert session._trainer.apart.pid is not None, "it learned here"
         compared = session.control()
         guessed = session.guesses_of(list(session.pool.contents[:3])) if session._parts.encoder else None
         ranked = [dict(e.data) for e in session._store.read() if e.kind == "ranked"]
@@ -148,7 +148,7 @@ def test_from_the_beginning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     with Session(TEXTS, classes=["nice", "not"], encoder="tfidf", apart=True) as session:
         assert session._parts.encoder._axes is None, "it was fitted there"
         assert session.ask()[0].strategy == "typiclust"
-        apart = session._apart
+        apart = session._trainer.apart
         assert apart is not None
         pid, folder = apart.pid, apart._folder
         assert pid is not None
@@ -168,19 +168,19 @@ def test_where_it_is_killed_the_next_round_has_another(monkeypatch: pytest.Monke
         for query in session.ask(20):
             session.tell(query, query.content.split()[0])
         until(lambda: session.counts()["round"], "no ranking")
-        until(lambda: not session._stale(), "no ranking of all answers")
-        assert session._apart is not None
-        first = session._apart.pid
+        until(lambda: not session._trainer.stale(), "no ranking of all answers")
+        assert session._trainer.apart is not None
+        first = session._trainer.apart.pid
         assert first is not None
         os.kill(first, signal.SIGKILL)
         until(lambda: not alive(first), "it lives")
         with pytest.raises(Unreachable, match=r"ended .signal 9, perhaps by the system for want of memory"):
-            session._apart.learn(None)  # type: ignore[arg-type]
+            session._trainer.apart.learn(None)  # type: ignore[arg-type]
         before = session.counts()["round"]
         for query in session.ask(5):
             session.tell(query, query.content.split()[0])
         until(lambda: session.counts()["round"] > before, "no ranking after it was killed")
-        assert session._apart.pid not in (None, first)
+        assert session._trainer.apart.pid not in (None, first)
         assert session.worker_error is None
 
 
@@ -197,9 +197,9 @@ def test_where_it_hangs_it_is_replaced_and_answers_go_on(monkeypatch: pytest.Mon
     with Session(TEXTS, classes=["nice", "not"], encoder="tfidf") as session:
         session.start(apart=True)
         labeled(session, 20)
-        until(lambda: session.counts()["round"] and not session._stale(), "no ranking of all answers")
-        assert session._apart is not None
-        first = session._apart.pid
+        until(lambda: session.counts()["round"] and not session._trainer.stale(), "no ranking of all answers")
+        assert session._trainer.apart is not None
+        first = session._trainer.apart.pid
         assert first is not None
         os.kill(first, signal.SIGSTOP)
         before = session.counts()["round"]
@@ -210,8 +210,8 @@ def test_where_it_hangs_it_is_replaced_and_answers_go_on(monkeypatch: pytest.Mon
         labeled(session, 5)
         assert session.counts()["labeled"] == 30, "answers are taken meanwhile"
         until(lambda: session.counts()["round"] > before and session.worker_error is None, "it was not replaced")
-        assert session._apart.pid not in (None, first)
-        assert session._apart._grace == 1.0
+        assert session._trainer.apart.pid not in (None, first)
+        assert session._trainer.apart._grace == 1.0
 
 
 def forever() -> None:
@@ -266,9 +266,9 @@ session = Session(texts, classes=["nice", "not"], encoder="tfidf")
 session.start(apart=True)
 for query in session.ask(20):
     session.tell(query, query.content.split()[0])
-while session._stale():
+while session._trainer.stale():
     time.sleep(0.01)
-print(session._apart.pid, session._apart._folder, flush=True)
+print(session._trainer.apart.pid, session._trainer.apart._folder, flush=True)
 for query in session.ask(5):
     session.tell(query, query.content.split()[0])
 time.sleep(60)
@@ -345,7 +345,7 @@ def test_what_cannot_travel_stays_and_a_notice_says_so(tmp_path: Path, capsys: p
         for query in session.ask(8):
             session.tell(query, query.content.split()[0])
         assert session.refresh()
-        assert session._apart is None
+        assert session._trainer.apart is None
         assert session.counts()["round"] == 1
     said = capsys.readouterr().err
     assert "trained inside the server" in said

@@ -239,7 +239,7 @@ def test_the_worker_compares_now_and_then(monkeypatch):
         for _ in range(30):
             for query in session.ask(2):
                 session.tell(query, y[query.row])
-            session._learn_on()
+            session._trainer._learn_on()
         assert made[0] >= 1.25 * control.LEAST_LABELS
         assert all(b >= 1.25 * a for a, b in itertools.pairwise(made))
         assert len(made) >= 2

@@ -344,7 +344,7 @@ def test_later_questions_are_one_batch_too_however_many(strategy: str) -> None:
     learner = SoftmaxRegression().fit(X[labeled], (X[labeled, 0] > 0).astype(int))
     told = select(
         X, free, learner, strategy, k=12,
-        given={"labeled_rows": labeled, "labeled_y": (X[labeled, 0] > 0).astype(int), "proba": session._proba},
+        given={"labeled_rows": labeled, "labeled_y": (X[labeled, 0] > 0).astype(int), "proba": session._trainer.proba},
     )  # fmt: skip
     assert [q.row for q in session.ask(12)] == told.rows.tolist()
 

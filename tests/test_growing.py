@@ -203,7 +203,7 @@ def test_items_that_come_while_the_model_learns_wait_for_the_next(monkeypatch: p
     monkeypatch.setattr(rounds, "learn", slow)
     label(session, truth, 1)
     assert session.look(lambda s: (s.n, s.ranked)) == (80, 60)
-    assert session._stale()
+    assert session._trainer.stale()
     assert session.refresh()  # during this one the third lot comes
     assert session.look(lambda s: (s.n, s.ranked)) == (100, 80)
     assert np.isnan(session.predictions()[1][80:]).all()
@@ -470,12 +470,12 @@ def test_learning_apart_goes_on_with_more(monkeypatch: pytest.MonkeyPatch) -> No
             label(session, truth, 3)
             session.add(list(more))
             label(session, truth, 2)
-            if session._apart is not None and session._apart._process is not None:
-                session._apart._process.kill()  # the next one has an encoder that has learned nothing
-                session._apart._end()
+            if session._trainer.apart is not None and session._trainer.apart._process is not None:
+                session._trainer.apart._process.kill()  # the next one has an encoder that has learned nothing
+                session._trainer.apart._end()
             session.add(list(third))
             label(session, truth, 2)
-        assert there._apart is not None
+        assert there._trainer.apart is not None
         np.testing.assert_allclose(there.features(), here.features(), atol=1e-6)
         assert there.predictions()[0] == here.predictions()[0]
         found = there.guesses_of(["free prize"])

@@ -196,7 +196,7 @@ def test_two_sessions_on_one_log(place: str) -> None:
             said = {name: job.result() for name, job in zip(names, jobs, strict=True)}
         assert sum(map(len, said.values())) == 120
         for session in (one, two):
-            session._lead()
+            session._ledger.lead()
         check(one._store.read(), one.pool.ids, said)
         assert one.answers() == two.answers()
         assert one.counts() == two.counts()

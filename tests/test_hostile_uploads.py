@@ -29,6 +29,7 @@ from askwise.pool import load_pool
 httpx = pytest.importorskip("httpx2")
 uvicorn = pytest.importorskip("uvicorn")
 
+pytestmark = pytest.mark.alone
 TOKEN = "a-token-of-some-length"
 MEMORY = 512 << 20
 SECONDS = 10.0

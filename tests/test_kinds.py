@@ -593,7 +593,7 @@ def test_regions_wait_for_a_training_and_need_a_model(tmp_path: Path) -> None:
             session.tell(session.pool.ids[row], "left" if row % 2 else "right")
         session.refresh()
         assert len(client.get("/api/v1/regions?row=7", headers=KEY).json()) == 2
-        with session._refreshing:
+        with session._trainer.refreshing:
             reply = client.get("/api/v1/regions?row=7", headers=KEY)
         assert (reply.status_code, "being trained" in reply.json()["error"]) == (503, True)
     with Session.open(store) as session, TestClient(create_app(session, token=TOKEN)) as client:

@@ -255,11 +255,11 @@ def test_the_model_of_a_process_that_has_ended_is_never_mixed_up(tmp_path: Path)
             session.refresh()
         model = session.model(shown=False)
         assert model.judged(texts())[0] == session.predictions()[0]
-        assert session._apart is not None
-        assert session._apart.pid is not None
-        os.kill(session._apart.pid, signal.SIGKILL)
+        assert session._trainer.apart is not None
+        assert session._trainer.apart.pid is not None
+        os.kill(session._trainer.apart.pid, signal.SIGKILL)
         with pytest.raises(Exception, match="has ended"):
-            session._apart.parts()
+            session._trainer.apart.parts()
         assert session.model(shown=False).judged(texts())[0] == session.predictions()[0]
         assert through(session, ["cash prize zzz"]).labels == ["spam"]
         session.stop()

@@ -103,7 +103,7 @@ def test_a_saved_pipeline_says_what_the_session_said(tmp_path: Path) -> None:
 
 def test_it_learns_apart_and_in_simulations() -> None:
     with worked(TEXTS, on_texts(), apart=True) as session:
-        assert session._apart is not None, "it travels"
+        assert session._trainer.apart is not None, "it travels"
         assert session.model(shown=False).judged(TEXTS)[0] == session.predictions()[0]
     pool = load_pool(TEXTS)
     found = simulate(

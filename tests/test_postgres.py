@@ -22,11 +22,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from askwise import Session, cli, postgres, testing, worker
+from askwise import Session, cli, testing, worker
 from askwise.core import BadInput, BadStore, Conflict, Event, Unreachable
 from askwise.ledger import MOST_LOST
 from askwise.state import State
-from askwise.store import MemoryStore, SQLiteStore, chain, copy_log, open_store, read_log
+from askwise.store import MemoryStore, SQLiteStore, chain, copy_log, open_store, postgres, read_log
 from askwise.store.postgres import Address, PostgresStore
 from askwise.verification import verify
 from help.postgres import QUOTED, Server
@@ -766,4 +766,4 @@ def test_a_backup_of_a_file_in_use_is_the_log_at_one_moment(labeled: Path, tmp_p
 
 def test_a_memory_store_needs_no_leader() -> None:
     with Session(TEXTS[:30], classes=["ham", "spam"], encoder="tfidf", store=MemoryStore()) as session:
-        assert session._lead()
+        assert session._ledger.lead()

@@ -182,7 +182,7 @@ def test_after_a_merge_the_model_learns_the_classes_there_are() -> None:
     session = begun(X)
     label(session, y, 8)
     session.change.merge("bill", "billing")
-    assert session._stale()
+    assert session._trainer.stale()
     y = np.where(y == "bill", "billing", y)
     label(session, y, 10)
     right = np.mean(np.array(session.predictions()[0], object) == y)

@@ -497,14 +497,14 @@ def test_wrong_model_is_refused_and_the_budget_of_the_attempt_is_spent() -> None
     answer_all(session, y, 6)
     contrary = {c: session.classes[1 - i] for i, c in enumerate(session.classes)}
     guesses = session.predictions()[0]
-    session._sure = np.full(1500, 0.99, np.float32)  # a learner that is sure of everything
+    session._trainer.sure = np.full(1500, 0.99, np.float32)  # a learner that is sure of everything
     first = session.autolabel(oracle=lambda qs: [contrary[guesses[q.row]] for q in qs])
     assert first.status == "refused"
     assert first.checks_done > 0
     assert session.counts()["auto"] == 0
     assert session.report().attempts[0]["outcome"] == "refused"
-    session._sure = np.full(1500, 0.99, np.float32)
-    session._proba_round = session._state.ranking.round
+    session._trainer.sure = np.full(1500, 0.99, np.float32)
+    session._trainer.round = session._state.ranking.round
     if session.autolabel().status == "checking":
         assert session._state.attempts[1].alpha < session._state.attempts[0].alpha
 

@@ -51,7 +51,7 @@ def test_a_learner_that_fails_now_and_then(error: BaseException, monkeypatch: py
         session.tell(query, query.content.split()[0])
         assert session.counts()["labeled"] == 11, "answers are taken meanwhile"
         moody.failing = False
-        until(lambda: session.worker_error is None and not session._stale())
+        until(lambda: session.worker_error is None and not session._trainer.stale())
 
 
 def test_errors_in_a_row_are_told_apart_from_a_storm(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from askwise import control, stopping
-from askwise.core import Array, Control, CurvePoint, Learner, Matrix, Verdict
+from askwise import audit, control, evidence, results, screening, stopping
+from askwise.core import Array, Control, CurvePoint, Learner, Matrix, Recall, Verdict
 from askwise.state import State
 
 RECENT = 200
@@ -160,4 +160,51 @@ def sample(state: State, guesses: Array, sure: Array) -> Sample:
         doubt=float((1 - sure[open_]).mean()) if open_.any() else 0.0,
         mistakes=float(np.sqrt(np.maximum(known, 1) / max(len(answered), 1)).sum()),
         checks=len(outcomes),
+    )
+
+
+def verdict(s: State, region: audit.Region | None, search: Recall | None) -> Verdict:
+    """Good enough? Why, and about how many labels to go; see `Session.verdict`.
+
+    Args:
+        s: The state.
+        region: What could be certified, as the newest model's plan has it; None where there is no fresh plan.
+        search: Where a search stands; None = this is none.
+    """
+    goal = screening.goal_of(s.opened)
+    if goal is not None and search is not None:
+        return screening.verdict(s, goal, search)
+    left = int(s.rest().sum())
+    if left == 0:
+        unsure = results.counts(s)["unsure"]
+        without = f" {unsure:,} marked unsure without a label." if unsure else ""
+        return Verdict(True, f"Every item has an answer or a label by the model.{without}", 0, (0, 0))
+    attempt = s.open_attempt
+    if attempt is not None:
+        under_way = [a for a in s.last_group if a.outcome == "open"]
+        needed = sum(evidence.judge(s, a).left or 0 for a in under_way)
+        return Verdict(
+            False, f"Blind checks for a certificate are under way: {needed} more if all go well.", needed,
+            (needed, left), sum(len(a.order) for a in under_way),
+        )  # fmt: skip
+    if s.predictions is None:
+        return Verdict(False, "No model yet: it takes answers of at least two classes.")
+    if region is None and s.groups >= len(audit.SPEND):
+        return Verdict(False, "All certification attempts are spent; the rest is for people.", left, (left, left))
+    labels, costs = [labels for labels, _, _ in s.costs], [cost for _, cost, _ in s.costs]
+    if region is None or not s.costs:
+        waits = "until the model has been refreshed."
+        if not s.costs or s.auto:  # projections from before items were handed over still count these
+            return Verdict(False, f"No forecast {waits}")
+        known = int(s.labeled_mask.sum())
+        to_go = stopping.forecast(labels, costs, left, floor=s.floor, known=known)
+        return Verdict(False, f"No advice {waits} The forecast is that of the last model.", *to_go)
+    return stopping.bargain(
+        labels,
+        costs,
+        left,
+        region=region.size if region.worth else 0,
+        refusal="" if region.worth else region.reason,
+        floor=region.floor,
+        known=int(s.labeled_mask.sum()),
     )

@@ -21,6 +21,17 @@ PLANNING_CHECKS = 150
 """Check items that the choice of a region looks back on, at most."""
 
 
+def target(state: State) -> Target:
+    """What the session's `max_error` is a share of."""
+    found: Target = state.opened.get("target", "auto")
+    return found
+
+
+def terms(state: State) -> tuple[float, float]:
+    """(max_error, confidence) of the session."""
+    return float(state.opened["max_error"]), float(state.opened["confidence"])
+
+
 def estimate(state: State, guesses: Array | None) -> Estimate:
     """How good a model with these guesses is on the items still to be decided, from random check items alone.
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, replace
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
@@ -15,24 +14,19 @@ import numpy as np
 from askwise import (
     advice,
     answers,
-    audit,
     control,
     corrections,
     evidence,
     growing,
     handover,
-    learners,
     opening,
     people,
     plots,
     results,
-    rounds,
     screening,
-    signals,
     stopping,
     strategies,
 )
-from askwise.apart import Apart, CannotTravel
 from askwise.batch.distances import cosines
 from askwise.changes import Changes
 from askwise.core import (
@@ -63,16 +57,15 @@ from askwise.core import (
 )
 from askwise.evidence import Target
 from askwise.export import write_table
-from askwise.labelsets import write_set
 from askwise.ledger import Ledger
 from askwise.notices import progress, say
 from askwise.options import named, only_python
 from askwise.pool import Pool
 from askwise.questions import CHECKS_AHEAD
 from askwise.reasons import reason_for
-from askwise.state import DOUBTED, OVERLAP, State, pack
+from askwise.state import DOUBTED, OVERLAP, State
 from askwise.store import Place, open_store, place
-from askwise.worker import Worker
+from askwise.trainer import Trainer
 
 if TYPE_CHECKING:
     from askwise.model import Model
@@ -188,11 +181,11 @@ class Session:
         try:
             self._start_up(parts, opened)
             if apart:
-                self._go_apart()
+                self._trainer.go_apart()
             self.refresh()
         except BaseException:
-            if self._apart is not None:
-                self._apart.close()
+            if hasattr(self, "_trainer") and self._trainer.apart is not None:
+                self._trainer.apart.close()
             if opened is not store:
                 opened.close()
             raise
@@ -231,25 +224,8 @@ class Session:
     def _start_up(self, parts: opening.Parts, store: Store) -> None:
         self._items = growing.Items(parts.pool, parts.later)
         self._parts = parts
-        self._apart: Apart | None = None  # where it learns, if not here
-        self._features = growing.Features(parts.encoder, parts.pool.features)
-        self._Z: Array | None = None
-        self._proba: Array | None = None
-        self._sure: Array | None = None
-        self._region: audit.Region | None = None
-        self._region_auto = 0  # items handed over when the region was planned
-        self._proba_round = -1
         self._ledger = Ledger(store, self._items.take)
-        self._refreshing = threading.Lock()  # one refresh at a time; held while training
-        self._encoding = threading.Lock()
-        self._held_up = 0.0
-        """Seconds that the last ranking kept people waiting while it was written."""
-        self._worker = Worker(
-            self._learn_on, self._stale, self._ledger.lead, self._ledger.step_down,
-            least_rest=lambda: ROOM * self._held_up,
-        )  # fmt: skip
-        self._asked_since_ranking = 1
-        self._compared: tuple[tuple[int, int], Control] | None = None
+        self._trainer = Trainer(self._ledger, self._items, parts)
 
     @property
     def pool(self) -> Pool:
@@ -320,7 +296,7 @@ class Session:
     @property
     def change(self) -> Changes:
         """To change labels, title and guidelines; each change can be undone."""
-        return Changes(self._ledger, self._worker.nudge)
+        return Changes(self._ledger, self._trainer.worker.nudge)
 
     @property
     def seed(self) -> int:
@@ -337,7 +313,7 @@ class Session:
     @property
     def training(self) -> bool:
         """Whether a refresh is running now."""
-        return self._refreshing.locked()
+        return self._trainer.refreshing.locked()
 
     @property
     def problems(self) -> list[str]:
@@ -381,10 +357,10 @@ class Session:
             if s.predictions is None:
                 return [""] * s.n, np.full(s.n, np.nan, np.float32)
             names = [s.classes[c] for c in s.predictions[: s.ranked].tolist()] + [""] * (s.n - s.ranked)
-            mine = s.ranking is not None and self._proba_round == s.ranking.round
+            mine = s.ranking is not None and self._trainer.round == s.ranking.round
             sure = np.full(s.n, np.nan, np.float32)  # also of what came since the model was trained
-            if mine and self._sure is not None:
-                sure[: len(self._sure)] = self._sure
+            if mine and self._trainer.sure is not None:
+                sure[: len(self._trainer.sure)] = self._trainer.sure
             return names, sure
 
     def counts(self) -> dict[str, int]:
@@ -398,7 +374,7 @@ class Session:
             labeled = np.flatnonzero(self._state.labeled_mask)
             names = {int(r): self._state.label_of(int(r)) or "" for r in labeled}
         labeled = labeled[labeled != row]
-        X = self._features.X
+        X = self._trainer.kept.X
         labeled = labeled[labeled < (0 if X is None else X.shape[0])]  # what came just now has none yet
         if X is None or len(labeled) == 0 or row >= X.shape[0]:
             return []
@@ -425,70 +401,28 @@ class Session:
         """
         if n < 1:
             raise BadInput(f"ask(n) needs n ≥ 1, got {n}.")
-        return self._ask(n, annotator, most, self._planned(n))
+        return self._ask(n, annotator, most, self._trainer.planned(n))
 
     def _ask(
         self, n: int, annotator: str, most: int | None = None, plan: Sequence[tuple[int, float, str]] = ()
     ) -> list[Query]:
         with self._lock:
             self._expire()
-            rows = self._ledger.commit(lambda s: answers.asked(s, n, annotator, most, self._sure_of, plan))
-            self._asked_since_ranking += len(rows)
+            rows = self._ledger.commit(lambda s: answers.asked(s, n, annotator, most, self._trainer.sure_of, plan))
+            self._trainer.asked += len(rows)
             return [self._query(row) for row in rows]
-
-    def _planned(self, n: int) -> list[tuple[int, float, str]]:
-        """The n questions that the strategy would choose together, best first, where the ranking planned fewer."""
-        n = min(n, QUEUE)
-        if n == 1 or self._worker.running or self._parts.missing:
-            return []
-        with self._refreshing:
-            with self._lock:
-                s = self._state
-                if s.ranking is None or s.open_attempt is not None or self._stale():
-                    return []
-                if not strategies.plans_batches(self._parts.strategy, s.model):
-                    return []
-                left = sum(bool(s.eligible_mask[row]) for row in s.ranking.queue[: s.ranking.planned])
-                if left >= n:
-                    return []
-                task, proba = self._round(n), self._proba if s.model else None
-                if proba is not None and len(proba) < s.ranked:
-                    return []  # nothing could be fitted since: that model knows not all that may be asked
-            X = self.features()
-            X = X[: self._state.ranked] if X.shape[0] > self._state.ranked else X  # what came since has no guess
-            dense = partial(self._dense, X.shape[0])
-            return rounds.rank(task, X, self._parts.learner, self._parts.strategy, proba, dense).queue[:n]
-
-    def _round(self, batch: int) -> rounds.Round:
-        """What there is to learn from and to ask, as the state says."""
-        s = self._state
-        labeled = np.flatnonzero(s.labeled_mask)
-        y = s.codes[labeled].astype(np.intp)
-        if s.multilabel:
-            y = s.membership()[y].astype(np.intp)
-        return rounds.Round(
-            labeled, y,
-            order=s.answer_rounds[labeled].astype(np.intp),
-            known=np.union1d(labeled, np.fromiter(s.leases, np.intp, len(s.leases))),
-            candidates=np.flatnonzero(s.eligible_mask | s.waiting()),
-            classes=len(s.labels), seed=self.seed, spare=QUEUE, batch=batch, names=tuple(s.labels),
-        )  # fmt: skip
-
-    def _sure_of(self, row: int) -> float | None:
-        sure = self._confidences()
-        return None if sure is None else round(float(sure[row]), 6)
 
     def _query(self, row: int) -> Query:
         s = self._state
         ask = s.asks[row]
         hidden = ask.audit or ask.check or ask.strategy in (OVERLAP, DOUBTED)
         blind = hidden or not s.model
-        guesses = () if blind else self._guesses(row)
+        guesses = () if blind else self._trainer.guesses(row)
         known = not blind and s.predictions is not None and row < s.ranked
         suggestion = s.classes[int(cast(Array, s.predictions)[row])] if known else None
         confidence = next((p for name, p in guesses if name == suggestion), None)
         if s.multilabel and guesses:
-            confidence = self._sure_of(row)
+            confidence = self._trainer.sure_of(row)
         attempt = next((a for a in s.attempts if a.outcome == "open" and row in a.position), s.open_attempt)
         check: tuple[int | None, int | None] | None = None
         if ask.check and attempt is not None and attempt.label is not None:
@@ -518,19 +452,6 @@ class Session:
             guesses=guesses,
             asked=ask.seq,
         )
-
-    def _guesses(self, row: int, most: int = 5) -> tuple[tuple[Label, float], ...]:
-        proba, s = self._proba, self._state
-        if proba is None or s.ranking is None or self._proba_round != s.ranking.round or row >= len(proba):
-            return ()
-        if s.multilabel:  # all that are likely to apply, however many
-            most = max(most, int((proba[row] > 0.5).sum()))
-        best = np.argsort(-proba[row], kind="stable")[:most]
-        found: dict[Label, float] = {}
-        for c in best.tolist():  # what was merged since the model was trained counts together
-            name = s.labels[c] if s.multilabel else s.current(s.labels[c])
-            found[name] = found.get(name, 0.0) + float(proba[row, c])
-        return tuple(sorted(found.items(), key=lambda one: -one[1]))
 
     def tell(
         self,
@@ -616,14 +537,14 @@ class Session:
             if ask:
                 self._expire()
             rows = self._ledger.commit(
-                lambda s: answers.handed_in(s, row, kind, names, annotator, seconds, ask, most, self._sure_of)
+                lambda s: answers.handed_in(s, row, kind, names, annotator, seconds, ask, most, self._trainer.sure_of)
             )
             self._judge()
-            self._asked_since_ranking += len(rows)
+            self._trainer.asked += len(rows)
             found = [self._query(row) for row in rows]
             if len(found) < ask:
                 found += self._ask(ask - len(found), annotator, most)  # a plan would wait for a refresh
-        self._worker.nudge()
+        self._trainer.worker.nudge()
         return found
 
     def flag(self, query: Query | str, note: str = "", *, annotator: str = "me") -> None:
@@ -676,7 +597,7 @@ class Session:
             names = None if label is None else answers.spelled_of(self._state, label)
             self._ledger.write(lambda s: answers.adjudicated(s, row, names, self.pool.ids[row], annotator))
             self._judge()
-        self._worker.nudge()
+        self._trainer.worker.nudge()
 
     def tell_many(self, items: Sequence[str], label: Label | Iterable[Label], *, annotator: str = "me") -> int:
         """Record one label for many items at once; returns the number by which `untell` takes all of them back.
@@ -696,7 +617,7 @@ class Session:
         with self._lock:
             names = answers.spelled_of(self._state, label)
             number = self._ledger.commit(lambda s: answers.told_together(s, rows, names, annotator))
-        self._worker.nudge()
+        self._trainer.worker.nudge()
         return number
 
     def untell(self, number: int) -> int:
@@ -708,7 +629,7 @@ class Session:
         with self._lock:
             taken = self._ledger.commit(lambda s: corrections.batch_retracted(s, number))
             self._judge()
-        self._worker.nudge()
+        self._trainer.worker.nudge()
         return taken
 
     def rewind(self, version: int, *, annotator: str | None = None) -> int:
@@ -728,7 +649,7 @@ class Session:
         with self._lock:
             number = self._ledger.commit(lambda s: corrections.rewound(s, version, annotator))
             self._judge()
-        self._worker.nudge()
+        self._trainer.worker.nudge()
         return number
 
     def replay(self, number: int) -> int:
@@ -743,7 +664,7 @@ class Session:
         with self._lock:
             again = self._ledger.commit(lambda s: corrections.replayed(s, number))
             self._judge()
-        self._worker.nudge()
+        self._trainer.worker.nudge()
         return again
 
     def look(self, read: Callable[[State], T]) -> T:
@@ -758,7 +679,7 @@ class Session:
             if undone is None:
                 return None
             query_again = self._query(undone)
-        self._worker.nudge()
+        self._trainer.worker.nudge()
         return query_again
 
     def release(self, *, annotator: str = "me") -> int:
@@ -790,7 +711,7 @@ class Session:
             BadInput: The source cannot be read, holds other items, or this is a search.
         """
         added = self._items.add(self._ledger, source, annotator=annotator, options=how)
-        self._worker.nudge()
+        self._trainer.worker.nudge()
         return added
 
     def would_add(self, pool: Pool) -> growing.Added:
@@ -817,22 +738,7 @@ class Session:
 
     def features(self) -> Matrix:
         """(n, d) features of the pool; encodes on the first call."""
-        with self._encoding:
-            with self._lock:  # what is added meanwhile waits for the next call
-                pool, fit = self.pool, growing.learned_from(int(self._state.opened["n"]), self._state.additions)
-            if self._apart is not None:
-                try:
-                    return growing.features_apart(self._apart, self._features, pool, fit)
-                except CannotTravel as error:
-                    self._stay(error)
-            return self._features.here(pool, fit)
-
-    def _dense(self, n: int) -> Array:
-        """(n, d) dense rows for distances where the features are sparse; of the first n items."""
-        X = self.features()
-        if self._Z is None or len(self._Z) != X.shape[0]:
-            self._Z = signals.project(X)
-        return self._Z[:n]
+        return self._trainer.features()
 
     def refresh(self) -> bool:
         """Fit, score, rank: the slow verb. Returns whether there is a new ranking (False: nothing new was told).
@@ -840,101 +746,7 @@ class Session:
         Raises:
             BadInput: The session was reopened without the encoder, learner or strategy that it was started with.
         """
-        if self._parts.missing:
-            raise BadInput(self._parts.missing)
-        with self._refreshing:
-            started = time.perf_counter()
-            self._ledger.catch_up()  # with what came in through other processes
-            self._ledger.write(people.consensus)
-            with self._lock:
-                s = self._state
-                if not self._stale():
-                    return False
-                seen = s.last_answer
-                task = self._round(int(np.clip(self._asked_since_ranking, 1, QUEUE)))
-                self._asked_since_ranking = 0
-            X = self.features()
-            with progress(f"training on {len(task.labeled):,} labels and ranking {len(task.candidates):,} items"):
-                if self._apart is not None:
-                    learned = self._apart.learn(task)
-                else:
-                    dense = partial(self._dense, X.shape[0])
-                    learned = rounds.learn(task, X, self._parts.learner, self._parts.strategy, dense)
-            proba = learned.proba
-            region = None
-            if proba is not None and self._goal is None:
-                with self._lock:
-                    still = self._state.still()
-                planning = evidence.planning(still, rounds.certainty(proba, s.multilabel))
-                # Up to a second the first time, so not under the lock.
-                compute = planning.region if self._apart is None else partial(self._apart.compute, planning.region)
-                region = compute(*self._terms, self._target)
-            with self._lock:
-                locked = time.monotonic()
-                self._publish(seen, learned, region, started, int(X.shape[0]))
-                self._held_up = time.monotonic() - locked
-            return True
-
-    def _publish(
-        self, seen: int, learned: rounds.Learned, region: audit.Region | None, started: float, known: int
-    ) -> None:
-        """Write the new ranking to the log, with the numbers of the round."""
-        proba, queue = learned.proba, learned.queue
-        if proba is not None:
-            known = len(proba)
-            self._proba, self._region = proba, region
-            self._sure = rounds.certainty(proba, self._state.multilabel)
-            self._region_auto = len(self._state.auto)
-
-        def decide(s: State) -> tuple[list[Event], int]:
-            guesses, change, new = s.predictions, None, list[Label]()
-            if proba is not None:
-                guesses, new = _guessed(s, proba)
-                guesses = growing.filled(guesses, s.n)
-            elif guesses is not None and known > s.ranked:
-                guesses = growing.stand_in(s, known)
-            if guesses is not None and guesses is not s.predictions:
-                base = s.predictions if s.predictions is not None else np.zeros(s.n, np.int32)
-                change = pack((base ^ guesses)[:known].tobytes())
-            number = s.ranking.round + 1 if s.ranking else 0
-            data: dict[str, Any] = {
-                "round": number,
-                "trained_on": seen,
-                "queue": [row for row, _, _ in queue],
-                "scores": [round(score, 6) for _, score, _ in queue],
-                "parts": [part for _, _, part in queue],
-                "planned": learned.planned,
-                "strategy": learned.strategy,
-                "predictions": change,
-            }
-            data |= {"known": known} if s.grown else {}
-            data |= ({"sets": new} if s.multilabel else {}) | people.again(s, proba, guesses)
-            if guesses is not None:
-                now = evidence.estimate(s, guesses)
-                data["point"] = {
-                    "labels": s.human,
-                    "accuracy": now.accuracy,
-                    "low": now.low,
-                    "high": now.high,
-                    "audits": now.audits,
-                    "at": time.time(),
-                    "seconds": round(time.perf_counter() - started, 4),
-                } | advice.numbers(s, guesses, None if proba is None else self._sure)
-            if self._compared is not None and self._compared[1] != s.control:
-                data["control"] = asdict(self._compared[1])
-            if region is not None:
-                data["cost"] = [s.human, round(region.cost, 2), int(s.rest().sum()), round(region.floor, 2)]
-            return [Event("ranked", data)], number
-
-        self._proba_round = self._ledger.commit(decide)
-
-    def _stale(self) -> bool:
-        """Whether the ranking in the log is older than the answers, or this process has no model at all."""
-        with self._lock:
-            ranking = self._state.ranking
-            if ranking is None or ranking.trained_on < self._state.last_answer:
-                return True
-            return self._state.model and self._proba_round < 0
+        return self._trainer.refresh()
 
     def start(self, *, apart: bool = False) -> None:
         """Start the background worker: it refreshes whenever answers have come in.
@@ -949,53 +761,23 @@ class Session:
         """
         if self.still:
             raise Unreachable(self.still)
-        if apart:
-            self._go_apart()
-        self._worker.start()
-
-    def _go_apart(self) -> None:
-        if self._apart is None and not self._parts.missing:
-            self._apart = Apart(
-                self._parts.learner,
-                self._parts.strategy,
-                X=self._features.X,
-                encoder=self._parts.encoder,
-                contents=self.pool.contents,
-            )
-
-    def _stay(self, error: CannotTravel) -> None:
-        """Learn in this process from now on."""
-        if self._apart is not None:
-            self._apart.close()
-            self._apart = None
-        say(f"the model is trained inside the server, which answers people more slowly meanwhile: {error}")
+        self._trainer.start(apart=apart)
 
     def stop(self) -> None:
         """Stop the background worker, after a refresh that is under way; raises what had stopped it before, if any."""
-        try:
-            self._worker.stop()
-        finally:
-            with self._refreshing, self._encoding:
-                if self._apart is not None:
-                    self._apart.close()
-                    self._apart = None
+        self._trainer.stop()
 
     def guesses_of(self, contents: Sequence[Any]) -> tuple[Array, Array] | None:
         """((m, classes) probabilities, class numbers) that the newest model gives items of any kind it can encode.
 
         None where there is no model here, or no encoder. Not to be called while a refresh runs.
         """
-        if self._apart is not None:
-            return self._apart.guess(contents)
-        if self._parts.encoder is None or not hasattr(self._parts.learner, "classes_"):
-            return None
-        proba = self._parts.learner.predict_proba(self._parts.encoder.encode(list(contents)))
-        return proba, np.asarray(self._parts.learner.classes_)
+        return self._trainer.guesses_of(contents)
 
     @property
     def worker_error(self) -> Exception | None:
         """What stopped the background worker, to be shown; None while all is well."""
-        return self._worker.error
+        return self._trainer.worker.error
 
     # ── honesty ─────────────────────────────────────────────────────────────────────────────
 
@@ -1020,13 +802,6 @@ class Session:
     def agreement(self) -> Agreement:
         """How well people agree on the items that several of them labeled."""
         return self._ledger.once("agreement", people.agreed)
-
-    def _confidences(self) -> Array | None:
-        """(n,) calibrated confidence of the current guesses, where the model is in this process."""
-        ranking, sure = self._state.ranking, self._sure
-        if ranking is None or sure is None or self._proba_round != ranking.round or len(sure) != self._state.n:
-            return None
-        return sure
 
     def verdict(self, *, price_per_hour: float | None = None) -> Verdict:
         """Good enough? Why, and about how many labels, minutes and how much money to go? Advice, never a lock.
@@ -1093,48 +868,23 @@ class Session:
             What was found last where the model is not at hand (after reopening, until `refresh`); None in a search, in
             a multi-label session and before the first model.
         """
-        with self._lock:
-            s, sure = self._state, self._confidences()
-            known, last = self._compared, self._compared[1] if self._compared else s.control
-            if not compute or self._goal is not None or s.multilabel or s.predictions is None or sure is None:
-                return last
-            key = (self._proba_round, s.last_answer)
-            if known is not None and known[0] == key:
-                return last
-            sample = advice.sample(s, s.predictions, sure)
-        learner = learners.unfitted(self._parts.learner)
-        if isinstance(learner, learners.SoftmaxRegression):  # what is counted are guesses, and these to a few in 1,000
-            learner.calibrate, learner.tol = False, 1e-2
-        X = self.features()
-        found = (
-            self._apart.compare(sample, learner, self.seed) if self._apart else sample.compare(X, learner, self.seed)
-        )
-        with self._lock:
-            self._compared = key, found
-        return found
-
-    def _learn_on(self) -> bool:
-        """What the background worker does: refresh, and now and then compare with random sampling."""
-        if not self._parts.missing:
-            self.features()  # after a restart before anybody answers, not with the first answer
-        done = self.refresh()
-        last = self.control(compute=False)
-        if done and self._state.human >= COMPARE_EVERY * (last.labels if last else control.LEAST_LABELS):
-            self.control()
-        return done
+        return self._trainer.control(compute=compute)
 
     def _advised(self) -> Verdict:
         """The verdict in labels."""
         with self._lock:
-            s = self._state
+            s, trainer = self._state, self._trainer
             done = not s.rest_mask.any()
+            # A plan from before items were handed over still counts them.
+            fresh = trainer.confidences() is not None and len(s.auto) <= trainer.region_auto
+            region = trainer.region if fresh else None
             # A forecast moves with the rankings; only blind checks move it with every answer.
             key = (
                 s.seq
                 if s.open_attempt or "goal" in s.opened
                 else (s.ranking and s.ranking.round, len(s.attempts), done)
             )
-            return self._ledger.once("verdict", self._verdict, key)
+            return self._ledger.once("verdict", lambda s: advice.verdict(s, region, self.recall()), key)
 
     @property
     def _goal(self) -> screening.Goal | None:
@@ -1145,57 +895,6 @@ class Session:
         with self._lock:
             goal = self._goal
             return None if goal is None else self._ledger.once("recall", lambda s: screening.recall(s, goal))
-
-    def _verdict(self, s: State) -> Verdict:
-        goal, search = self._goal, self.recall()
-        if goal is not None and search is not None:
-            return screening.verdict(s, goal, search)
-        left = int(s.rest().sum())
-        if left == 0:
-            unsure = results.counts(s)["unsure"]
-            without = f" {unsure:,} marked unsure without a label." if unsure else ""
-            return Verdict(True, f"Every item has an answer or a label by the model.{without}", 0, (0, 0))
-        attempt = s.open_attempt
-        if attempt is not None:
-            under_way = [a for a in s.last_group if a.outcome == "open"]
-            needed = sum(evidence.judge(s, a).left or 0 for a in under_way)
-            return Verdict(
-                False, f"Blind checks for a certificate are under way: {needed} more if all go well.", needed,
-                (needed, left), sum(len(a.order) for a in under_way),
-            )  # fmt: skip
-        if s.predictions is None:
-            return Verdict(False, "No model yet: it takes answers of at least two classes.")
-        # A plan from before items were handed over still counts them.
-        fresh = self._confidences() is not None and len(s.auto) <= self._region_auto
-        region = self._region if fresh else None
-        if region is None and s.groups >= len(audit.SPEND):
-            return Verdict(False, "All certification attempts are spent; the rest is for people.", left, (left, left))
-        labels, costs = [labels for labels, _, _ in s.costs], [cost for _, cost, _ in s.costs]
-        if region is None or not s.costs:
-            waits = "until the model has been refreshed."
-            if not s.costs or s.auto:  # projections from before items were handed over still count these
-                return Verdict(False, f"No forecast {waits}")
-            known = int(s.labeled_mask.sum())
-            to_go = stopping.forecast(labels, costs, left, floor=s.floor, known=known)
-            return Verdict(False, f"No advice {waits} The forecast is that of the last model.", *to_go)
-        return stopping.bargain(
-            labels,
-            costs,
-            left,
-            region=region.size if region.worth else 0,
-            refusal="" if region.worth else region.reason,
-            floor=region.floor,
-            known=int(s.labeled_mask.sum()),
-        )
-
-    @property
-    def _target(self) -> Target:
-        target: Target = self._state.opened.get("target", "auto")
-        return target
-
-    @property
-    def _terms(self) -> tuple[float, float]:
-        return float(self._state.opened["max_error"]), float(self._state.opened["confidence"])
 
     # ── taking over ─────────────────────────────────────────────────────────────────────────
 
@@ -1258,7 +957,7 @@ class Session:
             wanted = handover.limits(share_, s.shown_labels())
             wanted_confidence = float(s.opened["confidence"] if confidence is None else confidence)
         opening.check_share("confidence", wanted_confidence)
-        target = self._target if target is None else target
+        target = evidence.target(self._state) if target is None else target
         opening.check_target(target)
         if target == "file" and list(wanted) != [None]:
             raise BadInput(
@@ -1276,9 +975,9 @@ class Session:
         else:
             self.refresh()  # certify the model that knows every answer
             with self._lock:
-                elsewhere = self._proba_round >= 0 and self._confidences() is None
+                elsewhere = self._trainer.round >= 0 and self._trainer.confidences() is None
                 if elsewhere:  # another process ranked last, and the model of that ranking is there
-                    self._proba_round = -1
+                    self._trainer.round = -1
             if elsewhere:
                 self.refresh()
             refusal = self._freeze(wanted, wanted_confidence, target)
@@ -1298,10 +997,10 @@ class Session:
             if s.open_attempt is not None:
                 return [], None  # somebody else was first
             if (goal := self._goal) is not None:
-                fresh = self._confidences() is not None
-                found = screening.freeze(s, goal, self._proba if fresh else None)
+                fresh = self._trainer.confidences() is not None
+                found = screening.freeze(s, goal, self._trainer.proba if fresh else None)
             else:
-                found = handover.freeze(s, self._confidences(), wanted, confidence, target)
+                found = handover.freeze(s, self._trainer.confidences(), wanted, confidence, target)
             return ([], found) if isinstance(found, AutoLabels) else (found, None)
 
         return self._ledger.commit(decide)
@@ -1354,7 +1053,7 @@ class Session:
             others = rest.copy()
             others[ranked] = False
             rows = np.flatnonzero(others)
-            sure = self._confidences()
+            sure = self._trainer.confidences()
             if sure is not None:
                 rows = rows[np.argsort(sure[rows], kind="stable")]
             return [self.pool.ids[row] for row in [*ranked, *rows.tolist()][:k]]
@@ -1513,14 +1212,3 @@ class Session:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def _guessed(state: State, proba: Array) -> tuple[Array, list[Label]]:
-    """((n,) class numbers of the likeliest classes, sets of labels among them that no class stands for yet)."""
-    if not state.multilabel:
-        return proba.argmax(1).astype(np.int32), []
-    sets, which = rounds.likely_sets(proba)
-    names = [write_set([state.labels[i] for i in np.flatnonzero(one)], state.labels) for one in sets]
-    new = [name for name in names if name not in state.numbers]
-    numbers = state.numbers | {name: len(state.classes) + i for i, name in enumerate(new)}
-    return np.array([numbers[name] for name in names], np.int32)[which], new

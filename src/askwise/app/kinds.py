@@ -125,12 +125,12 @@ def _told(at: Place, row: int) -> bool:
 @contextmanager
 def _settled(session: Session) -> Iterator[None]:
     """The model as it is between two trainings."""
-    if not session._refreshing.acquire(timeout=5):
+    if not session._trainer.refreshing.acquire(timeout=5):
         raise HTTPException(503, "The model is being trained; ask again in a moment.")
     try:
         yield
     finally:
-        session._refreshing.release()
+        session._trainer.refreshing.release()
 
 
 def _lost(session: Session, items: list[Any]) -> list[tuple[Label, Array]]:

@@ -63,10 +63,10 @@ def of(session: Session, *, shown: bool = True) -> Model:
     """See `Session.model`."""
     for _ in range(TRIES):
         _settle(session)
-        with session._refreshing:
+        with session._trainer.refreshing:
             encoder, learner = _parts(session)
             with session._lock:
-                if session._stale():
+                if session._trainer.stale():
                     continue  # somebody answered meanwhile: counts would not be those of the model
                 model = _made(session, encoder, learner)
                 if shown and session._state.open_attempt is not None:
@@ -120,20 +120,21 @@ def _settle(session: Session) -> None:
     """
     if session._parts.missing:
         raise BadInput(session._parts.missing)
+    trainer = session._trainer
     for _ in range(TRIES):
         session.refresh()
-        with session._refreshing:
+        with trainer.refreshing:
             session.look(_check_model)
-            key = session._proba_round, None if session._apart is None else session._apart.pid
+            key = trainer.round, None if trainer.apart is None else trainer.apart.pid
             if _sound.get(session) == key:
                 return
             X = session.features()
-            said = rounds.guesses(X, session._parts.learner) if session._apart is None else session._apart.guess_pool()
+            said = rounds.guesses(X, session._parts.learner) if trainer.apart is None else trainer.apart.guess_pool()
             with session._lock:
                 if said is not None and _as_logged(session._state, *said):
-                    _sound[session] = session._proba_round, None if session._apart is None else session._apart.pid
+                    _sound[session] = key
                     return
-                session._proba_round = -1  # the next refresh fits it anew, and the log says so
+                trainer.round = -1  # the next refresh fits it anew, and the log says so
     raise ContractError("The learner does not say the same of the same items twice, so no model can be taken.")
 
 
@@ -153,11 +154,11 @@ def _check_model(state: State) -> None:
 
 
 def _parts(session: Session) -> tuple[Any, Any]:
-    """(encoder, learner) as they have learned, the learner a copy; `_refreshing` is held."""
-    if session._apart is None:
+    """(encoder, learner) as they have learned, the learner a copy; `Trainer.refreshing` is held."""
+    if session._trainer.apart is None:
         learner: Any = session._parts.learner
         return _copied(_encoder(session)), learner.for_prediction()
-    encoder, learner = session._apart.parts()
+    encoder, learner = session._trainer.apart.parts()
     return (_copied(_encoder(session)) if encoder is None else encoder), learner
 
 
@@ -323,13 +324,13 @@ def through(session: Session, items: Sequence[Any], *, annotator: str = "") -> S
     _settle(session)
     kind, several = session.pool.kind, session.multilabel
     checked = Model(kind=kind)._items(items) if kind != "table" else _records(session, items)
-    if not session._refreshing.acquire(timeout=WAIT):
+    if not session._trainer.refreshing.acquire(timeout=WAIT):
         raise Unreachable("The model is being trained; ask again in a moment.")
     try:
         features = _features(session, checked)
         guessed = _guessed(session, features)
     finally:
-        session._refreshing.release()
+        session._trainer.refreshing.release()
     if guessed is None:
         raise Unreachable("The model is being trained; ask again in a moment.")
     search = session.look(lambda s: "goal" in s.opened)  # it has no blind checks, only a random order
@@ -373,16 +374,16 @@ def _records(session: Session, items: Sequence[Any]) -> list[Any]:
 def _features(session: Session, items: Any) -> Matrix:
     if session._parts.encoder is None:
         return items
-    if session._apart is not None:
-        return session._apart.encode(items)
+    if session._trainer.apart is not None:
+        return session._trainer.apart.encode(items)
     return _encoder(session).encode(items)
 
 
 def _guessed(session: Session, features: Matrix) -> tuple[Array, Array] | None:
     """((n, classes) probabilities, class numbers) of features."""
-    if session._apart is None:
+    if session._trainer.apart is None:
         return rounds.guesses(features, session._parts.learner)
-    found: tuple[Array, Array] | None = session._apart.guess_at(features)
+    found: tuple[Array, Array] | None = session._trainer.apart.guess_at(features)
     return found
 
 

@@ -1,0 +1,374 @@
+"""What learns while people answer: features, the newest model and its guesses, the worker, a process apart.
+
+Locks are taken in the order refreshing → encoding → ledger, never the other way.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from askwise import advice, audit, control, evidence, growing, learners, people, rounds, screening, signals, strategies
+from askwise.apart import Apart, CannotTravel
+from askwise.core import Array, BadInput, Control, Event, Label, Matrix
+from askwise.labelsets import write_set
+from askwise.ledger import Ledger
+from askwise.notices import progress, say
+from askwise.opening import Parts
+from askwise.state import State, pack
+from askwise.worker import Worker
+
+QUEUE = 100
+"""Rows ranked ahead, so that questions never wait for the model."""
+COMPARE_EVERY = 1.25
+"""The worker compares with random sampling when there are so many times the labels of the last comparison."""
+ROOM = 20.0
+"""The worker leaves people so many times the time for which a new ranking kept them waiting."""
+
+
+class Trainer:
+    """Fits, scores and ranks; what it finds goes into the log.
+
+    Args:
+        ledger: The session's.
+        items: The session's.
+        parts: What it learns with.
+
+    Attributes:
+        proba: (n, classes) what the newest model fitted here says; None before the first.
+        sure: (n,) its calibrated confidence in its guesses.
+        round: The ranking that it made; -1 = none here.
+        region: What could be certified, as planned with it.
+        region_auto: Items handed over when the region was planned.
+        asked: Questions asked since the last ranking, which says how many the next one plans together.
+        apart: The process that learns, where it is not this one.
+        refreshing: Held while training: one refresh at a time.
+    """
+
+    def __init__(self, ledger: Ledger, items: growing.Items, parts: Parts) -> None:
+        self.ledger, self.items, self.parts = ledger, items, parts
+        self.kept = growing.Features(parts.encoder, parts.pool.features)
+        self.proba: Array | None = None
+        self.sure: Array | None = None
+        self.round = -1
+        self.region: audit.Region | None = None
+        self.region_auto = 0
+        self.asked = 1
+        self.apart: Apart | None = None
+        self.refreshing = threading.Lock()
+        self._encoding = threading.Lock()
+        self._projected: Array | None = None
+        self._held_up = 0.0  # seconds that the last ranking kept people waiting while it was written
+        self._compared: tuple[tuple[int, int], Control] | None = None
+        self.worker = Worker(
+            self._learn_on, self.stale, ledger.lead, ledger.step_down, least_rest=lambda: ROOM * self._held_up
+        )
+
+    def features(self) -> Matrix:
+        """(n, d) features of the pool; encodes on the first call."""
+        with self._encoding:
+            with self.ledger.lock:  # what is added meanwhile waits for the next call
+                pool, fit = (
+                    self.items.pool,
+                    growing.learned_from(int(self.ledger.state.opened["n"]), self.ledger.state.additions),
+                )
+            if self.apart is not None:
+                try:
+                    return growing.features_apart(self.apart, self.kept, pool, fit)
+                except CannotTravel as error:
+                    self._stay(error)
+            return self.kept.here(pool, fit)
+
+    def _dense(self, n: int) -> Array:
+        """(n, d) dense rows for distances where the features are sparse; of the first n items."""
+        X = self.features()
+        if self._projected is None or len(self._projected) != X.shape[0]:
+            self._projected = signals.project(X)
+        return self._projected[:n]
+
+    def planned(self, n: int) -> list[tuple[int, float, str]]:
+        """The n questions that the strategy would choose together, best first, where the ranking planned fewer."""
+        n = min(n, QUEUE)
+        if n == 1 or self.worker.running or self.parts.missing:
+            return []
+        with self.refreshing:
+            with self.ledger.lock:
+                s = self.ledger.state
+                if s.ranking is None or s.open_attempt is not None or self.stale():
+                    return []
+                if not strategies.plans_batches(self.parts.strategy, s.model):
+                    return []
+                left = sum(bool(s.eligible_mask[row]) for row in s.ranking.queue[: s.ranking.planned])
+                if left >= n:
+                    return []
+                task, proba = self._round(n), self.proba if s.model else None
+                if proba is not None and len(proba) < s.ranked:
+                    return []  # nothing could be fitted since: that model knows not all that may be asked
+            X = self.features()
+            X = (
+                X[: self.ledger.state.ranked] if X.shape[0] > self.ledger.state.ranked else X
+            )  # what came since has no guess
+            dense = partial(self._dense, X.shape[0])
+            return rounds.rank(task, X, self.parts.learner, self.parts.strategy, proba, dense).queue[:n]
+
+    def _round(self, batch: int) -> rounds.Round:
+        """What there is to learn from and to ask, as the state says."""
+        s = self.ledger.state
+        labeled = np.flatnonzero(s.labeled_mask)
+        y = s.codes[labeled].astype(np.intp)
+        if s.multilabel:
+            y = s.membership()[y].astype(np.intp)
+        return rounds.Round(
+            labeled, y,
+            order=s.answer_rounds[labeled].astype(np.intp),
+            known=np.union1d(labeled, np.fromiter(s.leases, np.intp, len(s.leases))),
+            candidates=np.flatnonzero(s.eligible_mask | s.waiting()),
+            classes=len(s.labels), seed=int(s.opened["seed"]), spare=QUEUE, batch=batch, names=tuple(s.labels),
+        )  # fmt: skip
+
+    def refresh(self) -> bool:
+        """Fit, score, rank: the slow verb. Returns whether there is a new ranking (False: nothing new was told).
+
+        Raises:
+            BadInput: The session was reopened without the encoder, learner or strategy that it was started with.
+        """
+        if self.parts.missing:
+            raise BadInput(self.parts.missing)
+        with self.refreshing:
+            started = time.perf_counter()
+            self.ledger.catch_up()  # with what came in through other processes
+            self.ledger.write(people.consensus)
+            with self.ledger.lock:
+                s = self.ledger.state
+                if not self.stale():
+                    return False
+                seen = s.last_answer
+                task = self._round(int(np.clip(self.asked, 1, QUEUE)))
+                self.asked = 0
+            X = self.features()
+            with progress(f"training on {len(task.labeled):,} labels and ranking {len(task.candidates):,} items"):
+                if self.apart is not None:
+                    learned = self.apart.learn(task)
+                else:
+                    dense = partial(self._dense, X.shape[0])
+                    learned = rounds.learn(task, X, self.parts.learner, self.parts.strategy, dense)
+            proba = learned.proba
+            region = None
+            if proba is not None and screening.goal_of(self.ledger.state.opened) is None:
+                with self.ledger.lock:
+                    still = self.ledger.state.still()
+                planning = evidence.planning(still, rounds.certainty(proba, s.multilabel))
+                # Up to a second the first time, so not under the lock.
+                compute = planning.region if self.apart is None else partial(self.apart.compute, planning.region)
+                region = compute(*evidence.terms(s), evidence.target(s))
+            with self.ledger.lock:
+                locked = time.monotonic()
+                self._publish(seen, learned, region, started, int(X.shape[0]))
+                self._held_up = time.monotonic() - locked
+            return True
+
+    def _publish(
+        self, seen: int, learned: rounds.Learned, region: audit.Region | None, started: float, known: int
+    ) -> None:
+        """Write the new ranking to the log, with the numbers of the round."""
+        proba, queue = learned.proba, learned.queue
+        if proba is not None:
+            known = len(proba)
+            self.proba, self.region = proba, region
+            self.sure = rounds.certainty(proba, self.ledger.state.multilabel)
+            self.region_auto = len(self.ledger.state.auto)
+
+        def decide(s: State) -> tuple[list[Event], int]:
+            guesses, change, new = s.predictions, None, list[Label]()
+            if proba is not None:
+                guesses, new = _guessed(s, proba)
+                guesses = growing.filled(guesses, s.n)
+            elif guesses is not None and known > s.ranked:
+                guesses = growing.stand_in(s, known)
+            if guesses is not None and guesses is not s.predictions:
+                base = s.predictions if s.predictions is not None else np.zeros(s.n, np.int32)
+                change = pack((base ^ guesses)[:known].tobytes())
+            number = s.ranking.round + 1 if s.ranking else 0
+            data: dict[str, Any] = {
+                "round": number,
+                "trained_on": seen,
+                "queue": [row for row, _, _ in queue],
+                "scores": [round(score, 6) for _, score, _ in queue],
+                "parts": [part for _, _, part in queue],
+                "planned": learned.planned,
+                "strategy": learned.strategy,
+                "predictions": change,
+            }
+            data |= {"known": known} if s.grown else {}
+            data |= ({"sets": new} if s.multilabel else {}) | people.again(s, proba, guesses)
+            if guesses is not None:
+                now = evidence.estimate(s, guesses)
+                data["point"] = {
+                    "labels": s.human,
+                    "accuracy": now.accuracy,
+                    "low": now.low,
+                    "high": now.high,
+                    "audits": now.audits,
+                    "at": time.time(),
+                    "seconds": round(time.perf_counter() - started, 4),
+                } | advice.numbers(s, guesses, None if proba is None else self.sure)
+            if self._compared is not None and self._compared[1] != s.control:
+                data["control"] = asdict(self._compared[1])
+            if region is not None:
+                data["cost"] = [s.human, round(region.cost, 2), int(s.rest().sum()), round(region.floor, 2)]
+            return [Event("ranked", data)], number
+
+        self.round = self.ledger.commit(decide)
+
+    def stale(self) -> bool:
+        """Whether the ranking in the log is older than the answers, or this process has no model at all."""
+        with self.ledger.lock:
+            ranking = self.ledger.state.ranking
+            if ranking is None or ranking.trained_on < self.ledger.state.last_answer:
+                return True
+            return self.ledger.state.model and self.round < 0
+
+    def start(self, *, apart: bool = False) -> None:
+        """Start the background worker: it refreshes whenever answers have come in.
+
+        Args:
+            apart: Encode, fit and rank in a process of its own, as the servers do: a thread that computes holds up
+                those that answer people. Where encoder, learner or strategy cannot be sent there, they are used here,
+                and a notice says so.
+
+        Raises:
+            Unreachable: The session's file cannot be written.
+        """
+        if apart:
+            self.go_apart()
+        self.worker.start()
+
+    def go_apart(self) -> None:
+        """Learn in a process of its own from now on, where that can be."""
+        if self.apart is None and not self.parts.missing:
+            self.apart = Apart(
+                self.parts.learner,
+                self.parts.strategy,
+                X=self.kept.X,
+                encoder=self.parts.encoder,
+                contents=self.items.pool.contents,
+            )
+
+    def _stay(self, error: CannotTravel) -> None:
+        """Learn in this process from now on."""
+        if self.apart is not None:
+            self.apart.close()
+            self.apart = None
+        say(f"the model is trained inside the server, which answers people more slowly meanwhile: {error}")
+
+    def stop(self) -> None:
+        """Stop the background worker, after a refresh that is under way; raises what had stopped it before, if any."""
+        try:
+            self.worker.stop()
+        finally:
+            with self.refreshing, self._encoding:
+                if self.apart is not None:
+                    self.apart.close()
+                    self.apart = None
+
+    def guesses_of(self, contents: Sequence[Any]) -> tuple[Array, Array] | None:
+        """((m, classes) probabilities, class numbers) that the newest model gives items of any kind it can encode.
+
+        None where there is no model here, or no encoder. Not to be called while a refresh runs.
+        """
+        if self.apart is not None:
+            return self.apart.guess(contents)
+        if self.parts.encoder is None or not hasattr(self.parts.learner, "classes_"):
+            return None
+        proba = self.parts.learner.predict_proba(self.parts.encoder.encode(list(contents)))
+        return proba, np.asarray(self.parts.learner.classes_)
+
+    def confidences(self) -> Array | None:
+        """(n,) calibrated confidence of the current guesses, where the model is in this process."""
+        ranking, sure = self.ledger.state.ranking, self.sure
+        if ranking is None or sure is None or self.round != ranking.round or len(sure) != self.ledger.state.n:
+            return None
+        return sure
+
+    def sure_of(self, row: int) -> float | None:
+        """The confidence in the guess on a row, where the model is in this process."""
+        sure = self.confidences()
+        return None if sure is None else round(float(sure[row]), 6)
+
+    def guesses(self, row: int, most: int = 5) -> tuple[tuple[Label, float], ...]:
+        """The likeliest labels of a row with their probabilities, best first, where the model is in this process."""
+        proba, s = self.proba, self.ledger.state
+        if proba is None or s.ranking is None or self.round != s.ranking.round or row >= len(proba):
+            return ()
+        if s.multilabel:  # all that are likely to apply, however many
+            most = max(most, int((proba[row] > 0.5).sum()))
+        best = np.argsort(-proba[row], kind="stable")[:most]
+        found: dict[Label, float] = {}
+        for c in best.tolist():  # what was merged since the model was trained counts together
+            name = s.labels[c] if s.multilabel else s.current(s.labels[c])
+            found[name] = found.get(name, 0.0) + float(proba[row, c])
+        return tuple(sorted(found.items(), key=lambda one: -one[1]))
+
+    def control(self, *, compute: bool = True) -> Control | None:
+        """How many labels random sampling would have needed for as few errors; a forecast, never a proof.
+
+        It fits some twenty models on random samples, once for each ranking; the background worker does so whenever a
+        quarter more labels are there. What was found is written to the log with the next ranking. See docs/control.md.
+
+        Args:
+            compute: False = what was found last.
+
+        Returns:
+            What was found last where the model is not at hand (after reopening, until `refresh`); None in a search, in
+            a multi-label session and before the first model.
+        """
+        with self.ledger.lock:
+            s, sure = self.ledger.state, self.confidences()
+            known, last = self._compared, self._compared[1] if self._compared else s.control
+            if (
+                not compute
+                or screening.goal_of(self.ledger.state.opened) is not None
+                or s.multilabel
+                or s.predictions is None
+                or sure is None
+            ):
+                return last
+            key = (self.round, s.last_answer)
+            if known is not None and known[0] == key:
+                return last
+            sample, seed = advice.sample(s, s.predictions, sure), int(s.opened["seed"])
+        learner = learners.unfitted(self.parts.learner)
+        if isinstance(learner, learners.SoftmaxRegression):  # what is counted are guesses, and these to a few in 1,000
+            learner.calibrate, learner.tol = False, 1e-2
+        X = self.features()
+        found = self.apart.compare(sample, learner, seed) if self.apart else sample.compare(X, learner, seed)
+        with self.ledger.lock:
+            self._compared = key, found
+        return found
+
+    def _learn_on(self) -> bool:
+        """What the background worker does: refresh, and now and then compare with random sampling."""
+        if not self.parts.missing:
+            self.features()  # after a restart before anybody answers, not with the first answer
+        done = self.refresh()
+        last = self.control(compute=False)
+        if done and self.ledger.state.human >= COMPARE_EVERY * (last.labels if last else control.LEAST_LABELS):
+            self.control()
+        return done
+
+
+def _guessed(state: State, proba: Array) -> tuple[Array, list[Label]]:
+    """((n,) class numbers of the likeliest classes, sets of labels among them that no class stands for yet)."""
+    if not state.multilabel:
+        return proba.argmax(1).astype(np.int32), []
+    sets, which = rounds.likely_sets(proba)
+    names = [write_set([state.labels[i] for i in np.flatnonzero(one)], state.labels) for one in sets]
+    new = [name for name in names if name not in state.numbers]
+    numbers = state.numbers | {name: len(state.classes) + i for i, name in enumerate(new)}
+    return np.array([numbers[name] for name in names], np.int32)[which], new
