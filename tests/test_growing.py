@@ -490,6 +490,18 @@ def test_learning_apart_goes_on_with_more(monkeypatch: pytest.MonkeyPatch) -> No
         assert np.array_equal(session.features(), numbers)
 
 
+@pytest.mark.parametrize("apart", [False, True])
+def test_a_model_taken_from_a_pool_that_grew_says_what_the_session_says(apart: bool) -> None:
+    first, more = texts(60), texts(20, 1, "later strange words ")
+    truth = first | more
+    with begun(first, apart=apart) as session:
+        label(session, truth, 3)
+        session.add(list(more))
+        label(session, truth, 3)
+        model = session.model()
+        assert model.predict(list(session.pool.contents)).tolist() == session.predictions()[0]
+
+
 def test_a_session_that_never_grew_writes_what_it_always_wrote() -> None:
     session = begun(texts(60))
     label(session, texts(60), 3)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -229,6 +230,22 @@ def test_a_certificate_speaks_of_the_labels_as_they_were() -> None:
     sound(session)
 
 
+def test_a_model_is_asked_where_what_was_proved_is_not_of_the_label_of_now() -> None:
+    X, y = blobs(1200)
+    y = np.where(y == "bill", "billing", y)
+    session = begun(X)
+    label(session, y, 14)
+    oracle = lambda queries: [str(y[q.row]) for q in queries]  # noqa: E731
+    assert session.autolabel(max_error={"ship": 0.25, "return": 0.25}, oracle=oracle).status == "certified"
+    session.change.rename("ship", "shipping")
+    model = session.model()
+    assert {one.label for one in model.card.certificates} == {"shipping", "return"}
+    assert all(one.repeats > 0 for one in model.card.certificates)
+    session.change.merge("bill", "billing")
+    assert {one.label for one in session.model().card.certificates} == {"ship", "return"}
+    assert "bill" not in session.model().card.by_class
+
+
 def test_while_blind_checks_are_under_way_classes_stay() -> None:
     X, y = blobs()
     y = np.where(y == "bill", "billing", y)
@@ -453,6 +470,10 @@ def test_labels_that_look_alike_are_offered() -> None:
     assert relabeling.alike(counts) == [("billing", "Billing"), ("biling", "Billing"), ("Ship-ping", "shipping")]
     assert relabeling.alike([("size 40", 50), ("size 41", 2), ("cat", 30), ("car", 1)]) == []
     assert relabeling.alike([("a_b", 5), ("A b", 5)]) == [("a_b", "A b")]
+    many = [(f"category {chr(97 + i % 26)}{chr(97 + i // 26)} of things", 1000 - i) for i in range(500)]
+    started = time.perf_counter()
+    relabeling.alike([*many, ("Category AA of things", 1)])
+    assert time.perf_counter() - started < 5
 
 
 # ── the doors ───────────────────────────────────────────────────────────────────────────────

@@ -297,3 +297,14 @@ def test_a_program_works_with_a_team(team: tuple[Any, str]) -> None:
         assert (state.team, state.me.name) == (True, "olga")
         client.tell(client.ask()[0], "x")
         assert client.state().history[0].label == "x"
+
+
+def test_a_program_of_an_owner_adds_items(team: tuple[Any, str]) -> None:
+    app, token = team
+    door = TestClient(app, base_url=HERE, headers={"Authorization": f"Bearer {token}"})
+    place = "/p/things/api/v1/items/add"
+    reply = door.put(place, params={"name": "more.csv"}, content=b"text\ntext number 3\nsomething new\n")
+    assert reply.status_code == 200, reply.text
+    assert reply.json()["sentence"] == "1 new item; left out: 1 that the session has already."
+    assert door.get("/p/things/api/v1/items").json()["total"] == 41
+    assert door.put(place, params={"name": "more.csv"}, content=b"").status_code == 400

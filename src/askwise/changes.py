@@ -171,9 +171,8 @@ class Changes:
 
     def alike(self) -> list[tuple[Label, Label]]:
         """(what looks like a slip of the keys, what it may mean) among the labels in use; see `relabeling.alike`."""
-        return self._ledger.look(
-            lambda state: [] if state.multilabel or state.opened.get("goal") else relabeling.alike(used(state))
-        )
+        counts = self._ledger.look(lambda s: [] if s.multilabel or s.opened.get("goal") else used(s))
+        return relabeling.alike(counts)  # while others go on: with many labels it takes a while
 
     def listed(self) -> list[str]:
         """The labels, one a line: name, how many items people or the data gave it, what it means."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -283,7 +284,8 @@ def decided(
     """
     refuse_search(state.opened)
     problems = list(more.problems)
-    dropped = {row: one for row, one in more.dropped.items() if one not in pool.dropped.values()}
+    before = {_cells(one) for one in pool.dropped.values()}  # a longer version of the file has them once more
+    dropped = {row: one for row, one in more.dropped.items() if _cells(one) not in before}
     new: list[int] = []
     seen, unheard = 0, 0
     for row, (name, digest) in enumerate(zip(more.ids, digests, strict=True)):
@@ -358,6 +360,10 @@ def _labels(state: State, more: Pool, new: Sequence[int]) -> tuple[list[Label], 
         fresh += list(dict.fromkeys(unknown))
         given[row] = (write_set(names, [*state.labels, *fresh]) or NONE) if state.multilabel else names[0]
     return fresh, given, strange
+
+
+def _cells(one: Dropped) -> str:
+    return json.dumps([one.cells, one.why], sort_keys=True)
 
 
 def source_rows(pool: Pool) -> int:

@@ -111,7 +111,7 @@ def glance(path: Path) -> Glance | None:
                 state.apply(event)
         counts = results.counts(state)
         source = Path(str(state.opened["pool"].get("path") or path)).stem
-        return Glance(path, str(state.opened["title"] or source), counts["items"], counts["labeled"], _used(path))
+        return Glance(path, str(state.title or source), counts["items"], counts["labeled"], _used(path))
     except (AskwiseError, OSError, LookupError, TypeError, ValueError, AttributeError):
         return None  # damaged: `askwise verify` says how
 

@@ -19,6 +19,8 @@ mean that class. Where it matters such an answer counts as none.
 
 from __future__ import annotations
 
+import bisect
+import difflib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -103,11 +105,16 @@ def unclear(s: State) -> list[int]:
     found: list[int] = []
     if not s.systems:
         return found
+    known: dict[tuple[int, int], bool] = {}  # (how many changes before the answer, class said)
+    since = [seq for seq, _, _ in s.systems]
     for row, answer in s.answers.items():
         if answer.label is not None:
             said = s.numbers[answer.said or answer.label]
-            if len({of(s.system, number) for number in could_mean(s, answer.seq, said, s.removed)}) > 1:
-                found.append(row)
+            key = bisect.bisect_left(since, answer.seq), said
+            if key not in known:
+                meant = could_mean(s, answer.seq, said, s.removed)
+                known[key] = len({of(s.system, number) for number in meant}) > 1
+            found += [row] * known[key]
     return found
 
 
@@ -311,6 +318,8 @@ LIKE = 0.85
 """Similarity of two names (Ratcliff & Obershelp) from which one may be the other with a slip of the keys."""
 SHORTEST = 5
 """Letters of such a name: of shorter ones too many are alike."""
+MOST = 500
+"""Of more labels only those are compared that differ in case and blanks: each with each would take too long."""
 RARE = 0.2
 """A slip is at most so frequent as the name that was meant."""
 
@@ -321,18 +330,26 @@ def alike(counts: Sequence[tuple[Label, int]]) -> list[tuple[Label, Label]]:
     Args:
         counts: Labels with how many items have them.
     """
-    import difflib
-
     found: list[tuple[Label, Label]] = []
     ordered = sorted(counts, key=lambda one: (-one[1], one[0]))
-    plain = {name: " ".join(name.casefold().replace("_", " ").replace("-", " ").split()) for name, _ in ordered}
-    for at, (name, count) in enumerate(ordered):
-        for other, more in ordered[:at]:
-            same = plain[name] == plain[other]
-            shorter = min(len(plain[name]), len(plain[other]))
-            digits = [[c for c in plain[one] if c.isdigit()] for one in (name, other)]
-            near = shorter >= SHORTEST and count <= RARE * more and digits[0] == digits[1]
-            if same or (near and difflib.SequenceMatcher(None, plain[name], plain[other]).ratio() >= LIKE):
-                found.append((name, other))
-                break
+    first: dict[str, Label] = {}  # of names that differ in case and blanks alone the most frequent
+    known: list[tuple[str, list[str], Label, int]] = []
+    for name, count in ordered:
+        plain = " ".join(name.casefold().replace("_", " ").replace("-", " ").split())
+        digits = [sign for sign in plain if sign.isdigit()]
+        if plain in first:
+            found.append((name, first[plain]))
+            continue
+        first[plain] = name
+        if len(ordered) <= MOST and len(plain) >= SHORTEST:
+            match = difflib.SequenceMatcher(None, "", plain)  # what it knows of its second text is kept
+            for other, numbers, meant, more in known:
+                if count > RARE * more:
+                    break  # the rest is rarer still
+                match.set_seq1(other)
+                close = numbers == digits and match.real_quick_ratio() >= LIKE and match.quick_ratio() >= LIKE
+                if close and match.ratio() >= LIKE:
+                    found.append((name, meant))
+                    break
+            known.append((plain, digits, name, count))
     return found

@@ -280,7 +280,7 @@ class Session:
             "version",
             "declared",
         )
-        found = {key: self._state.opened[key] for key in keys} | {"rows": self._state.opened["rows"]}
+        found = {key: self._state.opened[key] for key in keys} | {"rows": self._state.rows}
         return found | ({"multilabel": True} if self.multilabel else {})
 
     @property

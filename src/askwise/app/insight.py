@@ -118,7 +118,7 @@ def _no_model(session: Session) -> str:
     """Why there are no confidences of all items."""
     if session.look(lambda s: s.model and s.ranked < s.n):
         return "Items were added, and the model looks at them now; try again in a moment."
-    return "No model yet: it takes answers of at least two classes."
+    return "There is no model yet: it takes answers of at least two classes."
 
 
 def _target(session: Session) -> evidence.Target:

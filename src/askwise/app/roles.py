@@ -174,7 +174,6 @@ NEEDS_LOGIN = frozenset(
         "POST /api/v1/people/{number}/logout",
         "POST /api/v1/invitations",
         "DELETE /api/v1/invitations/{number}",
-        "PUT /api/v1/items/add",
         "PUT /api/v1/new/file",
         "POST /api/v1/new/look",
         "POST /api/v1/new/start",

@@ -171,8 +171,8 @@ def _encoder(session: Session) -> Any:
     if hasattr(encoder, "fit"):
         now = encoder.encode(some)
         if now.shape[1] != X.shape[1] or not np.allclose(_dense(now), _dense(X[: len(some)]), atol=1e-4):
-            fit = session.look(lambda s: growing.learned_from(int(s.opened["n"]), s.additions))
-            encoder.fit(list(pool.contents[:fit]))
+            began, additions = session.look(lambda s: (int(s.opened["n"]), list(s.additions)))
+            encoder.fit(list(pool.contents[: growing.learned_from(began, additions)]))
     return encoder
 
 
@@ -260,16 +260,13 @@ def _proved(state: State) -> list[Proved]:
         if certificate.void or attempt.target == "recall" or state.predictions is None:
             continue
         rows = attempt.order[attempt.checks :]
-        repeats = int(
-            np.count_nonzero(
-                state.today(state.predictions[rows]) == state.today(state.predictions_of(attempt.round)[rows])
-            )
-        )
+        repeats = int(np.count_nonzero(state.predictions[rows] == state.today(state.guesses_of(attempt)[rows])))
+        same = attempt.system is state.system  # else what was proved of a label is not of the one that holds it now
         found.append(
             Proved(
                 sentence=certificate.sentence,
                 unsaid=certificate.unsaid,
-                label=certificate.label,
+                label=attempt.label if same else certificate.label,
                 least=float(attempt.confidences.min()),
                 repeats=repeats,
                 certified=len(rows),

@@ -90,6 +90,12 @@ function reorder(at, by) {
 const field = (value, most, wide) => (wide ? el("textarea", { rows: 10, maxLength: most, value, autofocus: true }) : el("input", { type: "text", maxLength: most, value, autofocus: true, autocomplete: "off" }));
 
 async function ask(title, input, note, button = "Save") {
+  // Enter in a line of text would press the first button, which closes.
+  input.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || input.tagName !== "INPUT" || event.isComposing) return;
+    event.preventDefault();
+    input.closest("form").querySelector("footer .primary").click();
+  });
   const done = await dialog({ title, body: [el("label", {}, el("span", { class: "small" }, note), input)], buttons: [{ label: "Cancel", value: "", kind: "plain" }, { label: button, value: "yes", kind: "primary" }] });
   return done === "yes" ? input.value : null;
 }
