@@ -9,6 +9,7 @@ import importlib.util
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -360,6 +361,50 @@ def test_a_bad_vector_in_the_cache_is_made_again(folder: Path) -> None:
     for bad in (np.ones((1, 3)), np.full((1, 5), np.nan)):
         EmbeddingCache().put(digest, [content_key("hello")], bad)
         assert np.array_equal(SentenceEncoder(folder).encode(["hello"]), good)
+
+
+def test_a_model_with_a_sentence_encoder_is_whole_in_its_file(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from askwise import Session
+    from askwise.model import load
+
+    texts = [f"{'hello world' if i % 2 else 'good bye'} {'world' * (i % 5)} {i}" for i in range(60)]
+    with Session(texts, classes=["in", "out"], encoder=str(folder)) as session:
+        for query in session.ask(12):
+            session.tell(query, "in" if "hello" in query.text else "out")
+        session.model().save(tmp_path / "m.skops")
+        names, sure = session.predictions()
+    shutil.rmtree(folder)
+    monkeypatch.setenv("ASKWISE_CACHE", str(tmp_path / "another machine"))
+    said, confidence = load(tmp_path / "m.skops").judged(texts)
+    assert said == names
+    assert np.array_equal(confidence, sure)
+    assert load(tmp_path / "m.skops").encoder_.name == "tiny"
+
+
+def test_a_saved_network_that_reads_other_files_is_refused(folder: Path) -> None:
+    import onnx
+
+    kept = SentenceEncoder(folder).packed()
+    assert np.array_equal(
+        SentenceEncoder.unpacked(kept).encode(["hello bye"]), SentenceEncoder(folder).encode(["hello bye"])
+    )
+    network = onnx.load_model_from_string(kept["files"]["model.onnx"])
+    tensor = network.graph.initializer[0]
+    onnx.external_data_helper.set_external_data(tensor, location="../../../etc/passwd")
+    tensor.ClearField("raw_data")
+    files = kept["files"]
+    for wrong, says in (
+        (kept | {"files": files | {"model.onnx": network.SerializeToString()}}, "other files of this machine"),
+        (kept | {"files": files | {"model.onnx": b"no network"}}, "no ONNX model"),
+        (kept | {"files": files | {"../evil": b"x"}}, "lacks its files, or holds others"),
+        (kept | {"files": {"model.onnx": b"x"}}, "lacks its files"),
+        (kept | {"files": files | {"tokenizer.json": "text"}}, "lacks its files"),
+        ({"sentences": "tiny"}, "lacks its files"),
+    ):
+        with pytest.raises(BadInput, match=says):
+            SentenceEncoder.unpacked(wrong)
 
 
 @pytest.mark.parametrize("missing", ["model.onnx", "tokenizer.json"])

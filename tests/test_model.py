@@ -874,3 +874,91 @@ def test_the_owner_takes_the_file(session: Session, tmp_path: Path) -> None:
     (tmp_path / "m.skops").write_bytes(reply.content)
     assert load(tmp_path / "m.skops").judged(texts())[0] == session.predictions()[0]
     assert session._state.shown_mask[session._state.rest_mask].all()
+
+
+def test_files_mangled_at_random_are_refused_in_a_sentence_or_answer_as_before(saved: Path) -> None:
+    """Nodes swapped, dropped, renamed; members exchanged: with a card that vouches for all of it."""
+    rng = np.random.default_rng(7)
+    with zipfile.ZipFile(saved) as archive:
+        members = [name for name in archive.namelist() if name != CARD]
+        schema = archive.read("schema.json").decode()
+    before = load(saved).judged(texts()[:20])
+
+    def nodes(found: Any) -> list[dict[str, Any]]:
+        below = list(found.values()) if isinstance(found, dict) else found if isinstance(found, list) else []
+        return [found] * (isinstance(found, dict) and "__loader__" in found) + [n for one in below for n in nodes(one)]
+
+    refused: list[str] = []
+    for _ in range(50):
+        fresh = json.loads(schema)
+        every = nodes(fresh)
+        one, other = (every[i] for i in rng.integers(len(every), size=2))
+        kind = rng.integers(5)
+        if kind == 0:
+            one.update(json.loads(json.dumps(other)))
+        elif kind == 1:
+            one["__class__"] = str(
+                rng.choice(["dict", "ndarray", "Model", "Pipeline", "TfidfEncoder", "dtype", "slice"])
+            )
+        elif kind == 2:
+            one.pop(str(rng.choice(list(one))))
+        elif kind == 3:
+            one["__loader__"] = other["__loader__"]
+        elif "content" in one:
+            one["content"] = rng.choice(["[]", "1e999", '"x"', "null", "-1"]).item()
+        swapped = rng.choice(members, 2).tolist() if rng.random() < 0.3 else None
+
+        def craft(name: str, data: bytes, fresh: Any = fresh, swapped: Any = swapped) -> bytes:
+            if name == "schema.json":
+                return json.dumps(fresh).encode()
+            if swapped and name in swapped:
+                with zipfile.ZipFile(saved) as archive:
+                    return archive.read(swapped[1 - swapped.index(name)])
+            return data
+
+        try:
+            found = load(_changed(saved, craft))
+            found.judged(texts()[:20])  # whatever it says: it is a model
+            found.save(saved.with_name("again.skops"))
+        except BadInput as error:
+            refused.append(str(error))
+    assert len(refused) > 15
+    assert not [error for error in refused if len(error.splitlines()) != 1]
+    assert load(saved).judged(texts()[:20])[0] == before[0]
+
+
+# ── a session that changes ──────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_a_session_that_grows_gives_the_model_of_all_its_items(apart: bool, tmp_path: Path) -> None:
+    with worked(texts(60), answers=16, apart=apart) as session:
+        before = session.model(shown=False)
+        said = before.proba(texts()[:30])
+        assert through(session, [texts(240)[200]]).noted == 0
+        session.add(texts(240)[60:])  # so many that the encoder learns anew
+        after = session.model(shown=False)
+        assert after.card is not None
+        assert after.card.items == 240
+        assert after.judged(texts(240))[0] == session.predictions()[0]
+        assert np.array_equal(before.proba(texts()[:30]), said), "what was taken stays"
+        assert through(session, [texts(240)[200]]).noted > 0, "it is an item of the session now"
+        after.save(tmp_path / "m.skops")
+        assert load(tmp_path / "m.skops").judged(texts(240))[0] == session.predictions()[0]
+
+
+def test_labels_that_were_merged_or_renamed_are_no_classes_of_the_model(tmp_path: Path) -> None:
+    with worked(classes=["spam", "ham", "junk"], say=lambda t: "junk" if "cash" in t else truth(t)) as session:
+        session.change.merge("junk", "spam")
+        session.change.rename("ham", "fine")
+        model = session.model(shown=False)
+        assert model.classes_.tolist() == ["fine", "spam"]
+        assert model.predict_proba(["cash prize"]).shape == (1, 2)
+        assert model.card is not None
+        assert sorted(model.card.classes) == ["fine", "spam"]
+        assert sum(model.card.by_class.values()) == model.card.labels
+        assert set(model.predict(texts()).tolist()) == {"fine", "spam"}
+        assert model.judged(texts())[0] == session.predictions()[0]
+        model.save(tmp_path / "m.skops")
+        assert load(tmp_path / "m.skops").judged(texts())[0] == session.predictions()[0]
+        assert set(through(session, ["cash prize zz", "train home yy"]).labels) <= {"fine", "spam"}

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import askwise
-from askwise import Session, audit, cli, report, verification
+from askwise import Session, audit, cli, opening, report, verification
 from askwise.core import BadInput, BadStore, Event
 from askwise.state import fold, pack, unpack
 from askwise.store import MemoryStore, SQLiteStore, chain, read_log, seal
@@ -379,7 +379,7 @@ def test_missing_swapped_doubled_and_added_events_are_found(log: list[Event], mo
 
 
 def test_a_chain_without_digests_is_only_believed_of_old_logs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(askwise.session, "LOG_FORMAT", 2)  # from before it was told to whom guesses were shown
+    monkeypatch.setattr(opening, "LOG_FORMAT", 2)  # from before it was told to whom guesses were shown
     found_texts, truth = texts(200)
     live(Session(found_texts, seed=2, max_error=0.2, audit_share=0.6, store=tmp_path / "old.askwise"), truth).close()
     log = list(read_log(tmp_path / "old.askwise"))

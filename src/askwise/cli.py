@@ -1172,7 +1172,7 @@ def model(
         typer.Argument(
             metavar="SESSION",
             parser=_place,
-            autocompletion=completion.sessions,
+            autocompletion=completion.models,
             help="Or a saved model: shows its card.",
         ),
     ] = None,
@@ -1215,7 +1215,7 @@ def predict(
         typer.Argument(
             metavar="SESSION|MODEL",
             parser=_place,
-            autocompletion=completion.sessions,
+            autocompletion=completion.models,
             help=f"A session, {ADDRESS}, or a saved model (.skops).",
         ),
     ] = None,

@@ -42,6 +42,11 @@ def sessions(incomplete: str) -> list[str]:
     return _files(incomplete, lambda path: path.suffix == ".askwise")
 
 
+def models(incomplete: str) -> list[str]:
+    """Session files, and saved models."""
+    return _files(incomplete, lambda path: path.suffix in (".askwise", ".skops"))
+
+
 def data(incomplete: str) -> list[str]:
     """Files that may be labeled: all but hidden ones and what SQLite leaves beside a session."""
     return _files(incomplete, lambda path: not path.name.endswith(("-wal", "-shm")))

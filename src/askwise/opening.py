@@ -107,6 +107,8 @@ def begin(
 
     Args and errors: those of `Session`.
     """
+    own_learner = learner is None
+    encoder, learner = encoders.divided(encoder, learner, loaded.kind)
     check_share("audit_share", audit_share, low_open=False, high_open=False)
     check_target(target)
     check_share("overlap", overlap, low_open=False)
@@ -192,7 +194,7 @@ def begin(
         "encoder": parts.encoder_name,
         "encoder_source": _encoder_source(encoder, parts.encoder_name),
         "learner": parts.learner_name,
-        "own_learner": learner is None,
+        "own_learner": own_learner,
     }
     if goal is not None:
         opened["goal"] = goal.data()
@@ -244,6 +246,7 @@ def resume(
                 f"{opened['n']:,} expected, or their content differs."
             )
     missing = []
+    encoder, learner = encoders.divided(encoder, learner, found.kind)
     goal = screening.goal_of(opened)
     if goal is not None and opened["strategy"] == "relevance":
         strategy = strategy or goal.strategy(opened["classes"])

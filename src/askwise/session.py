@@ -100,7 +100,8 @@ class Session:
             every estimate and certificate counts an item as wrong where one label is missing or too much.
         strategy: Name of a query strategy, or a `Strategy`.
         learner: None = our softmax regression (in a multi-label session one for each label); else any scikit-learn
-            classifier with `predict_proba`.
+            classifier with `predict_proba`, or a pipeline from raw items (`TfidfVectorizer`, a `ColumnTransformer` that
+            names columns) to one: its steps before the last learn from the whole pool, once, and are the encoder.
         encoder: None = the default; else a name, an `Encoder` or a callable `encode(list) -> array`.
         store: None = in memory; a path = a SQLite file that survives; `postgresql://…#name` = in that database, see
             docs/team-store.md; or a `Store`.

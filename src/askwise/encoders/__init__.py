@@ -8,10 +8,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from askwise.core import BadInput, ContractError, Encoder, Matrix, unknown
+from askwise.core import BadInput, Encoder, Matrix, unknown
+from askwise.encoders.pipeline import checked, divided
 from askwise.options import only_python
+
+__all__ = ["NAMES", "OF_KIND", "FunctionEncoder", "default_name", "divided", "get", "packed", "unpacked"]
 
 NAMES = ("tfidf", "minilm")
 """Text encoders that `get` knows by name; a folder with model.onnx and tokenizer.json works as well."""
@@ -140,18 +141,4 @@ class FunctionEncoder:
 
     def encode(self, items: Sequence[Any]) -> Matrix:
         """(n, d) float32 features, dense or CSR; `ContractError` where the callable returns anything else."""
-        result = self.function(list(items))
-        if hasattr(result, "tocsr"):
-            features = result.tocsr().astype(np.float32)
-            values = features.data
-        else:
-            values = features = np.asarray(result, dtype=np.float32)
-        if len(features.shape) != 2 or features.shape[0] != len(items):
-            raise ContractError(
-                f"Encoder {self.name!r} returned shape {tuple(features.shape)} for {len(items)} items; "
-                f"it must return ({len(items)}, d)."
-            )
-        if not np.isfinite(values).all():
-            rows = np.flatnonzero(~np.isfinite(np.asarray(features.sum(axis=1)).ravel()))
-            raise ContractError(f"Encoder {self.name!r} returned NaN or infinity, first for item {rows[0] + 1}.")
-        return features
+        return checked(self.function(list(items)), len(items), self.name)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
+from typing import Any
 
 from askwise.core import Encoder, Matrix
 
@@ -18,15 +20,15 @@ class PairEncoder:
     """
 
     def __init__(self, texts: Encoder) -> None:
-        self.texts = texts
+        self.texts: Any = texts
         self.name = f"pair:{texts.name}"
         self.version = str(getattr(texts, "version", ""))
 
     def fit(self, items: Sequence[tuple[str, str]]) -> PairEncoder:
         """Learn from all texts of (n,) pairs, where the encoder learns at all."""
-        fit = getattr(self.texts, "fit", None)
-        if fit is not None:
-            fit([text for pair in items for text in pair])
+        if hasattr(self.texts, "fit"):
+            self.texts = copy.copy(self.texts)  # a copy of this one made before goes on as it was
+            self.texts.fit([text for pair in items for text in pair])
         return self
 
     def encode(self, items: Sequence[tuple[str, str]]) -> Matrix:

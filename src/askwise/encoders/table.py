@@ -38,7 +38,7 @@ class TableEncoder:
         from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
         self._columns = list(items[0])
-        self._numeric = [_all_numbers([row.get(name) for row in items]) for name in self._columns]
+        self._numeric = [all_numbers([row.get(name) for row in items]) for name in self._columns]
         numbers = [at for at, numeric in enumerate(self._numeric) if numeric]
         names = [at for at, numeric in enumerate(self._numeric) if not numeric]
         scale = make_pipeline(
@@ -68,19 +68,20 @@ class TableEncoder:
         cells = np.empty((len(items), len(self._columns)), dtype=object)
         for at, (name, numeric) in enumerate(zip(self._columns, self._numeric, strict=True)):
             values = [row.get(name) for row in items]
-            cells[:, at] = [_number(v) if numeric else str("" if v is None else v).strip() for v in values]
+            cells[:, at] = [number(v) if numeric else str("" if v is None else v).strip() for v in values]
         return cells
 
 
-def _number(value: Any) -> float:
+def number(value: Any) -> float:
     """NaN where no number is there, or none to reckon with."""
     try:
-        number = float(value)
+        found = float(value)
     except (TypeError, ValueError, OverflowError):
         return float("nan")
-    return number if abs(number) < LARGEST else float("nan")
+    return found if abs(found) < LARGEST else float("nan")
 
 
-def _all_numbers(values: Sequence[Any]) -> bool:
+def all_numbers(values: Sequence[Any]) -> bool:
+    """Whether there are values, and each that is there reads as a finite number."""
     there = [value for value in values if value is not None and value != ""]
-    return bool(there) and all(_number(value) == _number(value) for value in there)
+    return bool(there) and all(number(value) == number(value) for value in there)

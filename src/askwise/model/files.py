@@ -34,6 +34,7 @@ TRUSTED = (
     "askwise.encoders.audio.AudioEncoder",
     "askwise.encoders.image.ImageEncoder",
     "askwise.encoders.pair.PairEncoder",
+    "askwise.encoders.pipeline.PipelineEncoder",
     "askwise.encoders.table.TableEncoder",
     "askwise.encoders.tfidf.TfidfEncoder",
     "askwise.learners.adapters.Adapted",
@@ -180,17 +181,28 @@ def _check(model: Any, card: Card, more: bool) -> None:
     if f"{kind.__module__}.{kind.__qualname__}" != MODEL or not model.__sklearn_is_fitted__():
         raise BadInput("it holds something else")
     state = model.__dict__
-    labels = state.get("labels_")
-    if model.kind not in KINDS or not isinstance(labels, list) or not labels or type(model.multilabel) is not bool:
+    labels, gone = state.get("labels_"), state.get("gone_")
+    if (
+        model.kind not in KINDS
+        or not isinstance(labels, list)
+        or not labels
+        or type(model.multilabel) is not bool
+        or not isinstance(gone, list)
+    ):
         raise BadInput("its parts do not belong together")
-    if (card.kind, card.multilabel, card.classes) != (model.kind, model.multilabel, tuple(map(str, labels))):
+    there = sorted(str(name) for name in labels if name not in gone)
+    if (card.kind, card.multilabel, sorted(card.classes)) != (model.kind, model.multilabel, there):
         raise BadInput("its card is about another model")
     ours = {name.rpartition(".")[2] for name in TRUSTED if "Encoder" in name} | {"SentenceEncoder"}
     encoder = state.get("encoder_")
     if (encoder is None) != (model.kind == "array") or (not more and type(encoder).__name__ not in {*ours, "NoneType"}):
         raise BadInput("its encoder is none")
-    model._name(labels)  # what is derived is not taken from the file
-    tried: Any = {"text": ["a"], "pair": [("a", "b")], "table": [dict.fromkeys(card.columns)]}.get(model.kind)
+    model._name(labels, gone)  # what is derived is not taken from the file
+    numeric = getattr(encoder, "_numeric", None)  # steps of somebody's own may not take a row without a value
+    row = dict.fromkeys(card.columns) | (
+        {name: 0.0 if one else "" for name, one in numeric.items()} if isinstance(numeric, dict) else {}
+    )
+    tried: Any = {"text": ["a"], "pair": [("a", "b")], "table": [row]}.get(model.kind)
     if model.kind == "array":
         tried = np.zeros((1, int(model.n_features_in_)))
     if tried is not None:

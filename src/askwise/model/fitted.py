@@ -61,7 +61,8 @@ class Model(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     Attributes:
         classes_: (classes,) sorted labels.
-        labels_: The same in the order of the session, in which ties are decided.
+        labels_: The same by number, in the order in which ties are decided; with those in `gone_`, which are none any
+            more.
         encoder_: Fitted; None for rows of features.
         learner_: Fitted; knows classes by their number in `labels_`.
         card: What it was trained on, and what is proved of whom; None after `fit`.
@@ -71,6 +72,7 @@ class Model(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     learner_: Any
     classes_: Array
     labels_: list[Any]
+    gone_: list[Any]
     card: Card | None
 
     def __init__(
@@ -93,6 +95,7 @@ class Model(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         multilabel: bool = False,
         given: tuple[Any, Any] = (None, None),
         features: int | None = None,
+        gone: Sequence[str] = (),
     ) -> Model:
         """A model of parts that have learned.
 
@@ -105,17 +108,19 @@ class Model(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             multilabel: An item has a set of labels.
             given: Encoder and learner as they were asked for, for `fit` and `clone`.
             features: Columns, where the items are rows of features.
+            gone: Labels that are none any more, merged into others or removed: no class of it, and never a guess.
         """
         self = cls(given[0], given[1], kind=kind, multilabel=multilabel)
         self.encoder_, self.learner_, self.card = encoder, learner, card
-        self._name(list(labels))
+        self._name(list(labels), list(gone))
         if features is not None:
             self.n_features_in_ = features
         return self
 
-    def _name(self, labels: list[Any]) -> None:
-        self.labels_ = labels
-        self._order = np.argsort(np.asarray(labels), kind="stable")
+    def _name(self, labels: list[Any], gone: Sequence[Any] = ()) -> None:
+        self.labels_, self.gone_ = labels, list(gone)
+        order = np.argsort(np.asarray(labels), kind="stable")
+        self._order = order[[labels[i] not in self.gone_ for i in order.tolist()]]
         self.classes_ = np.asarray(labels)[self._order]
 
     def fit(self, X: Any, y: Any) -> Model:
@@ -132,12 +137,13 @@ class Model(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         classes, codes = np.unique(np.asarray(y), return_inverse=True)
         if len(codes) != len(items) if self.kind != "array" else len(codes) != items.shape[0]:
             raise BadInput(f"fit needs one label for each item, got {len(codes)} labels.")
-        self.encoder_ = None if self.kind == "array" else encoders.get(copy.deepcopy(self.encoder), self.kind)
+        encoder, learner = encoders.divided(self.encoder, self.learner, self.kind)
+        self.encoder_ = None if self.kind == "array" else encoders.get(copy.deepcopy(encoder), self.kind)
         features = items if self.encoder_ is None else rounds.encoded(self.encoder_, items)
         if self.kind == "array":
             self.n_features_in_ = int(features.shape[1])
-        learner = learners.unfitted(learners.adapt(self.learner))
-        self.learner_ = learner.fit(features, codes).for_prediction()
+        fresh = learners.unfitted(learners.adapt(learner))
+        self.learner_ = fresh.fit(features, codes).for_prediction()
         self.card = None
         self._name(classes.tolist())
         return self

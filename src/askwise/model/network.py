@@ -73,7 +73,7 @@ def to_onnx(model: Any) -> tuple[bytes, Card]:
         [helper.make_tensor_value_info("features", TensorProto.FLOAT, ["n", model.n_features_in_])],
         [
             helper.make_tensor_value_info("label", TensorProto.STRING, ["n"]),
-            helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["n", len(names)]),
+            helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["n", len(model._order)]),
         ],
         list(constants.values()),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import platform
 import tempfile
 import time
@@ -140,9 +141,11 @@ def _settle(session: Session) -> None:
 def _as_logged(state: State, proba: Array, numbers: Array) -> bool:
     found = at_numbers(proba, numbers.astype(int), len(state.labels), state.multilabel)
     assert state.predictions is not None  # noqa: S101 - looked at before
+    known = min(len(found), state.ranked)  # others may have come since the ranking
+    logged = state.predictions[:known]
     if not state.multilabel:
-        return bool(np.array_equal(found.argmax(1), state.predictions))
-    return judged(found, state.labels, True)[0] == [state.classes[code] for code in state.predictions.tolist()]
+        return bool(np.array_equal(found[:known].argmax(1), logged))
+    return judged(found[:known], state.labels, True)[0] == [state.classes[code] for code in logged.tolist()]
 
 
 def _check_model(state: State) -> None:
@@ -154,9 +157,9 @@ def _parts(session: Session) -> tuple[Any, Any]:
     """(encoder, learner) as they have learned, the learner a copy; `Trainer.refreshing` is held."""
     if session._trainer.apart is None:
         learner: Any = session._parts.learner
-        return _encoder(session), learner.for_prediction()
+        return _copied(_encoder(session)), learner.for_prediction()
     encoder, learner = session._trainer.apart.parts()
-    return (_encoder(session) if encoder is None else encoder), learner
+    return (_copied(_encoder(session)) if encoder is None else encoder), learner
 
 
 def _encoder(session: Session) -> Any:
@@ -171,6 +174,13 @@ def _encoder(session: Session) -> Any:
             began, additions = session.look(lambda s: (int(s.opened["n"]), list(s.additions)))
             encoder.fit(list(pool.contents[: growing.learned_from(began, additions)]))
     return encoder
+
+
+def _copied(encoder: Any) -> Any:
+    """An encoder that stays as it is when the session's learns anew, from a pool that has grown."""
+    if not hasattr(encoder, "fit"):
+        return encoder
+    return copy.copy(encoder) if type(encoder).__module__.startswith("askwise.") else copy.deepcopy(encoder)
 
 
 def _dense(X: Matrix) -> Array:
@@ -190,6 +200,7 @@ def _made(session: Session, encoder: Any, learner: Any) -> Model:
         multilabel=s.multilabel,
         given=(None, given[1]) if pool.kind == "array" else given,
         features=None if pool.features is None else int(pool.features.shape[1]),
+        gone=[name for name in s.labels if name not in s.shown_labels()],
     )
 
 
@@ -200,8 +211,8 @@ def _card(session: Session) -> Card:
     labels = [a for a in s.answers.values() if a.label is not None and (a.kind == "given" or a.seq <= learned)]
     by_class = dict.fromkeys(s.shown_labels(), 0)
     for answer in labels:
-        for name in s.parts(str(answer.label)):
-            by_class[name] += 1
+        for name in s.parts(str(answer.label)) if s.multilabel else [s.current(str(answer.label))]:
+            by_class[name] = by_class.get(name, 0) + 1
     search = session.recall()
     text = pool.address.get("text")
     columns = list(pool.contents[0]) if pool.kind == "table" else [text] if isinstance(text, str) else list(text or ())
@@ -210,7 +221,7 @@ def _card(session: Session) -> Card:
         title=session.title,
         kind=pool.kind,
         columns=tuple(columns),
-        classes=tuple(s.labels),
+        classes=tuple(s.shown_labels()),
         multilabel=s.multilabel,
         encoder=session._parts.encoder_name,
         learner=session._parts.learner_name,
@@ -319,7 +330,8 @@ def through(session: Session, items: Sequence[Any], *, annotator: str = "") -> S
         session._trainer.refreshing.release()
     if guessed is None:
         raise Unreachable("The model is being trained; ask again in a moment.")
-    like = _alike(session, checked, features) if session.look(lambda s: s.tells_shown) else []
+    search = session.look(lambda s: "goal" in s.opened)  # it has no blind checks, only a random order
+    like = [] if search else _alike(session, checked, features)
     with session._lock:
         s = session._state
         if s.open_attempt is not None:
@@ -372,19 +384,17 @@ def _guessed(session: Session, features: Matrix) -> tuple[Array, Array] | None:
     return found
 
 
-_texts: WeakKeyDictionary[Any, dict[Any, list[int]]] = WeakKeyDictionary()
-"""Session → text as `_key` has it → rows."""
+_texts: WeakKeyDictionary[Any, tuple[int, dict[Any, list[int]]]] = WeakKeyDictionary()
+"""Session → (how many of its items are taken in, text as `_key` has it → rows)."""
 
 
 def _alike(session: Session, items: Sequence[Any], features: Matrix) -> list[tuple[int, set[int]]]:
     """(place, rows of the session that an item is like), for those that are like any."""
     pool, X = session.pool, session.features()
-    by_text = _texts.get(session)
-    if by_text is None:
-        by_text = {}
-        for row, content in enumerate(pool.contents if pool.kind in ("text", "pair") else ()):
-            by_text.setdefault(_key(content), []).append(row)
-        _texts[session] = by_text
+    known, by_text = _texts.get(session, (0, {}))
+    for row in range(known, len(pool) if pool.kind in ("text", "pair") else 0):
+        by_text.setdefault(_key(pool.contents[row]), []).append(row)
+    _texts[session] = len(pool), by_text
     found = []
     n, step = features.shape[0], max(1, (1 << 24) // max(1, X.shape[0]))
     with progress("looking for items of the session", n, whole=True) as advance:

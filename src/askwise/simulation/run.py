@@ -80,6 +80,7 @@ def simulate(
     if not which:
         raise BadInput(f"{named('seeds')} must be at least 1, got 0.")
     budget = min(budget, len(rows) - max(1, round(test_share * len(rows))))
+    encoder, learner = encoders.divided(encoder, learner, pool.kind)
     contents, fitted = contents_of(pool, rows.tolist(), encoder)
     tasks = [
         _Task(name, seed, contents, labels, classes, test_share, fitted, schedule(budget, batch), audit_share, learner)
