@@ -56,7 +56,7 @@ LAYERS = [
         "insight",
         "relabeling",
     },
-    {"session", "verification", "model", "growing", "changes", "opening"},
+    {"session", "verification", "model", "growing", "changes", "opening", "monitor"},
     {"simulation", "report", "testing", "datasets"},
     {"cli", "app", "client", "terminal", "demo", "recent", "completion", "predict", "__main__"},
 ]
