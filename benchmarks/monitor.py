@@ -1,0 +1,342 @@
+"""How seldom a monitor cries wolf, and how soon it sees one: the tables of docs/monitor.md.
+
+    python benchmarks/monitor.py                # 200 runs of each, some 20 minutes on a core
+    python benchmarks/monitor.py --docs         # write the tables of what was measured
+
+Text messages: sessions on 2,500 of them label 500, certify at 2 %, and give their model away. The others, which neither
+model nor encoder has seen, are an urn: reference and new messages are drawn from it with replacement, so that without
+a planted shift both are alike exactly, for as long a stream as one likes. What a model says of a message is computed
+once; the rest of a run is a real `Monitor`, each check answered with the true label. Writes out/monitor.jsonl, a line a
+run; runs that are there are not done again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from askwise import Session
+from askwise.core import Array
+from askwise.monitor import Monitor
+from certificate import put
+from certificate_pools import SHARED, _rows
+
+OUT = Path("out/monitor.jsonl")
+DOCS = Path("docs/monitor.md")
+LIMIT = 0.02
+POOL = 2500
+LABELS = 500
+MODELS = 4
+RUNS = 200
+LONG = 100_000
+"""Items of a run without a shift."""
+BEFORE, AFTER = 2000, 4000
+"""Items before and after a planted shift."""
+BATCH = 200
+REFERENCE = 500
+
+WORDS = """
+you:du he:er she:sie we:wir they:sie it:es me:mich my:mein your:dein our:unser his:sein her:ihr the:die a:eine
+an:ein and:und or:oder but:aber not:nicht no:nein yes:ja to:zu for:für of:von in:in on:auf at:um by:bei with:mit
+from:von is:ist are:sind was:war be:sein have:haben has:hat had:hatte do:tun did:tat will:werde would:würde
+can:kann could:könnte should:sollte go:gehen going:gehe come:kommen coming:komme get:bekommen got:bekam
+know:weiß think:denke want:will need:brauche like:mag love:liebe see:sehen say:sagen tell:erzähl call:ruf
+text:sms send:sende reply:antworte stop:stopp free:gratis now:jetzt today:heute tomorrow:morgen tonight:heut
+time:zeit day:tag week:woche night:nacht home:zuhause work:arbeit good:gut great:toll nice:schön new:neu old:alt
+big:groß dear:liebe sorry:entschuldige please:bitte thanks:danke ok:gut hi:hallo hey:he what:was when:wann
+where:wo who:wer why:warum how:wie this:dies that:das there:dort here:hier if:wenn so:so then:dann just:nur
+still:noch already:schon again:wieder all:alle some:etwas any:irgendein more:mehr much:viel very:sehr too:auch
+only:nur up:auf out:aus down:runter back:zurück about:über after:nach before:vor win:gewinne won:gewonnen
+prize:preis cash:bargeld claim:fordere phone:telefon mobile:handy number:nummer message:nachricht service:dienst
+customer:kunde week's:wochen guaranteed:garantiert urgent:dringend line:leitung babe:schatz am:bin im:bin
+dont:nicht ur:dein u:du r:bist 4:für 2:zu n:und wat:was da:die lor:eben meet:treffen ask:frage wait:warte
+take:nimm give:gib make:mach let:lass feel:fühle hope:hoffe happy:froh sleep:schlaf money:geld
+"""
+GERMAN = dict(pair.split(":") for pair in WORDS.split())
+"""English word → German one: the commonest of the messages."""
+TEMPLATES = (
+    "Hi mum its me, i dropped my phone so this is my new number. Can you text me when you see this, need help with {}",
+    "Hey are you home later? I cant pay {} until monday, could you do it for me and i will give it back on sunday x",
+    "Sorry to bother you, the driver was at your door with {} but nobody was in. Tell us when you are home tomorrow",
+    "Hello love, hope you are well. I saw {} and thought of you, lets talk, add me and we can meet at the weekend",
+    "Its {} from work, i am in a meeting and cant talk. Can you get some gift cards for me? Will pay you tonight",
+)  # fmt: skip
+THINGS = (
+    "the rent", "a bill", "the school", "your parcel", "the plumber", "the car", "dinner", "your sister", "the trip",
+    "the tickets",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Run:
+    """One life of a monitor."""
+
+    kind: str
+    model: int
+    seed: int
+    items: int
+    checks: int
+    false: str
+    """Before any shift: "labels" = a false "no longer", "looks", "both", or ""."""
+    looked: int | None
+    """Items from the shift until new ones were said to look different; None = never."""
+    ended: int | None
+    """Items from the shift until "no longer", to the end of a batch; None = never."""
+    spent: int | None
+    """Checks from the shift until then."""
+    withdrawn: int | None
+    """Items from the shift until "still holds" was not said any more, to the end of a batch."""
+    false_holds: bool
+    """"Still holds" was said when it was not so of the items so far."""
+    wrong: float
+    """Share wrong of the labels by the model since the shift (without one, of all)."""
+    covered: float
+    """Share of the items since the shift that the model labels."""
+    held: int | None
+    """Items until "still holds" was said first, to the end of a batch."""
+    held_checks: int | None
+    last: str
+    """The verdict at the end."""
+
+
+class Cached:
+    """What a model says of known items; an item is its number here."""
+
+    kind, multilabel = "text", False
+
+    def __init__(self, model: Any, texts: list[str]) -> None:
+        self.card, self.labels_ = model.card, model.labels_
+        self.features, self.labels, self.sure = model.seen(texts)
+
+    def seen(self, rows: Any) -> tuple[Array, list[str], Array]:
+        """As `Model.seen`."""
+        rows = np.asarray(rows, int)
+        return self.features[rows], [self.labels[row] for row in rows.tolist()], self.sure[rows]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A certified model, and numbers of items by what they are for."""
+
+    model: Cached
+    truth: list[str]
+    planned: tuple[int, int]
+    rows: dict[str, Array]
+
+
+def translated(text: str) -> str:
+    return re.sub(r"[\w']+", lambda word: GERMAN.get(word[0].lower(), word[0]), text)
+
+
+def setting(number: int) -> Setting:
+    """Label 500 of 2,500 messages, certify the rest, and have the model look at all others."""
+    found = {r["text"]: r["label"] for r in _rows("spam_sms/sms_spam.csv.gz") if r["label"] in ("ham", "spam")}
+    texts = [text for text in found if text.strip()]
+    rng = np.random.default_rng(number)
+    texts = [texts[i] for i in rng.permutation(len(texts)).tolist()]
+    pool, urn = texts[:POOL], texts[POOL:]
+    oracle = lambda queries: [found[query.text] for query in queries]  # noqa: E731
+    with Session(pool, classes=["ham", "spam"], encoder="tfidf", max_error=LIMIT, seed=number) as session:
+        while session.counts()["labeled"] < LABELS:
+            for query in session.ask(20):
+                session.tell(query, found[query.text])
+            session.refresh()
+        done = session.autolabel(oracle=oracle)
+        if done.certificate is None:
+            raise SystemExit(f"Model {number} got no certificate: {done.reason}")
+        certificate, certified = done.certificate, [session.pool.contents[session._rows[i]] for i in done.labels]
+        model = session.model()
+    questions = [row["text"] for row in _rows("text_trec6/trec6.csv.gz")]
+    things = rng.choice(THINGS, 300)
+    parts: dict[str, list[tuple[str, str]]] = {
+        "urn": [(text, found[text]) for text in urn],
+        "certified": [(text, found[text]) for text in certified],
+        "german": [(translated(text), found[text]) for text in urn],
+        "questions": [(text, "ham") for text in questions],
+        "template": [(TEMPLATES[i % len(TEMPLATES)].format(thing), "spam") for i, thing in enumerate(things.tolist())],
+    }
+    rows, start = {}, 0
+    for name, part in parts.items():
+        rows[name] = np.arange(start, start + len(part))
+        start += len(part)
+    everything = [pair for part in parts.values() for pair in part]
+    cached = Cached(model, [text for text, _ in everything])
+    return Setting(cached, [label for _, label in everything], (certificate.audits, certificate.wrong), rows)
+
+
+KINDS: dict[str, tuple[str, float]] = {
+    "none": ("urn", 0.0),
+    "language": ("german", 1.0),
+    "spam": ("template", 0.3),
+    "spam, rare": ("template", 0.05),
+    "harmless": ("questions", 1.0),
+    "certified": ("urn", 0.0),
+}
+"""Kind → (what comes after the shift, share of the items that it is)."""
+
+
+def stream(kind: str, rows: dict[str, Array], rng: np.random.Generator) -> Iterator[tuple[bool, Array]]:
+    """(whether it is after the shift, a batch of items)."""
+    source, part = KINDS[kind]
+    usual = lambda: rng.choice(rows["urn"], BATCH)  # noqa: E731
+    if not part:
+        for _ in range((LONG if kind == "none" else BEFORE + AFTER) // BATCH):
+            yield False, usual()
+        return
+    for _ in range(BEFORE // BATCH):
+        yield False, usual()
+    for _ in range(AFTER // BATCH):
+        yield True, np.where(rng.random(BATCH) < part, rng.choice(rows[source], BATCH), usual())
+
+
+def run(kind: str, number: int, seed: int, at: Setting) -> Run:
+    rng = np.random.default_rng([number, seed, list(KINDS).index(kind)])
+    source = "certified" if kind == "certified" else "urn"
+    reference = rng.choice(at.rows[source], REFERENCE, replace=kind != "certified")
+    monitor = Monitor(
+        at.model, reference, max_error=LIMIT, planned=at.planned, seed=seed,
+        compare="confident" if kind == "certified" else "all",
+    )  # fmt: skip
+    seen: dict[str, Any] = defaultdict(lambda: None)
+    wrong = covered = wrong_after = covered_after = after = checks_before = 0
+    false_holds = False
+    for shifted, rows in stream(kind, at.rows, rng):
+        taken = monitor.take(rows)
+        for check in taken.checks:
+            monitor.tell(check, at.truth[rows[check - taken.numbers[0]]])
+        covers = monitor._covers(*at.model.seen(rows)[1:])
+        errors = sum(at.model.labels[row] != at.truth[row] for row in rows[covers].tolist())
+        wrong, covered = wrong + errors, covered + int(covers.sum())
+        status = monitor.status()
+        holds = status.verdict == "still holds"
+        false_holds |= holds and wrong > LIMIT * covered
+        if holds and seen["held"] is None:
+            seen["held"], seen["held_checks"] = status.items, status.checks
+        if not shifted:
+            bad = [name for name, is_ in (("labels", status.no_longer), ("looks", status.looks_different)) if is_]
+            seen["false"] = "both" if len(bad) > 1 else "".join(bad)
+            checks_before = status.checks
+            continue
+        after += len(rows)
+        wrong_after, covered_after = wrong_after + errors, covered_after + int(covers.sum())
+        if status.looks_different is not None and status.looks_different >= BEFORE and seen["looked"] is None:
+            seen["looked"] = status.looks_different - BEFORE + 1
+        if not holds and seen["withdrawn"] is None:
+            seen["withdrawn"] = after
+        if status.verdict == "no longer" and seen["ended"] is None:
+            seen["ended"], seen["spent"] = after, status.checks - checks_before
+    share = (wrong_after, covered_after, after) if after else (wrong, covered, status.items)
+    return Run(
+        kind, number, seed, status.items, status.checks, seen["false"] or "", seen["looked"], seen["ended"],
+        seen["spent"], seen["withdrawn"], false_holds, share[0] / max(1, share[1]), share[1] / share[2],
+        seen["held"], seen["held_checks"], status.verdict,
+    )  # fmt: skip
+
+
+def measure(kinds: list[str], runs: int) -> None:
+    OUT.parent.mkdir(exist_ok=True)
+    done = {(r.kind, r.model, r.seed) for r in read()}
+    for number in range(MODELS):
+        todo = [(kind, s) for kind in kinds for s in range(runs // MODELS) if (kind, number, s) not in done]
+        if not todo:
+            continue
+        at = setting(number)
+        print(f"model {number}: certified after {at.planned[0]} checks, {at.planned[1]} wrong", flush=True)
+        for kind, seed in todo:
+            with OUT.open("a") as file:
+                file.write(json.dumps(asdict(run(kind, number, seed, at))) + "\n")
+
+
+def read() -> list[Run]:
+    return [Run(**json.loads(line)) for line in OUT.read_text().splitlines()] if OUT.exists() else []
+
+
+def spread(values: list[Any]) -> str:
+    known = sorted(value for value in values if value is not None)
+    if not known:
+        return "–"
+    low, middle, high = (int(np.percentile(known, at)) for at in (10, 50, 90))
+    return f"{middle:,} ({low:,} to {high:,})"
+
+
+def tables() -> str:
+    by_kind: dict[str, list[Run]] = defaultdict(list)
+    for one in read():
+        by_kind[one.kind].append(one)
+    percent: Callable[[int, int], str] = lambda k, n: f"{100 * k / n:.1f} % ({k} of {n})"  # noqa: E731
+    names = {
+        "none": "none, reference held back",
+        "certified": "none, reference from the session",
+        "language": "another language, all messages",
+        "spam": "a new kind of spam, 30 % of messages",
+        "spam, rare": "the same, 5 % of messages",
+        "harmless": "questions instead of messages, all right",
+    }
+    lines = [
+        "| without a shift | runs | items each | wrong | false “no longer” | falsely “look different” "
+        "| false “still holds” | first “still holds” after items (checks) | checks |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for kind in ("none", "certified"):
+        if not (runs := by_kind.get(kind)):
+            continue
+        n = len(runs)
+        lines.append(
+            f"| {names[kind]} | {n} | {runs[0].items:,} | {100 * np.mean([r.wrong for r in runs]):.2f} % | "
+            f"{percent(sum(r.false in ('labels', 'both') for r in runs), n)} | "
+            f"{percent(sum(r.false in ('looks', 'both') for r in runs), n)} | "
+            f"{percent(sum(r.false_holds for r in runs), n)} | {spread([r.held for r in runs])} "
+            f"({spread([r.held_checks for r in runs])}) | {spread([r.checks for r in runs])} |"
+        )
+    lines += [
+        "",
+        f"| shift after {BEFORE:,} items | runs | labeled by the model, wrong | alarms before it "
+        "| look different: caught, after items | “still holds” withdrawn, after items "
+        "| “no longer”: caught, after items | checks until then | at the end |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for kind in ("language", "spam", "spam, rare", "harmless"):
+        if not (runs := by_kind.get(kind)):
+            continue
+        n = len(runs)
+        looked, ended = [r.looked for r in runs], [r.ended for r in runs]
+        ends = {
+            verdict: sum(r.last == verdict for r in runs) for verdict in ("still holds", "cannot tell", "no longer")
+        }
+        last = ", ".join(f"{verdict} {100 * count / n:.0f} %" for verdict, count in ends.items() if count)
+        lines.append(
+            f"| {names[kind]} | {n} | {100 * np.mean([r.covered for r in runs]):.0f} %, "
+            f"{100 * np.mean([r.wrong for r in runs]):.1f} % | {sum(r.false != '' for r in runs)} | "
+            f"{100 * sum(x is not None for x in looked) / n:.0f} %, {spread(looked)} | "
+            f"{spread([r.withdrawn for r in runs])} | "
+            f"{100 * sum(x is not None for x in ended) / n:.0f} %, {spread(ended)} | "
+            f"{spread([r.spent for r in runs])} | {last} |"
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
+    parser.add_argument("--kinds", nargs="*", choices=list(KINDS), default=[*list(KINDS)[1:], "none"])
+    parser.add_argument("--runs", type=int, default=RUNS)
+    parser.add_argument("--docs", action="store_true", help="write the tables of what was measured")
+    options = parser.parse_args()
+    if not options.docs:
+        if not (SHARED / "spam_sms").exists() or not (SHARED / "text_trec6").exists():
+            print("The messages and questions are not here (set ASKWISE_SHARED to the folder that holds data/).")
+            return
+        measure(options.kinds, options.runs)
+    if options.docs:
+        DOCS.write_text(put(DOCS.read_text(encoding="utf-8"), "monitor", tables()), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
