@@ -1,6 +1,7 @@
 """How seldom a monitor cries wolf, and how soon it sees one: the tables of docs/monitor.md.
 
     python benchmarks/monitor.py                # 200 runs of each, some 20 minutes on a core
+    python benchmarks/monitor.py --bets         # the bets alone, over 100,000 items
     python benchmarks/monitor.py --docs         # write the tables of what was measured
 
 Text messages: sessions on 2,500 of them label 500, certify at 2 %, and give their model away. The others, which neither
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -24,20 +26,22 @@ from typing import Any
 import numpy as np
 
 from askwise import Session
+from askwise.audit import drift
 from askwise.core import Array
+from askwise.model.said import to_ask
 from askwise.monitor import Monitor
 from certificate import put
 from certificate_pools import SHARED, _rows
 
-OUT = Path("out/monitor.jsonl")
+OUT, BETS = Path("out/monitor.jsonl"), Path("out/monitor_bets.json")
 DOCS = Path("docs/monitor.md")
 LIMIT = 0.02
 POOL = 2500
 LABELS = 500
 MODELS = 4
 RUNS = 200
-LONG = 100_000
-"""Items of a run without a shift."""
+LONG, LONGEST = 20_000, 100_000
+"""Items of a run without a shift, and where bets are looked at alone."""
 BEFORE, AFTER = 2000, 4000
 """Items before and after a planted shift."""
 BATCH = 200
@@ -130,6 +134,10 @@ class Setting:
     truth: list[str]
     planned: tuple[int, int]
     rows: dict[str, Array]
+    covers: Array
+    """(n,) bool: whether the model labels the message itself."""
+    wrong: Array
+    """(n,) bool: whether it does so wrongly."""
 
 
 def translated(text: str) -> str:
@@ -169,7 +177,10 @@ def setting(number: int) -> Setting:
         start += len(part)
     everything = [pair for part in parts.values() for pair in part]
     cached = Cached(model, [text for text, _ in everything])
-    return Setting(cached, [label for _, label in everything], (certificate.audits, certificate.wrong), rows)
+    truth = [label for _, label in everything]
+    covers = ~to_ask(cached.labels, cached.sure, cached.card)
+    wrong = covers & (np.array(cached.labels) != np.array(truth))
+    return Setting(cached, truth, (certificate.audits, certificate.wrong), rows, covers, wrong)
 
 
 KINDS: dict[str, tuple[str, float]] = {
@@ -206,39 +217,62 @@ def run(kind: str, number: int, seed: int, at: Setting) -> Run:
         compare="confident" if kind == "certified" else "all",
     )  # fmt: skip
     seen: dict[str, Any] = defaultdict(lambda: None)
-    wrong = covered = wrong_after = covered_after = after = checks_before = 0
+    items = checks = wrong = covered = wrong_after = covered_after = after = checks_before = 0
     false_holds = False
     for shifted, rows in stream(kind, at.rows, rng):
         taken = monitor.take(rows)
         for check in taken.checks:
             monitor.tell(check, at.truth[rows[check - taken.numbers[0]]])
-        covers = monitor._covers(*at.model.seen(rows)[1:])
-        errors = sum(at.model.labels[row] != at.truth[row] for row in rows[covers].tolist())
-        wrong, covered = wrong + errors, covered + int(covers.sum())
-        status = monitor.status()
-        holds = status.verdict == "still holds"
+        errors, labeled = int(at.wrong[rows].sum()), int(at.covers[rows].sum())
+        wrong, covered, items = wrong + errors, covered + labeled, items + len(rows)
+        checks += len(taken.checks)
+        verdict = monitor.verdict
+        holds = verdict == "still holds"
         false_holds |= holds and wrong > LIMIT * covered
         if holds and seen["held"] is None:
-            seen["held"], seen["held_checks"] = status.items, status.checks
+            seen["held"], seen["held_checks"] = items, checks
         if not shifted:
-            bad = [name for name, is_ in (("labels", status.no_longer), ("looks", status.looks_different)) if is_]
-            seen["false"] = "both" if len(bad) > 1 else "".join(bad)
-            checks_before = status.checks
+            checks_before = checks
+            if verdict == "no longer":
+                seen["ended early"] = True
             continue
         after += len(rows)
-        wrong_after, covered_after = wrong_after + errors, covered_after + int(covers.sum())
-        if status.looks_different is not None and status.looks_different >= BEFORE and seen["looked"] is None:
-            seen["looked"] = status.looks_different - BEFORE + 1
+        wrong_after, covered_after = wrong_after + errors, covered_after + labeled
         if not holds and seen["withdrawn"] is None:
             seen["withdrawn"] = after
-        if status.verdict == "no longer" and seen["ended"] is None:
-            seen["ended"], seen["spent"] = after, status.checks - checks_before
+        if verdict == "no longer" and seen["ended"] is None:
+            seen["ended"], seen["spent"] = after, checks - checks_before
+    status = monitor.status()
+    looked = status.looks_different
+    early = [name for name, bad in (
+        ("labels", seen["ended early"]), ("looks", looked is not None and (looked < BEFORE or not after)),
+    ) if bad]  # fmt: skip
+    if looked is not None and after and looked >= BEFORE:
+        seen["looked"] = looked - BEFORE + 1
     share = (wrong_after, covered_after, after) if after else (wrong, covered, status.items)
+    false = "both" if len(early) == 2 else "".join(early)
     return Run(
-        kind, number, seed, status.items, status.checks, seen["false"] or "", seen["looked"], seen["ended"],
+        kind, number, seed, status.items, status.checks, false, seen["looked"], seen["ended"],
         seen["spent"], seen["withdrawn"], false_holds, share[0] / max(1, share[1]), share[1] / share[2],
         seen["held"], seen["held_checks"], status.verdict,
     )  # fmt: skip
+
+
+def bets(runs: int) -> dict[str, int]:
+    """Of long streams without a shift, those with a false alarm: the bets alone, with nothing to spare.
+
+    Checks: a tenth of 100,000 labels, of which each is wrong with exactly the probability that is allowed. Ranks:
+    100,000 items, one channel that spends all that looks may spend.
+    """
+    found = {"runs": runs, "labels": 0, "looks": 0}
+    for seed in range(runs):
+        rng = np.random.default_rng([99, seed])
+        alarm = drift.strongest_alarm(rng.random(LONGEST // 10) < LIMIT, LIMIT)
+        found["labels"] += alarm is not None and alarm.evidence >= math.log(40)
+        ranks = drift.Ranks.of(rng.integers(0, 64, (REFERENCE // 2, 1)), 64)
+        _, evidence = drift.look(ranks, rng.integers(0, 64, (LONGEST, 1)), rng.random((LONGEST, 1)))
+        found["looks"] += bool((evidence >= drift.look_limit(0.025, 1)).any())
+    return found
 
 
 def measure(kinds: list[str], runs: int) -> None:
@@ -316,10 +350,20 @@ def tables() -> str:
             f"| {names[kind]} | {n} | {100 * np.mean([r.covered for r in runs]):.0f} %, "
             f"{100 * np.mean([r.wrong for r in runs]):.1f} % | {sum(r.false != '' for r in runs)} | "
             f"{100 * sum(x is not None for x in looked) / n:.0f} %, {spread(looked)} | "
-            f"{spread([r.withdrawn for r in runs])} | "
+            f"{spread([r.withdrawn for r in runs if r.held is not None and r.held <= BEFORE])} | "
             f"{100 * sum(x is not None for x in ended) / n:.0f} %, {spread(ended)} | "
             f"{spread([r.spent for r in runs])} | {last} |"
         )
+    if BETS.exists():
+        alone = json.loads(BETS.read_text())
+        n = alone["runs"]
+        lines += [
+            "",
+            f"The bets alone, {n} streams of {LONGEST:,} items with nothing to spare (labels wrong with a probability "
+            f"of exactly {LIMIT:.0%}, a tenth of them checked; one channel that spends all that looks may): false "
+            f"“no longer” in {percent(alone['labels'], n)}, falsely “look different” in {percent(alone['looks'], n)}; "
+            "2.5 % each are allowed.",
+        ]
     return "\n".join(lines)
 
 
@@ -328,8 +372,12 @@ def main() -> None:
     parser.add_argument("--kinds", nargs="*", choices=list(KINDS), default=[*list(KINDS)[1:], "none"])
     parser.add_argument("--runs", type=int, default=RUNS)
     parser.add_argument("--docs", action="store_true", help="write the tables of what was measured")
+    parser.add_argument("--bets", action="store_true", help="measure the bets alone, over 100,000 items")
     options = parser.parse_args()
-    if not options.docs:
+    if options.bets:
+        OUT.parent.mkdir(exist_ok=True)
+        BETS.write_text(json.dumps(bets(options.runs)))
+    elif not options.docs:
         if not (SHARED / "spam_sms").exists() or not (SHARED / "text_trec6").exists():
             print("The messages and questions are not here (set ASKWISE_SHARED to the folder that holds data/).")
             return

@@ -220,7 +220,9 @@ def area(bet, p):
 @pytest.mark.parametrize("bet", drift.BETTINGS, ids=str)
 def test_betting_functions_have_mean_one_and_lose_no_more_than_there_is(bet):
     assert area(bet, 1.0) == pytest.approx(1)
-    assert (bet(np.linspace(0, 1, 1001)[:-1]) > 0).all()
+    p = np.sort(np.concatenate([np.linspace(0, 1, 1001)[:-1], drift._EDGES]))
+    assert (bet(p) > 0).all()
+    assert drift.gains(p)[:, drift.BETTINGS.index(bet)] == pytest.approx(np.log(bet(p)))
 
 
 def test_the_rank_martingale_has_mean_one_by_enumeration_of_all_orders():

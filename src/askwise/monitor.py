@@ -387,23 +387,17 @@ class Monitor:
     def status(self) -> Status:
         """What is known now; looking often costs nothing."""
         limit, alpha, weights = self._terms["max_error"], self._alpha, self._weights
-        outcomes = np.array([check.outcome for check in self._checks], int)
+        outcomes, since, claims = self._claims()
         m, k = len(outcomes), int(np.count_nonzero(outcomes != RIGHT))
-        wanted = [(outcomes, WHOLE * alpha, weights)]
-        since = 0
-        if self._different is not None:
-            since = sum(check.place < self._different[1] for check in self._checks)
-            wanted.append((outcomes[since:], (1 - WHOLE) * alpha, drift.USUAL))
         missing = [
             drift.right_needed(
-                len(part), int(np.isin(part, (WRONG, UNSURE)).sum()), limit, spend, bets,
+                len(part), int(np.count_nonzero((part == WRONG) | (part == UNSURE))), limit, spend, bets,
                 waiting=int(np.count_nonzero(part == WAITING)),
             )
-            for part, spend, bets in wanted
+            for part, spend, bets in claims
         ]  # fmt: skip
         needed = None if None in missing else max(int(n or 0) for n in missing)
-        window = self._window()
-        verdict: Holds = "no longer" if window else "still holds" if needed == 0 and self._covered else "cannot tell"
+        verdict, window = self.verdict, self._window()
         return Status(
             verdict=verdict,
             sentence=self._sentence(verdict, outcomes, since, needed),
@@ -425,6 +419,29 @@ class Monitor:
             differs_in="" if self._different is None else self.channels[self._different[2]],
             looks_evidence={name: _e(peak) for name, peak in zip(self.channels, self._peaks.tolist(), strict=True)},
         )
+
+    @property
+    def verdict(self) -> Holds:
+        """As in `status`, at once."""
+        if self._window():
+            return "no longer"
+        limit = self._terms["max_error"]
+        proved = all(
+            drift.holds_evidence(len(part), int(np.count_nonzero(part != RIGHT)), limit, bets) >= -math.log(spend)
+            for part, spend, bets in self._claims()[2]
+        )
+        return "still holds" if proved and self._covered else "cannot tell"
+
+    def _claims(self) -> tuple[Array, int, list[tuple[Array, float, Array]]]:
+        """Outcomes of the checks; how many were before items looked different; all that "still holds" claims, each as
+        (outcomes, what it may spend, weights of the bets).
+        """
+        outcomes = np.array([check.outcome for check in self._checks], int)
+        claims, since = [(outcomes, WHOLE * self._alpha, self._weights)], 0
+        if self._different is not None:
+            since = sum(check.place < self._different[1] for check in self._checks)
+            claims.append((outcomes[since:], (1 - WHOLE) * self._alpha, drift.USUAL))
+        return outcomes, since, claims
 
     def _window(self) -> tuple[int, int] | None:
         alarm = self._alarm

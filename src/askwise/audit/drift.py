@@ -245,6 +245,20 @@ BETTINGS: tuple[Betting, ...] = (
     Betting(part=0.5, low=0.25, high=0.75),
 )
 """On ranks that have become larger, smaller, extreme, or all alike."""
+_SLOPES = [i for i, bet in enumerate(BETTINGS) if bet.slope]
+_EDGES = np.unique([edge for bet in BETTINGS for edge in (bet.low, bet.high)])[1:-1]
+_STEPS = np.log(
+    np.stack([bet(np.append(_EDGES, 1) - np.diff(_EDGES, prepend=0, append=1) / 2) for bet in BETTINGS], axis=-1)
+)
+"""(cells, bets) log of the bets without a slope, between any two places where one of them changes."""
+
+
+def gains(p: Array) -> Floats:
+    """(…, bets) log of what each of `BETTINGS` makes of p."""
+    found: Floats = _STEPS[np.searchsorted(_EDGES, p, side="right")]
+    for i in _SLOPES:
+        found[..., i] = np.log(BETTINGS[i](p))
+    return found
 
 
 @dataclass(frozen=True)
@@ -296,10 +310,10 @@ def look(ranks: Ranks, bins: Array, noise: Array) -> tuple[Ranks, Floats]:
         n = len(p)
         weights = start_weights(np.arange(ranks.items, ranks.items + n))
         asleep = np.maximum(ranks.asleep - np.cumsum(weights), 0.0)
-        gains = np.log(np.stack([bet(p) for bet in BETTINGS], axis=-1))  # (n, channels, bets)
-        sums = np.cumsum(gains, axis=0)
+        won = gains(p)
+        sums = np.cumsum(won, axis=0)
         with np.errstate(divide="ignore"):
-            laid = np.log(weights)[:, None, None] - (sums - gains)
+            laid = np.log(weights)[:, None, None] - (sums - won)
             waiting = np.log(asleep)[:, None]
         capital = sums + np.logaddexp.accumulate(np.concatenate([ranks.capital[None], laid]), axis=0)[1:]
         mean = np.logaddexp.reduce(capital, axis=-1) - math.log(len(BETTINGS))
@@ -320,8 +334,8 @@ def ranked(counts: Array, bins: Array, noise: Array) -> tuple[Floats, Array]:
     counts = counts.copy()
     for c in range(channels):
         b = bins[:, c]
-        lower[:, c] = below[c, b] + (earlier & (b[None] < b[:, None])).sum(axis=1)
-        same[:, c] = counts[c, b] + (earlier & (b[None] == b[:, None])).sum(axis=1) + 1
+        lower[:, c] = below[c, b] + np.count_nonzero(earlier & (b[None] < b[:, None]), axis=1)
+        same[:, c] = counts[c, b] + np.count_nonzero(earlier & (b[None] == b[:, None]), axis=1) + 1
         counts[c] += np.bincount(b, minlength=counts.shape[1])
     before = counts[0].sum() - n
     return (lower + noise * same) / (before + np.arange(1, n + 1))[:, None], counts
