@@ -14,6 +14,7 @@ from askwise.audit import drift
 from askwise.core import Array, BadInput, Label, Matrix, share, unknown
 from askwise.labelsets import labels_of, write_set
 from askwise.model.said import to_ask
+from askwise.options import named, option
 
 Holds: TypeAlias = Literal["still holds", "cannot tell", "no longer"]
 
@@ -169,7 +170,7 @@ class Monitor:
         if least is None and (model.card is None or not model.card.least):
             raise BadInput(
                 "No certificate stands for this model, so it is not known how sure it must be to label an item alone. "
-                "Give least=, the least confidence; or certify in the session first."
+                f"Give the least confidence, {option('least')}; or certify in the session first."
             )
         self._begin()
         self._lay_out(reference)
@@ -205,7 +206,7 @@ class Monitor:
             raise BadInput(
                 f"{n} reference items are too few to compare new ones with: give {FEWEST} or more, better some hundred"
                 + ("; of them only those count of which the model is sure enough." if self._confident else ".")
-                + " Or give None, and looks are not compared."
+                + " Or give None for them, and looks are not compared."
             )
         order = np.random.default_rng([self._terms["seed"], _LAY_OUT]).permutation(n)
         first, second = np.sort(order[: n // 2]), np.sort(order[n // 2 :])
@@ -237,7 +238,7 @@ class Monitor:
             if self._confident and self._terms["least"] is None:
                 raise BadInput(
                     "Which of these confidences count depends on labels, which are not given. Give the reference items "
-                    "themselves, or least=."
+                    f"themselves, or {option('least')}."
                 )
             sure = numbers.astype(np.float64)
             return None, sure[sure >= self._terms["least"]] if self._confident else sure
@@ -369,9 +370,8 @@ class Monitor:
             name = str(label)
             if name in order or (new and name.strip()):
                 return name
-            raise BadInput(
-                f"{unknown('label', name, order)} If it is a new one, give new=True: the model is wrong then."
-            )
+            hint = f" If it is a new one, give {option('new', True)}: the model is wrong then."
+            raise BadInput(unknown("label", name, order).marked + hint)
         raise BadInput(f"An item has one label, got {label!r:.60}.")
 
     def _watch(self, first: int) -> None:
@@ -398,6 +398,10 @@ class Monitor:
         ]  # fmt: skip
         needed = None if None in missing else max(int(n or 0) for n in missing)
         verdict, window = self.verdict, self._window()
+        evidence = drift.holds_evidence(m, k, limit, weights)
+        most = drift.at_most(m, k, WHOLE * alpha, weights)
+        if evidence >= -math.log(WHOLE * alpha):
+            most = min(most, limit)  # the grid may lie a millionth above what is proved
         return Status(
             verdict=verdict,
             sentence=self._sentence(verdict, outcomes, since, needed),
@@ -410,9 +414,9 @@ class Monitor:
             wrong=int(np.count_nonzero(outcomes == WRONG)),
             unsure=int(np.count_nonzero(outcomes == UNSURE)),
             at_least=drift.at_least(m, int(np.count_nonzero(outcomes == WRONG)), ALARMS * alpha * 0.5),
-            at_most=drift.at_most(m, k, WHOLE * alpha, weights),
+            at_most=most,
             needed=needed,
-            holds_evidence=_e(drift.holds_evidence(m, k, limit, weights)),
+            holds_evidence=_e(evidence),
             no_longer_evidence=0.0 if self._alarm is None else _e(self._alarm.evidence),
             no_longer=window,
             looks_different=None if self._different is None else self._different[0],
@@ -576,7 +580,7 @@ class Monitor:
             _whole(self._directions.ndim == 2 and self._directions.shape[1] == self._mean.size, "directions")
             _whole(width - 2 <= len(self._directions), "directions")
             _whole(bool(np.isfinite(self._directions).all() and np.isfinite(self._mean).all()), "directions")
-        _whole(0 <= self._covered <= self._items, "items")
+        _whole(0 <= self._covered <= self._items < 1 << 53, "items")
         if data["different"] is not None:
             at, place, channel = (int(x) for x in data["different"])
             _whole(0 <= at < self._items and 0 <= place <= self._covered and 0 <= channel < width, "different")
@@ -615,22 +619,26 @@ def _checked_terms(terms: Any) -> dict[str, Any]:
         if value is None and name == "least":
             continue
         if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not 0 <= value <= 1:
-            raise BadInput(f"{name} is a share, a number between 0 and 1, got {value!r:.60}.")
+            raise BadInput(f"{named(name)} is a share, a number between 0 and 1, got {value!r:.60}.")
         found[name] = float(value)
     for name, usual in (("max_error", "0.02"), ("confidence", "0.95")):
         if not 0 < found[name] < 1:
-            raise BadInput(f"{name} must be strictly between 0 and 1, got {found[name]!r}; {usual} is usual.")
+            raise BadInput(f"{named(name)} must be strictly between 0 and 1, got {found[name]!r}; {usual} is usual.")
     if not found["check_share"] > 0:
-        raise BadInput("check_share must be above 0: without checks nothing can be said of new items; 0.1 is usual.")
+        raise BadInput(
+            f"{named('check_share')} must be above 0: without checks nothing can be said of new items; 0.1 is usual."
+        )
     planned = found["planned"]
     if not isinstance(planned, list | tuple) or len(planned) != 2 or not all(_count(n) for n in planned):
-        raise BadInput(f"planned is (checks, wrong) of the old certificate, two counts; got {planned!r:.60}.")
+        raise BadInput(
+            f"{named('planned')} is (checks, wrong) of the old certificate, two counts; got {planned!r:.60}."
+        )
     found["planned"] = [int(n) for n in planned]
     drift.planned_weights(int(planned[0]), int(planned[1]), found["max_error"])
     if found["compare"] not in ("all", "confident"):
-        raise BadInput(f"compare is 'all' or 'confident', got {found['compare']!r:.60}.")
+        raise BadInput(f"{named('compare')} is 'all' or 'confident', got {found['compare']!r:.60}.")
     if not _count(found["seed"]):
-        raise BadInput(f"seed is a whole number, 0 or more, got {found['seed']!r:.60}.")
+        raise BadInput(f"{named('seed')} is a whole number, 0 or more, got {found['seed']!r:.60}.")
     found["seed"] = int(found["seed"])
     return found
 
