@@ -56,7 +56,7 @@ LAYERS = [
         "insight",
         "relabeling",
     },
-    {"session", "verification", "model", "growing", "changes", "opening", "trainer"},
+    {"session", "verification", "model", "growing", "changes", "opening", "monitor", "trainer"},
     {"simulation", "report", "testing", "datasets"},
     {"cli", "app", "client", "terminal", "demo", "recent", "completion", "predict", "__main__"},
 ]

@@ -1,11 +1,12 @@
 """What uniformly random checks prove about a model: pure functions, arrays in, numbers out.
 
-Four kinds of numbers live here and must not be confused:
+Five kinds of numbers live here and must not be confused:
 
 * *Bounds* (`bounds`: `accuracy_on_rest`, `mean_error_bounds`; `classes`: `metrics_on_rest`) hold at every look, for any
   model, however questions are chosen.
 * *Certificates* (`plan`: `audit_plan`, `Plan.judge`) hold for a frozen model on a frozen region.
 * *Stops* (`recall`: `recall_plan`, `most_missed`) say how many rare items can be missed.
+* *Watches* (`drift`) say whether a limit holds of items that come later, and whether these look different.
 * *Plans* (`region`: `choose_region`, `expected_cost`) are guesses of cost. They steer, they are never evidence.
 
 `docs/guarantee.md` explains them; every proof is in the docstring of the function that needs it.

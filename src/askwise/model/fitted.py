@@ -167,6 +167,15 @@ class Model(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """(n) guesses as the session writes them, sets as `a|b`, and (n,) the confidence in each, 0..1."""
         return judged(self.proba(X), self.labels_, self.multilabel)
 
+    def seen(self, X: Any) -> tuple[Matrix, list[str], Array]:
+        """(n, d) features as the learner gets them, with guesses and confidence as in `judged`; encodes once."""
+        if not self.__sklearn_is_fitted__():
+            raise BadInput("This model has learned nothing: call fit(items, labels), or take one from a session.")
+        items = self._items(X)
+        features = items if self.encoder_ is None else self.encoder_.encode(items)
+        proba = placed(self.learner_, features, len(self.labels_), self.multilabel)
+        return features, *judged(proba, self.labels_, self.multilabel)
+
     def proba(self, X: Any) -> Array:
         """(n, labels) float32 probabilities, columns in the order of `labels_`."""
         if not self.__sklearn_is_fitted__():
