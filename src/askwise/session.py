@@ -72,23 +72,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-LEASE_SECONDS = 600.0
-"""A question not answered in this time goes back to the pool."""
-MOST_AT_ONCE = 5_000
-"""Items that one `tell_many` may label."""
-QUEUE = 100
-"""Rows ranked ahead, so that questions never wait for the model."""
-COMPARE_EVERY = 1.25
-"""The worker compares with random sampling when there are so many times the labels of the last comparison."""
-ROOM = 20.0
-"""The worker leaves people so many times the time for which a new ranking kept them waiting."""
-MULTILABEL = "cvirs"
-"""Strategy of a multi-label session where "auto" is asked for."""
-ANSWERED = {"label": "told", "skip": "skipped", "unsure": "unsure"}
-"""Kind of answer → the event that says so."""
-MOST_LOST = 3
-"""How often other processes may be first before this one asks the store for its turn."""
-
 
 class Session:
     """Asks, learns, says how good the model is, and hands over what can be trusted to it.
@@ -514,10 +497,10 @@ class Session:
         Raises:
             BadInput: The item or the label is not known, or `ask` is negative.
         """
-        if ask < 0 or kind not in ANSWERED or (label is None) == (kind == "label"):
+        if ask < 0 or kind not in answers.ANSWERED or (label is None) == (kind == "label"):
             raise BadInput(
-                f"hand_in takes a kind of answer ({', '.join(ANSWERED)}), a label with the first, and ask >= 0; got "
-                f"{kind!r}, {label!r}, {ask}."
+                f"hand_in takes a kind of answer ({', '.join(answers.ANSWERED)}), a label with the first, and ask >= 0;"
+                f" got {kind!r}, {label!r}, {ask}."
             )
         return self._hand_in(query, kind, label, annotator, seconds, ask, most)
 
@@ -603,7 +586,7 @@ class Session:
         """Record one label for many items at once; returns the number by which `untell` takes all of them back.
 
         Args:
-            items: Item ids, `MOST_AT_ONCE` at most.
+            items: Item ids, `answers.MOST_AT_ONCE` at most.
             label: One of the classes; in a multi-label session a set, as for `tell`.
             annotator: Who answers.
 

@@ -278,10 +278,7 @@ class Trainer:
                     self.apart = None
 
     def guesses_of(self, contents: Sequence[Any]) -> tuple[Array, Array] | None:
-        """((m, classes) probabilities, class numbers) that the newest model gives items of any kind it can encode.
-
-        None where there is no model here, or no encoder. Not to be called while a refresh runs.
-        """
+        """See `Session.guesses_of`."""
         if self.apart is not None:
             return self.apart.guess(contents)
         if self.parts.encoder is None or not hasattr(self.parts.learner, "classes_"):
@@ -316,18 +313,7 @@ class Trainer:
         return tuple(sorted(found.items(), key=lambda one: -one[1]))
 
     def control(self, *, compute: bool = True) -> Control | None:
-        """How many labels random sampling would have needed for as few errors; a forecast, never a proof.
-
-        It fits some twenty models on random samples, once for each ranking; the background worker does so whenever a
-        quarter more labels are there. What was found is written to the log with the next ranking. See docs/control.md.
-
-        Args:
-            compute: False = what was found last.
-
-        Returns:
-            What was found last where the model is not at hand (after reopening, until `refresh`); None in a search, in
-            a multi-label session and before the first model.
-        """
+        """See `Session.control`."""
         with self.ledger.lock:
             s, sure = self.ledger.state, self.confidences()
             known, last = self._compared, self._compared[1] if self._compared else s.control

@@ -17,22 +17,16 @@ from askwise import growing
 from askwise.app import reading
 from askwise.app.roles import Here, Place, Routes
 from askwise.app.shapes import Name
-from askwise.app.uploads import ACCEPTED, MAX_UPLOAD, SHOWN, safe_name
+from askwise.app.uploads import ACCEPTED, MAX_UPLOAD, SHOWN, Sent, safe_name
 from askwise.core import BadInput
 from askwise.options import on_page, render
 
 routes = Routes(tags=["data"])
 
 
-class More(BaseModel):
+class More(Sent):
     """A file that is sent, and which of its columns are what, where they are not named as the project's are."""
 
-    name: str = Field(min_length=1, max_length=1000, description="Of the file.")
-    format: str | None = Field(default=None, max_length=20, description="Such as csv or jsonl; null = by its name.")
-    encoding: str | None = Field(default=None, max_length=40, description="Such as cp1252; null = find out.")
-    delimiter: str | None = Field(default=None, max_length=20, description="One sign, or tab; null = find out.")
-    sheet: str | None = Field(default=None, max_length=100, description="Name or number; null = the first.")
-    header: bool = Field(default=True, description="Whether the first row names the columns.")
     text: list[Name] = Field(default_factory=list, max_length=1000, description="Columns that are shown.")
     id: Name | None = Field(default=None, description="Column of names of the rows; null = as the project has it.")
     label: Name | None = Field(
@@ -97,13 +91,7 @@ async def add(at: Here, request: Request, sent: Annotated[More, Given()]) -> dic
 
 
 def _add(at: Place, path: Path, sent: More) -> growing.Added:
-    read: dict[str, Any] = {
-        "format": sent.format,
-        "encoding": sent.encoding,
-        "delimiter": sent.delimiter,
-        "sheet": sent.sheet,
-    }
-    read = {name: value for name, value in read.items() if value} | ({} if sent.header else {"header": False})
+    read = sent.how()
     reading.described(path, **read)  # refuses what is made to fill memory
     columns = {"text": sent.text or None, "id": sent.id, "label": sent.label}
     how = read | {name: value for name, value in columns.items() if value is not None}

@@ -27,7 +27,7 @@ from askwise.app.project import Project
 from askwise.app.roles import OWNER, Routes, Who
 from askwise.app.server import build
 from askwise.app.shapes import Name, Text
-from askwise.app.uploads import ACCEPTED, EXAMPLES, LONGEST, MAX_UPLOAD, SHOWN, safe_name
+from askwise.app.uploads import ACCEPTED, EXAMPLES, LONGEST, MAX_UPLOAD, SHOWN, Sent, safe_name
 from askwise.app.wire import shown
 from askwise.core import BadInput, Conflict, ContractError, MissingExtra, Unreachable
 from askwise.labelsets import labels_of
@@ -49,22 +49,6 @@ class Limits(BaseModel):
 
     largest: int = Field(description="Bytes of one file.")
     suffixes: list[str]
-
-
-class Sent(BaseModel):
-    """A file that is sent, and how it is to be read where that cannot be seen."""
-
-    name: str = Field(min_length=1, max_length=1000, description="Of the file.")
-    format: str | None = Field(default=None, max_length=20, description="Such as csv or jsonl; null = by its name.")
-    encoding: str | None = Field(default=None, max_length=40, description="Such as cp1252; null = find out.")
-    delimiter: str | None = Field(default=None, max_length=20, description="One sign, or tab; null = find out.")
-    sheet: str | None = Field(default=None, max_length=100, description="Name or number; null = the first.")
-    header: bool = Field(default=True, description="Whether the first row names the columns.")
-
-    def how(self) -> dict[str, Any]:
-        """What was said, for `load_pool`."""
-        said = {name: value for name, value in self.model_dump(exclude={"name", "header"}).items() if value}
-        return said if self.header else said | {"header": False}
 
 
 class ReadAs(BaseModel):

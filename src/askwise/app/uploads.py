@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from pydantic import BaseModel, Field
+
 from askwise.budget import MAX_UNPACKED
 from askwise.core import BadInput
 from askwise.export import exported
@@ -39,6 +41,23 @@ ACCEPTED = (*SUFFIXES, ".txt", *PACKED, ".zip")
 """Last suffixes; what a .txt or a .gz holds is seen when it is read."""
 PATHS = 50
 """Paths into objects that are listed beside the columns."""
+
+
+class Sent(BaseModel):
+    """A file that is sent, and how it is to be read where that cannot be seen."""
+
+    name: str = Field(min_length=1, max_length=1000, description="Of the file.")
+    format: str | None = Field(default=None, max_length=20, description="Such as csv or jsonl; null = by its name.")
+    encoding: str | None = Field(default=None, max_length=40, description="Such as cp1252; null = find out.")
+    delimiter: str | None = Field(default=None, max_length=20, description="One sign, or tab; null = find out.")
+    sheet: str | None = Field(default=None, max_length=100, description="Name or number; null = the first.")
+    header: bool = Field(default=True, description="Whether the first row names the columns.")
+
+    def how(self) -> dict[str, Any]:
+        """What was said, for `load_pool`."""
+        told = self.model_dump(include={"format", "encoding", "delimiter", "sheet"})
+        said = {name: value for name, value in told.items() if value}
+        return said if self.header else said | {"header": False}
 
 
 def check_upload(path: Path) -> None:
