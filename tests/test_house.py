@@ -58,7 +58,7 @@ LAYERS = [
     },
     {"session", "verification", "model", "growing", "changes", "opening", "monitor", "trainer"},
     {"simulation", "report", "testing", "datasets"},
-    {"cli", "app", "client", "terminal", "demo", "recent", "completion", "predict", "__main__"},
+    {"cli", "commands", "app", "client", "terminal", "demo", "recent", "completion", "predict", "__main__"},
 ]
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
 
