@@ -82,7 +82,7 @@ class Session:
         multilabel: An item has a set of labels, perhaps an empty one, instead of one label. Right is the whole set:
             every estimate and certificate counts an item as wrong where one label is missing or too much.
         strategy: Name of a query strategy, or a `Strategy`.
-        learner: None = our softmax regression (in a multi-label session one for each label); else any scikit-learn
+        learner: None = our softmax regression (in a multi-label session one for each label); else a plug-in's name, any
             classifier with `predict_proba`, or a pipeline from raw items (`TfidfVectorizer`, a `ColumnTransformer` that
             names columns) to one: its steps before the last learn from the whole pool, once, and are the encoder.
         encoder: None = the default; else a name, an `Encoder` or a callable `encode(list) -> array`.
@@ -181,7 +181,7 @@ class Session:
         pool: Any = None,
         encoder: Any = None,
         learner: Any = None,
-        strategy: strategies.Strategy | None = None,
+        strategy: Any = None,
     ) -> Session:
         """Reopen a session. Text sessions hold their items; an array pool must be given again.
 

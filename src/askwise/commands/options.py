@@ -72,7 +72,25 @@ EncoderName = Annotated[
         "--encoder",
         metavar="NAME",
         autocompletion=completion.encoders,
-        help="How texts become numbers; default the best installed.",
+        help="How items become numbers: a name, or module:object; default the best installed.",
+    ),
+]
+LearnerName = Annotated[
+    str | None,
+    typer.Option(
+        "--learner",
+        metavar="NAME",
+        autocompletion=completion.learners,
+        help="What learns: a plug-in's name, or module:object; default our softmax regression.",
+    ),
+]
+TheStrategy = Annotated[
+    str | None,
+    typer.Option(
+        "--strategy",
+        metavar="NAME",
+        autocompletion=completion.strategies,
+        help="How questions are chosen: a name, or module:object; default auto.",
     ),
 ]
 Seed = Annotated[int, typer.Option("--seed", help="Every random draw derives from it.")]
