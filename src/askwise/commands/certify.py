@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from askwise.commands.opening import needed, open_session
-from askwise.commands.options import EncoderName, LearnerName, SessionFile, TargetName, TheStrategy
+from askwise.commands.options import BeganEncoder, BeganLearner, BeganStrategy, SessionFile, TargetName
 from askwise.commands.saying import say
 
 if TYPE_CHECKING:
@@ -29,9 +29,9 @@ def autolabel(
     again: Annotated[bool, typer.Option("--again", help="Try another region after an attempt that has ended.")] = False,
     undo: Annotated[bool, typer.Option("--undo", help="Take the model's labels back.")] = False,
     cancel: Annotated[bool, typer.Option("--cancel", help="Give up the attempt that is being checked.")] = False,
-    strategy: TheStrategy = None,
-    learner: LearnerName = None,
-    encoder: EncoderName = None,
+    strategy: BeganStrategy = None,
+    learner: BeganLearner = None,
+    encoder: BeganEncoder = None,
 ) -> None:
     """Certify what the model is sure of, then let it label that. Ends with 1 when refused."""
     from askwise.core import BadInput

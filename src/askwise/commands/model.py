@@ -12,12 +12,12 @@ from askwise.commands.opening import SESSION_SUFFIX, is_session, needed, open_se
 from askwise.commands.options import (
     ADDRESS,
     NOTHING_SAID,
+    BeganEncoder,
+    BeganLearner,
+    BeganStrategy,
     ByteOrderMark,
-    EncoderName,
-    LearnerName,
     Raw,
     Reading,
-    TheStrategy,
     place,
     reads_file,
 )
@@ -41,9 +41,9 @@ def model(
         Path | None, typer.Argument(metavar="OUT", help="Ends in .skops; .onnx for rows of features.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the card as JSON.")] = False,
-    strategy: TheStrategy = None,
-    learner: LearnerName = None,
-    encoder: EncoderName = None,
+    strategy: BeganStrategy = None,
+    learner: BeganLearner = None,
+    encoder: BeganEncoder = None,
 ) -> None:
     """Save the session's model with its card, to predict elsewhere.
 
@@ -105,9 +105,9 @@ def predict(
     how: Reading = NOTHING_SAID,
     raw: Raw = False,
     bom: ByteOrderMark = False,
-    strategy: TheStrategy = None,
-    learner: LearnerName = None,
-    encoder: EncoderName = None,
+    strategy: BeganStrategy = None,
+    learner: BeganLearner = None,
+    encoder: BeganEncoder = None,
 ) -> None:
     """Label new items: each row with the model's label, its confidence, and where a person should be asked."""
     from askwise import predict as door
