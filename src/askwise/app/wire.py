@@ -178,6 +178,7 @@ def pulse(session: Session, figures: Figures | None = None) -> dict[str, Any]:
     return {
         "classes": list(session.classes),
         "multilabel": session.multilabel,
+        "task": "sets" if session.multilabel else "one",
         "counts": counts,
         "training": session.training,
         "model_age": session.model_age,
