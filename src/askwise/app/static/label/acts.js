@@ -7,11 +7,12 @@ import { accept, answer, flag, submit, undo, visit, walk } from "./answers.js";
 import * as card from "./card.js";
 import { take } from "./deck.js";
 import { prose } from "./guidelines.js";
+import * as image from "./image.js";
 import { keyHelp } from "./key-help.js";
 import { KEYS, inBrackets, keyName, listen } from "./keys.js";
 import { say } from "./screen.js";
 import { changed, current, mayAdd, state } from "./state.js";
-import * as item from "./view.js";
+import { play } from "./view.js";
 
 const ACTS = {
   accept,
@@ -27,12 +28,12 @@ const ACTS = {
   search: () => state.widget.search?.(),
   guess: nextGuess,
   mono: () => localStorage.setItem("askwise-mono", document.body.classList.toggle("mono") ? "on" : "off"),
-  larger: () => item.zoom(1.4),
-  smaller: () => item.zoom(1 / 1.4),
-  fit: item.fit,
-  invert: item.invert,
+  larger: () => image.zoom(1.4),
+  smaller: () => image.zoom(1 / 1.4),
+  fit: image.fit,
+  invert: image.invert,
   regions: () => state.deck[0] && !state.looking && card.regions(state.deck[0], state.guess),
-  play: item.play,
+  play,
   more: () => state.deck[0] && !state.looking && card.toggle(state.deck[0], state.guess),
   guide,
   help: () => keyHelp({ more: state.kind.help(state.pulse.classes), changed: showKeys }),
@@ -147,7 +148,7 @@ const BUTTONS = [
 
 export function buildActs() {
   $("acts").append(
-    ...BUTTONS.map(([name, image, text]) =>
+    ...BUTTONS.map(([name, drawn, text]) =>
       el(
         "button",
         {
@@ -157,7 +158,7 @@ export function buildActs() {
           title: KEYS.find((entry) => entry.name === name).text,
           onclick: clicked(name),
         },
-        icon(image),
+        icon(drawn),
         el("span", {}, text),
         el("kbd", { "data-key": name }),
       ),

@@ -10,7 +10,8 @@ export const FINISH = "finish";
 export const finishing = () => location.assign(FINISH);
 
 /** Whether somebody is typing in the widget. */
-const typing = () => $("widget").contains(document.activeElement) && document.activeElement.matches("input:not([type=range]), textarea");
+const typing = () =>
+  $("widget").contains(document.activeElement) && document.activeElement.matches("input:not([type=range]), textarea");
 
 /**
  * Ask once how to go on when the advice becomes to finish: again after twenty more labels where that was wished, else
@@ -24,7 +25,8 @@ export async function advise() {
   if (autolabel?.status === "checking" || state.looking) return;
   if (!state.deck.length || document.querySelector("dialog[open]") || typing()) return;
   advice.open = false;
-  const closing = "How do you want to go on? Closing this is the same as Go on: it comes back when the advice has changed.";
+  const closing =
+    "How do you want to go on? Closing this is the same as Go on: it comes back when the advice has changed.";
   const chosen = await dialog({
     title: "Ready to finish",
     // No button has the focus: who labels fast may be pressing Space or Enter now.

@@ -69,8 +69,21 @@ function change(kind, written) {
 
 /** The question of an answer whose own is not known any more. */
 const reopened = ({ item, row, text, view, audit }) => ({
-  ...{ item, row, text, view, audit, asked: 0, reason: "You took your answer back.", given: null, draft: null },
-  ...{ suggestion: null, confidence: null, guesses: [], score: null, strategy: "", round: 0 },
+  item,
+  row,
+  text,
+  view,
+  audit,
+  asked: 0,
+  reason: "You took your answer back.",
+  given: null,
+  draft: null,
+  suggestion: null,
+  confidence: null,
+  guesses: [],
+  score: null,
+  strategy: "",
+  round: 0,
 });
 
 /** Take back the answer on the card, else the last one: on the server too. */

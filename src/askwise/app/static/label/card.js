@@ -3,6 +3,7 @@
 import { call } from "../lib/api.js";
 import { $, el } from "../lib/dom.js";
 import { percent } from "../lib/numbers.js";
+import { cover } from "./image.js";
 import { keyName } from "./keys.js";
 import * as view from "./view.js";
 
@@ -37,7 +38,9 @@ export function show(question, { guess, kind, body }) {
 /** Columns that are shown with an item and not learned from. */
 function beside(columns) {
   $("beside").hidden = !columns.length;
-  $("beside").replaceChildren(...columns.flatMap(([name, value]) => [el("dt", { dir: "auto" }, name), el("dd", { dir: "auto" }, value || "–")]));
+  $("beside").replaceChildren(
+    ...columns.flatMap(([name, value]) => [el("dt", { dir: "auto" }, name), el("dd", { dir: "auto" }, value || "–")]),
+  );
 }
 
 /** An empty card: a title, sentences, and what can be done. */
@@ -76,9 +79,17 @@ function details(question, guess) {
   const near = el("ul", { class: "near" }, el("li", { class: "small" }, "…"));
   const parts = [];
   if (question.audit) {
-    parts.push(el("p", { class: "small" }, "On a blind check the model's guess stays hidden, so that your answer is your own."));
+    parts.push(
+      el("p", { class: "small" }, "On a blind check the model's guess stays hidden, so that your answer is your own."),
+    );
   } else if (!guess) {
-    parts.push(el("p", { class: "small" }, `The model's guess is hidden${keyName("guess") && ` (${keyName("guess")} shows it)`}.`));
+    parts.push(
+      el(
+        "p",
+        { class: "small" },
+        `The model's guess is hidden${keyName("guess") && ` (${keyName("guess")} shows it)`}.`,
+      ),
+    );
   } else if (question.guesses.length) {
     parts.push(
       el("h3", {}, "Likeliest labels"),
@@ -124,7 +135,18 @@ async function speaking(row, list) {
   list.before(el("h3", {}, "Words that speak for a label"));
   list.replaceChildren(
     ...told.map(({ label, words }) =>
-      el("li", {}, el("span", { class: "name", dir: "auto" }, label), el("span", {}, ...words.map(([word, less]) => el("mark", { dir: "auto", title: `Without it the odds fall ${Math.exp(less).toFixed(1)} times` }, word)))),
+      el(
+        "li",
+        {},
+        el("span", { class: "name", dir: "auto" }, label),
+        el(
+          "span",
+          {},
+          ...words.map(([word, less]) =>
+            el("mark", { dir: "auto", title: `Without it the odds fall ${Math.exp(less).toFixed(1)} times` }, word),
+          ),
+        ),
+      ),
     ),
   );
 }
@@ -149,11 +171,16 @@ async function looking({ row }, list) {
   }
   list.before(el("h3", {}, "What in the image speaks for a label"));
   const buttons = told.map(({ label, cells, where }) => {
-    const button = el("button", { type: "button", class: "plain", "aria-pressed": "false" }, el("span", { dir: "auto" }, label), el("span", { class: "sr" }, `: show on the image. ${where.join(", ")}`));
+    const button = el(
+      "button",
+      { type: "button", class: "plain", "aria-pressed": "false" },
+      el("span", { dir: "auto" }, label),
+      el("span", { class: "sr" }, `: show on the image. ${where.join(", ")}`),
+    );
     button.addEventListener("click", () => {
       const on = button.getAttribute("aria-pressed") === "true";
       for (const other of buttons) other.setAttribute("aria-pressed", String(other === button && !on));
-      view.cover(on ? null : { cells, label, where });
+      cover(on ? null : { cells, label, where });
     });
     return button;
   });
@@ -199,7 +226,13 @@ async function neighbors(row, list) {
   if (row !== shownRow) return;
   list.classList.toggle("images", shownKind === "image");
   const items = found.map((one) =>
-    el("li", {}, el("b", { dir: "auto" }, one.labels.join(", ") || "none of these"), view.small(shownKind, one), el("span", { class: "num" }, one.similarity.toFixed(2))),
+    el(
+      "li",
+      {},
+      el("b", { dir: "auto" }, one.labels.join(", ") || "none of these"),
+      view.small(shownKind, one),
+      el("span", { class: "num" }, one.similarity.toFixed(2)),
+    ),
   );
   list.replaceChildren(...(items.length ? items : [el("li", { class: "small" }, none)]));
 }

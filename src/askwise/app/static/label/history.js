@@ -20,7 +20,11 @@ let drawn = "";
 
 /** Pills, oldest left; `looking` is the entry on the card, `visit` opens one. */
 export function show(entries, looking, visit) {
-  const wanted = JSON.stringify(entries.slice(0, LENGTH).map((entry) => [entry.item, called(entry), entry.flag, entry === looking, hueOf(labelsOf(entry)[0])]));
+  const wanted = JSON.stringify(
+    entries
+      .slice(0, LENGTH)
+      .map((entry) => [entry.item, called(entry), entry.flag, entry === looking, hueOf(labelsOf(entry)[0])]),
+  );
   if (wanted === drawn) return;
   drawn = wanted;
   const pills = entries.slice(0, LENGTH).map((entry) => {
@@ -30,7 +34,9 @@ export function show(entries, looking, visit) {
       "button",
       {
         type: "button",
-        class: `pill ${angle === null && entry.kind === "label" ? "none" : entry.kind}${entry === looking ? " looking" : ""}`,
+        class:
+          "pill " +
+          `${angle === null && entry.kind === "label" ? "none" : entry.kind}${entry === looking ? " looking" : ""}`,
         title: `${called(entry)}: ${entry.text.slice(0, 200)}`,
         "aria-label": `${called(entry)}: ${entry.text.slice(0, 80)}`,
         onclick: () => visit(entry),

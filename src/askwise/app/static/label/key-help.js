@@ -5,7 +5,8 @@ import { el } from "../lib/dom.js";
 import { KEYS, keyName, rebind, resetKeys } from "./keys.js";
 
 /** Keys as they are printed, from "Ctrl Enter" or "1 … 9": each by itself, "…" as it stands. */
-const combo = (keys) => keys.split(" ").flatMap((part, at) => [at ? " " : "", part === "…" ? part : el("kbd", {}, part)]);
+const combo = (keys) =>
+  keys.split(" ").flatMap((part, at) => [at ? " " : "", part === "…" ? part : el("kbd", {}, part)]);
 
 /**
  * Open the list. `more`: rows before the table's, [keys, what they do]; `changed` is called after each change.
@@ -17,7 +18,11 @@ export function keyHelp({ more, changed }) {
 
   const fixed = (keys, text) => el("tr", {}, el("td", {}, ...keys), el("td", {}, text), el("td"));
   const change = (name, text) => {
-    const button = el("button", { type: "button", class: "link", "data-change": name, "aria-label": `Change the key: ${text}` }, waiting === name ? "Press a key…" : "Change");
+    const button = el(
+      "button",
+      { type: "button", class: "link", "data-change": name, "aria-label": `Change the key: ${text}` },
+      waiting === name ? "Press a key…" : "Change",
+    );
     button.addEventListener("click", () => {
       waiting = waiting === name ? null : name;
       said.textContent = waiting ? "Press the new key, or Esc to leave it as it is." : "";
@@ -25,17 +30,16 @@ export function keyHelp({ more, changed }) {
     });
     return button;
   };
+  const row = ({ name, text, also, fixed: stays }) => {
+    const keys = [keyName(name) ? el("kbd", {}, keyName(name)) : el("span", { class: "small" }, "none")];
+    if (also) keys.push(" or ", ...combo(also));
+    return el("tr", {}, el("td", {}, ...keys), el("td", {}, text), el("td", {}, stays ? "" : change(name, text)));
+  };
   function fill() {
     const focus = document.activeElement?.dataset?.change;
     body.replaceChildren(
-      ...[
-        ...more.map(([keys, text]) => fixed(combo(keys), text)),
-        ...KEYS.filter(({ kinds }) => !kinds || kinds.includes(document.body.dataset.kind)).map(({ name, text: says, also, fixed: stays }) => {
-          const keys = [keyName(name) ? el("kbd", {}, keyName(name)) : el("span", { class: "small" }, "none")];
-          if (also) keys.push(" or ", ...combo(also));
-          return el("tr", {}, el("td", {}, ...keys), el("td", {}, says), el("td", {}, stays ? "" : change(name, says)));
-        }),
-      ],
+      ...more.map(([keys, text]) => fixed(combo(keys), text)),
+      ...KEYS.filter(({ kinds }) => !kinds || kinds.includes(document.body.dataset.kind)).map(row),
     );
     if (focus) body.querySelector(`[data-change="${focus}"]`)?.focus();
   }
@@ -69,7 +73,15 @@ export function keyHelp({ more, changed }) {
     fill();
   };
   addEventListener("keydown", hear, true);
-  const note = el("p", { class: "small" }, "Keys do nothing while you type in a field. Changed keys are kept in this browser.");
-  const done = dialog({ title: "Keys", body: [el("table", { class: "keys" }, body), el("div", { class: "row keys-foot" }, reset, said), note], wide: true });
+  const note = el(
+    "p",
+    { class: "small" },
+    "Keys do nothing while you type in a field. Changed keys are kept in this browser.",
+  );
+  const done = dialog({
+    title: "Keys",
+    body: [el("table", { class: "keys" }, body), el("div", { class: "row keys-foot" }, reset, said), note],
+    wide: true,
+  });
   return done.finally(() => removeEventListener("keydown", hear, true));
 }

@@ -20,7 +20,12 @@ const COMMON = [
   { name: "smaller", key: "-", text: "Smaller", kinds: ["image"] },
   { name: "fit", key: "=", text: "The whole image", kinds: ["image"] },
   { name: "invert", key: "i", text: "Negative", kinds: ["image"] },
-  { name: "regions", key: "r", text: "What in the image speaks for a likely label, then for the next", kinds: ["image"] },
+  {
+    name: "regions",
+    key: "r",
+    text: "What in the image speaks for a likely label, then for the next",
+    kinds: ["image"],
+  },
   { name: "play", key: "a", text: "Play or pause", kinds: ["audio"] },
   { name: "guide", key: "h", text: "Guidelines" },
   { name: "help", key: "?", text: "This list" },
@@ -47,7 +52,8 @@ export let KEYS = COMMON;
 
 const KEPT = "askwise-keys";
 const NAMES = { " ": "Space", ArrowLeft: "←", ArrowRight: "→", Escape: "Esc" };
-const USABLE = new Set([" ", "Enter", "Backspace", "Delete", "Insert", "ArrowLeft", "ArrowRight"]); // beside letters and signs
+/** Keys that can be chosen beside letters and signs. */
+const USABLE = new Set([" ", "Enter", "Backspace", "Delete", "Insert", "ArrowLeft", "ArrowRight"]);
 const HELD = new Set(["Shift", "Control", "Alt", "AltGraph", "Meta", "CapsLock", "Fn", "NumLock"]);
 
 let own = {}; // action → the key that replaces its default, of every kind of answer
@@ -98,7 +104,10 @@ export const keyName = (name) => (keyFor.has(name) ? shown(keyFor.get(name)) : "
 /** " (key)" to stand behind a name; nothing where there is no key. */
 export const inBrackets = (name) => (keyName(name) ? ` (${keyName(name)})` : "");
 
-const brief = (name) => KEYS.find((entry) => entry.name === name).text.split(/[:;(]/)[0].trim();
+const brief = (name) =>
+  KEYS.find((entry) => entry.name === name)
+    .text.split(/[:;(]/)[0]
+    .trim();
 
 /**
  * Give an action the key that was pressed. Returns null while only Shift or the like is held, "" when it is done, else
@@ -107,9 +116,11 @@ const brief = (name) => KEYS.find((entry) => entry.name === name).text.split(/[:
 export function rebind(name, event) {
   const key = plainKey(event);
   if (HELD.has(event.key)) return null;
-  if (event.ctrlKey || event.metaKey || event.altKey) return "Keys with Ctrl, Alt or ⌘ belong to the browser. Press one key alone.";
+  if (event.ctrlKey || event.metaKey || event.altKey)
+    return "Keys with Ctrl, Alt or ⌘ belong to the browser. Press one key alone.";
   if (digitOf(event) !== undefined) return "Digits choose labels. Press another key.";
-  if (!usable(key)) return `${event.key} belongs to the browser. Press a letter, a sign, Space, Enter, Backspace, Delete, ← or →.`;
+  if (!usable(key))
+    return `${event.key} belongs to the browser. Press a letter, a sign, Space, Enter, Backspace, Delete, ← or →.`;
   const other = action.get(key);
   if (other && other !== name) return `${shown(key)} is taken: “${brief(other)}”. Give that another key first.`;
   own[name] = key;
@@ -150,7 +161,7 @@ export function labelKey(place) {
 
 const digitOf = (event) => event.code.match(/^(?:Digit|Numpad)(\d)$/)?.[1];
 
-/** The place of the label that a key press chooses, or null. Where the key lies counts, so any keyboard layout will do. */
+/** The place of the label that a key press chooses, or null: by where the key lies, whatever the layout. */
 function labelPlace(event) {
   const digit = digitOf(event);
   if (digit === undefined || event.ctrlKey || event.metaKey || (event.altKey && !event.shiftKey)) return null;
@@ -169,15 +180,16 @@ function typing({ target, key }) {
 }
 
 /**
- * Call `act(name)` or `digit(place)` for key presses that are meant for the page: not while typing, not behind a dialog,
- * and not Space or Enter on a control that was reached by keyboard. `first(event)` is asked before the table; what it
- * takes (true) is done with.
+ * Call `act(name)` or `digit(place)` for key presses that are meant for the page: not while typing, not behind a
+ * dialog, and not Space or Enter on a control that was reached by keyboard. `first(event)` is asked before the table;
+ * what it takes (true) is done with.
  */
 export function listen({ act, digit, first }) {
   addEventListener("keydown", (event) => {
     if (event.defaultPrevented || event.isComposing || typing(event)) return;
     if (document.querySelector("dialog[open]")) return;
-    if ((event.key === " " || event.key === "Enter") && event.target.closest?.("button:focus-visible, a:focus-visible")) return;
+    if ((event.key === " " || event.key === "Enter") && event.target.closest?.("button:focus-visible, a:focus-visible"))
+      return;
     if (first(event)) {
       event.preventDefault();
       return;

@@ -4,34 +4,13 @@ import { $, el, hue, icon } from "../lib/dom.js";
 import { percent } from "../lib/numbers.js";
 import { toast } from "../lib/dialogs.js";
 import { labelKey, places } from "./keys.js";
+import { breakAt, levels, matching, rankOf } from "./names.js";
 
 /** A name that may break after its own separators. */
-const breakable = (name) => name.split(/(?<=[_/.:-])/).flatMap((part, at) => (at ? [el("wbr"), part] : [part]));
-
-const BETWEEN = " / "; // between the levels of a hierarchical name
-
-/** ["Food / Fruit", "apple"] of "Food / Fruit / apple". */
-const levels = (name) => {
-  const at = name.lastIndexOf(BETWEEN);
-  return at > 0 ? [name.slice(0, at), name.slice(at + BETWEEN.length)] : ["", name];
-};
+const breakable = (name) => breakAt(name).flatMap((part, at) => (at ? [el("wbr"), part] : [part]));
 
 const MANY = 10; // more labels than this show the search field at all times
 const HOLD = 500; // ms a finger rests on a label to read what it means
-
-/** What the digits do: rows of the list of keys. Where labels are digits, a place in the list says nothing of its key. */
-export function digitHelp(classes, does) {
-  if (classes.some((name) => /^[0-9]$/.test(name))) {
-    const used = [...places(classes).values()].filter((place) => place < 10).sort((a, b) => a - b);
-    return [[used.map((place) => labelKey(place)).join(" "), does]];
-  }
-  const n = classes.length;
-  const rows = [[n > 1 ? `1 … ${Math.min(n, 9)}` : "1", does]];
-  if (n > 9) rows.push(["0", "The tenth label"]);
-  if (n > 10) rows.push(["⇧ 1 … ⇧ 0", "The eleventh to the twentieth label (Shift and a digit)"]);
-  if (n > 20) rows.push(["⇧ Alt 1 … ⇧ Alt 0", "The twenty-first to the thirtieth"]);
-  return rows;
-}
 
 /**
  * Buttons for `classes`, drawn into `box`; `choose(label)` answers, or puts the label on or off where an item takes
@@ -55,8 +34,21 @@ export class Labels {
     this.likely = el("div", { class: "likely" });
     this.grid = el("div", { class: "grid" });
     this.extra = el("button", { type: "button", class: "label new", onclick: () => this.enter(this.extra) });
-    this.input = el("input", { id: "search", type: "text", autocomplete: "off", spellcheck: false, "aria-label": "Find or add a label", placeholder: "Find a label" });
-    this.find = el("div", { class: "find", id: "find", hidden: true }, icon("search"), this.input, el("kbd", { "data-key": "search" }));
+    this.input = el("input", {
+      id: "search",
+      type: "text",
+      autocomplete: "off",
+      spellcheck: false,
+      "aria-label": "Find or add a label",
+      placeholder: "Find a label",
+    });
+    this.find = el(
+      "div",
+      { class: "find", id: "find", hidden: true },
+      icon("search"),
+      this.input,
+      el("kbd", { "data-key": "search" }),
+    );
     this.list = el("div", { class: "labels", id: "labels" }, this.likely, this.grid);
     box.append(this.find, this.list);
     this.input.addEventListener("input", () => this.filter());
@@ -79,7 +71,13 @@ export class Labels {
 
   /** New classes, or other words about them: build the buttons. */
   set(classes, { mayAdd, told }) {
-    if (mayAdd === this.mayAdd && told === this.told && classes.length === this.classes.length && classes.every((name, at) => name === this.classes[at])) return;
+    if (
+      mayAdd === this.mayAdd &&
+      told === this.told &&
+      classes.length === this.classes.length &&
+      classes.every((name, at) => name === this.classes[at])
+    )
+      return;
     Object.assign(this, { classes: [...classes], mayAdd, told });
     const grouped = this.many && classes.filter((name) => levels(name)[0]).length * 2 > classes.length;
     this.places = places(classes);
@@ -88,14 +86,22 @@ export class Labels {
     if (grouped) {
       for (const [name, button] of this.buttons) {
         const [group] = levels(name);
-        if (!this.groups.has(group)) this.groups.set(group, { head: el("h3", { class: "group", dir: "auto" }, group || "Others"), buttons: [] });
+        if (!this.groups.has(group))
+          this.groups.set(group, { head: el("h3", { class: "group", dir: "auto" }, group || "Others"), buttons: [] });
         this.groups.get(group).buttons.push(button);
       }
-      this.grid.replaceChildren(...[...this.groups.values()].flatMap(({ head, buttons }) => [head, ...buttons]), this.extra);
+      this.grid.replaceChildren(
+        ...[...this.groups.values()].flatMap(({ head, buttons }) => [head, ...buttons]),
+        this.extra,
+      );
     } else this.grid.replaceChildren(...this.buttons.values(), this.extra);
     this.list.classList.toggle("many", this.many);
     this.grid.classList.toggle("few", classes.length <= 3);
-    this.input.placeholder = this.many ? `Find one of ${classes.length} labels` : mayAdd ? "Find a label, or type a new one" : "Find a label";
+    this.input.placeholder = this.many
+      ? `Find one of ${classes.length} labels`
+      : mayAdd
+        ? "Find a label, or type a new one"
+        : "Find a label";
     this.input.title = this.several ? "Enter puts the label on or off; Esc leaves" : "";
     this.filter();
   }
@@ -132,7 +138,8 @@ export class Labels {
         toast(text, { time: 10_000 });
       }, HOLD);
     });
-    for (const end of ["pointerup", "pointercancel", "pointerleave"]) button.addEventListener(end, () => clearTimeout(timer));
+    for (const end of ["pointerup", "pointercancel", "pointerleave"])
+      button.addEventListener(end, () => clearTimeout(timer));
     button.addEventListener("contextmenu", (event) => read && event.preventDefault());
     button.addEventListener("click", (event) => {
       if (read) event.stopImmediatePropagation();
@@ -180,7 +187,10 @@ export class Labels {
     const known = share !== undefined;
     button.querySelector(".p").textContent = known ? percent(share) : "";
     button.style.setProperty("--p", known ? share : 0);
-    const says = [suggested && (this.several ? "Suggested by the model" : "The model's guess"), this.told.get(name.toLowerCase())].filter(Boolean);
+    const says = [
+      suggested && (this.several ? "Suggested by the model" : "The model's guess"),
+      this.told.get(name.toLowerCase()),
+    ].filter(Boolean);
     if (says.length) button.setAttribute("aria-description", says.join(". "));
     else button.removeAttribute("aria-description");
   }
@@ -210,27 +220,25 @@ export class Labels {
 
   filter() {
     const wanted = this.input.value.normalize().trim().toLowerCase(); // labels are composed
-    const words = wanted.split(/[\s/]+/).filter(Boolean); // in any order: "fruit app" finds "Food / Fruit / apple"
-    const rank = (name) => {
-      const low = name.toLowerCase();
-      const last = levels(low)[1];
-      return low === wanted || last === wanted ? 0 : low.startsWith(wanted) || last.startsWith(wanted) ? 1 : low.includes(wanted) ? 2 : 3;
-    };
-    this.found = this.classes.filter((name) => words.every((word) => name.toLowerCase().includes(word)));
-    if (wanted) this.found.sort((a, b) => rank(a) - rank(b));
+    this.found = matching(this.classes, wanted);
     const found = new Set(this.found);
     for (const [name, button] of this.buttons) {
       button.hidden = !found.has(name);
-      button.style.order = wanted ? rank(name) : "";
+      button.style.order = wanted ? rankOf(name, wanted) : "";
     }
     // Sorted by how well they fit, the buttons are no longer below their heading.
     for (const { head } of this.groups.values()) head.hidden = Boolean(wanted);
-    for (const [name, button] of this.buttons) if (this.groups.size) button.querySelector(".name").replaceChildren(...breakable(wanted ? name : levels(name)[1]));
+    for (const [name, button] of this.buttons)
+      if (this.groups.size)
+        button.querySelector(".name").replaceChildren(...breakable(wanted ? name : levels(name)[1]));
     this.likely.hidden = Boolean(wanted) || !this.likely.children.length;
     const exact = this.classes.some((name) => name.toLowerCase() === wanted);
     this.extra.hidden = !wanted || exact || !this.mayAdd;
     this.sure = false;
-    this.extra.replaceChildren(icon("plus"), el("span", { class: "name", dir: "auto" }, `Add “${this.input.value.trim()}”`));
+    this.extra.replaceChildren(
+      icon("plus"),
+      el("span", { class: "name", dir: "auto" }, `Add “${this.input.value.trim()}”`),
+    );
     this.find.hidden = !(this.many || this.searching);
     this.marked = 0;
     this.mark();
@@ -273,7 +281,8 @@ export class Labels {
       this.choose(name);
     } else if (!this.sure) {
       this.sure = true;
-      this.extra.querySelector(".name").textContent = `Press Enter again to add “${this.input.value.trim()}” and ${this.several ? "put it on" : "answer with it"}`;
+      this.extra.querySelector(".name").textContent =
+        `Press Enter again to add “${this.input.value.trim()}” and ${this.several ? "put it on" : "answer with it"}`;
     } else {
       const name = this.input.value.trim();
       this.leave();

@@ -3,7 +3,7 @@
 import { Refused, call } from "../lib/api.js";
 
 const PAUSES = [300, 700, 1500, 3000, 5000, 10_000];
-/** Refusals that end by themselves: a login or a project that comes back, a server that wants to be asked less often. */
+/** Refusals that end by themselves: a login or a project comes back, a server wants to be asked less often. */
 const LATER = new Set([401, 404, 408, 425, 429]);
 const final = (error) => error instanceof Refused && !LATER.has(error.status);
 
@@ -60,7 +60,14 @@ class Kept {
  * set aside, and the others go on.
  */
 export class Outbox {
-  /** @param {{fill: (act) => object, done: (act, reply) => void, refused: (act, error) => void, changed: () => void, full: (error) => void}} hooks */
+  /**
+   * @param {object} hooks
+   * @param {(act) => object} hooks.fill What is sent with an act.
+   * @param {(act, reply) => void} hooks.done
+   * @param {(act, error) => void} hooks.refused
+   * @param {() => void} hooks.changed
+   * @param {(error) => void} hooks.full The browser has no room to keep it.
+   */
   constructor(hooks) {
     this.hooks = hooks;
     this.acts = [];

@@ -8,7 +8,7 @@ import { showAside } from "./aside.js";
 import * as card from "./card.js";
 import { again, outbox } from "./deck.js";
 import * as strip from "./history.js";
-import { inBrackets, keyName } from "./keys.js";
+import { keyName } from "./keys.js";
 import * as side from "./side.js";
 import { current, guessShown, keyOf, owner, state } from "./state.js";
 import * as watch from "./stopwatch.js";
@@ -60,7 +60,10 @@ export const say = (text) => ($("said").textContent = text);
 /** The sentence below an earlier answer. */
 function revisited(entry) {
   const how = state.kind.change?.() ?? "Choose again to change it";
-  return `Your earlier answer: ${strip.called(entry)}. ${how}, Esc${keyName("newer") && ` or ${keyName("newer")}`} goes back.`;
+  return (
+    `Your earlier answer: ${strip.called(entry)}. ${how}, ` +
+    `Esc${keyName("newer") && ` or ${keyName("newer")}`} goes back.`
+  );
 }
 
 /** Why this is asked; the sentence may name the guess that was asked to be hidden. */

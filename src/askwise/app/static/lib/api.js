@@ -22,7 +22,11 @@ export class Unreachable extends Error {
 export const address = (path) => `api/v1/${path}`;
 
 /** Call the API: a body makes it a POST; replies and refusals as JSON. */
-export async function call(path, body = undefined, { timeout = 15000, method = body === undefined ? "GET" : "POST" } = {}) {
+export async function call(
+  path,
+  body = undefined,
+  { timeout = 15000, method = body === undefined ? "GET" : "POST" } = {},
+) {
   let response;
   let data = {};
   try {

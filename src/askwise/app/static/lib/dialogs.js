@@ -12,7 +12,11 @@ export function dialog({ title, body, buttons, wide = false }) {
         "header",
         {},
         el("h2", { id: "dialog-title" }, title),
-        el("button", { type: "submit", class: "ghost close", value: "", formNoValidate: true, "aria-label": "Close" }, icon("close")),
+        el(
+          "button",
+          { type: "submit", class: "ghost close", value: "", formNoValidate: true, "aria-label": "Close" },
+          icon("close"),
+        ),
       ),
       el("div", { class: "dialog-body" }, ...[body].flat().filter(Boolean)),
     );
@@ -21,7 +25,9 @@ export function dialog({ title, body, buttons, wide = false }) {
         el(
           "footer",
           {},
-          ...buttons.map(({ label, value, kind }) => el("button", { type: "submit", value, class: kind ?? "plain" }, label)),
+          ...buttons.map(({ label, value, kind }) =>
+            el("button", { type: "submit", value, class: kind ?? "plain" }, label),
+          ),
         ),
       );
     }
@@ -42,9 +48,7 @@ export function dialog({ title, body, buttons, wide = false }) {
 export function toast(text, { button, act, bad = false, time = 5000 } = {}) {
   const note = el("div", { class: bad ? "toast bad" : "toast" }, el("span", { dir: "auto" }, text));
   if (button) {
-    note.append(
-      el("button", { type: "button", class: "link", onclick: () => (note.remove(), act()) }, button),
-    );
+    note.append(el("button", { type: "button", class: "link", onclick: () => (note.remove(), act()) }, button));
   }
   $("toasts").replaceChildren(note); // the last one counts; a pile of them hides the work
   clearTimeout(toast.timer);

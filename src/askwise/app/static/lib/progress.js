@@ -1,9 +1,7 @@
 // How far long work is: a bar, the rate, the time left.
 
 import { el } from "./dom.js";
-import { count } from "./numbers.js";
-
-const duration = (seconds) => (seconds < 90 ? `${Math.round(seconds)} s` : seconds < 5400 ? `${Math.round(seconds / 60)} min` : `${(seconds / 3600).toFixed(1)} h`);
+import { count, duration } from "./numbers.js";
 
 /** Elements for a reply of new/progress; the same bar is kept from call to call. */
 export function showWork(box, { title, done, total, seconds, rate, left }) {
@@ -12,7 +10,12 @@ export function showWork(box, { title, done, total, seconds, rate, left }) {
   if (rate && total) said.push(`${rate < 10 ? rate.toFixed(1) : count(Math.round(rate))} a second`);
   if (left !== null && total && done < total) said.push(`about ${duration(left)} left`);
   if (!total && seconds >= 1) said.push(`${duration(seconds)} so far`);
-  if (!box.querySelector("progress")) box.replaceChildren(el("p", { class: "lead" }), el("progress", { "aria-label": "Progress", max: 1 }), el("p", { class: "small num" }));
+  if (!box.querySelector("progress"))
+    box.replaceChildren(
+      el("p", { class: "lead" }),
+      el("progress", { "aria-label": "Progress", max: 1 }),
+      el("p", { class: "small num" }),
+    );
   const [lead, bar, small] = box.children;
   lead.textContent = title ? `${title[0].toUpperCase()}${title.slice(1)} …` : "Working …";
   if (total) bar.value = done / total;

@@ -6,7 +6,8 @@ const SVG = "http://www.w3.org/2000/svg";
 
 export function svg(tag, props = {}, ...children) {
   const node = document.createElementNS(SVG, tag);
-  for (const [name, value] of Object.entries(props)) if (value !== null && value !== undefined) node.setAttribute(name, value);
+  for (const [name, value] of Object.entries(props))
+    if (value !== null && value !== undefined) node.setAttribute(name, value);
   node.append(...children);
   return node;
 }
@@ -23,7 +24,14 @@ export function figure({ title, sentence, body, help, doc, table, wide = false }
       "div",
       { class: "foot" },
       table ? el("details", {}, el("summary", {}, "Numbers"), numbers(table)) : null,
-      help ? el("details", {}, el("summary", {}, "What is this?"), el("p", { class: "small" }, help, doc ? el("span", {}, " More in ", el("code", {}, doc), ".") : null)) : null,
+      help
+        ? el(
+            "details",
+            {},
+            el("summary", {}, "What is this?"),
+            el("p", { class: "small" }, help, doc ? el("span", {}, " More in ", el("code", {}, doc), ".") : null),
+          )
+        : null,
     ),
   );
 }
@@ -37,7 +45,18 @@ export function numbers({ head, rows }) {
       "table",
       { class: "numbers" },
       el("thead", {}, el("tr", {}, ...head.map((cell) => el("th", { scope: "col" }, cell)))),
-      el("tbody", {}, ...rows.map(([first, ...rest]) => el("tr", {}, el("th", { scope: "row", dir: "auto" }, String(first)), ...rest.map((cell) => el("td", {}, String(cell)))))),
+      el(
+        "tbody",
+        {},
+        ...rows.map(([first, ...rest]) =>
+          el(
+            "tr",
+            {},
+            el("th", { scope: "row", dir: "auto" }, String(first)),
+            ...rest.map((cell) => el("td", {}, String(cell))),
+          ),
+        ),
+      ),
     ),
   );
 }
@@ -48,7 +67,8 @@ export function ticks(low, high, wanted = 5) {
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 5, 10].map((m) => m * power).find((s) => s >= rough * 0.999);
   const found = [];
-  for (let value = Math.ceil(low / step - 1e-9) * step; value <= high + step * 1e-9; value += step) found.push(Number(value.toPrecision(12)));
+  for (let value = Math.ceil(low / step - 1e-9) * step; value <= high + step * 1e-9; value += step)
+    found.push(Number(value.toPrecision(12)));
   return found;
 }
 
@@ -62,16 +82,21 @@ export function lines({ series, band = [], x, y, mark = null, say, height = 240 
     const [left, right, top, bottom] = [48, 14, 10, 40];
     const at = (value) => left + ((value - x.low) / (x.high - x.low || 1)) * (width - left - right);
     const up = (value) => height - bottom - ((value - y.low) / (y.high - y.low || 1)) * (height - top - bottom);
-    const path = (points) => points.map(([a, b], i) => `${i ? "L" : "M"}${at(a).toFixed(1)} ${up(b).toFixed(1)}`).join("");
+    const path = (points) =>
+      points.map(([a, b], i) => `${i ? "L" : "M"}${at(a).toFixed(1)} ${up(b).toFixed(1)}`).join("");
     const root = svg("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": say });
     for (const value of ticks(y.low, y.high, 4)) {
       root.append(svg("line", { class: "grid", x1: left, x2: width - right, y1: up(value), y2: up(value) }));
       root.append(svg("text", { class: "tick", x: left - 8, y: up(value) + 4, "text-anchor": "end" }, y.show(value)));
     }
     for (const value of ticks(x.low, x.high, Math.max(3, Math.floor(width / 110)))) {
-      root.append(svg("text", { class: "tick", x: at(value), y: height - bottom + 17, "text-anchor": "middle" }, x.show(value)));
+      root.append(
+        svg("text", { class: "tick", x: at(value), y: height - bottom + 17, "text-anchor": "middle" }, x.show(value)),
+      );
     }
-    root.append(svg("text", { class: "tick", x: (left + width - right) / 2, y: height - 5, "text-anchor": "middle" }, x.label));
+    root.append(
+      svg("text", { class: "tick", x: (left + width - right) / 2, y: height - 5, "text-anchor": "middle" }, x.label),
+    );
     if (band.length > 1) {
       const edge = [...band.map(([a, , high]) => [a, high]), ...band.toReversed().map(([a, low]) => [a, low])];
       root.append(svg("path", { class: "band", d: `${path(edge)}Z` }));
@@ -79,9 +104,11 @@ export function lines({ series, band = [], x, y, mark = null, say, height = 240 
     series.forEach(({ points, dashed, dots }, i) => {
       if (!points.length) return;
       root.append(svg("path", { class: `line s${i}${dashed ? " dashed" : ""}`, d: path(points) }));
-      if (dots || points.length === 1) for (const [a, b] of points) root.append(svg("circle", { class: `dot s${i}`, cx: at(a), cy: up(b), r: 3.5 }));
+      if (dots || points.length === 1)
+        for (const [a, b] of points) root.append(svg("circle", { class: `dot s${i}`, cx: at(a), cy: up(b), r: 3.5 }));
     });
-    if (mark !== null) root.append(svg("line", { class: "mark-line", x1: at(mark), x2: at(mark), y1: top, y2: height - bottom }));
+    if (mark !== null)
+      root.append(svg("line", { class: "mark-line", x1: at(mark), x2: at(mark), y1: top, y2: height - bottom }));
     box.replaceChildren(root, ...(series.length > 1 || band.length ? [legend(series, band.length > 1)] : []));
   };
   fit(box, draw);
@@ -92,7 +119,9 @@ const legend = (series, band) =>
   el(
     "p",
     { class: "legend small" },
-    ...series.map(({ name, dashed }, i) => el("span", {}, el("i", { class: `key s${i}${dashed ? " dashed" : ""}` }), name)),
+    ...series.map(({ name, dashed }, i) =>
+      el("span", {}, el("i", { class: `key s${i}${dashed ? " dashed" : ""}` }), name),
+    ),
     band ? el("span", {}, el("i", { class: "key area" }), "proved bounds") : null,
   );
 
@@ -113,9 +142,25 @@ export function interval({ estimate, low, high }, name) {
   const shown = estimate === null ? "" : `${Math.round(100 * estimate)} %`;
   // Outwards, so that what is shown is proved too.
   const range = `${Math.floor(100 * low + 1e-6)} to ${Math.ceil(100 * high - 1e-6)} %`;
-  const bar = el("span", { class: "span-bar", role: "img", "aria-label": `${name}: ${shown || "not seen"}, proved ${range}`, title: `${shown || "not seen yet"}, proved ${range}` }, el("i", { class: "span-band" }), estimate === null ? null : el("i", { class: "span-tick" }));
+  const bar = el(
+    "span",
+    {
+      class: "span-bar",
+      role: "img",
+      "aria-label": `${name}: ${shown || "not seen"}, proved ${range}`,
+      title: `${shown || "not seen yet"}, proved ${range}`,
+    },
+    el("i", { class: "span-band" }),
+    estimate === null ? null : el("i", { class: "span-tick" }),
+  );
   bar.style.setProperty("--low", low);
   bar.style.setProperty("--high", high);
   bar.style.setProperty("--at", estimate ?? 0);
-  return el("span", { class: "span" }, bar, el("b", { class: "num" }, shown || "–"), el("small", { class: "num" }, range));
+  return el(
+    "span",
+    { class: "span" },
+    bar,
+    el("b", { class: "num" }, shown || "–"),
+    el("small", { class: "num" }, range),
+  );
 }

@@ -27,5 +27,7 @@ export function media({ row, view, text }, of) {
   if (!view?.file) return null;
   const src = address(`file?row=${row}&version=${view.version}`);
   if (of === "image") return el("img", { class: "thumb", src, alt: text, loading: "lazy", decoding: "async" });
-  return of === "audio" ? el("audio", { class: "sound", src, controls: true, preload: "none", "aria-label": text }) : null;
+  return of === "audio"
+    ? el("audio", { class: "sound", src, controls: true, preload: "none", "aria-label": text })
+    : null;
 }

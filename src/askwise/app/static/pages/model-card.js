@@ -12,7 +12,13 @@ export async function panel(about) {
   const { card, advice, about: promise } = await call("model", undefined, { timeout: 60_000 });
   if (!card) return null;
   const classes = Object.entries(card.by_class).map(([name, n]) => `${name} ${count(n)}`);
-  const proved = card.certificates.flatMap((one) => [one.sentence, one.unsaid, one.repeats < one.certified ? `It has learned on since then, and would say so of ${count(one.repeats)} of these ${count(one.certified)} now.` : ""]);
+  const proved = card.certificates.flatMap((one) => [
+    one.sentence,
+    one.unsaid,
+    one.repeats < one.certified
+      ? `It has learned on since then, and would say so of ${count(one.repeats)} of these ${count(one.certified)} now.`
+      : "",
+  ]);
   return el(
     "section",
     { class: "panel", "aria-label": "The newest model" },
@@ -27,7 +33,13 @@ export async function panel(about) {
       ...line("Of new items", promise),
       ...line("Advice", advice),
     ),
-    about.me.role === "owner" ? el("p", { class: "row" }, el("button", { type: "button", class: "plain", onclick: take }, icon("down"), "Take the model")) : null,
+    about.me.role === "owner"
+      ? el(
+          "p",
+          { class: "row" },
+          el("button", { type: "button", class: "plain", onclick: take }, icon("down"), "Take the model"),
+        )
+      : null,
   );
 }
 
@@ -35,7 +47,15 @@ export async function panel(about) {
 async function take() {
   const value = await dialog({
     title: "Take the model?",
-    body: [el("p", {}, "Whoever has the file can ask it about any item, so nobody is blind to its guesses any more: no certificate can hand over what is open now. Finish first, if you want more of this session certified.")],
+    body: [
+      el(
+        "p",
+        {},
+        "Whoever has the file can ask it about any item, so nobody is blind to its guesses any more: no " +
+          "certificate can hand over what is open now. Finish first, if you want more of this session " +
+          "certified.",
+      ),
+    ],
     buttons: [
       { label: "Cancel", value: "", kind: "primary" },
       { label: "Take it", value: "yes", kind: "danger" },

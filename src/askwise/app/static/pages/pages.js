@@ -20,7 +20,13 @@ function trouble(error) {
   const key = error instanceof Refused && error.status === 401;
   const text = key ? "The key of this page is old. Open the link that askwise printed last." : error.message;
   $("page").replaceChildren(
-    el("section", { class: "panel", role: "alert" }, el("h2", {}, "This page could not be loaded"), el("p", {}, text), el("p", {}, el("button", { type: "button", class: "plain", onclick: () => location.reload() }, "Try again"))),
+    el(
+      "section",
+      { class: "panel", role: "alert" },
+      el("h2", {}, "This page could not be loaded"),
+      el("p", {}, text),
+      el("p", {}, el("button", { type: "button", class: "plain", onclick: () => location.reload() }, "Try again")),
+    ),
   );
 }
 

@@ -28,14 +28,26 @@ export async function open(page, about) {
     el(
       "div",
       { class: "tabs", role: "tablist", "aria-label": "What to review" },
-      ...KINDS.map(([name, title]) => el("button", { type: "button", role: "tab", id: `t-${name}`, "aria-controls": "found", onclick: () => show(name) }, title, el("span", { class: "count", id: `n-${name}` }))),
+      ...KINDS.map(([name, title]) =>
+        el(
+          "button",
+          { type: "button", role: "tab", id: `t-${name}`, "aria-controls": "found", onclick: () => show(name) },
+          title,
+          el("span", { class: "count", id: `n-${name}` }),
+        ),
+      ),
     ),
     panel,
   );
   page.querySelector(".tabs").addEventListener("keydown", arrows);
   const wanted = location.hash.slice(1);
   await show(KINDS.some(([name]) => name === wanted) ? wanted : "disagreements");
-  for (const [name] of KINDS) if (name !== shown) call(address(name), undefined, { timeout: 60_000 }).then((reply) => tally(name, reply), () => {});
+  for (const [name] of KINDS)
+    if (name !== shown)
+      call(address(name), undefined, { timeout: 60_000 }).then(
+        (reply) => tally(name, reply),
+        () => {},
+      );
 }
 
 /** Left and right move between the tabs. */
@@ -49,8 +61,10 @@ function arrows(event) {
   $(`t-${next}`).focus();
 }
 
-const address = (name, offset = 0) => `review/${name}${["disagreements", "deferred"].includes(name) ? `?offset=${offset}&limit=${PAGE}` : ""}`;
-const tally = (name, reply) => ($(`n-${name}`).textContent = count({ disagreements: reply.undecided, spot: reply.left }[name] ?? reply.total));
+const address = (name, offset = 0) =>
+  `review/${name}${["disagreements", "deferred"].includes(name) ? `?offset=${offset}&limit=${PAGE}` : ""}`;
+const tally = (name, reply) =>
+  ($(`n-${name}`).textContent = count({ disagreements: reply.undecided, spot: reply.left }[name] ?? reply.total));
 
 async function show(name, offset = 0) {
   shown = name;
@@ -88,8 +102,12 @@ async function decide(card, item, label, done) {
     };
     const undo = el("button", { type: "button", class: "link", onclick: back }, "Undo");
     card.classList.add("done");
-    card.querySelector(".act-row").replaceChildren(el("span", { role: "status" }, done ?? "Decided: ", tag(label, classes)), undo);
-    const next = [...panel.querySelectorAll(".case:not(.done)")].find((other) => card.compareDocumentPosition(other) & Node.DOCUMENT_POSITION_FOLLOWING);
+    card
+      .querySelector(".act-row")
+      .replaceChildren(el("span", { role: "status" }, done ?? "Decided: ", tag(label, classes)), undo);
+    const next = [...panel.querySelectorAll(".case:not(.done)")].find(
+      (other) => card.compareDocumentPosition(other) & Node.DOCUMENT_POSITION_FOLLOWING,
+    );
     (next?.querySelector(".act-row button, .act-row select") ?? undo).focus();
   } catch (error) {
     toast(error.message, { bad: true });
@@ -102,7 +120,14 @@ const nothing = (text) => el("p", { class: "nothing" }, text);
 
 function box(entry, facts, ...acts) {
   const row = el("div", { class: "act-row" });
-  const card = el("article", { class: "panel case" }, ...[media(entry, kind)].filter(Boolean), el("p", { class: "case-text", dir: "auto" }, entry.text), ...[facts].flat(), row);
+  const card = el(
+    "article",
+    { class: "panel case" },
+    ...[media(entry, kind)].filter(Boolean),
+    el("p", { class: "case-text", dir: "auto" }, entry.text),
+    ...[facts].flat(),
+    row,
+  );
   row.append(...acts.map((make) => make(card)).filter(Boolean));
   return card;
 }
@@ -113,9 +138,17 @@ function pager(total, offset) {
     el(
       "nav",
       { class: "pager", "aria-label": "Pages of the list" },
-      el("button", { type: "button", class: "plain", disabled: offset === 0, onclick: () => show(shown, offset - PAGE) }, "Earlier"),
+      el(
+        "button",
+        { type: "button", class: "plain", disabled: offset === 0, onclick: () => show(shown, offset - PAGE) },
+        "Earlier",
+      ),
       el("span", {}, `${count(offset + 1)} to ${count(Math.min(total, offset + PAGE))} of ${count(total)}`),
-      el("button", { type: "button", class: "plain", disabled: offset + PAGE >= total, onclick: () => show(shown, offset + PAGE) }, "Later"),
+      el(
+        "button",
+        { type: "button", class: "plain", disabled: offset + PAGE >= total, onclick: () => show(shown, offset + PAGE) },
+        "Later",
+      ),
     ),
   ];
 }
@@ -125,17 +158,56 @@ const by = (name) => (name ? el("small", {}, ` by ${name}`) : null);
 const VIEWS = {
   disagreements({ total, undecided, items }, offset) {
     return [
-      intro("Items that several people labeled differently. What you decide stands; everybody's answers stay in the log and count in the agreement."),
-      ...(total ? [] : [nothing("Nobody disagrees. Items get labels by several people where the session asks for overlap, or where somebody labels an item again.")]),
+      intro(
+        "Items that several people labeled differently. What you decide stands; everybody's answers stay " +
+          "in the log and count in the agreement.",
+      ),
+      ...(total
+        ? []
+        : [
+            nothing(
+              "Nobody disagrees. Items get labels by several people where the session asks for overlap, or " +
+                "where somebody labels an item again.",
+            ),
+          ]),
       ...(total && !undecided ? [nothing("All of them are decided.")] : []),
       ...items.map((entry) =>
         box(
           entry,
-          el("ul", { class: "votes" }, ...entry.votes.map((vote) => el("li", {}, tag(vote.label, classes), by(vote.annotator), vote.late && el("span", { class: "small", title: "Asked earlier, answered after somebody else had; it decides nothing." }, " late")))),
+          el(
+            "ul",
+            { class: "votes" },
+            ...entry.votes.map((vote) =>
+              el(
+                "li",
+                {},
+                tag(vote.label, classes),
+                by(vote.annotator),
+                vote.late &&
+                  el(
+                    "span",
+                    { class: "small", title: "Asked earlier, answered after somebody else had; it decides nothing." },
+                    " late",
+                  ),
+              ),
+            ),
+          ),
           (card) =>
             entry.decided
-              ? el("span", {}, "Decided: ", tag(entry.label, classes), by(entry.decided), el("button", { type: "button", class: "link", onclick: () => lift(entry.item) }, "Undo"))
-              : chooser({ classes, called: "Decide", first: entry.votes.map((v) => v.label), pick: (label) => decide(card, entry.item, label) }),
+              ? el(
+                  "span",
+                  {},
+                  "Decided: ",
+                  tag(entry.label, classes),
+                  by(entry.decided),
+                  el("button", { type: "button", class: "link", onclick: () => lift(entry.item) }, "Undo"),
+                )
+              : chooser({
+                  classes,
+                  called: "Decide",
+                  first: entry.votes.map((v) => v.label),
+                  pick: (label) => decide(card, entry.item, label),
+                }),
           () => (entry.decided ? null : el("small", {}, "now: ", tag(entry.label, classes))),
         ),
       ),
@@ -143,21 +215,43 @@ const VIEWS = {
     ];
   },
   suspects({ total, checks, labeled, items }) {
+    const left = `${plural(checks, "check item")} left out: seeing the model's opinion would spoil the check.`;
     return [
-      intro(`Labels that a model which did not see them takes for another class (confident learning, cross-validated on ${plural(labeled, "label")}). It is often right, not always.${checks ? ` ${plural(checks, "check item")} left out: seeing the model's opinion would spoil the check.` : ""}`),
+      intro(
+        "Labels that a model which did not see them takes for another class (confident learning, cross-validated " +
+          `on ${plural(labeled, "label")}). It is often right, not always.${checks ? ` ${left}` : ""}`,
+      ),
       ...(total ? [] : [nothing("No label looks wrong.")]),
       ...items.map((entry) =>
         box(
           entry,
-          el("p", { class: "case-facts" }, "labeled ", tag(entry.label, classes), by(entry.annotator), " · looks like ", tag(entry.likely, classes), el("small", {}, ` ${percent(entry.other)} against ${percent(entry.own)}`)),
-          (card) => chooser({ classes, called: "Decide", first: [entry.label, entry.likely], pick: (label) => decide(card, entry.item, label, label === entry.label ? "Kept: " : "Changed to ") }),
+          el(
+            "p",
+            { class: "case-facts" },
+            "labeled ",
+            tag(entry.label, classes),
+            by(entry.annotator),
+            " · looks like ",
+            tag(entry.likely, classes),
+            el("small", {}, ` ${percent(entry.other)} against ${percent(entry.own)}`),
+          ),
+          (card) =>
+            chooser({
+              classes,
+              called: "Decide",
+              first: [entry.label, entry.likely],
+              pick: (label) => decide(card, entry.item, label, label === entry.label ? "Kept: " : "Changed to "),
+            }),
         ),
       ),
     ];
   },
   duplicates({ total, compared, items }) {
     return [
-      intro(`Nearly equal items with different labels, among ${plural(compared, "labeled item")}. Words that only one of the two has are marked.`),
+      intro(
+        `Nearly equal items with different labels, among ${plural(compared, "labeled item")}. Words that ` +
+          "only one of the two has are marked.",
+      ),
       ...(total ? [] : [nothing("No two items that are nearly equal have different labels.")]),
       ...items.map((pair) =>
         el(
@@ -165,8 +259,20 @@ const VIEWS = {
           { class: "pair", "aria-label": `A pair with similarity ${pair.similarity.toFixed(2)}` },
           el("p", { class: "small" }, `similarity ${pair.similarity.toFixed(2)}`),
           ...pair.items.map((entry) => {
-            const card = box(entry, el("p", { class: "case-facts" }, "labeled ", tag(entry.label, classes), by(entry.annotator)), (self) => chooser({ classes, called: "Decide", first: [entry.label], pick: (label) => decide(self, entry.item, label, label === entry.label ? "Kept: " : "Changed to ") }));
-            card.querySelector(".case-text").replaceChildren(...entry.pieces.map(([text, differs]) => (differs ? el("mark", {}, text) : text)));
+            const card = box(
+              entry,
+              el("p", { class: "case-facts" }, "labeled ", tag(entry.label, classes), by(entry.annotator)),
+              (self) =>
+                chooser({
+                  classes,
+                  called: "Decide",
+                  first: [entry.label],
+                  pick: (label) => decide(self, entry.item, label, label === entry.label ? "Kept: " : "Changed to "),
+                }),
+            );
+            card
+              .querySelector(".case-text")
+              .replaceChildren(...entry.pieces.map(([text, differs]) => (differs ? el("mark", {}, text) : text)));
             return card;
           }),
         ),
@@ -175,21 +281,56 @@ const VIEWS = {
   },
   deferred({ total, items }, offset) {
     return [
-      intro("Items that still need a person, the most useful first. The model's guess stays hidden, as any of them may become a blind check."),
+      intro(
+        "Items that still need a person, the most useful first. The model's guess stays hidden, as any of " +
+          "them may become a blind check.",
+      ),
       ...(total ? [] : [nothing("Nothing is left for people.")]),
-      ...items.map((entry) => box(entry, entry.flag === null ? [] : el("p", { class: "case-facts" }, el("small", {}, `flagged${entry.flag ? `: ${entry.flag}` : ""}`)), (card) => chooser({ classes, called: "Label", pick: (label) => decide(card, entry.item, label, "Labeled ") }))),
+      ...items.map((entry) =>
+        box(
+          entry,
+          entry.flag === null
+            ? []
+            : el("p", { class: "case-facts" }, el("small", {}, `flagged${entry.flag ? `: ${entry.flag}` : ""}`)),
+          (card) => chooser({ classes, called: "Label", pick: (label) => decide(card, entry.item, label, "Labeled ") }),
+        ),
+      ),
       ...pager(total, offset),
     ];
   },
   spot({ total, left, looked, wrong, items }) {
     return [
-      intro(total ? `A random sample of the ${plural(total, "label")} that the model gave. Looked at in order: ${count(looked)}, changed: ${count(wrong)}${looked ? ` (${percent(wrong / looked, 1)})` : ""}. The certificate does not rest on this; a label you change becomes yours.` : "A random sample of the model's labels, to look at."),
+      intro(
+        total
+          ? `A random sample of the ${plural(total, "label")} that the model gave. Looked at in order: ` +
+              `${count(looked)}, changed: ${count(wrong)}${looked ? ` (${percent(wrong / looked, 1)})` : ""}. ` +
+              "The certificate does not rest on this; a label you change becomes yours."
+          : "A random sample of the model's labels, to look at.",
+      ),
       ...(total ? [] : [nothing("The model has labeled nothing yet. See Finish.")]),
       ...(total && !left ? [nothing("All of them were looked at.")] : []),
       ...items.map((entry) =>
-        box(entry, el("p", { class: "case-facts" }, "the model says ", tag(entry.label, classes), el("small", {}, ` ${percent(entry.confidence)}`)), (card) => chooser({ classes, called: "Confirm or change", first: [entry.label], pick: (label) => decide(card, entry.item, label, label === entry.label ? "Confirmed: " : "Changed to ") })),
+        box(
+          entry,
+          el(
+            "p",
+            { class: "case-facts" },
+            "the model says ",
+            tag(entry.label, classes),
+            el("small", {}, ` ${percent(entry.confidence)}`),
+          ),
+          (card) =>
+            chooser({
+              classes,
+              called: "Confirm or change",
+              first: [entry.label],
+              pick: (label) => decide(card, entry.item, label, label === entry.label ? "Confirmed: " : "Changed to "),
+            }),
+        ),
       ),
-      ...(left > items.length ? [el("p", {}, el("button", { type: "button", class: "plain", onclick: () => show("spot") }, "The next ones"))] : []),
+      ...(left > items.length
+        ? [el("p", {}, el("button", { type: "button", class: "plain", onclick: () => show("spot") }, "The next ones"))]
+        : []),
     ];
   },
 };

@@ -21,7 +21,9 @@ function say(text) {
 if (joining) {
   document.title = "Join · Askwise";
   $("title").textContent = resetting ? "Set a new password" : "Join the team";
-  $("about").textContent = resetting ? "The link works once." : "Choose the name your answers are recorded under, and a password of at least 10 characters. The link works once.";
+  $("about").textContent = resetting
+    ? "The link works once."
+    : "Choose the name your answers are recorded under, and a password of at least 10 characters. The link works once.";
   $("go").textContent = resetting ? "Set password" : "Join";
   $("password").autocomplete = "new-password";
   $("name-row").hidden = resetting;

@@ -16,9 +16,11 @@ const EVENTS = {
 let me = null;
 
 const day = (stamp) => new Date(1000 * stamp).toLocaleDateString(undefined, { dateStyle: "medium" });
-const when = (stamp) => (stamp ? new Date(1000 * stamp).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" }) : "never");
+const when = (stamp) =>
+  stamp ? new Date(1000 * stamp).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" }) : "never";
 const button = (text, act, kind = "link") => el("button", { type: "button", class: kind, onclick: act }, text);
-const list = (id, rows, none) => $(id).replaceChildren(...(rows.length ? rows : none ? [el("li", { class: "small" }, none)] : []));
+const list = (id, rows, none) =>
+  $(id).replaceChildren(...(rows.length ? rows : none ? [el("li", { class: "small" }, none)] : []));
 
 /** Do it, then show what is there now; a refusal is said. */
 async function change(act, done = "") {
@@ -37,27 +39,67 @@ function once(title, value, text) {
   const field = el("input", { type: "text", readOnly: true, value, "aria-label": title });
   field.addEventListener("focus", () => field.select());
   const copy = button("Copy", () => navigator.clipboard?.writeText(value).then(() => toast("Copied.")), "plain");
-  return dialog({ title, body: [el("p", {}, text), el("div", { class: "line" }, field, copy)], buttons: [{ label: "Done", value: "", kind: "primary" }], wide: true });
+  return dialog({
+    title,
+    body: [el("p", {}, text), el("div", { class: "line" }, field, copy)],
+    buttons: [{ label: "Done", value: "", kind: "primary" }],
+    wide: true,
+  });
 }
 
 async function sure(title, text, label) {
-  return "yes" === (await dialog({ title, body: [el("p", {}, text)], buttons: [{ label: "Cancel", value: "", kind: "plain" }, { label, value: "yes", kind: "danger" }] }));
+  return (
+    "yes" ===
+    (await dialog({
+      title,
+      body: [el("p", {}, text)],
+      buttons: [
+        { label: "Cancel", value: "", kind: "plain" },
+        { label, value: "yes", kind: "danger" },
+      ],
+    }))
+  );
 }
 
 // ── projects ────────────────────────────────────────────────────────────────────────────────
 
 function project({ name, title, items, labeled, accuracy, ready }) {
-  const facts = `${count(labeled)} of ${count(items)} labeled${accuracy === null ? "" : ` · ${percent(accuracy)} right on the rest`}${ready ? " · ready to finish" : ""}`;
-  return el("li", {}, el("a", { href: `/p/${encodeURIComponent(name)}/` }, el("b", { dir: "auto" }, title), el("span", { class: "small" }, facts)));
+  const facts = [
+    `${count(labeled)} of ${count(items)} labeled`,
+    accuracy !== null && `${percent(accuracy)} right on the rest`,
+    ready && "ready to finish",
+  ];
+  return el(
+    "li",
+    {},
+    el(
+      "a",
+      { href: `/p/${encodeURIComponent(name)}/` },
+      el("b", { dir: "auto" }, title),
+      el("span", { class: "small" }, facts.filter(Boolean).join(" · ")),
+    ),
+  );
 }
 
 // ── people ──────────────────────────────────────────────────────────────────────────────────
 
 function person({ number, name, role, active, seen }) {
-  const choice = el("select", { "aria-label": `Role of ${name}`, disabled: !active, onchange: () => change(() => call(`people/${number}`, { role: choice.value }, { method: "PATCH" }), `${name} is ${choice.value} now.`) });
+  const choice = el("select", {
+    "aria-label": `Role of ${name}`,
+    disabled: !active,
+    onchange: () =>
+      change(
+        () => call(`people/${number}`, { role: choice.value }, { method: "PATCH" }),
+        `${name} is ${choice.value} now.`,
+      ),
+  });
   choice.append(...ROLES.map((word) => el("option", { selected: word === role }, word)));
   const toggle = async () => {
-    if (active && !(await sure(`Disable ${name}?`, "Their logins, tokens and links end at once. Their answers stay.", "Disable"))) return;
+    if (
+      active &&
+      !(await sure(`Disable ${name}?`, "Their logins, tokens and links end at once. Their answers stay.", "Disable"))
+    )
+      return;
     await change(() => call(`people/${number}`, { active: !active }, { method: "PATCH" }));
   };
   return el(
@@ -66,14 +108,25 @@ function person({ number, name, role, active, seen }) {
     el("td", { dir: "auto" }, name, active ? "" : el("span", { class: "small" }, " disabled")),
     el("td", {}, choice),
     el("td", { class: "small" }, when(seen)),
-    el("td", { class: "acts" }, active && button("New password", () => reset(number, name)), active && button("Log out", () => change(() => call(`people/${number}/logout`, {}), `${name} is logged out everywhere.`)), button(active ? "Disable" : "Enable", toggle)),
+    el(
+      "td",
+      { class: "acts" },
+      active && button("New password", () => reset(number, name)),
+      active &&
+        button("Log out", () => change(() => call(`people/${number}/logout`, {}), `${name} is logged out everywhere.`)),
+      button(active ? "Disable" : "Enable", toggle),
+    ),
   );
 }
 
 async function reset(number, name) {
   await change(async () => {
     const { link } = await call(`people/${number}/reset`, {});
-    await once("A link to set a new password", link.replace("/join#", "/join?reset#"), `Send it to ${name}. It works once, for a day.`);
+    await once(
+      "A link to set a new password",
+      link.replace("/join#", "/join?reset#"),
+      `Send it to ${name}. It works once, for a day.`,
+    );
   });
 }
 
@@ -87,7 +140,17 @@ $("f-invite").addEventListener("submit", (event) => {
 });
 
 const invitation = ({ number, role, created_by: by, expires, resets }) =>
-  el("li", {}, el("span", {}, resets ? `New password for ${resets}` : `Invitation as ${role}`, el("span", { class: "small" }, ` · by ${by || "the terminal"} · until ${day(expires)}`)), button("Withdraw", () => change(() => call(`invitations/${number}`, undefined, { method: "DELETE" }))));
+  el(
+    "li",
+    {},
+    el(
+      "span",
+      {},
+      resets ? `New password for ${resets}` : `Invitation as ${role}`,
+      el("span", { class: "small" }, ` · by ${by || "the terminal"} · until ${day(expires)}`),
+    ),
+    button("Withdraw", () => change(() => call(`invitations/${number}`, undefined, { method: "DELETE" }))),
+  );
 
 // ── what was done ───────────────────────────────────────────────────────────────────────────
 
@@ -115,7 +178,12 @@ const ACTS = {
 function deed(one) {
   const who = one.act === "login.failed" ? [] : [el("b", { dir: "auto" }, one.who || "The terminal"), " "];
   const text = ACTS[one.act]?.(one) ?? `${one.act} ${one.about} ${one.detail}`;
-  return el("li", {}, el("span", { dir: "auto" }, ...who, text), el("span", { class: "small" }, `${when(one.at)}${one.address ? ` · ${one.address}` : ""}`));
+  return el(
+    "li",
+    {},
+    el("span", { dir: "auto" }, ...who, text),
+    el("span", { class: "small" }, `${when(one.at)}${one.address ? ` · ${one.address}` : ""}`),
+  );
 }
 
 /** The newest acts, or those that follow what is shown. */
@@ -139,7 +207,22 @@ $("b-acts").addEventListener("click", async () => {
 // ── tokens ──────────────────────────────────────────────────────────────────────────────────
 
 const token = ({ number, name, account, role, used, expires }) =>
-  el("li", {}, el("span", { dir: "auto" }, name, el("span", { class: "small" }, ` · ${account === me.name ? "" : `${account}, `}${role} · used ${when(used)}${expires ? ` · until ${day(expires)}` : ""}`)), button("Revoke", () => change(() => call(`tokens/${number}`, undefined, { method: "DELETE" }), "Revoked.")));
+  el(
+    "li",
+    {},
+    el(
+      "span",
+      { dir: "auto" },
+      name,
+      el(
+        "span",
+        { class: "small" },
+        ` · ${account === me.name ? "" : `${account}, `}${role} · used ` +
+          `${when(used)}${expires ? ` · until ${day(expires)}` : ""}`,
+      ),
+    ),
+    button("Revoke", () => change(() => call(`tokens/${number}`, undefined, { method: "DELETE" }), "Revoked.")),
+  );
 
 $("f-token").addEventListener("submit", (event) => {
   event.preventDefault();
@@ -156,26 +239,76 @@ const webhook = ({ number, url, events, step }) =>
   el(
     "li",
     {},
-    el("span", { dir: "auto" }, url, el("span", { class: "small" }, ` · ${events.map((name) => (name === "labels.step" ? `every ${count(step)} labels` : EVENTS[name])).join(", ")}`)),
-    el("span", { class: "acts" }, button("Test", () => change(() => call(`webhooks/${number}/test`, {}), "Queued; see the calls in a moment.")), button("Calls", () => calls(number)), button("Delete", () => change(() => call(`webhooks/${number}`, undefined, { method: "DELETE" })))),
+    el(
+      "span",
+      { dir: "auto" },
+      url,
+      el(
+        "span",
+        { class: "small" },
+        " · " +
+          `${events.map((name) => (name === "labels.step" ? `every ${count(step)} labels` : EVENTS[name])).join(", ")}`,
+      ),
+    ),
+    el(
+      "span",
+      { class: "acts" },
+      button("Test", () => change(() => call(`webhooks/${number}/test`, {}), "Queued; see the calls in a moment.")),
+      button("Calls", () => calls(number)),
+      button("Delete", () => change(() => call(`webhooks/${number}`, undefined, { method: "DELETE" }))),
+    ),
   );
 
 async function calls(number) {
   await change(async () => {
     const found = await call(`webhooks/${number}/deliveries`);
-    const rows = found.map((d) => el("li", {}, el("span", {}, d.event, el("span", { class: "small" }, ` · ${d.project} · ${when(d.created)} · ${d.status}${d.trouble ? `: ${d.trouble}` : ""}${d.status === "waiting" && d.tries ? `, next try ${when(d.due)}` : ""}`))));
-    await dialog({ title: "Calls", body: [el("ul", { class: "rows" }, ...(rows.length ? rows : [el("li", { class: "small" }, "None yet.")]))], buttons: [{ label: "Close", value: "", kind: "primary" }], wide: true });
+    const rows = found.map((d) =>
+      el(
+        "li",
+        {},
+        el(
+          "span",
+          {},
+          d.event,
+          el(
+            "span",
+            { class: "small" },
+            ` · ${d.project} · ${when(d.created)} · ${d.status}${d.trouble ? `: ${d.trouble}` : ""}`,
+            d.status === "waiting" && d.tries ? `, next try ${when(d.due)}` : "",
+          ),
+        ),
+      ),
+    );
+    await dialog({
+      title: "Calls",
+      body: [el("ul", { class: "rows" }, ...(rows.length ? rows : [el("li", { class: "small" }, "None yet.")]))],
+      buttons: [{ label: "Close", value: "", kind: "primary" }],
+      wide: true,
+    });
   });
 }
 
-$("webhook-events").append(...Object.entries(EVENTS).map(([name, text]) => el("label", { class: "check" }, el("input", { type: "checkbox", value: name, checked: name !== "labels.step" }), text)));
+$("webhook-events").append(
+  ...Object.entries(EVENTS).map(([name, text]) =>
+    el(
+      "label",
+      { class: "check" },
+      el("input", { type: "checkbox", value: name, checked: name !== "labels.step" }),
+      text,
+    ),
+  ),
+);
 $("f-webhook").addEventListener("submit", (event) => {
   event.preventDefault();
   change(async () => {
     const events = [...$("webhook-events").querySelectorAll("input:checked")].map((box) => box.value);
     const made = await call("webhooks", { url: $("webhook-url").value, events, step: Number($("webhook-step").value) });
     $("webhook-url").value = "";
-    await once("The webhook's secret", made.secret, "The receiver checks the signature of each call with it. It is not shown again.");
+    await once(
+      "The webhook's secret",
+      made.secret,
+      "The receiver checks the signature of each call with it. It is not shown again.",
+    );
   });
 });
 
@@ -195,8 +328,19 @@ $("b-password").addEventListener("click", async () => {
   const fresh = el("input", { type: "password", autocomplete: "new-password", maxLength: 200 });
   const value = await dialog({
     title: "Change password",
-    body: [el("div", { class: "stack" }, el("label", {}, "Old password", old), el("label", {}, "New password, 10 characters or more", fresh)), el("p", { class: "small" }, "You log in anew afterwards, everywhere, and your API tokens end.")],
-    buttons: [{ label: "Cancel", value: "", kind: "plain" }, { label: "Change", value: "yes", kind: "primary" }],
+    body: [
+      el(
+        "div",
+        { class: "stack" },
+        el("label", {}, "Old password", old),
+        el("label", {}, "New password, 10 characters or more", fresh),
+      ),
+      el("p", { class: "small" }, "You log in anew afterwards, everywhere, and your API tokens end."),
+    ],
+    buttons: [
+      { label: "Cancel", value: "", kind: "plain" },
+      { label: "Change", value: "yes", kind: "primary" },
+    ],
   });
   if (value !== "yes") return;
   try {
@@ -211,7 +355,9 @@ $("b-password").addEventListener("click", async () => {
 
 async function show() {
   const owner = me.role === "owner";
-  const [projects, tokens, people, invitations, webhooks] = await Promise.all(["projects", "tokens", ...(owner ? ["people", "invitations", "webhooks"] : [])].map((path) => call(path)));
+  const [projects, tokens, people, invitations, webhooks] = await Promise.all(
+    ["projects", "tokens", ...(owner ? ["people", "invitations", "webhooks"] : [])].map((path) => call(path)),
+  );
   list("projects", projects.map(project), "No project is served.");
   list("tokens", tokens.map(token), "None yet.");
   $("s-people").hidden = $("s-webhooks").hidden = !owner;
@@ -224,7 +370,9 @@ async function show() {
 try {
   me = await call("me");
   $("me").replaceChildren(el("b", { dir: "auto" }, me.name), ` · ${me.role}`);
-  $("token-role").append(...ROLES.slice(0, ROLES.indexOf(me.role) + 1).map((word) => el("option", { selected: word === me.role }, word)));
+  $("token-role").append(
+    ...ROLES.slice(0, ROLES.indexOf(me.role) + 1).map((word) => el("option", { selected: word === me.role }, word)),
+  );
   $("new").hidden = !me.begin;
   await show();
 } catch (error) {

@@ -15,7 +15,10 @@ for (;;) {
     if (reply.ok) showWork($("work"), await reply.json());
   } catch {
     lost ||= performance.now(); // between this server and the next one nobody answers
-    if (performance.now() - lost > 10_000) $("work").replaceChildren(el("p", { class: "error" }, "The server does not answer any more; the terminal says why."));
+    if (performance.now() - lost > 10_000)
+      $("work").replaceChildren(
+        el("p", { class: "error" }, "The server does not answer any more; the terminal says why."),
+      );
   }
   await new Promise((go) => setTimeout(go, 400));
 }

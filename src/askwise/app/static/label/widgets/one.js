@@ -3,7 +3,8 @@
 import { toast } from "../../lib/dialogs.js";
 import { chooser, pill } from "../../lib/tags.js";
 import { inBrackets } from "../keys.js";
-import { Labels, digitHelp } from "../labels.js";
+import { Labels } from "../labels.js";
+import { digitHelp } from "../names.js";
 
 const NONE = "None of these"; // the class that says so
 

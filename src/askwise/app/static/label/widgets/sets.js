@@ -5,7 +5,8 @@ import { el } from "../../lib/dom.js";
 import { plural } from "../../lib/numbers.js";
 import { pill } from "../../lib/tags.js";
 import { inBrackets, keyName } from "../keys.js";
-import { Labels, digitHelp } from "../labels.js";
+import { Labels } from "../labels.js";
+import { digitHelp } from "../names.js";
 
 const NONE = "(none)"; // as askwise.labelsets writes the empty set, and | between labels
 const SETTLE = 80; // ms in which a second press is the same press bouncing
@@ -61,9 +62,9 @@ class Sets {
       add: (name) => this.add(name),
       submit: () => host.act("submit"),
     });
-    this.none_ = host.button({ id: "b-none", act: "none", text: "None of these" });
-    this.submit_ = host.button({ id: "b-submit", act: "submit", text: "Submit" });
-    this.row = el("div", { class: "submit", id: "submit-row" }, this.none_, this.submit_);
+    this.noneButton = host.button({ id: "b-none", act: "none", text: "None of these" });
+    this.submitButton = host.button({ id: "b-submit", act: "submit", text: "Submit" });
+    this.row = el("div", { class: "submit", id: "submit-row" }, this.noneButton, this.submitButton);
     host.box.append(this.row);
   }
 
@@ -76,7 +77,7 @@ class Sets {
     if (question) question.draft ??= new Set(question.given === null ? [] : parts(question.given));
     const suggested = suggestion === null ? [] : parts(suggestion);
     this.labels.show({ suggested, guesses, on: this.on, disabled: !question });
-    this.none_.classList.toggle("suggested", suggestion === NONE);
+    this.noneButton.classList.toggle("suggested", suggestion === NONE);
     this.press();
   }
 
@@ -92,9 +93,11 @@ class Sets {
 
   press() {
     this.labels.press(this.on);
-    for (const button of [this.none_, this.submit_]) button.disabled = !this.question;
-    this.submit_.className = this.on.size ? "primary" : "plain";
-    this.submit_.firstElementChild.textContent = this.on.size ? `Submit ${plural(this.on.size, "label")}` : "Submit";
+    for (const button of [this.noneButton, this.submitButton]) button.disabled = !this.question;
+    this.submitButton.className = this.on.size ? "primary" : "plain";
+    this.submitButton.firstElementChild.textContent = this.on.size
+      ? `Submit ${plural(this.on.size, "label")}`
+      : "Submit";
   }
 
   /** Put a label on, or off again; nothing is sent before it is submitted. */
