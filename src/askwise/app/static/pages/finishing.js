@@ -140,8 +140,8 @@ function choosing({ pulse, shares: offered, target, max_error: wanted, confidenc
     ...classes.map((name, i) => el("li", {}, pill(name, classes), each[i])),
   );
   const price = el("div", { "aria-live": "polite" });
-  const sets = pulse.task === "sets";
-  const whole = pulse.task !== "one"; // right or wrong as a whole, so there is one share for all
+  const sets = pulse.task.widget === "sets";
+  const whole = pulse.task.widget !== "one"; // right or wrong as a whole, so there is one share for all
   const start = el(
     "button",
     { type: "button", class: "primary", disabled: true, onclick: () => begin() },

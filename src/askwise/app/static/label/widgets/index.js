@@ -1,7 +1,8 @@
 // The kinds of answers, one widget each: how an answer is given on the labeling page, and how it is shown everywhere.
 //
-// To add a kind: a file beside this one that exports the object described below, its import and its line in WIDGETS.
-// Nothing else needs to be touched. `task` of the API's pulse says which kind a session has.
+// To add a kind: a file beside this one that exports a function, its import and its line in WIDGETS; nothing else needs
+// to be touched. The function is given `task` of the API's pulse, { name, widget, asks, options }, and gives the object
+// described below. `task.widget` says which it is, `task.options` are those of the session's task (a range, a unit).
 //
 // An answer is known by its **written form**: the text that the log has (`label` of an answer, `suggestion` of a
 // question). Equal texts are equal answers. `classes` are the labels of the session, in their order.
@@ -80,11 +81,12 @@ import { sets } from "./sets.js";
 
 const WIDGETS = { one, sets };
 
-/** What is known of a kind of answer. */
+/** What is known of the answers of a task. */
 export function widgetFor(task) {
-  if (Object.hasOwn(WIDGETS, task)) return WIDGETS[task];
+  if (Object.hasOwn(WIDGETS, task.widget)) return WIDGETS[task.widget](task);
   const known = Object.keys(WIDGETS).join(", ");
-  throw new Refused(`This page has no widget for answers of the kind “${task}”. It has: ${known}. Reload it.`, 400);
+  const text = `This page has no widget for answers of the kind “${task.widget}”. It has: ${known}. Reload it.`;
+  throw new Refused(text, 400);
 }
 
 /** Prepare the page for a kind: its style sheet, and room for its row of buttons. */

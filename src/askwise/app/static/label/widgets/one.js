@@ -11,7 +11,7 @@ const NONE = "None of these"; // the class that says so
 /** The class that says that no label fits, as it is written here. */
 export const noneOf = (classes) => classes.find((name) => name.toLowerCase() === NONE.toLowerCase());
 
-export const one = {
+export const one = () => ({
   parts: (written) => [written],
   words: (written) => written,
   body: (written) => ({ label: written }),
@@ -20,7 +20,7 @@ export const one = {
   keys: { submit: "Accept the model's guess, too" },
   help: (classes) => digitHelp(classes, "Choose the label that shows this key: one press answers"),
   create: (host) => new One(host),
-};
+});
 
 class One {
   constructor(host) {

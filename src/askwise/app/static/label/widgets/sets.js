@@ -16,7 +16,7 @@ const parts = (written) => (written === NONE ? [] : written.split("|"));
 const write = (labels, classes) => classes.filter((name) => labels.has(name)).join("|") || NONE;
 const words = (written) => parts(written).join(", ") || "none of these";
 
-export const sets = {
+export const sets = () => ({
   parts,
   words,
   brief(written) {
@@ -46,7 +46,7 @@ export const sets = {
     if (written !== NONE) Object.assign(question, { given: written, draft: null });
   },
   create: (host) => new Sets(host),
-};
+});
 
 // ── the labeling page ───────────────────────────────────────────────────────────────────────
 
