@@ -91,7 +91,7 @@ export function widgetFor(task) {
 
 /** Prepare the page for a kind: its style sheet, and room for its row of buttons. */
 export function dress({ style, submits = false }) {
-  document.body.classList.toggle("several", submits);
+  document.body.classList.toggle("submits", submits);
   if (!style) return;
   const link = document.createElement("link");
   link.rel = "stylesheet";

@@ -66,6 +66,7 @@ class Sets {
     this.submitButton = host.button({ id: "b-submit", act: "submit", text: "Submit" });
     this.row = el("div", { class: "submit", id: "submit-row" }, this.noneButton, this.submitButton);
     host.box.append(this.row);
+    document.body.classList.add("several"); // labels that are on have a mark
   }
 
   update(pulse) {
