@@ -56,9 +56,9 @@ LAYERS = [
         "insight",
         "relabeling",
     },
-    {"session", "verification", "model", "growing", "changes", "opening", "monitor", "trainer"},
+    {"session", "verification", "model", "growing", "withdrawing", "changes", "opening", "monitor", "trainer"},
     {"simulation", "report", "testing", "datasets"},
-    {"cli", "app", "client", "terminal", "demo", "recent", "completion", "predict", "__main__"},
+    {"cli", "commands", "app", "client", "terminal", "demo", "recent", "completion", "predict", "__main__"},
 ]
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
 

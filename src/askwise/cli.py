@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from askwise import completion
+from askwise.commands import withdraw as _withdraw
 
 # Nothing heavy is imported up here: `askwise --help` must answer at once.
 if TYPE_CHECKING:
@@ -713,6 +714,9 @@ def add(
         _say(f"  … and {len(found.problems) - 5:,} more")
     if found.items:
         _say(f"Next:  askwise label {session_file}   (they are asked when the model has ranked them)")
+
+
+app.command(name="withdraw")(_withdraw.withdraw)
 
 
 # ── labels ──────────────────────────────────────────────────────────────────────────────────

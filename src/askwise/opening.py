@@ -18,7 +18,7 @@ from askwise.evidence import Target
 from askwise.labelsets import NONE, SEPARATOR, check_label, labels_of, write_set
 from askwise.options import named, only_python, option
 from askwise.pool import Pool, load_pool
-from askwise.state import LOG_FORMAT, READS_FORMAT, pool_events, pool_from_log, too_new
+from askwise.state import LOG_FORMAT, READS_FORMAT, pool_events, pool_from_log, salt, too_new
 from askwise.values import Spelling, label_name, why_no_label
 
 MULTILABEL = "cvirs"
@@ -195,6 +195,7 @@ def begin(
         "encoder_source": _encoder_source(encoder, parts.encoder_name),
         "learner": parts.learner_name,
         "own_learner": own_learner,
+        "salt": salt(),
     }
     if goal is not None:
         opened["goal"] = goal.data()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import binascii
 import math
 import re
+import time
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,6 +24,7 @@ from askwise.pool import content_digests
 from askwise.questions import drawn_again, is_audit_slot, may_ask_again
 from askwise.state import DOUBTED, OVERLAP, Attempt, State, pool_from_log, unpack
 from askwise.store import Place, digest, read_log
+from askwise.store.chain import amended, of_data
 from askwise.store.postgres import Address
 
 CLOSE = 1e-9
@@ -48,9 +50,13 @@ CHECKS = {
     "budget": "Attempts ({n:,}): together they spend no more than 1 - confidence.",
     "decisions": "Decisions ({n:,}): counted again in the frozen order, the answers say the same.",
     "blindness": "Checks ({n:,}): answered after the freeze, by people to whom the guess had not been shown.",
+    "withdrawn": "Items that were withdrawn ({n:,}): nothing is left of them, and nothing was said of them since.",
     "labels": "Labels by the model ({n:,}): its frozen guesses, on items of the region that were not checked.",
 }
 """What is checked, in the order shown, with the sentence that says it holds."""
+
+MAY_LOSE = ("opened", "items", "added", "flagged")
+"""Kinds of events that hold what an item holds, or say what is in it: out of these it may be withdrawn."""
 
 
 @dataclass(frozen=True)
@@ -159,6 +165,13 @@ class _Walk:
         """Attempt that the event before certified."""
         self.known: growing.Known | None = None
         """What the items are so far; None of an array, whose features the log does not hold."""
+        self.gone = {
+            row
+            for e in events
+            if e.kind == "withdrawn" and isinstance(e.data, Mapping)
+            for row in e.data.get("rows", ())
+        }
+        """Rows that are withdrawn in the end: of these nothing is there from the beginning."""
         self.freeze_seq = 0
         """`seq` before the newest group of attempts was frozen."""
         self.last: Event | None = None
@@ -179,9 +192,12 @@ class _Walk:
         stored = anew = ""
         sealed = 0
         old = self.log[0].data.get("format") == 1
+        left = amended(self.log)
         for place, event in enumerate(self.log, 1):
             self.expect("chain", event.seq == place, event, f"expected event {place} here; one is missing or added.")
             own = digest(stored, event)
+            if event.seq in left and event.digest and self._left(event, left[event.seq]):
+                own = event.digest  # what it was computed from is gone
             anew = own if stored == anew else digest(anew, event)
             self.digests.append(anew)
             if event.digest or sealed or not old:
@@ -203,6 +219,46 @@ class _Walk:
                 f"was altered{since}, the log cannot tell."
             )
             self.remarks.append(Finding("chain", None, said))
+
+    def _left(self, event: Event, own: str) -> bool:
+        """Whether an event out of which something was withdrawn is as it was left then."""
+        may = event.kind in MAY_LOSE and isinstance(event.data, Mapping)
+        if not self.expect("chain", may, event, "says nothing of items, and content was withdrawn from it."):
+            return False
+        same = of_data(event.data) == own
+        said = "is not as the last withdrawal left it: it was altered, or what was withdrawn was put back."
+        return self.expect("chain", same, event, said)
+
+    def _withdrawals(self) -> None:
+        """What was withdrawn, when, by whom; and of what nothing can be said any more."""
+        said = [event for event in self.log if event.kind == "withdrawn"]
+        if not said or self.broken:
+            return
+        for e in said:
+            many, unsealed = len(e.data["rows"]), int(e.data["unsealed"])
+            when = time.strftime("%Y-%m-%d", time.gmtime(e.at))
+            why = f" ({e.data['reason']})" if e.data["reason"] else ""
+            sentence = (
+                f"{many:,} item{'s were' if many > 1 else ' was'} withdrawn on {when} by {e.data['annotator']!r}{why}"
+            )
+            sentence += "; nothing of what was in them is left."
+            if unsealed:
+                sentence += f" {unsealed:,} events, from before digests existed, got theirs only then."
+            self.remarks.append(Finding("withdrawn", True, sentence, e.seq))
+        touched = len(amended(self.log))
+        self._unknown(
+            f"Of {touched:,} event{'s' if touched > 1 else ''}, which held what was withdrawn, the digest is taken as "
+            "it stands: whether what is left there is what stood there before, only a copy from before could tell. It "
+            "is as the withdrawal left it, and all other events are recomputed."
+        )
+        if not all(e.data["salted"] for e in said):
+            self._unknown(
+                "This log was begun by an earlier version: whoever guesses exactly what was withdrawn, and knows all "
+                "that stood around it, could confirm the guess by the digests."
+            )
+
+    def _unknown(self, sentence: str) -> None:
+        self.remarks.append(Finding("withdrawn", None, sentence))
 
     def compare(self, wanted: str) -> None:
         """The log, up to some event, is the one with this fingerprint."""
@@ -292,6 +348,7 @@ class _Walk:
 
     def result(self) -> Verification:
         """All findings, in the order of `CHECKS`, and the certificates."""
+        self._withdrawals()
         failed = {f.check for f in self.failures}
         version = str(self.log[0].data.get("version"))
         if "estimates" in failed and version != __version__:
@@ -373,12 +430,28 @@ def _added(w: _Walk, e: Event) -> None:
     if w.known is None:
         return
     ids, digests = [name for name, _, _, _ in items], content_digests([content for _, content, _, _ in items])
+    there = [row not in w.gone for row in range(s.n, s.n + len(items))]
     same = growing.fingerprint(ids, digests) == d["fingerprint"]
     w.expect("items", same, e, "holds other items than those of its fingerprint.")
-    twice = [name for name, own in zip(ids, digests, strict=True) if name in w.known.by_id or own in w.known.by_content]
-    fresh = not twice and len(set(ids)) == len(ids) == len(set(digests))
+    own = [one for one, is_there in zip(digests, there, strict=True) if is_there]
+    twice = [
+        name
+        for name, one, is_there in zip(ids, digests, there, strict=True)
+        if is_there and (name in w.known.by_id or one in w.known.by_content)
+    ]
+    fresh = not twice and len(set(ids)) == len(ids) and len(set(own)) == len(own)
     w.expect("items", fresh, e, f"adds items that are there already: {twice[:3]}.")
     w.known.extend(ids, digests)
+
+
+def _withdrawn(w: _Walk, e: Event) -> None:
+    """What goes is there, and nothing but events about items is said to have lost something."""
+    s, rows = w.state, e.data["rows"]
+    w.rows(rows)
+    w.expect("withdrawn", len(rows) < s.there, e, "withdraws all items there are.")
+    seqs = [int(seq) for seq in e.data["amended"]]
+    w.expect("withdrawn", all(1 <= seq < e.seq for seq in seqs), e, "says of later events what is left of them.")
+    w.done["withdrawn"] += len(rows)
 
 
 def _class_added(w: _Walk, e: Event) -> None:
@@ -725,6 +798,9 @@ def _outcomes(s: State, attempt: Attempt, guesses: Array) -> list[bool]:
     """Whether the model was wrong, in the order of the checks, up to the first without an answer."""
     found = []
     for row in attempt.order.tolist():
+        if row in s.withdrawn:  # before the decision: then it counts as wrong
+            found.append(True)
+            continue
         answer = s.answers.get(row)
         if answer is None or answer.kind == "skip" or answer.seen:
             break
@@ -746,6 +822,8 @@ def _blind(w: _Walk, e: Event, attempt: Attempt, checks: int) -> None:
     """The answers that certify were given after the freeze, to questions without the guess."""
     w.done["blindness"] += checks
     for place, row in enumerate(attempt.order[:checks].tolist(), 1):
+        if row in w.state.withdrawn:
+            continue  # it counts as wrong, whoever answered it
         answer = w.state.answers.get(row)
         if answer is None:
             w.expect("blindness", False, e, f"check {place} (row {row}) has no answer.")
@@ -782,6 +860,7 @@ _LOOKS: dict[str, Callable[[_Walk, Event], None]] = {
     "opened": _opened,
     "items": _items,
     "added": _added,
+    "withdrawn": _withdrawn,
     "class_added": _class_added,
     **dict.fromkeys(relabeling.KINDS, _relabeled),
     "asked": _asked,

@@ -5,6 +5,7 @@ import { chooseSet, inWords, media, said, tag } from "./choose.js";
 import { dialog, toast } from "./dialogs.js";
 import { $, count, el, icon, plural } from "./dom.js";
 import { panel } from "./relabel.js";
+import { leaving } from "./withdraw.js";
 
 const PAGE = 50;
 const SOURCES = { human: "by a person", given: "came with the data", model: "by the model", unsure: "marked unsure", skip: "skipped", open: "no label" };
@@ -212,6 +213,7 @@ function bulk() {
           state.all || state.total <= state.chosen.size ? null : el("button", { type: "button", class: "link", onclick: () => ((state.all = true), render()) }, `Choose all ${count(state.total)} that match`),
           el("button", { type: "button", class: "link", onclick: () => (state.chosen.clear(), (state.all = false), render()) }, "None"),
           el("span", { class: "push" }),
+          owner && !state.all ? leaving([...state.chosen], left) : null,
           sets ? null : list,
           el("button", { type: "button", class: "primary", onclick: async () => labelAll(sets ? await chooseSet({ classes }) : list.value) }, sets ? "Label them …" : "Label them"),
         ].filter(Boolean)
@@ -236,6 +238,13 @@ async function labelAll(label) {
   } catch (error) {
     toast(error.message, { bad: true, time: 10_000 });
   }
+}
+
+/** Items were withdrawn: nothing is chosen any more, and the table has the others. */
+async function left() {
+  state.chosen.clear();
+  state.offset = 0;
+  await load();
 }
 
 async function undo(number) {
