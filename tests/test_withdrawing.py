@@ -99,6 +99,8 @@ def in_bytes(folder: Path, mark: str = MARK) -> list[str]:
     wanted = mark.encode()
     found = []
     for path in folder.iterdir():
+        if path.is_dir():
+            continue
         data = path.read_bytes()
         if wanted in data or any(wanted in text for text in streams(data)):
             found.append(path.name)
@@ -169,7 +171,6 @@ def test_it_is_in_no_question_no_table_no_lesson_and_no_export(tmp_path: Path) -
     asked = [query.row for _ in range(30) for query in session.ask(10)]
     assert len(asked) == counts["open"]
     assert not {7, labeled} & set(asked)
-    assert MARK.split("-")[1] not in getattr(session._parts.encoder, "vocabulary_", {})
     assert session.report().items == 198
     assert session.report().rows == 198
 
@@ -184,7 +185,7 @@ def test_a_session_opened_again_is_the_same(tmp_path: Path) -> None:
     with Session.open(tmp_path / "s.askwise") as again:
         assert (again.counts(), again.estimate(), again.pool.ids, again.pool.fingerprint) == said[:4]
         assert again.pool.withdrawn == {7, 8}
-        assert (again.features() != X).nnz == 0, "the encoder knows no more words than before"
+        assert abs(again.features() - X).max() == 0, "the encoder knows no more words than before"
 
 
 def test_the_same_text_is_a_new_item_when_it_comes_again(tmp_path: Path) -> None:
@@ -275,7 +276,7 @@ def test_images_are_told_to_lie_where_they_lay(tmp_path: Path) -> None:
     assert "delete them there" in said.sentence
     session.refresh()
     session.close()
-    assert [name for name in in_bytes(tmp_path) if name != "photos"] == []
+    assert in_bytes(tmp_path) == []
     assert failed(path) == []
     (folder / f"{MARK}.png").unlink()
     with Session.open(path) as again:
@@ -648,7 +649,7 @@ def test_people_label_while_items_go(tmp_path: Path) -> None:
             except BadInput as error:
                 if "withdrawn" not in str(error):
                     troubles.append(error)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - whatever it is, the test is to know
                 troubles.append(error)
                 return
 
@@ -911,9 +912,9 @@ def test_over_http(door: tuple[TestClient, Session], tmp_path: Path) -> None:
     hand = client.post("/api/v1/ask", json={"tab": "one", "want": 3}).json()["next"]
     assert len(hand) == 3
     gone = [hand[0]["item"], id_of(session, 7)]
-    assert client.post("/api/v1/items/withdraw", json={"items": []}).status_code == 422
+    assert client.post("/api/v1/items/withdraw", json={"items": []}).status_code == 400
     reply = client.post("/api/v1/items/withdraw", json={"items": ["nobody"]})
-    assert reply.status_code in (400, 422)
+    assert reply.status_code == 400
     assert "'nobody'" in reply.json()["error"]
     reply = client.post("/api/v1/items/withdraw", json={"items": gone, "reason": "request 3"})
     assert reply.status_code == 200, reply.text
@@ -938,12 +939,19 @@ def test_over_http(door: tuple[TestClient, Session], tmp_path: Path) -> None:
     assert in_bytes(tmp_path) == []
 
 
+def terms(encoder: Any) -> set[str]:
+    return {term for part in encoder._parts for term in part.vocabulary_}
+
+
 def test_a_model_that_was_taken_after_it_knows_no_word_of_it(tmp_path: Path) -> None:
-    session = ready(tmp_path / "s.askwise")
-    assert "anna" in session._parts.encoder.vocabulary_
-    session.withdraw([id_of(session, 7)])
-    model = session.model(shown=False)
-    assert "anna" not in model.encoder.vocabulary_
+    found = texts()
+    found[8] = f"{MARK} again"
+    session = ready(tmp_path / "s.askwise", found=found)
+    assert "anna" in terms(session._parts.encoder)
+    session.withdraw([id_of(session, 7), id_of(session, 8)])
+    assert "anna" not in terms(session.model(shown=False).encoder_)
+    session.refresh()
+    assert "anna" not in terms(session._parts.encoder)
 
 
 @pytest.mark.slow
