@@ -22,7 +22,7 @@ from askwise.app.wire import pulse
 from askwise.core import Certificate, Estimate, Query, about, chance, told_apart, unsaid
 from askwise.reasons import reason_for
 from askwise.session import Session
-from askwise.terminal import _Desk
+from askwise.terminal.desk import _Desk
 
 DOM = (Path(reports.__file__).parent / "app/static/dom.js").as_uri()
 SHARES = st.floats(0, 1) | st.sampled_from([0.0, 1.0, 1e-9, 1 - 1e-9, 0.004, 0.0051, 0.9949, 0.996, 0.5])

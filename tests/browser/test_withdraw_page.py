@@ -48,7 +48,7 @@ def test_items_go_after_a_question(opened: tuple[Any, Session], tmp_path: Path) 
     assert session.counts()["items"] == 20
     page.click("#b-withdraw")
     page.fill("#w-reason", "request 12")
-    page.locator("dialog .primary").click()
+    page.locator("dialog .danger").click()
     page.wait_for_selector("#toasts :text('2 items are withdrawn, for good.')")
     page.wait_for_selector("#total:text('18 items')")
     assert MARK not in page.content()
@@ -63,7 +63,7 @@ def test_what_is_refused_is_said(opened: tuple[Any, Session]) -> None:
     choose(page, MARK)
     session.withdraw([session.pool.ids[1]])  # somebody else was first
     page.click("#b-withdraw")
-    page.locator("dialog .primary").click()
+    page.locator("dialog .danger").click()
     page.wait_for_selector("#toasts :text('Nothing was withdrawn.')")
     page.wait_for_selector("#total:text('19 items')")
 

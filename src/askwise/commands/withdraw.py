@@ -8,25 +8,13 @@ from typing import Annotated, Any
 
 import typer
 
-from askwise import completion
-
-
-def _place(text: str) -> Any:
-    from askwise.store import place
-
-    return place(text)
+from askwise.commands.opening import needed, open_session
+from askwise.commands.options import SessionFile
+from askwise.commands.saying import say
 
 
 def withdraw(
-    session_file: Annotated[
-        Any,  # a `Place`, whose type is not loaded here, or None
-        typer.Argument(
-            metavar="SESSION",
-            parser=_place,
-            autocompletion=completion.sessions,
-            help="A session file (*.askwise), or postgresql://USER@HOST/DATABASE#NAME.",
-        ),
-    ] = None,
+    session_file: SessionFile = None,
     ids: Annotated[list[str] | None, typer.Argument(metavar="ID", help="Of the items, as in an export.")] = None,
     listed: Annotated[
         Path | None, typer.Option("--from", metavar="FILE", help="A file with one id a line; - for standard input.")
@@ -37,22 +25,18 @@ def withdraw(
 ) -> None:
     """Take items out of a session for good, as after a privacy request. It cannot be undone; the log still verifies."""
     from askwise.core import BadInput
-    from askwise.options import on_page, render
-    from askwise.report import printable
-    from askwise.session import Session
     from askwise.withdrawing import rows_of
 
-    if session_file is None:
-        raise BadInput("Which session? askwise withdraw SESSION ID …")
+    session_file = needed(session_file, "withdraw SESSION ID …")
     if ids and listed is not None:
         raise BadInput("Give the ids, or --from a file of them, not both.")
     wanted = list(ids or []) if listed is None else _read(listed)
-    with Session.open(session_file) as session:
+    with open_session(session_file) as session:
         count = len(rows_of(wanted, {name: row for row, name in enumerate(session.pool.ids)}))
         if not yes:
             _confirm(count, session_file)
         found = session.withdraw(wanted, annotator=by, reason=reason)
-    typer.echo(printable(render(found.sentence, on_page)))
+    say(found.sentence)
 
 
 def _read(path: Path) -> list[str]:
@@ -73,8 +57,6 @@ def _confirm(count: int, where: Any) -> None:
             "Nothing was withdrawn: it cannot be undone, and nobody is there who could be asked. Give --yes."
         )
     items = "1 item" if count == 1 else f"{count:,} items"
-    typer.echo(
-        f"{items} of {where} would be gone for good: what they hold, and what people said of them teaches no more."
-    )
+    say(f"{items} of {where} would be gone for good: what they hold, and what people said of them teaches no more.")
     if not typer.confirm("This cannot be undone. Withdraw?", default=False):
         raise typer.Exit(1)

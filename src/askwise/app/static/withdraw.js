@@ -16,7 +16,7 @@ export function leaving(items, done) {
 }
 
 async function withdraw(items, done) {
-  const reason = el("input", { type: "text", id: "w-reason", maxLength: 1000, autocomplete: "off" });
+  const reason = el("input", { type: "text", id: "w-reason", maxLength: 1000, autocomplete: "off", autofocus: true });
   const body = [
     el(
       "p",
@@ -35,7 +35,7 @@ async function withdraw(items, done) {
   ];
   const buttons = [
     { label: "Cancel", value: "", kind: "plain" },
-    { label: `Withdraw ${plural(items.length, "item")}`, value: "yes", kind: "primary danger" },
+    { label: `Withdraw ${plural(items.length, "item")}`, value: "yes", kind: "plain danger" },
   ];
   const title = `Withdraw ${plural(items.length, "item")} for good?`;
   if ((await dialog({ title, body, buttons })) !== "yes") return;

@@ -7,13 +7,13 @@ import os
 import sys
 import time
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
 
 from askwise.core import BadInput, Query, chance, share
-from askwise.labelsets import DIGITS, NONE, digit_keys
 from askwise.report import printable
+from askwise.terminal.widgets import ENTER, ESCAPE, UNDO, Keys, Widget, widget_of
 
 if TYPE_CHECKING:
     from rich.console import Console, Group
@@ -21,25 +21,12 @@ if TYPE_CHECKING:
 
     from askwise.session import Session
 
-Keys = Callable[[], str]
-"""Returns the next key as one character; the empty string when there will be no more."""
-
-UNDO = ("\x7f", "\x08")
-ENTER = ("\r", "\n")
-ESCAPE = "\x1b"
 BESIDE = 300
 """Characters of a column that is shown with an item."""
 AWAY = 300.0
 """Seconds after which the person is taken to have left: the time of that answer is not counted."""
 
-HELP_SETS = (
-    ("1 … 9, 0", "put the label with that key into the set, or take it out"),
-    ("Enter", "answer with the set"),
-    ("x", "none of these labels applies"),
-)
 HELP = (
-    ("1 … 9, 0", "give the label with that key"),
-    ("/", "find a label by name (or add a new one)"),
     ("p", "accept the model's guess"),
     ("space", "skip: comes back later"),
     ("u", "unsure: recorded, not asked again"),
@@ -145,7 +132,7 @@ class _Desk:
         self.waiting: list[Query] = []  # questions put aside by an undo
         self.shown = 0.0
         self.checking = False
-        self.chosen: list[str] = []  # of an item with several labels, so far
+        self.widget = widget_of(session)(self)
 
     def run(self, keys: Keys) -> None:
         while True:
@@ -165,12 +152,13 @@ class _Desk:
     def _answer(self, query: Query, keys: Keys) -> bool:
         """Show one question until it has an answer; False when the person wants to stop."""
         self.shown = time.monotonic()
-        self.whole, self.chosen = False, []
+        self.whole = False
+        self.widget.begin(query)
         while True:
             self._draw(query)
             self.extra = None
             key = keys()
-            while key in ENTER and not self.session.multilabel:
+            while key in ENTER and not self.widget.enters:
                 key = keys()
             if key in ("", "q", "\x04"):
                 return False
@@ -180,23 +168,14 @@ class _Desk:
 
     def _act(self, query: Query, key: str, keys: Keys) -> bool:
         """One key; True when the question is done with."""
-        if key in DIGITS:
-            return self._digit(query, key)
-        if key == "/":
-            name = self._find(keys)
-            return name is not None and self._choose(query, name)
-        if self.session.multilabel and key in ENTER:
-            return self._submit(query)
-        if self.session.multilabel and key == "x":
-            return self._tell(query, NONE)
+        done = self.widget.key(query, key, keys)
+        if done is not None:
+            return done
         if key == "p":
             if query.suggestion is None:
                 self.message = "There is no guess to accept here."
                 return False
-            if self.session.multilabel:
-                self.chosen = list(self.session.parts(query.suggestion))
-                return False
-            return self._tell(query, query.suggestion)
+            return self.widget.accept(query)
         if key == " ":
             self.session.skip(query, seconds=self._seconds())
             return self._done("skipped")
@@ -206,7 +185,7 @@ class _Desk:
         if key in UNDO:
             return self._undo(query)
         if key == "f":
-            note = self._line("Why flag it? (Enter to save, Esc to leave it)", keys)
+            note = self.line("Why flag it? (Enter to save, Esc to leave it)", keys)
             if note is not None:
                 self.session.flag(query, note)
                 self.message = "flagged"
@@ -217,39 +196,21 @@ class _Desk:
         elif key == "h":
             self.extra = _plain(self.guidelines or "There are no guidelines (give them with --guidelines FILE).")
         elif key == "?":
-            self.extra = _help(self.session.multilabel)
+            self.extra = _help(self.widget)
         elif key == "c":
             return self._certify(query, keys)
         else:
             self.message = f"{printable(key)!r} means nothing here; ? shows the keys."
         return False
 
-    def _digit(self, query: Query, key: str) -> bool:
-        name = digit_keys(self.session.classes).get(key)
-        if name is None:
-            self.message = f"There is no label {key}; {len(self.session.classes)} are known."
+    def tell(self, query: Query, label: Any, words: str = "") -> bool:
+        """Record an answer."""
+        try:
+            self.session.tell(query, label, seconds=self._seconds())
+        except BadInput as error:
+            self.message = str(error)
             return False
-        return self._choose(query, name)
-
-    def _choose(self, query: Query, name: str) -> bool:
-        """Answer with the label; where an item has several, put it into the set or take it out."""
-        if not self.session.multilabel:
-            return self._tell(query, name)
-        if name in self.chosen:
-            self.chosen.remove(name)
-        else:
-            self.chosen.append(name)
-        return False
-
-    def _submit(self, query: Query) -> bool:
-        if not self.chosen:
-            self.message = "No label is chosen yet. Choose some, or press x if none of these applies."
-            return False
-        return self._tell(query, self.chosen)
-
-    def _tell(self, query: Query, name: str | list[str]) -> bool:
-        self.session.tell(query, name, seconds=self._seconds())
-        return self._done(name if isinstance(name, str) else ", ".join(name))
+        return self._done(words or str(label))
 
     def _done(self, what: str) -> bool:
         self.given += 1
@@ -309,7 +270,7 @@ class _Desk:
 
     # Entering text.
 
-    def _line(self, prompt: str, keys: Keys) -> str | None:
+    def line(self, prompt: str, keys: Keys) -> str | None:
         """A line of text; None when the person pressed Escape."""
         text = ""
         while True:
@@ -321,7 +282,7 @@ class _Desk:
                 return text
             text = text[:-1] if key in UNDO else text + key
 
-    def _find(self, keys: Keys) -> str | None:
+    def find(self, keys: Keys) -> str | None:
         """A label by the beginning of its name, or by any part of it; an unknown one is offered as new."""
         text = ""
         while True:
@@ -329,6 +290,8 @@ class _Desk:
             names = ", ".join(printable(n) for n in found[:12]) + (", …" if len(found) > 12 else "")
             self._prompt(f"label: {text}   {names or 'no label like that; Enter adds it as a new one'}")
             key = keys()
+            while key in ENTER and not self.widget.enters:
+                key = keys()
             if key in (ESCAPE, ""):
                 return None
             if key not in ENTER:
@@ -383,9 +346,9 @@ class _Desk:
         guess = self._guess(query)
         if guess is not None:
             parts.append(guess)
-        parts += [Text(""), self._labels()]
+        parts += [Text(""), self.widget.drawn()]
         usual = "space skip · u unsure · f flag · Backspace undo · g guess · ? all keys · q quit"
-        parts.append(Text("Enter answers · x none of these · " * self.session.multilabel + usual, style="dim"))
+        parts.append(Text(self.widget.hint + usual, style="dim"))
         search = self.session.recall()
         parts.append(Text((search or self.session.estimate()).sentence, style="dim"))
         if self.extra is not None:
@@ -435,7 +398,7 @@ class _Desk:
         """The content, cut so that the keys stay in sight; and how many lines were cut."""
         from rich.text import Text
 
-        text = Text(printable(query.text), overflow="fold")
+        text = self.widget.body(query) or Text(printable(query.text), overflow="fold")
         if self.whole or not self.console.is_terminal:
             return text, 0
         lines = text.wrap(self.console, max(10, self.console.width - 6))
@@ -449,7 +412,7 @@ class _Desk:
 
         if query.audit or query.suggestion is None or not self.show_guess:
             return None
-        line = Text.assemble(("Guess: ", "dim"), (printable(query.suggestion), "bold"), " ")
+        line = Text.assemble(("Guess: ", "dim"), (self.widget.said(query.suggestion), "bold"), " ")
         if query.confidence is None:  # reopened: the guesses are in the log, how sure they are only in a model
             line.append(" how sure it is, the next training tells", style="dim")
         else:
@@ -457,18 +420,6 @@ class _Desk:
             line.append("━" * filled, style="green").append("─" * (20 - filled), style="dim")
             line.append(f" {chance(query.confidence)}")
         return line.append("  p accepts", style="dim")
-
-    def _labels(self) -> Text:
-        from rich.text import Text
-
-        line = Text()
-        for digit, name in digit_keys(self.session.classes).items():
-            chosen = name in self.chosen
-            line.append(f" {digit} ", style="reverse")
-            line.append(f" {'✓ ' if chosen else ''}{printable(name)}   ", style="bold" if chosen else "")
-        if len(self.session.classes) > len(DIGITS):  # not all have a key
-            line.append(f" / find one of {len(self.session.classes)} labels", style="dim")
-        return line
 
     def _nothing_left(self) -> Text:
         from rich.text import Text
@@ -500,10 +451,10 @@ def _plain(text: str) -> Text:
     return Text(printable(text))
 
 
-def _help(multilabel: bool) -> Any:
+def _help(widget: Widget) -> Any:
     from rich.table import Table
 
     table = Table(box=None, show_header=False, pad_edge=False)
-    for key, what in (*HELP_SETS, *HELP[1:]) if multilabel else HELP:
+    for key, what in (*widget.help, *HELP):
         table.add_row(key, what)
     return table

@@ -1,97 +1,18 @@
-"""The nouns of Askwise: records, protocols, errors. Imports of ours only how options are named and things shown."""
+"""The records of Askwise: what is asked, what was answered, what is known of the model, what was proved."""
 
 from __future__ import annotations
 
-import difflib
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from askwise import display
-from askwise.options import Sentence
-
-Array: TypeAlias = npt.NDArray[Any]
-"""A NumPy array; scores also accept any array that follows the Python array API."""
-Matrix: TypeAlias = Any
-"""Features, (n, d): a dense float array or a SciPy CSR matrix; sparse stays sparse."""
-Rows: TypeAlias = npt.NDArray[np.intp]
-"""Row numbers of the pool, (k,) integers."""
-Label: TypeAlias = str
-
-
-# ── errors ──────────────────────────────────────────────────────────────────────────────────
-
-
-class AskwiseError(Exception):
-    """The one base class. The message says what, what was got, what is allowed, and a way out.
-
-    Options in it are named by `options.option`: `str(error)` says them as Python does, other doors render `marked`.
-    """
-
-    @property
-    def marked(self) -> str:
-        """The message with its marks, for `options.render`."""
-        return str(getattr(self.args[0], "marked", self.args[0])) if len(self.args) == 1 else super().__str__()
-
-    def __str__(self) -> str:
-        return Sentence(self.marked)
-
-
-class BadInput(AskwiseError):
-    """Something a user gave cannot be used (CLI exit code 2, HTTP 4xx)."""
-
-
-class BadStore(AskwiseError):
-    """A session file cannot be opened: not ours, damaged, or from a newer version."""
-
-
-class CannotWrite(BadInput):
-    """A file cannot be written where it was wanted: no room, read-only, no permission (HTTP 503)."""
-
-
-class Unreachable(BadStore):
-    """The store takes nothing now: it does not answer, its disk is full, its file is locked, gone or read-only.
-
-    What was saved is safe, and trying again later may help (HTTP 503, so that who has something to hand in keeps it).
-    """
-
-
-class Conflict(AskwiseError):
-    """Somebody else appended to the log first; read again and retry."""
-
-
-class ContractError(AskwiseError):
-    """A plug-in (strategy, learner, encoder, store) broke its contract; names the row if there is one."""
-
-
-class MissingExtra(AskwiseError):
-    """An optional dependency is not installed; the message holds the command that installs it."""
-
-
-def unknown(kind: str, name: object, known: Iterable[str]) -> BadInput:
-    """The error for a name that is not in a list, with the nearest known name as the way out."""
-    names = sorted(known)
-    close = difflib.get_close_matches(str(name), names, n=1)
-    hint = f"Did you mean {close[0]!r}? " if close else ""
-    shown = ", ".join(names[:40]) + (", …" if len(names) > 40 else "")
-    return BadInput(f"No {kind} named {name!r}. {hint}Known: {shown}.")
-
-
-def seed_of(seed: object) -> int:
-    """The seed as a number; None draws one.
-
-    Raises:
-        BadInput: anything else than a whole number.
-    """
-    if seed is None:
-        return int(np.random.SeedSequence().generate_state(1)[0])
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
-        raise BadInput(f"seed must be a whole number, or None to draw one, got {seed!r}.")
-    return int(seed)
+from askwise.core.errors import MissingExtra
+from askwise.core.protocols import Array, Label, Rows
+from askwise.core.shares import between, chance, share
 
 
 def frame(columns: Mapping[str, Sequence[Any]], instead: str) -> Any:
@@ -113,88 +34,6 @@ def frame(columns: Mapping[str, Sequence[Any]], instead: str) -> Any:
             f"to_frame() gives a pandas frame, and pandas is not installed: pip install pandas. Without it, {instead}."
         ) from None
     return pd.DataFrame(dict(columns))
-
-
-# ── the log ─────────────────────────────────────────────────────────────────────────────────
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One line of the log.
-
-    `data` is JSON-able, its keys are strings; `at` is Unix seconds. The store sets `seq` (1, 2, …) and `digest`, which
-    stands for the log up to here (`store.digest`; "" in events written before digests existed).
-    """
-
-    kind: str
-    data: Mapping[str, Any]
-    at: float = 0.0
-    seq: int = 0
-    digest: str = ""
-
-
-class Store(Protocol):
-    """An append-only log of events.
-
-    Optional powers are looked up by name, for a log that several processes share: `lead()` → bool, whether this one's
-    worker refreshes, and `step_down()`; `turn()`, a context in which nobody else appends. `still`, a sentence that says
-    why nothing can be appended at all, makes its session one to be looked at. `redact(left, event, after=…)` → the last
-    `seq`: all or nothing, the data of the events `left` (seq → what is left of it) take the place of what was there,
-    whose bytes are gone for good then, their digests stay, and `event` is appended, which says so.
-    """
-
-    def read(self, after: int = 0) -> Sequence[Event]:
-        """Events with `seq > after`, oldest first."""
-        ...
-
-    def append(self, events: Sequence[Event], *, after: int | None = None) -> int:
-        """Append all or none, durably; returns the last `seq`. A stale `after` raises `Conflict`."""
-        ...
-
-    def close(self) -> None:
-        """Release the file or connection; the log stays."""
-        ...
-
-
-# ── models ──────────────────────────────────────────────────────────────────────────────────
-
-
-@runtime_checkable
-class Learner(Protocol):
-    """Any scikit-learn classifier or pipeline with `predict_proba` already is one.
-
-    Optional powers are looked up by name: `predict_committee(X)` → (members, n, classes),
-    `embed(X)` → (n, d). `fit` may start from where it was.
-    """
-
-    classes_: Any
-
-    def fit(self, X: Matrix, y: Any) -> Any:
-        """Learn from (m, d) features and (m,) labels."""
-        ...
-
-    def predict_proba(self, X: Matrix) -> Array:
-        """(n, classes) probabilities, columns in the order of `classes_`."""
-        ...
-
-
-@runtime_checkable
-class Encoder(Protocol):
-    """Turns items into features. A plain `encode(list) -> array` callable is accepted as well."""
-
-    name: str
-
-    def encode(self, items: Sequence[Any]) -> Matrix:
-        """(n, d) features, float32, dense or CSR, one row an item, in order."""
-        ...
-
-
-class Executor(Protocol):
-    """`concurrent.futures`, Dask's `Client.get_executor()`, Ray's pool, MPI: as they are."""
-
-    def map(self, fn: Callable[..., Any], *iterables: Iterable[Any]) -> Iterable[Any]:
-        """Like the builtin `map`, in order."""
-        ...
 
 
 # ── asking ──────────────────────────────────────────────────────────────────────────────────
@@ -281,48 +120,6 @@ Oracle: TypeAlias = Callable[[Sequence[Query]], Sequence[Label]]
 # ── honesty ─────────────────────────────────────────────────────────────────────────────────
 
 
-def share(value: float, digits: int = 0) -> str:
-    """A promised share in percent, with as many digits as it has: 0.0125 is 1.25%, which 1.2% would overstate."""
-    shown = f"{100 * value:.6f}".rstrip("0")
-    whole, _, fraction = shown.partition(".")
-    return f"{whole}.{fraction.ljust(digits, '0')}".rstrip(".") + "%"
-
-
-def chance(value: float, digits: int = 0) -> str:
-    """An estimated share in percent, rounded, but never to 0% or 100% where it is neither: <1% and >99%."""
-    shown = f"{100 * value:.{digits}f}"
-    least = 10.0**-digits
-    if value > 0 and float(shown) == 0:
-        return f"<{least:.{digits}f}%"
-    if value < 1 and float(shown) == 100:
-        return f">{100 - least:.{digits}f}%"
-    return f"{shown}%"
-
-
-def told_apart(value: float, limit: float, digits: int = 0) -> tuple[str, str]:
-    """Two different shares in percent, with as many digits as it takes to tell them apart."""
-    for more in range(digits, digits + 6):
-        shown = chance(value, more), share(round(limit, 9), more)
-        if float(shown[0].strip("<>%")) != float(shown[1].strip("%")) or value == limit:
-            break
-    return shown
-
-
-def about(expected: float, least: int, what: str = "blind check") -> str:
-    """A projected number of checks, which a success cannot undercut: an attempt that fails ends earlier."""
-    number = round(expected)
-    if number > least:
-        return f"about {number:,} {what}s (at least {least:,})"
-    return f"{least:,} {what}{'' if least == 1 else 's'} or more"
-
-
-def between(low: float, high: float, digits: int = 0) -> str:
-    """Proved bounds in percent, rounded outwards: what is shown holds because what was computed does."""
-    scale = 10.0**digits
-    down, up = math.floor(100 * scale * low + 1e-6) / scale, math.ceil(100 * scale * high - 1e-6) / scale
-    return f"{down:.{digits}f}% and {up:.{digits}f}%"
-
-
 @dataclass(frozen=True)
 class Estimate:
     """How good the current model is on the rest of the pool. True at every look."""
@@ -342,6 +139,8 @@ class Estimate:
     """Items still to be decided: no human label, not marked unsure, not labeled by the model."""
     sets: bool = False
     """Items have sets of labels, and right is who has the whole set."""
+    right_as: str = ""
+    """What is counted as right, where "right" alone does not say it, such as " as whole sets"."""
     handed: int = 0
     """Items that the model has labeled under a certificate, which speaks for them; the rest is what it left."""
     unchecked: int = 0
@@ -360,7 +159,7 @@ class Estimate:
             )
         if self.accuracy is None:
             return f"No estimate yet for the remaining {self.rest:,}: too few random check items answered."
-        whole = " as whole sets" if self.sets else ""
+        whole = self.right_as
         return (
             f"Estimated {chance(self.accuracy)} right{whole} on the remaining {self.rest:,}; {self.audits} blind check "
             f"items ({self.wrong} wrong) prove between {between(self.low, self.high)} "
@@ -559,6 +358,8 @@ class Certificate:
     """Digest of the log at the decision (64 hex digits), which `askwise verify` computes anew; "" in old logs."""
     sets: bool = False
     """Items have sets of labels, and a set with one label missing or too much is wrong."""
+    strict: str = ""
+    """What counts as wrong, as a sentence, where "wrong" alone does not say it."""
     allowed: int | None = None
     """With `confidence`, so many of the `certified` labels are wrong at most; None for "recall" and in old records."""
     classes: tuple[tuple[Label, int], ...] = ()
@@ -610,7 +411,7 @@ class Certificate:
             f"{self.certified:,} items are labeled {what}; with {share(self.confidence)} confidence {bound} "
             f"({self.audits} blind checks, {self.wrong} wrong{mark})."
             + (f" Right is what {self.people} annotators agree on (Dawid & Skene)." if self.people else "")
-            + (" A set with one label missing or too much counts as wrong." if self.sets else "")
+            + (f" {self.strict}" if self.strict else "")
             + (
                 f" The answers to {self.changed:,} of the checks were changed after they were given."
                 * (self.changed > 0)
