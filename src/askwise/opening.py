@@ -12,17 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from askwise import encoders, growing, learners, plugins, screening, strategies
-from askwise.core import BadInput, BadStore, ContractError, Encoder, Event, Label, Learner, Matrix, seed_of, unknown
+from askwise.core import BadInput, BadStore, Encoder, Event, Label, Learner, Matrix, seed_of, unknown
 from askwise.events import check as check_event
 from askwise.evidence import Target
-from askwise.labelsets import NONE, SEPARATOR, check_label, labels_of, write_set
 from askwise.options import named, only_python, option
 from askwise.pool import Pool, load_pool
+from askwise.sources import Again, noted
 from askwise.state import LOG_FORMAT, READS_FORMAT, pool_events, pool_from_log, too_new
+from askwise.tasks import Task, recorded
 from askwise.values import Spelling, label_name, why_no_label
-
-MULTILABEL = "cvirs"
-"""Strategy of a multi-label session where "auto" is asked for."""
 
 
 @dataclass
@@ -48,12 +46,11 @@ class Parts:
         strategy: strategies.Strategy,
         *,
         reopened: bool = False,
-        multilabel: bool = False,
+        task: Task,
     ) -> Parts:
         """Encoder and learner as objects, whatever they were given as."""
         known = pool.kind != "array" and (encoder is not None or not reopened)
-        adapted = learners.adapt_multilabel(learner) if multilabel else learners.adapt(learner)
-        return cls(pool, encoders.get(encoder, pool.kind) if known else None, adapted, strategy)
+        return cls(pool, encoders.get(encoder, pool.kind) if known else None, task.learner(learner), strategy)
 
     @property
     def encoder_name(self) -> str:
@@ -86,7 +83,7 @@ def begin(
     loaded: Pool,
     *,
     classes: Sequence[Label] | None,
-    multilabel: bool,
+    task: Task,
     strategy: str | strategies.Strategy,
     learner: Any,
     encoder: Any,
@@ -108,7 +105,7 @@ def begin(
     Args and errors: those of `Session`.
     """
     sources: dict[str, str] = {}
-    encoder, learner, strategy = _found(encoder, learner, strategy, sources)
+    encoder, learner, strategy = noted(encoder, learner, strategy, sources)
     own_learner = learner is None
     encoder, learner = encoders.divided(encoder, learner, loaded.kind)
     check_share("audit_share", audit_share, low_open=False, high_open=False)
@@ -122,32 +119,37 @@ def begin(
     check_share("confidence", confidence)
     declared = _declared(classes)
     spelling = Spelling(declared or ())
-    given = {row: _as_given(name, spelling, multilabel) for row, name in loaded.given.items()}
-    found = set(given.values())
-    if multilabel:
-        found = {part for name in given.values() for part in labels_of(name)}
-        for name in found | set(declared or ()):
-            check_label(name)
-    elif loaded.sets:
+    task.fits(loaded.kind)
+
+    def spell(part: Any, _: Any = None) -> Label:
+        return spelling.of(label_name(part) or "")
+
+    said = {row: task.from_data(label, spell, loaded.contents[row]) for row, label in loaded.given.items()}
+    found = {name for one in said.values() for name in task.labels_in(one)}
+    for name in found | set(declared or ()):
+        task.check_label(name)
+    if task.name == "one" and loaded.sets:
         raise BadInput(
             f"Some labels in the data are lists. With several labels an item, give {option('multilabel', True)}."
         )
+    if declared is not None and not task.named:
+        raise BadInput(f"{option('classes')} names labels, and {task.asks} has none. Leave it out.")
     if declared is not None and (strange := sorted(found - set(declared))):
         raise BadInput(
             f"The data already holds the label {strange[0]!r}, which is not in the list: {', '.join(declared)}. "
             "Add it to the list, or mend the label column."
         )
     names = declared if declared is not None else sorted(found)
-    if multilabel:
-        given = {row: write_set(labels_of(name), names) for row, name in given.items()}
+    given = {row: task.write(one, names) for row, one in said.items()}
     if encoder is not None and loaded.kind == "array":
         raise BadInput(
             f"{option('encoder')} goes with texts, not with an array, which brings its own features. Leave it out."
         )
     goal = None
     if recall is not None:
-        if multilabel:
-            raise BadInput(f"A search looks for one label; leave {named('multilabel')} out, or {named('recall')}.")
+        if not task.searches:
+            way = named("multilabel" if task.name == "sets" else "task")
+            raise BadInput(f"A search looks for one label; leave {way} out, or {named('recall')}.")
         goal = screening.Goal.of(recall, relevant, names, first)
         encoder, learner_, chosen = _search_parts(goal, names, loaded, encoder, learner, strategy)
     elif relevant is not None or len(first):
@@ -156,15 +158,13 @@ def begin(
             "items to find."
         )
     else:
-        learner_, chosen = learner, _strategy(strategy, multilabel)
-    task = "multilabel" if multilabel else "classification"
-    if chosen.task != task and not (multilabel and chosen.features_only):
+        learner_, chosen = learner, _strategy(strategy, task)
+    if chosen.task != task.family and not (task.family != "classification" and chosen.features_only):
         raise BadInput(
-            f"The strategy {chosen.name!r} is for {chosen.task}; this session asks for "
-            f"{'a set of labels' if multilabel else 'one label'} an item. Choose one for {task} (`askwise "
-            f"strategies`){only_python(', or use askwise.select()')}."
+            f"The strategy {chosen.name!r} is for {chosen.task}; this session asks for {task.asks} an item. "
+            f"Choose one for {task.family} (`askwise strategies`){only_python(', or use askwise.select()')}."
         )
-    parts = Parts.of(loaded, encoder, learner_, chosen, multilabel=multilabel)
+    parts = Parts.of(loaded, encoder, learner_, chosen, task=task)
     name_classes = getattr(parts.learner, "name_classes", None)
     if name_classes is not None and declared is not None:
         name_classes(names, declared=True)  # what it says of classes that there are not is found out now
@@ -182,7 +182,7 @@ def begin(
         "max_error": float(max_error),
         "confidence": float(confidence),
         "classes": names,
-        "multilabel": multilabel,
+        "multilabel": task.name == "sets",
         "late": True,  # answers that come late are told apart
         "declared": declared is not None,
         "pool": dict(loaded.address),
@@ -198,6 +198,8 @@ def begin(
         "learner": parts.learner_name,
         "own_learner": own_learner,
     }
+    if task.name not in ("one", "sets"):
+        opened["task"] = {"name": task.name, "options": task.options()}
     if goal is not None:
         opened["goal"] = goal.data()
     if sources:
@@ -249,7 +251,7 @@ def resume(
                 f"This is not the pool that the session was started with: {len(found):,} items given, "
                 f"{opened['n']:,} expected, or their content differs."
             )
-    again = _Again(opened)
+    again = Again(opened)
     encoder, learner, strategy = (
         again.encoder(encoder, found.kind), again.learner(learner), again.strategy(strategy)
     )  # fmt: skip
@@ -261,11 +263,11 @@ def resume(
     if encoder is None and found.kind != "array":
         own = goal is not None and opened["encoder"] == screening.WordsEncoder.name
         encoder = screening.WordsEncoder() if own else again.encoder_source
-    multilabel = bool(opened.get("multilabel", False))
+    task = recorded(opened)
     if goal is not None and learner is None and opened["own_learner"]:
         learner = screening.LinearScreener(goal.number(opened["classes"]))
-    chosen = strategy or _strategy("auto" if missing else opened["strategy"], multilabel)
-    parts = Parts.of(found, encoder, learner, chosen, reopened=True, multilabel=multilabel)
+    chosen = strategy or _strategy("auto" if missing else opened["strategy"], task)
+    parts = Parts.of(found, encoder, learner, chosen, reopened=True, task=task)
     parts.later = later
     if missing:  # looking, reporting and exporting need none of it; learning on with something else would mislead
         parts.missing = (
@@ -287,95 +289,8 @@ def resume(
     return parts
 
 
-def _found(encoder: Any, learner: Any, strategy: Any, sources: dict[str, str]) -> tuple[Any, Any, Any]:
-    """The parts of a new session; those found by the name of a plug-in, or by `module:object`, go into `sources`."""
-    given = [encoder, plugins.plugin("learner", learner) if isinstance(learner, str) else learner, strategy]
-    for place, what in enumerate(("encoder", "learner", "strategy")):
-        given[place], source = plugins.source_of(given[place])
-        if source is not None:
-            sources[what] = source
-    return given[0], given[1], given[2]
-
-
-class _Again:
-    """Finds the parts of a session again, as far as its log may name them.
-
-    A plug-in that somebody installed is loaded by its name. Code by `module:object` never is: a session may come from
-    a stranger, and loading it would run whatever it names.
-    """
-
-    def __init__(self, opened: Mapping[str, Any]) -> None:
-        self.opened = opened
-        self.sources: Mapping[str, str] = opened.get("sources") or {}
-        self.missing: list[str] = []
-        """What is to be given, as the sentence names it."""
-        self.found: set[str] = set()
-        """Parts that were found by name, not given."""
-        self.encoder_source: str | None = opened["encoder_source"]
-
-    def encoder(self, given: Any, kind: str) -> Any:
-        """The encoder; None where it is one of ours by name, none is needed, or it is missing."""
-        given, source = self._given("encoder", given), self.encoder_source
-        search = self.opened.get("goal") is not None and self.opened["encoder"] == screening.WordsEncoder.name
-        if given is not None or kind == "array" or search:
-            return given
-        if source is None:
-            self._lacks("encoder")
-        elif source.removeprefix("pair:") not in (*encoders.NAMES, *encoders.OF_KIND) and not Path(source).is_dir():
-            if "/" in source or "\\" in source:
-                return None  # a folder, whose error says that it is gone
-            try:
-                return encoders.get(source, kind)
-            except (BadInput, ContractError):
-                self.encoder_source = None
-                self._lacks("encoder", source)
-        return None
-
-    def learner(self, given: Any) -> Any:
-        """The learner; None where it is our own, or is missing."""
-        given, source = self._given("learner", given), self.sources.get("learner")
-        if given is not None or self.opened["own_learner"]:
-            return given
-        if source is None or plugins.is_code(source):
-            self._lacks("learner")
-            return None
-        try:
-            given = plugins.plugin("learner", source).part
-            learners.adapt(given)  # says what is wrong with it
-        except (BadInput, ContractError):
-            self._lacks("learner", source)
-            return None
-        self.found.add("learner")
-        return given
-
-    def strategy(self, given: Any) -> strategies.Strategy | None:
-        """The strategy as given; None where it is found by its name, or is missing."""
-        chosen: strategies.Strategy | None = self._given("strategy", given)
-        name = self.opened["strategy"]
-        if isinstance(given, plugins.Found) and chosen is not None and chosen.name != name:
-            raise BadInput(
-                f"This session was started with the strategy {name!r}, and {chosen.name!r} is given. Leave "
-                f"{named('strategy')} out, give the same, or start a new session."
-            )
-        if chosen is None and ("strategy" in self.sources or name not in strategies.available()):
-            self._lacks("strategy")
-        return chosen
-
-    def _given(self, what: plugins.What, given: Any) -> Any:
-        if isinstance(given, plugins.Offered):
-            given = given.of(self.sources.get(what))
-        if what == "learner" and isinstance(given, str):
-            given = plugins.plugin("learner", given)
-        return plugins.source_of(given)[0]
-
-    def _lacks(self, what: str, plugin: str | None = None) -> None:
-        was = self.sources.get(what) or self.opened[what]
-        why = "" if plugin is None else ", of a package that is not installed here or does not load"
-        self.missing.append(f"{option(what)} (it was {plugin or was}{why})")
-
-
-def _strategy(strategy: str | strategies.Strategy, multilabel: bool) -> strategies.Strategy:
-    return strategies.get(MULTILABEL if multilabel and strategy == "auto" else strategy)
+def _strategy(strategy: str | strategies.Strategy, task: Task) -> strategies.Strategy:
+    return strategies.get(task.auto if strategy == "auto" else strategy)
 
 
 def _search_parts(
@@ -413,15 +328,6 @@ def _declared(classes: Sequence[Label] | None) -> list[Label] | None:
     if len(names) < 2 or len({spelling.of(name) for name in names}) < len(names) or not all(names):
         raise BadInput(f"Give at least two different, non-empty classes; got {names}.")
     return names
-
-
-def _as_given(label: Any, spelling: Spelling, multilabel: bool) -> Label:
-    """A label that came with the data, or a set of them as it is written."""
-    parts = labels_of(label) if multilabel and isinstance(label, str) else [label]
-    names = [label_name(part) for part in parts]
-    if not all(names):
-        raise BadInput(f"The data holds a label {why_no_label(label)}. Mend the label column.")
-    return SEPARATOR.join(spelling.of(str(name)) for name in names) or NONE
 
 
 def check_target(target: str) -> None:

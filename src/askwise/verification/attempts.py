@@ -140,7 +140,8 @@ def _outcomes(s: State, attempt: Attempt, guesses: Array) -> list[bool]:
         answer = s.answers.get(row)
         if answer is None or answer.kind == "skip" or answer.seen:
             break
-        found.append(answer.label is None or s.class_number(answer.label) != guesses[row])
+        told = None if answer.label is None else s.class_number(answer.label)
+        found.append(told is None or s.task.is_wrong(int(guesses[row]), told, s.classes))
     return found
 
 

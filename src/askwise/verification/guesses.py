@@ -10,7 +10,6 @@ from askwise import evidence, growing, people
 from askwise.core import BadStore, Event
 from askwise.state import unpack
 from askwise.verification.findings import same
-from askwise.verification.items import is_set
 
 if TYPE_CHECKING:
     from askwise.verification.walk import Look, Walk
@@ -32,8 +31,8 @@ def _ranked(w: Walk, e: Event) -> None:
         change = growing.filled(change, s.n)
         guesses = change if guesses is None else guesses ^ change
         new = d.get("sets", [])
-        fresh = s.multilabel or not new
-        fresh = fresh and all(is_set(name, s.labels) and name not in s.numbers for name in new)
+        fresh = not (s.task.closed and new)
+        fresh = fresh and all(s.task.is_written(name, s.labels) and name not in s.numbers for name in new)
         w.expect("guesses", fresh and len(set(new)) == len(new), e, "guesses what is no new set of labels.")
         classes = len(s.classes) + len(new)
         w.expect("guesses", bool(((guesses >= 0) & (guesses < classes)).all()), e, "guesses no such class.")

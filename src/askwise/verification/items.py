@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from askwise import growing, relabeling
 from askwise.core import BadStore, Event
-from askwise.labelsets import labels_of, write_set
 from askwise.pool import content_digests
 from askwise.state import State
+from askwise.tasks import recorded
 
 if TYPE_CHECKING:
     from askwise.verification.walk import Look, Walk
@@ -24,11 +23,8 @@ def _opened(w: Walk, e: Event) -> None:
         w.expect("events", 0 < d[name] < 1, e, f"{name} is {d[name]!r}, which is no share.")
     w.expect("events", 0 <= d["audit_share"] <= 1, e, f"audit_share is {d['audit_share']!r}, which is no share.")
     w.rows([int(row) for row in d["given"]], d["n"])
-    given = set(d["given"].values())
-    if d.get("multilabel"):
-        w.expect("events", all(is_set(name, d["classes"]) for name in given), e, "a given label is no set of labels.")
-        given = {part for name in given for part in labels_of(name)}
-    strange = sorted(given - set(d["classes"]))
+    task, given = recorded(d), set(d["given"].values())
+    strange = sorted(name for name in given if not task.is_written(name, d["classes"]))
     w.expect("events", not strange, e, f"the data came with labels that are no class: {strange[:3]}.")
 
 
@@ -80,21 +76,15 @@ def _relabeled(w: Walk, e: Event) -> None:
         w.expect("events", same, e, "orders other labels than those there are.")
     if e.kind in ("class_renamed", "class_merged", "class_split", "class_removed"):
         w.expect("decisions", s.open_attempt is None, e, "changes classes while blind checks are under way.")
-        single = e.kind == "class_renamed" or not s.multilabel
+        single = e.kind == "class_renamed" or s.task.merges
         w.expect("events", single and not s.opened.get("goal"), e, "changes classes that are fixed here.")
     last = s.reversals[-1][0] if s.reversals else None
     w.expect("events", d.get("undoes") in (None, last), e, f"takes back event {d.get('undoes')}, not the last change.")
 
 
-def is_set(name: object, labels: Sequence[str]) -> bool:
-    """Whether this is how a set of labels is written."""
-    parts = labels_of(name) if isinstance(name, str) else ()
-    return set(parts) <= set(labels) and name == write_set(parts, labels)
-
-
 def is_class(s: State, name: object) -> bool:
-    """Whether this is a label of the session, or a set of them where items have sets."""
-    return is_set(name, s.labels) if s.multilabel else isinstance(name, str) and s.may_be(name)
+    """Whether this is how an answer of the session is written."""
+    return s.task.is_written(name, s.labels) and (not s.task.closed or s.may_be(str(name)))
 
 
 LOOKS: dict[str, Look] = {
