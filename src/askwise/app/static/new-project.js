@@ -2,6 +2,7 @@
 
 import { Refused, address, call } from "./api.js";
 import { $, count, el, plural } from "./dom.js";
+import { chosenPlugins, offerPlugins } from "./plugins.js";
 import { followWork, showWork } from "./progress.js";
 
 const KINDS = [
@@ -216,7 +217,7 @@ async function start(event) {
   button.replaceChildren(el("i", { class: "spinner" }), "Getting ready …");
   const stop = followWork(() => call("new/progress"), (work) => showWork($("start-work"), work));
   try {
-    const { at } = await call("new/start", { ...chosen(), classes: names, title: $("title").value.trim(), guidelines: $("guidelines").value }, { timeout: 3_600_000 });
+    const { at } = await call("new/start", { ...chosen(), classes: names, title: $("title").value.trim(), guidelines: $("guidelines").value, ...chosenPlugins() }, { timeout: 3_600_000 });
     location.assign(at);
   } catch (error) {
     fail("start-error", error);
@@ -249,7 +250,8 @@ $("classes").addEventListener("input", () => {
 });
 $("several").addEventListener("change", look);
 $("form").addEventListener("submit", start);
-const { largest, suffixes } = await call("new");
+const { largest, suffixes, plugins } = await call("new");
+offerPlugins(plugins);
 $("file").accept = suffixes.join(",");
 $("limits").textContent = `A table (CSV, JSON, Parquet, Excel), references (RIS, PubMed, EndNote XML), or a ZIP of images or recordings, up to ${Math.round(largest / 2 ** 20)} MB`;
 $("b-choose").focus();
