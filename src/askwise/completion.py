@@ -8,6 +8,7 @@ from pathlib import Path
 
 KINDS = ("text", "image", "audio", "table", "pair")
 ENCODERS = ("tfidf", "minilm")
+TASKS = ("one", "sets", "number")
 TARGETS = ("auto", "dataset", "file")
 METRICS = ("accuracy", "balanced_accuracy", "macro_f1")
 _OURS = """
@@ -32,6 +33,14 @@ STRATEGIES = tuple(_OURS.split())
 def strategies(incomplete: str) -> list[str]:
     """Names of strategies, those of installed plug-ins with them."""
     return sorted(name for name in {*STRATEGIES, *_plugins("askwise.strategies")} if name.startswith(incomplete))
+
+
+def tasks(incomplete: str) -> list[str]:
+    """Names of tasks, those of installed plug-ins with them."""
+    from importlib import metadata
+
+    known = {*TASKS, *(point.name for point in metadata.entry_points(group="askwise.tasks"))}
+    return sorted(name for name in known if name.startswith(incomplete))
 
 
 def sessions(incomplete: str) -> list[str]:

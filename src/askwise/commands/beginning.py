@@ -30,20 +30,24 @@ def begin(
 ) -> Session:
     """A new session about the items of a file; where it cannot begin, nothing is left of it."""
     from askwise.core import BadInput, ContractError, MissingExtra
-    from askwise.labelsets import labels_of
     from askwise.session import Session
     from askwise.store import discard
+    from askwise.tasks import chosen
 
-    names = set(pool.given.values())
-    if more.get("multilabel"):
-        names = {part for name in names for part in labels_of(name)}
-    if wanted is None and len(names) < 2:
+    task = chosen(more.pop("task", None) or "one", bool(more.pop("multilabel", False)))
+    names = {
+        name
+        for row, raw in pool.given.items()
+        for name in task.labels_in(task.from_data(raw, lambda part, _=None: str(part), pool.contents[row]))
+    }
+    if wanted is None and len(names) < 2 and task.named:
         found = f"the label column holds {len(names)}" if pool.given else "none is given"
         folders = pool.kind in ("image", "audio") and not pool.given and "folder" in pool.columns
         hint = ", or take the folders that the files lie in: --label folder" if folders else ""
         raise BadInput(f"At least two labels are needed, and {found}. Name them: --labels a,b,c{hint}")
     try:
-        return Session(pool, classes=wanted, strategy=strategy, encoder=encoder, store=path, seed=seed, **more)
+        more |= {"strategy": strategy, "encoder": encoder, "seed": seed}
+        return Session(pool, classes=wanted, task=task, store=path, **more)
     except (BadInput, ContractError, MissingExtra):
         # The caller has seen that there was no such session, so what lies there now is this command's own beginning.
         discard(path)
@@ -63,7 +67,6 @@ def go_on(
 ) -> Session:
     """The session that an earlier command left next to the file, if it is about the same items."""
     from askwise.core import BadInput
-    from askwise.labelsets import labels_of, write_set
     from askwise.values import Spelling
 
     session = open_session(path, encoder=encoder, learner=learner, strategy=strategy)
@@ -98,6 +101,7 @@ def go_on(
         if seed is not None and seed != session.seed:
             raise BadInput(f"The session {path} has the seed {session.seed}, which stays. Leave --seed out.")
         stands = session.look(lambda state: {name: state.opened.get(setting(name)) for name in fixed})
+        stands["--task"] = repr(session.task)
         for name, value in fixed.items():
             if value is not None and value != stands[name]:
                 was = "its default" if stands[name] is None else stands[name]
@@ -105,10 +109,11 @@ def go_on(
                     f"{name} is chosen at the start, and the session {path} was begun with {was}. Leave {name} out, or "
                     f"start a new session with --session OTHER{SESSION_SUFFIX}"
                 )
-        given = {row: spelling.of(name) for row, name in pool.given.items()}
-        if session.multilabel:
-            sets = {row: map(spelling.of, labels_of(name)) for row, name in pool.given.items()}
-            given = {row: write_set(names, session.classes) for row, names in sets.items()}
+        task, labels = session.task, session.look(lambda state: list(state.labels))
+        given = {
+            row: task.write(task.from_data(name, lambda part, _=None: spelling.of(part), pool.contents[row]), labels)
+            for row, name in pool.given.items()
+        }
         if whole and given and given != session.pool.given:
             raise BadInput(
                 f"The session {path} was started with {len(session.pool.given):,} labels from the data; the column of "

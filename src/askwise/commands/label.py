@@ -76,6 +76,16 @@ def label(
     multilabel: Annotated[
         bool, typer.Option("--multilabel", help="An item may have several labels, or none of them.")
     ] = False,
+    task: Annotated[
+        str | None,
+        typer.Option(
+            "--task",
+            metavar="TASK",
+            autocompletion=completion.tasks,
+            help="What an answer is: one (label, default), sets (as --multilabel), or another with its options, as in "
+            "number:tolerance=0.5,low=0,high=10.",
+        ),
+    ] = None,
     id_column: IdColumn = None,
     label_column: LabelColumn = None,
     show: ShownColumns = None,
@@ -113,10 +123,11 @@ def label(
     advice = read_text(guidelines) if guidelines else ""
     from askwise.labelsets import labels_in_line
     from askwise.store import exists
+    from askwise.tasks import get
 
     text, show = text or None, show or None
     fixed = {"--overlap": overlap, "--people-per-item": people_per_item, "--max-error": max_error, "--target": target,
-             "--multilabel": multilabel or None}  # fmt: skip
+             "--multilabel": multilabel or None, "--task": None if task is None else repr(get(task))}  # fmt: skip
     if file is None:
         given = {"--text": text, "--labels": labels, "--id": id_column, "--label": label_column, "--kind": kind,
                  "--session": session_file, "--strategy": strategy, "--learner": learner, "--encoder": encoder,

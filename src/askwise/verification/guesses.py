@@ -42,7 +42,7 @@ def _ranked(w: Walk, e: Event) -> None:
     if point is None or guesses is None:
         return
     w.done["estimates"] += 1
-    found = evidence.estimate(s, guesses)
+    found = evidence.estimate(s, guesses, d.get("sets", ()))
     anew = {"labels": s.human, "accuracy": found.accuracy, "low": found.low, "high": found.high, "audits": found.audits}
     for name, value in anew.items():
         w.expect("estimates", same(point[name], value), e, f"showed {name} {point[name]}, computed again {value}.")
