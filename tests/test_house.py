@@ -177,3 +177,22 @@ def test_public_names_are_few_and_real() -> None:
         assert getattr(askwise, name) is not None
     with pytest.raises(AttributeError, match="nothing_like_this"):
         askwise.nothing_like_this  # noqa: B018
+
+
+def test_no_line_of_the_pages_is_longer_than_120_characters() -> None:
+    """Long texts too, which no formatter breaks."""
+    files = [path for path in (SOURCE / "app/static").rglob("*") if path.suffix in {".js", ".css", ".html", ".svg"}]
+    assert len(files) > 50
+    long = [
+        f"{path.name}:{number}"
+        for path in files
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if len(line) > 120
+    ]
+    assert not long
+
+
+def test_the_scripts_of_the_labeling_page_are_short() -> None:
+    lines = {path.name: len(path.read_text().splitlines()) for path in (SOURCE / "app/static/label").rglob("*.js")}
+    assert {name for name, n in lines.items() if n > 300} == set()
+    assert lines["main.js"] < 250

@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from askwise.commands.saying import say
+from askwise.commands.saying import said, say
 
 if TYPE_CHECKING:
     from askwise.app.waiting import Waiting
@@ -50,7 +50,7 @@ def ask_person(
 
             check_terminal(session.pool)
 
-            given_now = door.label(session, guidelines=guidelines or session.guidelines)
+            given_now = door.label(session, guidelines=guidelines or session.guidelines, said=said)
             say(f"{given_now:,} answers recorded, saved in {path}.")
         else:
             from askwise.app.serve import serve

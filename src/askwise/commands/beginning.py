@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from askwise.commands.opening import SESSION_SUFFIX, open_session, setting
+from askwise.commands.opening import SESSION_SUFFIX, is_code, open_session, setting
 from askwise.commands.saying import say
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ def begin(
     pool: Pool,
     wanted: list[str] | None,
     *,
-    strategy: str,
-    encoder: str | None,
+    strategy: Any,
+    encoder: Any,
     seed: int,
     **more: Any,
 ) -> Session:
@@ -62,13 +62,14 @@ def go_on(
     strategy: str | None,
     encoder: str | None,
     seed: int | None,
+    learner: str | None = None,
     fixed: Mapping[str, Any] = MappingProxyType({}),
 ) -> Session:
     """The session that an earlier command left next to the file, if it is about the same items."""
     from askwise.core import BadInput
     from askwise.values import Spelling
 
-    session = open_session(path, encoder=encoder)
+    session = open_session(path, encoder=encoder, learner=learner, strategy=strategy)
     try:
         same = session.pool.fingerprint == pool.fingerprint or grows(session, path, pool)
         if not same:
@@ -92,7 +93,7 @@ def go_on(
                 f"The label {strange[0]!r} is not in the session {path}, which knows: {', '.join(session.classes)}. "
                 "Leave --labels out to go on; new labels can be added while labeling."
             )
-        if strategy is not None and strategy != session.settings["strategy"]:
+        if strategy is not None and not is_code(strategy) and strategy != session.settings["strategy"]:
             raise BadInput(
                 f"The session {path} asks by {session.settings['strategy']!r}; a strategy is chosen at the start. "
                 f"Leave --strategy out, or start a new session with --session OTHER{SESSION_SUFFIX}"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from askwise.commands.opening import needed, open_session
-from askwise.commands.options import SessionFile, TargetName
+from askwise.commands.options import BeganEncoder, BeganLearner, BeganStrategy, SessionFile, TargetName
 from askwise.commands.saying import say
 
 if TYPE_CHECKING:
@@ -29,6 +29,9 @@ def autolabel(
     again: Annotated[bool, typer.Option("--again", help="Try another region after an attempt that has ended.")] = False,
     undo: Annotated[bool, typer.Option("--undo", help="Take the model's labels back.")] = False,
     cancel: Annotated[bool, typer.Option("--cancel", help="Give up the attempt that is being checked.")] = False,
+    strategy: BeganStrategy = None,
+    learner: BeganLearner = None,
+    encoder: BeganEncoder = None,
 ) -> None:
     """Certify what the model is sure of, then let it label that. Ends with 1 when refused."""
     from askwise.core import BadInput
@@ -38,7 +41,7 @@ def autolabel(
     if undo and cancel:
         raise BadInput("--undo and --cancel are two things; give one.")
     session_file = needed(session_file, "autolabel SESSION")
-    with open_session(session_file) as session:
+    with open_session(session_file, strategy=strategy, learner=learner, encoder=encoder) as session:
         if undo:
             session.undo_autolabel()
             say("The model's labels are taken back; those items are open again.")

@@ -12,7 +12,17 @@ import typer
 
 from askwise import completion
 from askwise.commands import asking, beginning
-from askwise.commands.opening import is_session, load, open_session, read_text, refuse_options, session_path, setting
+from askwise.commands.opening import (
+    is_code,
+    is_session,
+    load,
+    open_session,
+    part,
+    read_text,
+    refuse_options,
+    session_path,
+    setting,
+)
 from askwise.commands.options import (
     NOTHING_SAID,
     EncoderName,
@@ -20,12 +30,14 @@ from askwise.commands.options import (
     Guidelines,
     IdColumn,
     LabelColumn,
+    LearnerName,
     NewSession,
     NoBrowser,
     Port,
     Reading,
     ShownColumns,
     TargetName,
+    TheStrategy,
     flags,
     place,
     reads_file,
@@ -79,15 +91,8 @@ def label(
     show: ShownColumns = None,
     how: Reading = NOTHING_SAID,
     session_file: NewSession = None,
-    strategy: Annotated[
-        str | None,
-        typer.Option(
-            "--strategy",
-            metavar="NAME",
-            autocompletion=completion.strategies,
-            help="How questions are chosen; default auto.",
-        ),
-    ] = None,
+    strategy: TheStrategy = None,
+    learner: LearnerName = None,
     encoder: EncoderName = None,
     overlap: Annotated[
         float | None,
@@ -125,21 +130,21 @@ def label(
              "--multilabel": multilabel or None, "--task": None if task is None else repr(get(task))}  # fmt: skip
     if file is None:
         given = {"--text": text, "--labels": labels, "--id": id_column, "--label": label_column, "--kind": kind,
-                 "--session": session_file, "--strategy": strategy, "--encoder": encoder, "--seed": seed,
-                 "--show": show, "--guidelines": guidelines, "--terminal": terminal or None, **flags(how),
-                 **fixed}  # fmt: skip
+                 "--session": session_file, "--strategy": strategy, "--learner": learner, "--encoder": encoder,
+                 "--seed": seed, "--show": show, "--guidelines": guidelines, "--terminal": terminal or None,
+                 **flags(how), **fixed}  # fmt: skip
         _new_project([name for name, value in given.items() if value is not None], port, no_browser)
         return
     if is_session(file):
         given = {"--kind": kind, "--text": text, "--labels": labels, "--id": id_column, "--label": label_column,
-                 "--session": session_file, "--strategy": strategy, "--seed": seed, "--show": show, **flags(how),
-                 **fixed}  # fmt: skip
+                 "--session": session_file, "--strategy": None if is_code(strategy) else strategy, "--seed": seed,
+                 "--show": show, **flags(how), **fixed}  # fmt: skip
         refuse_options(file, [name for name, value in given.items() if value is not None])
     path = file if is_session(file) else session_file or session_path(file)
     where: dict[str, Any] = {"terminal": terminal, "port": port, "no_browser": no_browser}
     with asking.meanwhile(**where) as waiting:
         if path is file:
-            session = open_session(path, encoder=encoder)
+            session = open_session(path, encoder=encoder, learner=learner, strategy=strategy)
         else:
             pool = load(file, kind=kind, text=text, id_column=id_column, label_column=label_column, show=show, how=how)
             if terminal:
@@ -147,11 +152,12 @@ def label(
             wanted = None if labels is None else labels_in_line(labels, "--labels")
             if exists(path):
                 session = beginning.go_on(
-                    path, pool, wanted, strategy=strategy, encoder=encoder, seed=seed, fixed=fixed
+                    path, pool, wanted, strategy=strategy, learner=learner, encoder=encoder, seed=seed, fixed=fixed
                 )
             else:
                 begin: dict[str, Any] = {setting(name): value for name, value in fixed.items() if value is not None}
-                begin |= {"guidelines": advice, "strategy": strategy or "auto", "encoder": encoder, "seed": seed or 0}
+                begin |= {"guidelines": advice, "strategy": part("strategy", strategy) or "auto", "seed": seed or 0}
+                begin |= {"learner": part("learner", learner), "encoder": part("encoder", encoder)}
                 session = beginning.begin(path, pool, wanted, **begin)
     for slip, meant in session.change.alike()[:5]:  # typed into the data, or by somebody since
         merge = shlex.join(["askwise", "labels", str(path), "merge", slip, meant])

@@ -9,7 +9,18 @@ import typer
 
 from askwise import completion
 from askwise.commands.opening import SESSION_SUFFIX, is_session, needed, open_session
-from askwise.commands.options import ADDRESS, NOTHING_SAID, ByteOrderMark, Raw, Reading, place, reads_file
+from askwise.commands.options import (
+    ADDRESS,
+    NOTHING_SAID,
+    BeganEncoder,
+    BeganLearner,
+    BeganStrategy,
+    ByteOrderMark,
+    Raw,
+    Reading,
+    place,
+    reads_file,
+)
 from askwise.commands.saying import aside, say
 
 if TYPE_CHECKING:
@@ -30,6 +41,9 @@ def model(
         Path | None, typer.Argument(metavar="OUT", help="Ends in .skops; .onnx for rows of features.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the card as JSON.")] = False,
+    strategy: BeganStrategy = None,
+    learner: BeganLearner = None,
+    encoder: BeganEncoder = None,
 ) -> None:
     """Save the session's model with its card, to predict elsewhere.
 
@@ -48,7 +62,7 @@ def model(
     else:
         if out is None:
             raise BadInput(f"Where to? Give a file to write: askwise model {source} model.skops")
-        with open_session(source) as session:
+        with open_session(source, strategy=strategy, learner=learner, encoder=encoder) as session:
             card = models.save(session, out)
     if as_json:
         typer.echo(json.dumps(card.data(), ensure_ascii=False, indent=2))
@@ -91,6 +105,9 @@ def predict(
     how: Reading = NOTHING_SAID,
     raw: Raw = False,
     bom: ByteOrderMark = False,
+    strategy: BeganStrategy = None,
+    learner: BeganLearner = None,
+    encoder: BeganEncoder = None,
 ) -> None:
     """Label new items: each row with the model's label, its confidence, and where a person should be asked."""
     from askwise import predict as door
@@ -106,7 +123,7 @@ def predict(
     if _is_saved_model(source):
         door.predict(source, file, **options)
         return
-    with open_session(source) as session:
+    with open_session(source, strategy=strategy, learner=learner, encoder=encoder) as session:
         door.predict(session, file, **options)
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from askwise.commands.options import NOTHING_SAID, Reading
 from askwise.commands.saying import said, say
 
 if TYPE_CHECKING:
+    from askwise.plugins import What
     from askwise.pool import Pool
     from askwise.session import Session
     from askwise.store import Place
@@ -87,11 +88,41 @@ def load(
     return pool
 
 
-def open_session(path: Place, *, encoder: str | None = None) -> Session:
-    """A session that exists, to go on with."""
+def open_session(
+    path: Place, *, encoder: str | None = None, learner: str | None = None, strategy: str | None = None
+) -> Session:
+    """A session that exists, to go on with.
+
+    Args:
+        path: Where it lies.
+        encoder: By name or `module:object`, as the following; None = as its log says.
+        learner: See there.
+        strategy: See there; a name is not looked at, as it stays what it was.
+    """
     from askwise.session import Session
 
-    return Session.open(path, encoder=encoder)
+    parts = {"encoder": part("encoder", encoder), "learner": part("learner", learner)}
+    if strategy is not None and is_code(strategy):
+        parts["strategy"] = part("strategy", strategy)
+    return Session.open(path, **parts)
+
+
+def part(what: What, name: str | None) -> Any:
+    """An encoder, learner or strategy as somebody at this machine named it: code by `module:object`, else the name.
+
+    Raises:
+        BadInput: There is no such module or object.
+    """
+    from askwise import plugins
+
+    return plugins.code(what, name) if name is not None and plugins.is_code(name) else name
+
+
+def is_code(name: str | None) -> bool:
+    """Whether a part was named as `module:object`."""
+    from askwise import plugins
+
+    return plugins.is_code(name)
 
 
 def refuse_options(path: Place, names: Sequence[str]) -> None:

@@ -72,9 +72,31 @@ EncoderName = Annotated[
         "--encoder",
         metavar="NAME",
         autocompletion=completion.encoders,
-        help="How texts become numbers; default the best installed.",
+        help="How items become numbers: a name, or module:object; default the best installed.",
     ),
 ]
+LearnerName = Annotated[
+    str | None,
+    typer.Option(
+        "--learner",
+        metavar="NAME",
+        autocompletion=completion.learners,
+        help="What learns: a plug-in's name, or module:object; default our softmax regression.",
+    ),
+]
+TheStrategy = Annotated[
+    str | None,
+    typer.Option(
+        "--strategy",
+        metavar="NAME",
+        autocompletion=completion.strategies,
+        help="How questions are chosen: a name, or module:object; default auto.",
+    ),
+]
+_BEGAN = "module:object that the session began with."
+BeganStrategy = Annotated[str | None, typer.Option("--strategy", metavar="CODE", help=f"Strategy: {_BEGAN}")]
+BeganLearner = Annotated[str | None, typer.Option("--learner", metavar="CODE", help=f"Learner: {_BEGAN}")]
+BeganEncoder = Annotated[str | None, typer.Option("--encoder", metavar="CODE", help=f"Encoder: {_BEGAN}")]
 Seed = Annotated[int, typer.Option("--seed", help="Every random draw derives from it.")]
 FirstSeed = Annotated[int | None, typer.Option("--seed", help="Every random draw derives from it; default 0.")]
 Port = Annotated[int | None, typer.Option("--port", min=0, max=65535, help="Port of the page; default a free one.")]

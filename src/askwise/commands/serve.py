@@ -37,8 +37,19 @@ def serve(
     private_webhooks: Annotated[
         bool, typer.Option("--allow-private-webhooks", help="Let webhooks call this machine and its network.")
     ] = False,
+    strategy: Annotated[
+        list[str] | None,
+        typer.Option("--strategy", metavar="CODE", help="module:object that sessions here began with; again for more."),
+    ] = None,
+    learner: Annotated[
+        list[str] | None, typer.Option("--learner", metavar="CODE", help="The same of learners; again for more.")
+    ] = None,
+    encoder: Annotated[
+        list[str] | None, typer.Option("--encoder", metavar="CODE", help="The same of encoders; again for more.")
+    ] = None,
 ) -> None:
     """Serve sessions to a team: accounts, roles, an API; see docs/team.md."""
+    from askwise import plugins
     from askwise.app.serve import open_team, serve_team
 
     advice = read_text(guidelines) if guidelines else ""
@@ -51,7 +62,14 @@ def serve(
             say("Passwords travel unencrypted at this address; put a TLS proxy before it: docs/team.md.")
         say("Ctrl+C ends.")
 
-    sessions, accounts, folder, shelf = open_team(sources or ([] if store else ["."]), store)
+    parts: dict[str, plugins.Offered] = {}
+    if strategy:
+        parts["strategy"] = plugins.Offered("strategy", strategy)
+    if learner:
+        parts["learner"] = plugins.Offered("learner", learner)
+    if encoder:
+        parts["encoder"] = plugins.Offered("encoder", encoder)
+    sessions, accounts, folder, shelf = open_team(sources or ([] if store else ["."]), store, parts)
     try:
         serve_team(
             sessions,

@@ -8,12 +8,13 @@ from typing import Annotated
 import typer
 
 from askwise import completion
-from askwise.commands.opening import load
+from askwise.commands.opening import load, part
 from askwise.commands.options import (
     NOTHING_SAID,
     DataFile,
     EncoderName,
     IdColumn,
+    LearnerName,
     Reading,
     TextColumn,
     reads_file,
@@ -34,7 +35,7 @@ def simulate(
             "--strategy",
             metavar="NAME",
             autocompletion=completion.strategies,
-            help="Repeat for several; default auto, margin, random.",
+            help="A name, or module:object; repeat for several; default auto, margin, random.",
         ),
     ] = None,
     seeds: Annotated[int, typer.Option("--seeds", min=1, help="Runs of each strategy.")] = 10,
@@ -47,23 +48,27 @@ def simulate(
     ] = ("balanced_accuracy"),
     budget: Annotated[int, typer.Option("--budget", min=2, help="Labels in each run.")] = 300,
     test_share: Annotated[float, typer.Option("--test-share", help="Share held out to measure on.")] = 0.3,
+    learner: LearnerName = None,
     encoder: EncoderName = None,
     out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Write plot, CSV and JSON here.")] = None,
     processes: Annotated[int | None, typer.Option("--processes", min=1, help="Default: one a core.")] = None,
 ) -> None:
     """Replay known labels: how many would each strategy have needed?"""
     from askwise import simulation
+    from askwise.plugins import source_of
 
     pool = load(file, text=text, id_column=id_column, label_column=labels_from, how=how)
+    chosen = [source_of(part("strategy", name))[0] for name in strategy or []]
     result = simulation.simulate(
         pool,
         pool.given,
-        strategies=strategy or ("auto", "margin", "random"),
+        strategies=chosen or ("auto", "margin", "random"),
         seeds=seeds,
         budget=budget,
         test_share=test_share,
         targets=[(metric, value) for value in target or [0.9]],
-        encoder=encoder,
+        encoder=part("encoder", encoder),
+        learner=part("learner", learner),
         processes=processes,
         progress=True,
     )

@@ -7,7 +7,7 @@ import os
 import sys
 import time
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -82,7 +82,14 @@ def _raw_keys(handle: int) -> Keys:
     return read
 
 
-def label(session: Session, *, guidelines: str = "", keys: Keys | None = None, console: Console | None = None) -> int:
+def label(
+    session: Session,
+    *,
+    guidelines: str = "",
+    keys: Keys | None = None,
+    console: Console | None = None,
+    said: Callable[[object], str] = str,
+) -> int:
     """Ask and record until the person quits, the input ends, or nothing is left to ask.
 
     Args:
@@ -90,6 +97,7 @@ def label(session: Session, *, guidelines: str = "", keys: Keys | None = None, c
         guidelines: Text behind the key `h`.
         keys: Where keys come from; default the keyboard, or standard input when that is a pipe.
         console: Where to draw; default standard output.
+        said: How errors name options; see `options.render`.
 
     Returns:
         How many answers were recorded (an undone one counts as not given; one of an earlier day does not count).
@@ -97,7 +105,7 @@ def label(session: Session, *, guidelines: str = "", keys: Keys | None = None, c
     from rich.console import Console
 
     console = console or Console(highlight=False)
-    desk = _Desk(session, console, guidelines)
+    desk = _Desk(session, console, guidelines, said)
     session.start()
     try:
         if keys is not None:
@@ -120,7 +128,10 @@ def label(session: Session, *, guidelines: str = "", keys: Keys | None = None, c
 class _Desk:
     """What lies before the person: one question, and what happened last."""
 
-    def __init__(self, session: Session, console: Console, guidelines: str) -> None:
+    def __init__(
+        self, session: Session, console: Console, guidelines: str, said: Callable[[object], str] = str
+    ) -> None:
+        self.said = said
         self.session = session
         self.console = console
         self.guidelines = guidelines
@@ -308,7 +319,7 @@ class _Desk:
         try:
             self.session.add_class(name)
         except BadInput as error:
-            self.message = str(error)
+            self.message = self.said(error)
             return None
         return name
 
@@ -378,7 +389,7 @@ class _Desk:
         if counts["auto"]:
             words.append(f"{counts['auto']:,} by the model")
         if self.session.worker_error is not None:
-            words.append(f"THE MODEL STOPPED LEARNING: {self.session.worker_error}")
+            words.append(f"THE MODEL STOPPED LEARNING: {self.said(self.session.worker_error)}")
         elif self.session.training:
             words.append("training")
         title = printable(self.session.title)
