@@ -9,19 +9,21 @@ from typing import Any
 
 import numpy as np
 
-from askwise import agreement, learners
-from askwise.core import Array, BadInput, Label, Learner, Matrix, Metrics, chance
+from askwise import agreement, audit, learners
+from askwise.core import Array, BadInput, ContractError, Errors, Label, Learner, Matrix, Metrics, chance
 from askwise.options import named
 from askwise.tasks.task import Checks, Opinion, Said, Spell, Task, Votes
 
-FAR = 10**12
-"""Numbers are smaller than this, so that float64 tells neighbors of their scale apart."""
+MAGNITUDE = 12
+"""Numbers have at most so many digits before the point: they are smaller than this, so that float64 tells neighbors of their scale apart."""
 DIGITS = 15
 """Digits of a number, and of those behind the point, at most: as many as float64 keeps whatever they are."""
 FINE = 12
 """Digits behind the point of an option, at most."""
 CLOSE = 1e-9
 """Relative distance from a limit within which float64 does not say on which side of it a difference lies."""
+RESAMPLES = 2000
+"""Of the bootstrap."""
 ROUNDS = 20
 """Steps in which people's precision and the consensus are found together."""
 
@@ -121,7 +123,9 @@ class Number(Task):
         self._zero = self._low if self._low is not None else Decimal(0)
         if self.scale and self._low is not None and self._high is not None and (self._high - self._low) % self._grid:
             raise BadInput(f"From {low} in steps of {step} one does not come to {high}. Mend one of them.")
-        self._far = min(Decimal(FAR), Decimal(10) ** (DIGITS - max(_decimals(self._grid), _decimals(self._zero))))
+        self._far = min(
+            Decimal(10) ** MAGNITUDE, Decimal(10) ** (DIGITS - max(_decimals(self._grid), _decimals(self._zero)))
+        )
         for end in (self._low, self._high):
             if end is not None and abs(end) >= self._far:
                 raise BadInput(
@@ -166,8 +170,10 @@ class Number(Task):
             comma = isinstance(raw, str) and raw.count(",") == 1 and raw.replace(",", "").strip("-+ ").isdigit()
             hint = f" Write {raw.strip().replace(',', '.')}." if comma else ""
             raise BadInput(f"{raw!r:.60} is no number, and an answer is one: 3, 3.5, -2.{hint}") from None
-        if not value.is_finite() or abs(value) >= FAR:
-            raise BadInput(f"{raw!r:.60} is no number that can be an answer: those are between -1e12 and 1e12.")
+        if not value.is_finite() or (value and value.adjusted() >= MAGNITUDE):
+            raise BadInput(
+                f"{raw!r:.60} is no number that can be an answer: those are between -1e{MAGNITUDE} and 1e{MAGNITUDE}."
+            )
         value = _rounded(value)
         low, high = self._low, self._high
         if (low is not None and value < low) or (high is not None and value > high):
@@ -264,6 +270,11 @@ class Number(Task):
         mean, std = np.zeros(n), np.zeros(n)
         for rows in blocks:
             mean[rows], std[rows] = learner.predict(X[rows]), learner.predict_std(X[rows])
+        if not (np.isfinite(mean).all() and np.isfinite(std).all()):
+            row = int(np.argmin(np.isfinite(mean) & np.isfinite(std)))
+            raise ContractError(
+                f"The learner {learner!r:.80} predicts {mean[row]} ± {std[row]} for row {row}: no number."
+            )
         return Values(mean, std, float(learner.noise_), self)
 
     def predicted(self, written: Sequence[Label], labels: Sequence[Label]) -> Array:
@@ -326,14 +337,30 @@ class Number(Task):
         """None: there are no labels."""
         return None
 
+    def errors(self, said: Sequence[Label], answered: Sequence[Label], confidence: float) -> Errors | None:
+        """Mean absolute and root mean square error of the last `audit.RECENT`, with bootstrap intervals (Efron, 1979).
+
+        None before there are `audit.FEWEST`.
+        """
+        off = np.array([abs(float(a) - float(b)) for a, b in zip(said, answered, strict=True)])[-audit.RECENT :]
+        if len(off) < audit.FEWEST:
+            return None
+        again = off[np.random.default_rng(0).integers(0, len(off), (RESAMPLES, len(off)))]
+        ends = ((1 - confidence) / 2, (1 + confidence) / 2)
+        mean, square = (np.quantile(one, ends).tolist() for one in (again.mean(1), np.sqrt((again**2).mean(1))))
+        return Errors(
+            len(off), float(off.mean()), (mean[0], mean[1]), float(np.sqrt((off**2).mean())), (square[0], square[1]),
+            confidence, self.unit,
+        )  # fmt: skip
+
 
 def _decimal(name: str, value: float | str) -> Decimal:
     try:
         found = Decimal(str(value))
     except InvalidOperation:
         found = Decimal("nan")
-    if not found.is_finite() or abs(found) >= FAR or isinstance(value, bool):
-        raise BadInput(f"{named('task')}: {name} is a number below {FAR:.0e}, got {value!r:.60}.")
+    if not found.is_finite() or (found and found.adjusted() >= MAGNITUDE) or isinstance(value, bool):
+        raise BadInput(f"{named('task')}: {name} is a number below 1e{MAGNITUDE}, got {value!r:.60}.")
     if found != _rounded(found) or _decimals(found) > FINE:
         raise BadInput(f"{named('task')}: {name} has at most {FINE} digits behind the point, got {value!r:.60}.")
     return _rounded(found)
