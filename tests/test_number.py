@@ -107,7 +107,7 @@ def test_ends_and_scale_by_the_slow_way(task: Number, value: Decimal) -> None:
     if inside and steps == steps.to_integral_value():
         assert task.read(str(value), str) == [text_of(value)]
     else:
-        with pytest.raises(BadInput, match="outside the numbers|not on the scale"):
+        with pytest.raises(BadInput, match=r"outside the numbers|not on the scale"):
             task.read(str(value), str)
 
 
@@ -156,7 +156,8 @@ def test_tiny_powers_of_ten_are_nought() -> None:
 @pytest.mark.parametrize(
     "written",
     ["number", "number:low=0", "number:tolerance=0", "number:tolerance=-1", "number:tolerance=x",
-     "number:tolerance=nan", "number:tolerance=1,low=3,high=3", "number:tolerance=1,low=0,high=10,step=3", "number:tolerance=1,step=0",
+     "number:tolerance=nan", "number:tolerance=1,low=3,high=3",
+     "number:tolerance=1,low=0,high=10,step=3", "number:tolerance=1,step=0",
      "number:tolerance=1,colour=red", "number:tolerance=1,tolerance=2", "number:tolerance=1e-13",
      "number:tolerance=0.0001,low=0,high=100000000000", "number:tolerance=1,unit=a:b", "number:tolerance=1e12",
      "number:tolerance=0.12345678901234567"],

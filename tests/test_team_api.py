@@ -209,14 +209,7 @@ def test_hostile_text_comes_back_as_text(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    [
-        "../server.py",
-        "..%2f..%2fserver.py",
-        "%2e%2e%2fserver.py",
-        "..%5cserver.py",
-        "%2fetc%2fpasswd",
-        "lib/api.js%00.css",
-    ],
+    ["../server.py", "..%2f..%2fserver.py", "%2e%2e%2fserver.py", "..%5cserver.py", "%2fetc%2fpasswd", "lib/api.js%00.css"],
 )
 def test_no_path_leads_out(team: tuple[Any, str], path: str) -> None:
     client = owner_of(*team)

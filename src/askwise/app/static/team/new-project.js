@@ -218,8 +218,33 @@ const chosen = () => ({
   label: named("label")[0] ?? null,
   id: named("id")[0] ?? null,
   show: named("beside"),
-  multilabel: $("several").checked,
+  ...(isNumber() ? { task: numberTask() } : { multilabel: $("several").checked }),
 });
+
+const isNumber = () => $("task").value === "number";
+
+/** The task as the server reads it; without a tolerance the server says what that is for. */
+function numberTask() {
+  const options = ["tolerance", "low", "high", "step", "unit"]
+    .map((name) => [
+      name,
+      $(`n-${name}`)
+        .value.trim()
+        .replace(name === "unit" ? /^$/ : ",", name === "unit" ? "" : "."),
+    ])
+    .filter(([, value]) => value);
+  return ["number", options.map((pair) => pair.join("=")).join(",")].filter(Boolean).join(":");
+}
+
+/** Labels or numbers were chosen: show what is asked of them. */
+function answersChosen() {
+  $("numbers").hidden = !isNumber();
+  $("labels").hidden = isNumber();
+  $("classes").required = !isNumber();
+  $("n-tolerance").required = isNumber();
+  if (isNumber() && !$("n-tolerance").value) clear("seen", "seen-error");
+  else look();
+}
 
 async function look() {
   const mine = ++turn;
@@ -297,7 +322,7 @@ async function start(event) {
   event.preventDefault();
   clear("start-error");
   const names = parts($("classes").value);
-  if (names.length < 2) {
+  if (names.length < 2 && !isNumber()) {
     fail("start-error", new Error("Give at least two labels, one a line."));
     $("classes").focus();
     return;
@@ -312,7 +337,12 @@ async function start(event) {
   try {
     const { at } = await call(
       "new/start",
-      { ...chosen(), classes: names, title: $("title").value.trim(), guidelines: $("guidelines").value },
+      {
+        ...chosen(),
+        classes: isNumber() ? [] : names,
+        title: $("title").value.trim(),
+        guidelines: $("guidelines").value,
+      },
       { timeout: 3_600_000 },
     );
     location.assign(at);
@@ -349,6 +379,8 @@ $("classes").addEventListener("input", () => {
   noteClasses();
 });
 $("several").addEventListener("change", look);
+$("task").addEventListener("change", answersChosen);
+for (const name of ["tolerance", "low", "high", "step"]) $(`n-${name}`).addEventListener("change", answersChosen);
 $("form").addEventListener("submit", start);
 const { largest, suffixes } = await call("new");
 $("file").accept = suffixes.join(",");
