@@ -352,20 +352,16 @@ class Monitor:
         check = self._checks[at]
         was = check.outcome
         check.label = None if label is None else self._written(label, new)
-        check.outcome = UNSURE if check.label is None else WRONG if self._differ(check.guess, check.label) else RIGHT
+        wrong = check.label is not None and self._model.task_.differ(check.guess, check.label)
+        check.outcome = UNSURE if check.label is None else WRONG if wrong else RIGHT
         if was == WRONG:
             self._alarm = None
             self._watch(0)
         elif check.outcome == WRONG:
             self._watch(at)
 
-    def _differ(self, guess: str, label: str) -> bool:
-        """Whether a guess is wrong by a label."""
-        return guess != label and bool(self._model.task_.is_wrong(0, 1, (guess, label)))
-
     def _written(self, label: Any, new: bool) -> str:
-        order = [str(name) for name in self._model.labels_]
-        task = self._model.task_
+        order, task = [str(name) for name in self._model.labels_], self._model.task_
         if not task.closed:
             said = task.read(label, lambda part, _=None: str(part))
             extra = [name for name in task.labels_in(said) if name not in order]

@@ -18,7 +18,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
-from askwise.app import faults, growth, insight, kinds, labeling, models, relabel
+from askwise.app import faults, growth, insight, kinds, labeling, models, relabel, withdrawals
 from askwise.app.guard import Codes, Guard, close
 from askwise.app.project import Project
 from askwise.app.roles import OWNER, Here, Routes, Who
@@ -34,6 +34,7 @@ PAGES = {"/": "label/index.html"} | {
 """The pages of a project: address → file below `static/`."""
 PROJECT_ROUTES = [
     labeling.routes, insight.routes, kinds.routes, models.routes, growth.routes, relabel.routes,
+    withdrawals.routes,
 ]  # fmt: skip
 """What a project can do; see roles.py for how to add to it."""
 log = logging.getLogger("askwise.app")
@@ -129,7 +130,9 @@ def _files(app: FastAPI) -> dict[str, str]:
     places = (path for path in sorted(STATIC.rglob("*")) if path.is_file())
     files = {path.relative_to(STATIC).as_posix(): path.read_bytes() for path in places}
     version = hashlib.sha256(b"".join(name.encode() + data for name, data in files.items())).hexdigest()[:12]
-    pages = {name: files.pop(name).decode().replace("{{version}}", version) for name in list(files) if name.endswith(".html")}
+    pages = {
+        name: files.pop(name).decode().replace("{{version}}", version) for name in list(files) if name.endswith(".html")
+    }
     routes = Routes(include_in_schema=False)
 
     @routes.get("/static/{at}/{name:path}")

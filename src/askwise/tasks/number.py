@@ -15,7 +15,7 @@ from askwise.options import named
 from askwise.tasks.task import Checks, Opinion, Said, Spell, Task, Votes
 
 MAGNITUDE = 12
-"""Numbers have at most so many digits before the point: they are smaller than this, so that float64 tells neighbors of their scale apart."""
+"""Digits of a number before the point, at most: float64 tells those of a scale apart then."""
 DIGITS = 15
 """Digits of a number, and of those behind the point, at most: as many as float64 keeps whatever they are."""
 FINE = 12
