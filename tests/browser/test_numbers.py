@@ -165,12 +165,14 @@ def test_the_page_writes_numbers_as_the_server_does(visit: Any) -> None:
     page = visit(begin())
     rng = random.Random(5)
     tasks = [{"tolerance": "0.5"}, {"tolerance": "0.25", "low": "-1.5", "high": "3", "step": "0.25"},
-             {"tolerance": "3", "low": "10"}, {"tolerance": "0.1", "high": "-0.3"}, {"tolerance": "1", "step": "0.3"}]  # fmt: skip
-    texts = ["", "-", ".", "1.", ".5", "-.5", "-0", "007", "1e3", "0.10", "+3", "1234567890123456", "0.30", "999999999999",
-             "1000000000000", "-0.3", "-0.30001", "3,5", "x"]  # fmt: skip
+             {"tolerance": "3", "low": "10"}, {"tolerance": "0.1", "high": "-0.3"},
+             {"tolerance": "1", "step": "0.3"}]  # fmt: skip
+    texts = ["", "-", ".", "1.", ".5", "-.5", "-0", "007", "1e3", "0.10", "+3", "1234567890123456", "0.30",
+             "999999999999", "1000000000000", "-0.3", "-0.30001", "3,5", "x"]  # fmt: skip
     texts += [f"{rng.randint(-20, 20)}.{rng.randint(0, 99):02d}" for _ in range(60)]
     line = """async (given) => {
-        const m = await import(document.querySelector('script[type=module]').src.replace('main.js', 'widgets/number.js'));
+        const main = document.querySelector('script[type=module]').src;
+        const m = await import(main.replace('main.js', 'widgets/number.js'));
         return given.tasks.map((options) => given.texts.map((text) => {
             const numbers = new m.Numbers(options);
             return numbers.problem(text) ? null : m.written(m.decimal(text));
@@ -262,7 +264,7 @@ def test_the_new_project_page_says_what_a_tolerance_is_for(new_page: Any, run: A
 
 @LOOKS
 def test_no_serious_finding_on_any_page(visit: Any, serious_findings: Any, width: int, scheme: str) -> None:
-    session = taught(audit_share=0.4, overlap=0.3)
+    session = taught(audit_share=0.9, overlap=0.1)
     ids = session.pool.ids
     for row in range(20):
         session.tell(ids[row], row + 1, annotator="ann")

@@ -380,7 +380,13 @@ $("classes").addEventListener("input", () => {
 });
 $("several").addEventListener("change", look);
 $("task").addEventListener("change", answersChosen);
-for (const name of ["tolerance", "low", "high", "step"]) $(`n-${name}`).addEventListener("change", answersChosen);
+let typed = 0;
+// Not at "change": what moves on the page when a field is left would move the button away that is being pressed.
+for (const name of ["tolerance", "low", "high", "step"])
+  $(`n-${name}`).addEventListener("input", () => {
+    clearTimeout(typed);
+    typed = setTimeout(answersChosen, 500);
+  });
 $("form").addEventListener("submit", start);
 const { largest, suffixes } = await call("new");
 $("file").accept = suffixes.join(",");
