@@ -241,7 +241,8 @@ class Number(Task):
         most = (min(far, far if self._high is None else self._high) - self._zero) / self._grid
         found = np.rint((np.clip(values, -1e300, 1e300) - float(self._zero)) / float(self._grid))
         ends = [int(least.to_integral_value(ROUND_CEILING)), int(most.to_integral_value(ROUND_FLOOR))]
-        return np.clip(found, *map(float, ends)).astype(np.int64)
+        inside: Array = np.clip(found, float(ends[0]), float(ends[1])).astype(np.int64)
+        return inside
 
     def values_of_steps(self, steps: Array) -> Array:
         """(n,) the numbers there."""
