@@ -191,6 +191,7 @@ def report(
         seconds=state.seconds,
         settings=settings,
         problems=tuple(problems),
+        errors=evidence.errors(state),
     )
 
 

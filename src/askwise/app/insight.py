@@ -82,18 +82,20 @@ def dashboard(at: Here) -> dict[str, Any]:
             "curve": [dataclasses.asdict(point) for point in _thin(s.points)],
             "costs": [list(cost) for cost in _thin(s.costs)],
             "balance": insight.balance(s),
-            "confusion": insight.confusion(s).tolist(),
+            "confusion": insight.confusion(s).tolist() if s.task.named else None,
             "seconds": s.seconds,
         }
 
     found = session.look(read)
-    metrics, recall = session.metrics(), session.recall()
+    metrics, errors, recall = session.metrics(), session.errors(), session.recall()
     control = session.control(compute=False)
     pace = found["seconds"] / counts["labeled"] if counts["labeled"] else None
     return found | {
         "title": session.title,
         "classes": list(session.classes),
-        "multilabel": not session.task.closed,
+        "multilabel": session.multilabel,
+        "named": session.task.named,
+        "errors": None if errors is None else plain(errors) | {"sentence": errors.sentence},
         "counts": counts,
         "estimate": plain(session.estimate()) | {"sentence": session.estimate().sentence},
         "verdict": plain(verdict),
@@ -289,7 +291,11 @@ def duplicates(at: Here) -> dict[str, Any]:
     rows, y = rows[-insight.MOST_COMPARED :], y[-insight.MOST_COMPARED :]
     decided = session.look(lambda s: set(s.rulings))
     X = session.features()
-    pairs = _once(session, "duplicates", last, lambda: insight.contradictions(X[rows], y))
+
+    def differ(one: Array, other: Array) -> Array:
+        return session.task.wrong(one, other, names)
+
+    pairs = _once(session, "duplicates", last, lambda: insight.contradictions(X[rows], y, differ=differ))
     shown = []
     for a, b, similarity in pairs:
         one, other = int(rows[a]), int(rows[b])

@@ -264,6 +264,9 @@ class Numbers(BaseModel):
     """Precision, recall and the like on the rest, with bounds; null before the first model."""
 
     metrics: dict[str, Any] | None = Field(description="As `Session.metrics()` in Python gives them.")
+    errors: dict[str, Any] | None = Field(
+        None, description="As `Session.errors()`: how far off guesses of numbers are."
+    )
 
 
 # ── people ──────────────────────────────────────────────────────────────────────────────────

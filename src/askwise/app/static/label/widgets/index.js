@@ -76,10 +76,11 @@
 // say(text), toast(text)        to those who listen to the page; to all, for some seconds
 
 import { Refused } from "../../lib/api.js";
+import { number } from "./number.js";
 import { one } from "./one.js";
 import { sets } from "./sets.js";
 
-const WIDGETS = { one, sets };
+const WIDGETS = { one, sets, number };
 
 /** What is known of the answers of a task. */
 export function widgetFor(task) {
