@@ -120,6 +120,8 @@ class Task:
     """An answer, in words: "this session asks for … an item"."""
     right_as: str = ""
     """When a guess is right, where that is not said by "right" alone; begins with a blank."""
+    whole: ClassVar[str] = "as a whole"
+    """What is right or wrong at once: "an answer is right or wrong …"."""
     strict: str = ""
     """The same as a sentence of a certificate; "" = nothing to say."""
     family: ClassVar[str] = "classification"
