@@ -182,6 +182,7 @@ def test_it_is_listed_and_has_no_labels() -> None:
     assert "number" in available()
     with pytest.raises(BadInput, match="names labels, and a number has none"):
         Session(np.eye(9), task="number:tolerance=1", classes=["a", "b"])
+    assert Session(np.eye(9), task="number:tolerance=1").settings["strategy"] == "random"
     with pytest.raises(BadInput, match="for regression"):
         Session(np.eye(9), task="number:tolerance=1", strategy="margin")
 
@@ -372,7 +373,7 @@ def answer(session: Session, y: np.ndarray, times: int, n: int = 5, **more: Any)
 
 
 def test_it_learns_numbers_and_its_bounds_hold() -> None:
-    session, y = begin(audit_share=0.4)
+    session, y = begin(audit_share=0.4, strategy="greedy_both")
     looks = 0
     for _ in range(14):
         answer(session, y, 1)
@@ -892,6 +893,7 @@ def test_the_page_is_told_numbers(tmp_path: Path) -> None:
     assert board["metrics"] is None
     assert board["named"] is False
     assert "root mean square" in board["errors"]["sentence"]
+    assert client.get("/api/v1/review/suspects").json()["looked"] is False
     for page in ("review/suspects", "review/duplicates", "review/disagreements", "review/deferred", "coverage", "map"):
         assert client.get(f"/api/v1/{page}").status_code == 200, page
 

@@ -139,7 +139,7 @@ class Pulse(Open):
     multilabel: bool = Field(description="An item has a set of labels instead of one.")
     task: dict[str, Any] = Field(
         description="What an answer is: `name` of the task, `widget` that the page answers with, `asks` in words, "
-        "`options`."
+        "`named`: answers are made of labels, `strict`: what counts as wrong, `options`."
     )
     counts: dict[str, int] = Field(description="Items, answers of each kind, open items and so on, by name.")
     training: bool = Field(description="A model is being fitted now.")

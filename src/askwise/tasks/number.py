@@ -96,7 +96,7 @@ class Number(Task):
     name = "number"
     asks = "a number"
     family = "regression"
-    auto = "greedy_both"
+    auto = "random"
     closed = False
     named = False
     pending = math.nan
