@@ -36,13 +36,18 @@ SUFFIXES = {
     ".ris": "ris",
     ".nbib": "nbib",
     ".xml": "endnote",
+    ".conll": "conll",
+    ".bio": "conll",
+    ".iob": "conll",
+    ".bioes": "conll",
+    ".spacy": "spacy",
 }
-FORMATS = ("csv", "tsv", "jsonl", "json", "parquet", "xlsx", "ris", "nbib", "endnote")
-TEXT_FORMATS = ("csv", "tsv", "jsonl", "json", "ris", "nbib")
+FORMATS = ("csv", "tsv", "jsonl", "json", "parquet", "xlsx", "ris", "nbib", "endnote", "conll", "spacy")
+TEXT_FORMATS = ("csv", "tsv", "jsonl", "json", "ris", "nbib", "conll")
 """Those with lines in some encoding; XML says its own."""
-PACKABLE = {suffix: form for suffix, form in SUFFIXES.items() if form not in ("parquet", "xlsx")}
+PACKABLE = {suffix: form for suffix, form in SUFFIXES.items() if form not in ("parquet", "xlsx", "spacy")}
 """Suffixes of what may be compressed, or lie in a ZIP archive."""
-GIVEN = ".csv, .tsv, .jsonl, .json, .parquet, .xlsx, .ris, .nbib, .xml (or .csv.gz …)"
+GIVEN = ".csv, .tsv, .jsonl, .json, .parquet, .xlsx, .ris, .nbib, .xml, .conll, .spacy (or .csv.gz …)"
 
 # ── files ───────────────────────────────────────────────────────────────────────────────────
 
@@ -170,6 +175,10 @@ def _read(path: Path, form: str, how: Reading) -> Table:
 
         budget.check_workbook(path)
         return read_xlsx(path, how)
+    if form == "spacy":
+        from askwise.formats.docbin import read_docbin
+
+        return read_docbin(path)
     opened = partial(unpacked, path, PACKABLE, lines=form not in ("json", "endnote"), cells=form in ("csv", "tsv"))
     if form == "endnote":
         from askwise.formats.references import read_endnote
@@ -181,13 +190,14 @@ def _read(path: Path, form: str, how: Reading) -> Table:
 
         usual = "\t" if form == "tsv" else None
         return read_lines(opened, path.name, how.encoding, partial(read_csv, how=how, usual=usual))
-    from askwise.formats import objects, references
+    from askwise.formats import conll, objects, references
 
     read = {
         "jsonl": objects.read_jsonl,
         "json": objects.read_json,
         "ris": references.read_ris,
         "nbib": references.read_nbib,
+        "conll": conll.read_conll,
     }[form]
     return read_lines(opened, path.name, how.encoding, read)
 
