@@ -13,9 +13,13 @@ import numpy as np
 
 from askwise import spans
 from askwise.core import Array, BadInput, MissingExtra
+from askwise.scores import sequence
 
 Vectors = Callable[[Sequence[str]], Array]
 """`vectors(words)`: (words, d) finite numbers, one row for each token of one text."""
+KEPT = 50_000
+"""Tokens whose features are kept between two looks at a pool, about a kilobyte each; to make them takes longer than to
+mark the text."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +36,19 @@ class Marked:
     """(n + 1,) where each text's tokens begin, ascending from 0 to parts."""
     tags: tuple[str, ...]
     """What the columns of `tokens` stand for."""
+
+    def doubts(self) -> dict[str, Array]:
+        """(n,) each: the scores of `scores.sequence`, higher = more doubtful, as signals for `select`.
+
+        `token_entropy`: mean entropy of the tokens, in nats. `mnlp`: minus the logarithm of `certainty` over the number
+        of tokens, in nats. `sequence_doubt`: one minus `certainty`.
+        """
+        length = np.maximum(np.diff(self.offsets), 1)
+        return {
+            "token_entropy": sequence.token_entropy(self.tokens, self.offsets),
+            "mnlp": -np.log(np.maximum(self.certainty, 1e-300)) / length,
+            "sequence_doubt": 1 - self.certainty,
+        }
 
 
 class ConditionalRandomField:
@@ -69,12 +86,15 @@ class ConditionalRandomField:
         self.c1, self.c2, self.iterations, self.vectors = c1, c2, iterations, vectors
         self._model = b""
         self._tagger: Any = None
+        self._kept: dict[str, Any] = {}
+        self._room = KEPT
 
     def __repr__(self) -> str:
         return f"ConditionalRandomField(c1={self.c1:g}, c2={self.c2:g}, iterations={self.iterations})"
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_tagger": None}  # a view on `_model`, made anew where it is needed
+        # the tagger is a view on `_model`; both are made anew where they are needed
+        return {**self.__dict__, "_tagger": None, "_kept": {}, "_room": KEPT}
 
     def fit(self, items: Sequence[str], y: Sequence[str]) -> ConditionalRandomField:
         """Learn from texts and their written answers.
@@ -166,6 +186,14 @@ class ConditionalRandomField:
         return self._tagger
 
     def _features(self, text: str, at: Sequence[spans.Token]) -> Any:
+        kept = self._kept.get(text)
+        if kept is None:
+            kept = self._described(text, at)
+            if len(at) <= self._room:
+                self._kept[text], self._room = kept, self._room - len(at)
+        return kept
+
+    def _described(self, text: str, at: Sequence[spans.Token]) -> Any:
         words = [text[start:end] for start, end in at]
         named = token_features(words)
         if self.vectors is None:
