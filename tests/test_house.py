@@ -35,7 +35,7 @@ LAYERS = [
         "notices",
         "worker",
     },
-    {"strategies", "tables", "pool", "encoders", "learners", "store", "fetch"},
+    {"strategies", "tables", "pool", "encoders", "learners", "store", "fetch", "tasks"},
     {
         "engine",
         "rounds",

@@ -6,15 +6,16 @@ Each takes the state and gives the events, and where the caller is told somethin
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from askwise.core import BadInput, Event, Label, unknown
-from askwise.labelsets import NONE, check_label, labels_of, write_set
 from askwise.ledger import Decision
 from askwise.options import named
 from askwise.questions import next_checks, next_questions
 from askwise.state import State
+from askwise.tasks import Said
 from askwise.values import Spelling, label_name, why_no_label
 
 LEASE_SECONDS = 600.0
@@ -95,7 +96,7 @@ def handed_in(
     s: State,
     row: int,
     kind: str,
-    names: list[Label] | None,
+    names: Said | None,
     annotator: str,
     seconds: float | None,
     ask: int,
@@ -130,16 +131,16 @@ def handed_in(
             news.append(leased(s, items, annotator))
     said: dict[str, Any] = {}
     if names is not None:
-        strange = [name for name in names if not s.may_be(name)]
+        strange = [name for name in s.task.labels_in(names) if not s.may_be(name)]
         if strange and s.opened["declared"]:
             raise unknown("label", strange[0], s.shown_labels())
         news += [Event("class_added", {"name": name}) for name in strange]
-        said["label"] = write_set(names, [*s.labels, *strange]) if s.multilabel else names[0]
+        said["label"] = s.task.write(names, [*s.labels, *strange])
         said |= {"late": True} if s.is_late(row, annotator) else {}
     return [*news, Event(ANSWERED[kind], about(s, row, annotator, seconds) | said)], rows
 
 
-def told_together(s: State, rows: Sequence[int], names: list[Label], annotator: str) -> Decision[int]:
+def told_together(s: State, rows: Sequence[int], names: Said, annotator: str) -> Decision[int]:
     """One label for many items; the number of the batch.
 
     Raises:
@@ -160,19 +161,18 @@ def told_together(s: State, rows: Sequence[int], names: list[Label], annotator: 
 # ── labels as they are written ──────────────────────────────────────────────────────────────
 
 
-def spelled_of(s: State, label: Label | Iterable[Label] | None) -> list[Label]:
-    """The labels of an answer, read as those that come with the data, spelled as the session spells them.
+def spelled_of(s: State, label: Any, item: Any = None) -> Said:
+    """An answer, its labels read as those that come with the data, spelled as the session spells them.
+
+    Args:
+        s: The state.
+        label: As given.
+        item: What it is about; None = several items, or one that is not known.
 
     Raises:
-        BadInput: It is none, or no list of labels where the session takes sets.
+        BadInput: It is no answer of the session's task.
     """
-    if not s.multilabel:
-        return [spelled(s, label)]
-    if isinstance(label, str):
-        names: Iterable[Any] = labels_of(label) or ([] if label.strip() == NONE else [""])
-    else:
-        names = label if isinstance(label, Iterable) else [""]
-    return list(dict.fromkeys(check_label(spelled(s, name, label)) for name in names))
+    return s.task.read(label, partial(spelled, s), item)
 
 
 def spelled(s: State, label: Any, of: Any = None) -> Label:
@@ -196,24 +196,19 @@ def spelled(s: State, label: Any, of: Any = None) -> Label:
         return name if name in known else s.former.get(name, name)
     if name is None:
         raise BadInput(f"No label can be made of one {why_no_label(label)}. Give a text or a number, or use skip.")
-    if s.multilabel:
-        raise BadInput(
-            f"The labels {label if of is None else of!r} are no list of labels. Give all that apply, [] where none "
-            "does, or use skip."
-        )
-    raise BadInput(f"The label {label!r} is empty or no name of a class. Give a class, or use skip or unsure.")
+    raise s.task.no_answer(label if of is None else of)
 
 
-def class_of(s: State, names: list[Label]) -> Label:
-    """The class of a label, or of a set of labels, that are known.
+def class_of(s: State, said: Said) -> Label:
+    """An answer as it is written, if its labels are known.
 
     Raises:
         BadInput: They are not.
     """
-    strange = [name for name in names if not s.may_be(name)]
+    strange = [name for name in s.task.labels_in(said) if not s.may_be(name)]
     if strange:
         raise unknown("label", strange[0], s.shown_labels())
-    return write_set(names, s.labels) if s.multilabel else names[0]
+    return s.task.write(said, s.labels)
 
 
 def class_added(s: State, name: Any) -> list[Event]:
@@ -229,8 +224,7 @@ def class_added(s: State, name: Any) -> list[Event]:
     name = Spelling(s.labels).of(name)
     if s.may_be(name):
         raise BadInput(f"Cannot add the class {name!r}: it is one already.")
-    if s.multilabel:
-        check_label(name)
+    s.task.check_label(name)
     return [Event("class_added", {"name": name})]
 
 
@@ -285,7 +279,7 @@ def given_back(s: State, annotator: str) -> Decision[int]:
     return [Event("released", {"rows": held})] if held else [], len(held)
 
 
-def adjudicated(s: State, row: int, names: list[Label] | None, item: str, annotator: str) -> list[Event]:
+def adjudicated(s: State, row: int, names: Said | None, item: str, annotator: str) -> list[Event]:
     """A decision on an item that people have labeled, or (None) the end of one.
 
     Raises:

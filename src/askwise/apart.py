@@ -24,6 +24,7 @@ import numpy as np
 from askwise import features, notices, rounds, signals
 from askwise.core import Array, AskwiseError, Learner, Matrix, Unreachable
 from askwise.strategies import Strategy
+from askwise.tasks import Opinion, Task
 
 PARTS = ("data", "indices", "indptr")
 """Of a sparse matrix, each kept in a file of its own."""
@@ -75,6 +76,7 @@ class Apart:
         self._kept: Any = None  # where the features are
         self._files = 0  # how often such files were written
         self._fit: int | None = None  # of how many items the encoder learned; None = of all
+        self._sent = 0  # how many items it knows
         self._knows = False  # whether the encoder that runs has learned
         self._process: subprocess.Popen[bytes] | None = None
         self._pipes: tuple[IO[bytes], ...] = ()
@@ -153,8 +155,12 @@ class Apart:
         Raises:
             CannotTravel, Unreachable: As `features`.
         """
-        found: rounds.Learned = self._answer("learn", round_)
-        return found
+        with self._lock:
+            if self._process is not None and rounds.reads_items(self._parts[0]) and not self._encoded:
+                self._answer("read_on", list(self._contents[self._sent :]))
+                self._sent = len(self._contents)
+            found: rounds.Learned = self._answer("learn", round_)
+            return found
 
     def compute(self, task: Callable[..., Any], *args: Any) -> Any:
         """What a function of a module, or a method, makes of the arguments.
@@ -172,16 +178,22 @@ class Apart:
         """
         return self._answer("compare", sample, learner, seed)
 
-    def guess(self, contents: Sequence[Any]) -> tuple[Array, Array] | None:
-        """((m, classes) probabilities, class numbers) of other items by the newest model; None where there is none.
+    def guess(self, contents: Sequence[Any], task: Task, labels: int) -> Opinion | None:
+        """What the newest model says of other items; None where there is none.
+
+        Args:
+            contents: The items.
+            task: What it learned to answer.
+            labels: How many the session has.
 
         Raises:
             CannotTravel, Unreachable: As `features`.
         """
         if self._encoder is None:
             return None
-        given = ("contents", list(contents)) if self._encoded else ("features", self._encoder.encode(list(contents)))
-        found: tuple[Array, Array] | None = self._answer("guess", *given)
+        there = self._encoded or rounds.reads_items(self._parts[0])
+        given = ("contents", list(contents)) if there else ("features", self._encoder.encode(list(contents)))
+        found: Opinion | None = self._answer("guess", *given, task, labels)
         return found
 
     def encode(self, contents: Sequence[Any]) -> Matrix:
@@ -194,14 +206,14 @@ class Apart:
             return self._encoder.encode(list(contents))
         return self._answer("encode", list(contents))
 
-    def guess_at(self, X: Matrix) -> tuple[Array, Array] | None:
+    def guess_at(self, X: Matrix, task: Task, labels: int) -> Opinion | None:
         """As `guess`, of features."""
-        found: tuple[Array, Array] | None = self._answer("guess", "features", X)
+        found: Opinion | None = self._answer("guess", "features", X, task, labels)
         return found
 
-    def guess_pool(self) -> tuple[Array, Array] | None:
+    def guess_pool(self, task: Task, labels: int) -> Opinion | None:
         """As `guess`, of the features of the pool, in the blocks in which `learn` asks about them."""
-        found: tuple[Array, Array] | None = self._answer("guess_pool")
+        found: Opinion | None = self._answer("guess_pool", task, labels)
         return found
 
     def parts(self) -> tuple[Any, Any]:
@@ -264,7 +276,8 @@ class Apart:
         self._process, self._pipes = process, (cast(IO[bytes], process.stdin), cast(IO[bytes], process.stdout))
         _send(self._pipes[0], pickle.dumps((sys.path, str(self._folder), BEAT)))  # before what lies on that path
         encoder = self._encoder if self._encoded else None
-        contents = list(self._contents) if self._encoded else None
+        contents = list(self._contents) if self._encoded or rounds.reads_items(self._parts[0]) else None
+        self._sent = len(contents or ())
         self._knows = contents is not None
         return "begin", *self._parts, self._kept, encoder, contents, self._fit
 
@@ -413,6 +426,8 @@ class _There:
     strategy: Strategy
     encoder: Any
     X: Matrix
+    contents: list[Any]
+    """The items, where features are made here or the learner reads them."""
     learned_from: list[Any]
     """Items that the encoder learns from, if it does."""
     knows_pool = False
@@ -442,7 +457,7 @@ class _There:
         fit: int | None,
     ) -> Any:
         self.learner, self.strategy, self.encoder = learner, strategy, encoder
-        self.learned_from = (contents or [])[:fit]
+        self.learned_from, self.contents = (contents or [])[:fit], contents or []
         if kept is None:
             kept, self.knows_pool = _keep(rounds.encoded(encoder, contents or [], fit=fit), self.folder), True
         self.X = _mapped(kept)
@@ -452,12 +467,17 @@ class _There:
         """Encode items that came later, behind those that are there, or all anew; says where the features are."""
         if learn is not None:
             self.learned_from, self.knows_pool = learn, False
+        self.contents = self.contents + new if behind else new
         X = self._fitted().encode(new)
         if behind:
             X = features.joined(self.X, X)
         kept = _keep(X, self.folder, number)
         self.moved(kept)
         return kept
+
+    def read_on(self, new: list[Any]) -> None:
+        """Items that came later, whose features are made elsewhere."""
+        self.contents += new
 
     def moved(self, kept: Any) -> None:
         """The features are in other files."""
@@ -467,7 +487,7 @@ class _There:
         """They are there since `begin`."""
 
     def learn(self, round_: rounds.Round) -> rounds.Learned:
-        return rounds.learn(round_, self.X, self.learner, self.strategy, self._dense)
+        return rounds.learn(round_, self.X, self.learner, self.strategy, self._dense, self.contents)
 
     def compute(self, task: Callable[..., Any], *args: Any) -> Any:
         return task(*args)
@@ -475,14 +495,17 @@ class _There:
     def compare(self, sample: Any, learner: Learner, seed: int) -> Any:
         return sample.compare(self.X, learner, seed)
 
-    def guess(self, what: str, given: Any) -> tuple[Array, Array] | None:
-        if not hasattr(self.learner, "classes_"):
+    def guess(self, what: str, given: Any, task: Task, labels: int) -> Opinion | None:
+        if not task.fitted(self.learner):
             return None
-        X = self.encode(given) if what == "contents" else given
-        return np.asarray(self.learner.predict_proba(X)), np.asarray(self.learner.classes_)
+        items = rounds.reads_items(self.learner)
+        if what == "contents":
+            given = rounds.Read(given) if items else self.encode(given)
+        return rounds.opinion_of(task, self.learner, given, labels)
 
-    def guess_pool(self) -> tuple[Array, Array] | None:
-        return rounds.guesses(self.X, self.learner)
+    def guess_pool(self, task: Task, labels: int) -> Opinion | None:
+        items = rounds.reads_items(self.learner)
+        return rounds.opinion_of(task, self.learner, rounds.Read(self.contents) if items else self.X, labels)
 
     def encode(self, contents: list[Any]) -> Matrix:
         return self._fitted().encode(contents)

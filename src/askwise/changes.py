@@ -8,7 +8,6 @@ from typing import Any
 
 from askwise import relabeling
 from askwise.core import BadInput, Event, Label, unknown
-from askwise.labelsets import check_label
 from askwise.ledger import Ledger
 from askwise.options import named
 from askwise.state import State
@@ -171,7 +170,7 @@ class Changes:
 
     def alike(self) -> list[tuple[Label, Label]]:
         """(what looks like a slip of the keys, what it may mean) among the labels in use; see `relabeling.alike`."""
-        counts = self._ledger.look(lambda s: [] if s.multilabel or s.opened.get("goal") else used(s))
+        counts = self._ledger.look(lambda s: [] if not s.task.merges or s.opened.get("goal") else used(s))
         return relabeling.alike(counts)  # while others go on: with many labels it takes a while
 
     def listed(self) -> list[str]:
@@ -255,8 +254,8 @@ def _may(s: State) -> None:
 
 
 def _single(s: State) -> None:
-    if s.multilabel:
-        raise BadInput("Where items have several labels, labels can be renamed, but not merged or removed.")
+    if not s.task.merges:
+        raise BadInput(f"With {s.task.asks} an item, labels can be renamed, but not merged or removed.")
 
 
 def _label(s: State, name: Label) -> Label:
@@ -272,8 +271,7 @@ def _new_name(s: State, to: Label) -> Label:
         raise BadInput(
             f"A label cannot be called {to!r}: it is {'empty' if name == '' else f'one {why_no_label(to)}'}."
         )
-    if s.multilabel:
-        check_label(name)
+    s.task.check_label(name)
     if name in s.labels:
         was = "is" if name in s.shown_labels() else "was"
         raise BadInput(f"There {was} a label {name!r} already. Merge into it, or choose another name.")

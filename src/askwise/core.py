@@ -340,6 +340,8 @@ class Estimate:
     """Items still to be decided: no human label, not marked unsure, not labeled by the model."""
     sets: bool = False
     """Items have sets of labels, and right is who has the whole set."""
+    right_as: str = ""
+    """What is counted as right, where "right" alone does not say it, such as " as whole sets"."""
     handed: int = 0
     """Items that the model has labeled under a certificate, which speaks for them; the rest is what it left."""
     unchecked: int = 0
@@ -358,7 +360,7 @@ class Estimate:
             )
         if self.accuracy is None:
             return f"No estimate yet for the remaining {self.rest:,}: too few random check items answered."
-        whole = " as whole sets" if self.sets else ""
+        whole = self.right_as
         return (
             f"Estimated {chance(self.accuracy)} right{whole} on the remaining {self.rest:,}; {self.audits} blind check "
             f"items ({self.wrong} wrong) prove between {between(self.low, self.high)} "
@@ -557,6 +559,8 @@ class Certificate:
     """Digest of the log at the decision (64 hex digits), which `askwise verify` computes anew; "" in old logs."""
     sets: bool = False
     """Items have sets of labels, and a set with one label missing or too much is wrong."""
+    strict: str = ""
+    """What counts as wrong, as a sentence, where "wrong" alone does not say it."""
     allowed: int | None = None
     """With `confidence`, so many of the `certified` labels are wrong at most; None for "recall" and in old records."""
     classes: tuple[tuple[Label, int], ...] = ()
@@ -605,7 +609,7 @@ class Certificate:
             f"{self.certified:,} items are labeled {what}; with {share(self.confidence)} confidence {bound} "
             f"({self.audits} blind checks, {self.wrong} wrong{mark})."
             + (f" Right is what {self.people} annotators agree on (Dawid & Skene)." if self.people else "")
-            + (" A set with one label missing or too much counts as wrong." if self.sets else "")
+            + (f" {self.strict}" if self.strict else "")
             + (
                 f" The answers to {self.changed:,} of the checks were changed after they were given."
                 * (self.changed > 0)

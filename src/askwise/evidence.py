@@ -14,6 +14,7 @@ import numpy as np
 from askwise import audit, relabeling
 from askwise.core import Array, Certificate, Estimate, Label, Metrics
 from askwise.state import Attempt, Draw, State
+from askwise.tasks import Checks
 
 Target: TypeAlias = Literal["auto", "dataset", "file"]
 
@@ -49,7 +50,9 @@ def estimate(state: State, guesses: Array | None) -> Estimate:
     slack = []
     for _, same in itertools.groupby(draws, lambda draw: (draw.round, id(draw.guesses))):
         checks = list(same)
-        change = audit.Change(state.today(state.then(checks[0])), truth, guesses, rest)
+        then, task = state.today(state.then(checks[0])), state.task
+        wrong_then, clash = task.wrong(then, truth, state.classes), task.clash(then, guesses, state.classes)
+        change = audit.Change(then, truth, guesses, rest, wrong_then, clash)
         slack += change.slacks(np.stack([check.eligible for check in checks]))
     stand = [relabeling.standing(state, draw) for draw in draws]
     found = audit.accuracy_on_rest(
@@ -60,11 +63,13 @@ def estimate(state: State, guesses: Array | None) -> Estimate:
         [k.disagree for k in slack],
         int(rest.sum()),
         unknown=np.array([k.unknown for k in slack], np.int64),
+        clash=np.array([k.clash for k in slack], np.int64),
         finer=[low for low, _ in stand],
         coarser=[high for _, high in stand],
         confidence=confidence,
     )
-    return replace(found, sets=state.multilabel, handed=handed, unchecked=_unchecked(state, draws))
+    sets, unchecked = state.task.name == "sets", _unchecked(state, draws)
+    return replace(found, sets=sets, right_as=state.task.right_as, handed=handed, unchecked=unchecked)
 
 
 def _unchecked(state: State, draws: Sequence[Draw]) -> int:
@@ -83,7 +88,7 @@ def _unchecked(state: State, draws: Sequence[Draw]) -> int:
 def metrics(state: State, guesses: Array | None) -> Metrics | None:
     """How good a model with these guesses is at each class, on the items still to be decided; None before the first.
 
-    In a multi-label session at each label.
+    Of sets at each label; None also where answers have no labels.
 
     Args:
         state: Not changed.
@@ -92,7 +97,7 @@ def metrics(state: State, guesses: Array | None) -> Metrics | None:
     if guesses is None:
         return None
     draws, _ = state.draw_outcomes()
-    truth, rest, classes = _counted(state), state.rest(), len(state.classes)
+    truth, rest = _counted(state), state.rest()
     rest[state.ranked :] = False  # what came later has no guess yet, so it is in no class
     told = truth.copy()
     told[[draw.row for draw in draws if state.seen(draw.row)]] = audit.UNKNOWN
@@ -100,19 +105,14 @@ def metrics(state: State, guesses: Array | None) -> Metrics | None:
     then = [state.then(draw) for draw in draws]
     members = [np.unpackbits(d.eligible, count=state.n).view(bool) for d in draws]
     said = [int(old[d.row]) for d, old in zip(draws, then, strict=True)]
-    confidence = float(state.opened["confidence"])
-    if state.multilabel:
-        holds = state.membership()
-        by_label = [
-            audit.moves_by_label(m, old, truth, guesses, rest, holds) for m, old in zip(members, then, strict=True)
-        ]
-        return audit.metrics_by_label(
-            said, answered, by_label, guesses, rest, holds, state.labels, confidence=confidence
-        )
     if state.merged or state.removed or state.systems:
         return _metrics_of_today(state, guesses, draws, answered, truth, rest)
-    moved = [audit.moves(m, old, truth, guesses, rest, classes) for m, old in zip(members, then, strict=True)]
-    return audit.metrics_on_rest(said, answered, moved, guesses, rest, state.classes, confidence=confidence)
+    return state.task.metrics(
+        Checks(
+            said, answered, members, then, truth, guesses, rest, state.classes, state.labels,
+            float(state.opened["confidence"]),
+        )
+    )  # fmt: skip
 
 
 def _metrics_of_today(
@@ -201,7 +201,8 @@ def certificate(state: State, attempt: Attempt) -> Certificate:
     return Certificate(
         allowed=plan.allowed(attempt.checks) if isinstance(plan, audit.Plan) else None,
         classes=_labeled_so(state, attempt) if isinstance(plan, audit.Plan) else (),
-        sets=state.multilabel,
+        sets=state.task.name == "sets",
+        strict=state.task.strict,
         max_error=attempt.max_error,
         confidence=attempt.confidence,
         attempt=attempt.number,
@@ -250,7 +251,7 @@ def _gone(attempt: Attempt, number: int) -> bool:
 def labeled_so(state: State, codes: Array) -> tuple[tuple[Label, int], ...]:
     """For each label how many of these (k,) class numbers mean it."""
     counts = np.bincount(codes, minlength=len(state.classes))
-    found = counts @ state.membership()[: len(counts)] if state.multilabel else counts
+    found = counts if state.task.closed else counts @ state.membership()[: len(counts)]
     return tuple(zip(state.labels, np.asarray(found).tolist(), strict=False))
 
 
@@ -397,7 +398,9 @@ def planning(state: State, sure: Array, label: Label | None = None) -> Planning:
         """What a wrong check of that model, drawn from those items, says; see `Planning.wrong`."""
         old, left = state.today(state.predictions_of(round_)), members & (doubt > 0)
         answered = members & (truth != audit.UNKNOWN) & (True if code is None else old == code)
-        mended = np.count_nonzero(answered & (old != truth)) / int(np.count_nonzero(answered | left))
+        mended = np.count_nonzero(answered & state.task.wrong(old, truth, state.classes)) / int(
+            np.count_nonzero(answered | left)
+        )
         # A changed guess that is right with probability c mends c errors, and makes 1 - c at most.
         gained = np.maximum(2 * sure[left] - 1, 0) * (old[left] != guesses[left])
         return float(doubt[left].mean()), mended + float(gained.mean())

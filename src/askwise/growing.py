@@ -15,7 +15,6 @@ from askwise import rounds
 from askwise.core import Array, BadInput, BadStore, Encoder, Event, Label, Matrix
 from askwise.events import check
 from askwise.features import joined
-from askwise.labelsets import NONE, check_label, labels_of, write_set
 from askwise.ledger import Ledger
 from askwise.options import marked, option
 from askwise.pool import Dropped, FeatureRows, Pool, Problem, content_digests, load_pool
@@ -338,27 +337,34 @@ def decided(
 
 def _labels(state: State, more: Pool, new: Sequence[int]) -> tuple[list[Label], dict[int, Label], list[Problem]]:
     """(labels that are new, row of `more` → label as the session spells it, labels that cannot be taken)."""
-    if more.sets and not state.multilabel:
+    if more.sets and state.task.name == "one":
         raise BadInput(
             "Some labels in the data are lists, and an item of this session has one label. "
             f"Leave {option('label')} out."
         )
     spelling, fresh, given, strange = Spelling(state.labels), list[Label](), dict[int, Label](), list[Problem]()
+
+    def spell(part: Any, _: Any = None) -> Label:
+        return spelling.of(label_name(part) or "")
+
     for row in new:
         if row not in more.given:
             continue
-        parts = labels_of(more.given[row]) if state.multilabel else (more.given[row],)
-        names = [spelling.of(label_name(part) or "") for part in parts]
+        try:
+            said = state.task.from_data(more.given[row], spell, more.contents[row])
+        except BadInput as error:
+            strange += [Problem(source + 1, None, f"is left open: {error.marked}") for source in more.sources[row]]
+            continue
+        names = state.task.labels_in(said)
         unknown = [name for name in names if name not in state.labels and name not in fresh]
         if unknown and state.opened["declared"]:
             why = f"has the label {unknown[0]!r}, which the session does not know; the item is left open"
             strange += [Problem(source + 1, None, why) for source in more.sources[row]]
             continue
-        if state.multilabel:
-            for name in unknown:
-                check_label(name)
+        for name in unknown:
+            state.task.check_label(name)
         fresh += list(dict.fromkeys(unknown))
-        given[row] = (write_set(names, [*state.labels, *fresh]) or NONE) if state.multilabel else names[0]
+        given[row] = state.task.write(said, [*state.labels, *fresh])
     return fresh, given, strange
 
 
@@ -566,7 +572,7 @@ def features_apart(apart: Apart, own: Features, pool: Pool, fit: int) -> Matrix:
         before, X = own.X, own.here(pool, fit)
         if before is None or X.shape[0] != before.shape[0] or X is not before:
             apart.replace(X)
-        own.X = apart.features()
+        own.X = apart.features(pool.contents)
         return own.X
     return own.made(apart.features(pool.contents, fit), fit)
 

@@ -38,9 +38,10 @@ SOURCES = ("human", "given", "model", "unsure", "skip", "open")
 def confusion(state: State) -> Array:
     """(classes, classes) counts of answered check items: guess at the draw × label given; unsure is left out.
 
-    In a multi-label session (labels, 4) counts of each label: rightly guessed, wrongly guessed, missed, rightly not.
+    Where answers are more than labels (labels, 4) counts of each label: rightly guessed, wrongly guessed, missed,
+    rightly not.
     """
-    if state.multilabel:
+    if not state.task.closed:
         return _label_confusion(state)
     size = len(state.classes)
     found = np.zeros((size, size), np.int64)
@@ -79,7 +80,7 @@ def balance(state: State) -> list[dict[str, Any]]:
     if state.predictions is not None:
         guesses = state.predictions[: state.ranked][state.rest()[: state.ranked]]
         found[:, 3] = np.bincount(guesses, minlength=len(state.classes))
-    if state.multilabel:
+    if not state.task.closed:
         found = state.membership().T.astype(np.int64) @ found
     names = ("human", "given", "model", "guessed")
     return [

@@ -12,7 +12,6 @@ import numpy as np
 
 from askwise.audit import drift
 from askwise.core import Array, BadInput, Label, Matrix, share, unknown
-from askwise.labelsets import labels_of, write_set
 from askwise.model.said import to_ask
 from askwise.options import named, option
 
@@ -353,19 +352,26 @@ class Monitor:
         check = self._checks[at]
         was = check.outcome
         check.label = None if label is None else self._written(label, new)
-        check.outcome = UNSURE if check.label is None else WRONG if check.label != check.guess else RIGHT
+        check.outcome = UNSURE if check.label is None else WRONG if self._differ(check.guess, check.label) else RIGHT
         if was == WRONG:
             self._alarm = None
             self._watch(0)
         elif check.outcome == WRONG:
             self._watch(at)
 
+    def _differ(self, guess: str, label: str) -> bool:
+        """Whether a guess is wrong by a label."""
+        return guess != label and bool(self._model.task_.is_wrong(0, 1, (guess, label)))
+
     def _written(self, label: Any, new: bool) -> str:
         order = [str(name) for name in self._model.labels_]
-        if self._model.multilabel:
-            names = labels_of(label) if isinstance(label, str) else tuple(map(str, label))
-            extra = [name for name in names if name not in order] if new else []
-            return write_set(names, [*order, *extra])
+        task = self._model.task_
+        if not task.closed:
+            said = task.read(label, lambda part, _=None: str(part))
+            extra = [name for name in task.labels_in(said) if name not in order]
+            if extra and not new:
+                raise unknown("label", extra[0], order)
+            return str(task.write(said, [*order, *extra]))
         if not isinstance(label, Iterable) or isinstance(label, str | bytes) or not hasattr(label, "__len__"):
             name = str(label)
             if name in order or (new and name.strip()):
@@ -657,7 +663,7 @@ def _identity(model: Any) -> list[Any]:
     """By which a model is known again, as far as it can be known."""
     card = model.card
     return [
-        model.kind, model.multilabel, [str(name) for name in model.labels_],
+        model.kind, model.task, [str(name) for name in model.labels_],
         None if card is None else [card.log, card.version, card.pool, card.labels],
     ]  # fmt: skip
 

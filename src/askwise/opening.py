@@ -15,14 +15,11 @@ from askwise import encoders, growing, learners, screening, strategies
 from askwise.core import BadInput, BadStore, Encoder, Event, Label, Learner, Matrix, seed_of, unknown
 from askwise.events import check as check_event
 from askwise.evidence import Target
-from askwise.labelsets import NONE, SEPARATOR, check_label, labels_of, write_set
 from askwise.options import named, only_python, option
 from askwise.pool import Pool, load_pool
 from askwise.state import LOG_FORMAT, READS_FORMAT, pool_events, pool_from_log, too_new
+from askwise.tasks import Task, recorded
 from askwise.values import Spelling, label_name, why_no_label
-
-MULTILABEL = "cvirs"
-"""Strategy of a multi-label session where "auto" is asked for."""
 
 
 @dataclass
@@ -48,12 +45,11 @@ class Parts:
         strategy: strategies.Strategy,
         *,
         reopened: bool = False,
-        multilabel: bool = False,
+        task: Task,
     ) -> Parts:
         """Encoder and learner as objects, whatever they were given as."""
         known = pool.kind != "array" and (encoder is not None or not reopened)
-        adapted = learners.adapt_multilabel(learner) if multilabel else learners.adapt(learner)
-        return cls(pool, encoders.get(encoder, pool.kind) if known else None, adapted, strategy)
+        return cls(pool, encoders.get(encoder, pool.kind) if known else None, task.learner(learner), strategy)
 
     @property
     def encoder_name(self) -> str:
@@ -86,7 +82,7 @@ def begin(
     loaded: Pool,
     *,
     classes: Sequence[Label] | None,
-    multilabel: bool,
+    task: Task,
     strategy: str | strategies.Strategy,
     learner: Any,
     encoder: Any,
@@ -120,32 +116,37 @@ def begin(
     check_share("confidence", confidence)
     declared = _declared(classes)
     spelling = Spelling(declared or ())
-    given = {row: _as_given(name, spelling, multilabel) for row, name in loaded.given.items()}
-    found = set(given.values())
-    if multilabel:
-        found = {part for name in given.values() for part in labels_of(name)}
-        for name in found | set(declared or ()):
-            check_label(name)
-    elif loaded.sets:
+    task.fits(loaded.kind)
+
+    def spell(part: Any, _: Any = None) -> Label:
+        return spelling.of(label_name(part) or "")
+
+    said = {row: task.from_data(label, spell, loaded.contents[row]) for row, label in loaded.given.items()}
+    found = {name for one in said.values() for name in task.labels_in(one)}
+    for name in found | set(declared or ()):
+        task.check_label(name)
+    if task.name == "one" and loaded.sets:
         raise BadInput(
             f"Some labels in the data are lists. With several labels an item, give {option('multilabel', True)}."
         )
+    if declared is not None and not task.named:
+        raise BadInput(f"{option('classes')} names labels, and {task.asks} has none. Leave it out.")
     if declared is not None and (strange := sorted(found - set(declared))):
         raise BadInput(
             f"The data already holds the label {strange[0]!r}, which is not in the list: {', '.join(declared)}. "
             "Add it to the list, or mend the label column."
         )
     names = declared if declared is not None else sorted(found)
-    if multilabel:
-        given = {row: write_set(labels_of(name), names) for row, name in given.items()}
+    given = {row: task.write(one, names) for row, one in said.items()}
     if encoder is not None and loaded.kind == "array":
         raise BadInput(
             f"{option('encoder')} goes with texts, not with an array, which brings its own features. Leave it out."
         )
     goal = None
     if recall is not None:
-        if multilabel:
-            raise BadInput(f"A search looks for one label; leave {named('multilabel')} out, or {named('recall')}.")
+        if not task.searches:
+            way = named("multilabel" if task.name == "sets" else "task")
+            raise BadInput(f"A search looks for one label; leave {way} out, or {named('recall')}.")
         goal = screening.Goal.of(recall, relevant, names, first)
         encoder, learner_, chosen = _search_parts(goal, names, loaded, encoder, learner, strategy)
     elif relevant is not None or len(first):
@@ -154,15 +155,13 @@ def begin(
             "items to find."
         )
     else:
-        learner_, chosen = learner, _strategy(strategy, multilabel)
-    task = "multilabel" if multilabel else "classification"
-    if chosen.task != task and not (multilabel and chosen.features_only):
+        learner_, chosen = learner, _strategy(strategy, task)
+    if chosen.task != task.family and not (task.family != "classification" and chosen.features_only):
         raise BadInput(
-            f"The strategy {chosen.name!r} is for {chosen.task}; this session asks for "
-            f"{'a set of labels' if multilabel else 'one label'} an item. Choose one for {task} (`askwise "
-            f"strategies`){only_python(', or use askwise.select()')}."
+            f"The strategy {chosen.name!r} is for {chosen.task}; this session asks for {task.asks} an item. "
+            f"Choose one for {task.family} (`askwise strategies`){only_python(', or use askwise.select()')}."
         )
-    parts = Parts.of(loaded, encoder, learner_, chosen, multilabel=multilabel)
+    parts = Parts.of(loaded, encoder, learner_, chosen, task=task)
     name_classes = getattr(parts.learner, "name_classes", None)
     if name_classes is not None and declared is not None:
         name_classes(names, declared=True)  # what it says of classes that there are not is found out now
@@ -180,7 +179,7 @@ def begin(
         "max_error": float(max_error),
         "confidence": float(confidence),
         "classes": names,
-        "multilabel": multilabel,
+        "multilabel": task.name == "sets",
         "late": True,  # answers that come late are told apart
         "declared": declared is not None,
         "pool": dict(loaded.address),
@@ -196,6 +195,8 @@ def begin(
         "learner": parts.learner_name,
         "own_learner": own_learner,
     }
+    if task.name not in ("one", "sets"):
+        opened["task"] = {"name": task.name, "options": task.options()}
     if goal is not None:
         opened["goal"] = goal.data()
     return parts, [Event("opened", opened), *pool_events(loaded)]
@@ -257,13 +258,13 @@ def resume(
             missing.append(f"{option('encoder')} (it was {opened['encoder']})")
     if learner is None and not opened["own_learner"]:
         missing.append(f"{option('learner')} (it was {opened['learner']})")
-    multilabel = bool(opened.get("multilabel", False))
+    task = recorded(opened)
     if strategy is None and opened["strategy"] not in strategies.available():
         missing.append(f"{option('strategy')} (it was {opened['strategy']})")
     if goal is not None and learner is None and opened["own_learner"]:
         learner = screening.LinearScreener(goal.number(opened["classes"]))
-    chosen = strategy or _strategy("auto" if missing else opened["strategy"], multilabel)
-    parts = Parts.of(found, encoder, learner, chosen, reopened=True, multilabel=multilabel)
+    chosen = strategy or _strategy("auto" if missing else opened["strategy"], task)
+    parts = Parts.of(found, encoder, learner, chosen, reopened=True, task=task)
     parts.later = later
     if missing:  # looking, reporting and exporting need none of it; learning on with something else would mislead
         parts.missing = (
@@ -280,8 +281,8 @@ def resume(
     return parts
 
 
-def _strategy(strategy: str | strategies.Strategy, multilabel: bool) -> strategies.Strategy:
-    return strategies.get(MULTILABEL if multilabel and strategy == "auto" else strategy)
+def _strategy(strategy: str | strategies.Strategy, task: Task) -> strategies.Strategy:
+    return strategies.get(task.auto if strategy == "auto" else strategy)
 
 
 def _search_parts(
@@ -319,15 +320,6 @@ def _declared(classes: Sequence[Label] | None) -> list[Label] | None:
     if len(names) < 2 or len({spelling.of(name) for name in names}) < len(names) or not all(names):
         raise BadInput(f"Give at least two different, non-empty classes; got {names}.")
     return names
-
-
-def _as_given(label: Any, spelling: Spelling, multilabel: bool) -> Label:
-    """A label that came with the data, or a set of them as it is written."""
-    parts = labels_of(label) if multilabel and isinstance(label, str) else [label]
-    names = [label_name(part) for part in parts]
-    if not all(names):
-        raise BadInput(f"The data holds a label {why_no_label(label)}. Mend the label column.")
-    return SEPARATOR.join(spelling.of(str(name)) for name in names) or NONE
 
 
 def check_target(target: str) -> None:

@@ -10,8 +10,8 @@ import numpy as np
 
 from askwise import agreement, evidence
 from askwise.core import Agreement, Annotator, Answer, Array, Event
-from askwise.labelsets import write_set
 from askwise.state import DOUBTED, State
+from askwise.tasks import Opinion, Votes
 
 DOUBTS_KEPT = 200
 """Doubtful labels that a ranking holds."""
@@ -54,75 +54,41 @@ def compared(state: State) -> list[int]:
     return [row for row in sorted(state.several) if sum(_counts(a, True) for a in state.counted(row)) > 1]
 
 
-def _given_labels(state: State, V: Array) -> list[int]:
-    """In a multi-label session: numbers of the labels in these (rows, people) votes."""
-    found: list[int] = np.flatnonzero(state.membership()[np.unique(V[V != agreement.MISSING])].any(0)).tolist()
-    return found
-
-
-def _yes_or_no(state: State, V: Array, label: int) -> Array:
-    """In a multi-label session: votes on one label; class 1 = it applies.
-
-    People are modelled for each label by itself: of sets as a whole there are too many to know anybody's errors.
-    """
-    found: Array = np.where(V == agreement.MISSING, agreement.MISSING, state.membership()[V, label].astype(V.dtype))
-    return found
-
-
 def consensus(state: State) -> list[Event]:
     """The event that settles what several people labeled, by Dawid & Skene (1979); none where nothing is new.
 
     Only labels that somebody gave are considered; of equally likely ones the newest wins. How good people are is told
-    from the rows of `compared` alone, so that whose label the model doubted moves the consensus of no other item. In a
-    multi-label session each label is settled by itself, so the set may be one that nobody gave as a whole.
+    from the rows of `compared` alone, so that whose label the model doubted moves the consensus of no other item.
     """
     if not state.unsettled or len(state.classes) < 2:
         return []
     rows = sorted(state.several)
     if not rows:
         return []
-    people, all_votes = votes(state, rows)
+    people, _ = votes(state, rows)
     fair = compared(state)
     asked_again = [row for row in rows if not all(_counts(a, True) for a in state.counted(row))]
     fair_votes = votes(state, fair, people, fair=True)[1]
     again_votes = votes(state, asked_again, people)[1]
 
-    def likely_classes(fair_votes: Array, again_votes: Array, classes: int) -> dict[int, Array]:
-        """Row → (classes,) probabilities."""
-        found = agreement.dawid_skene(fair_votes, classes)
-        likely = dict(zip(fair, found.posterior, strict=True))
-        return likely | dict(zip(asked_again, agreement.posterior(again_votes, found), strict=True))
-
-    if state.multilabel:
-        applies: dict[int, list[str]] = {row: [] for row in rows}
-        newest = {row: state.counted(row)[-1] for row in rows}
-        for number in _given_labels(state, all_votes):
-            name = state.labels[number]
-            likely = likely_classes(_yes_or_no(state, fair_votes, number), _yes_or_no(state, again_votes, number), 2)
-            for row in rows:
-                no, yes = np.round(likely[row], 9).tolist()
-                if yes > no or (yes == no and name in state.parts(newest[row].label or "")):
-                    applies[row].append(name)
-        sets = {str(row): write_set(names, state.labels) for row, names in applies.items()}
-        return [Event("consensus", {"labels": sets, "people": len(people), "method": "Dawid & Skene 1979, by label"})]
-    likely = likely_classes(fair_votes, again_votes, len(state.classes))
-    labels = {}
-    for row in rows:
-        answers = state.counted(row)
-        weight = {a.seq: round(float(likely[row][state.class_number(a.label or "")]), 9) for a in answers}
-        labels[str(row)] = max(answers, key=lambda a: (weight[a.seq], a.seq)).label
-    return [Event("consensus", {"labels": labels, "people": len(people), "method": "Dawid & Skene 1979"})]
+    found, method = state.task.settled(
+        Votes(
+            rows, fair, asked_again, fair_votes, again_votes, {row: state.counted(row) for row in rows},
+            state.classes, state.labels,
+        )
+    )  # fmt: skip
+    labels = {str(row): found[row] for row in rows}
+    return [Event("consensus", {"labels": labels, "people": len(people), "method": method})]
 
 
-def again(state: State, proba: Array | None, guesses: Array | None) -> dict[str, Any]:
+def again(state: State, opinion: Opinion | None, guesses: Array | None) -> dict[str, Any]:
     """What a `ranked` event says of labels to ask another person about: the most doubtful, and how good people are.
 
     Doubtful after ActiveLab (Goh & Mueller, 2023). Check items are never among them: see docs/guarantee.md.
 
     Args:
         state: Not changed.
-        proba: (n, c) the model's probabilities, of classes in the order of `state.classes`, or in a multi-label session
-            (n, labels) of each label; None = no model.
+        opinion: What the model says; None = no model.
         guesses: (n,) its guesses.
 
     Returns:
@@ -130,17 +96,17 @@ def again(state: State, proba: Array | None, guesses: Array | None) -> dict[str,
         others answered the same items. Empty where the session asks nobody twice, and in a search, whose every answer
         is evidence.
     """
-    if not state.opened.get("overlap") or "goal" in state.opened or proba is None or guesses is None:
+    if not state.opened.get("overlap") or "goal" in state.opened or opinion is None or guesses is None:
         return {}
     most, checks = int(state.opened.get("people_per_item", 2)), state.checks()
-    known = set(state.classes) if state.multilabel else set(state.classes[: proba.shape[1]])
+    known = set(state.classes[: opinion.width])
     rows = [
         row
         for row in sorted(state.votes)
         if 0 < sum(a.kind == "label" for a in state.votes[row].values()) < most
         and row not in checks
         and row not in state.rulings
-        and row < len(proba)  # what came meanwhile has no guess yet
+        and row < len(opinion)  # what came meanwhile has no guess yet
         and state.label_of(row) in known
     ]
     quality = _quality(state)
@@ -149,12 +115,7 @@ def again(state: State, proba: Array | None, guesses: Array | None) -> dict[str,
         usual = float(np.mean(list(quality.values()))) if quality else USUAL_QUALITY
         right = evidence.estimate(state, guesses).accuracy
         labels = np.array([state.class_number(state.label_of(row) or "") for row in rows])
-        P = proba[rows]
-        if state.multilabel:  # the question is whether the set that stands is right as a whole
-            V = np.where(agreement.MISSING == V, V, labels[:, None] != V)
-            holds = state.membership()[labels, : P.shape[1]]
-            right_set = np.where(holds, P, 1 - P).prod(1)
-            P, labels = np.stack([right_set, 1 - right_set], axis=1), np.zeros(len(rows), np.intp)
+        labels, V, P = state.task.doubted(opinion, rows, V, labels, state.classes, state.labels)
         scores = agreement.doubts(
             labels,
             V,
@@ -174,11 +135,7 @@ def _quality(state: State) -> dict[str, float]:
     names, V = votes(state, compared(state), fair=True)
     if len(names) < 2 or len(state.classes) < 2:
         return {}
-    if state.multilabel:  # how often one is right on a label, over the labels that occur
-        each = [agreement.dawid_skene(_yes_or_no(state, V, label), 2).quality for label in _given_labels(state, V)]
-        found = np.mean(each or [np.ones(len(names))], axis=0)
-    else:
-        found = agreement.dawid_skene(V, len(state.classes)).quality
+    found = state.task.quality(V, state.classes, state.labels)
     return {name: float(found[i]) for i, name in enumerate(names)}
 
 
@@ -213,15 +170,17 @@ def agreed(state: State) -> Agreement:
     def known(value: float) -> float | None:
         return None if np.isnan(value) else value
 
-    same = [len(set(row[row != agreement.MISSING].tolist())) == 1 for row in V]
+    task, told = state.task, [row[row != agreement.MISSING] for row in V]
+    same = [not task.wrong(codes[:, None], codes[None, :], state.classes).any() for codes in told]
+    alpha, fleiss, pairs = task.agreement(V, state.classes)
     return Agreement(
         items=len(rows),
         same=sum(same),
-        alpha=known(agreement.krippendorff_alpha(V)),
-        fleiss=known(agreement.fleiss_kappa(V)),
+        alpha=known(alpha),
+        fleiss=known(fleiss),
         cohen={
             (names[a], names[b]): value
             for a, b in combinations(range(len(names)), 2)
-            if (value := known(agreement.cohen_kappa(V[:, a], V[:, b]))) is not None
+            if pairs and (value := known(agreement.cohen_kappa(V[:, a], V[:, b]))) is not None
         },
     )

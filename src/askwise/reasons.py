@@ -6,17 +6,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from askwise import strategies
-from askwise.core import AskwiseError, Label, chance
+from askwise.core import AskwiseError, Label
 from askwise.state import DOUBTED
+from askwise.tasks import Task
 
 if TYPE_CHECKING:
     from askwise.state import Ask
-
-
-SETTLED = 0.45
-"""Distance of a label's probability from one half at which nobody would call it unsettled."""
-CLEAR = 0.8
-"""Distance of the two likeliest classes at which nobody would call the model unsettled between them."""
 
 
 def reason_for(
@@ -26,7 +21,7 @@ def reason_for(
     version: int,
     trained_on: int,
     check: tuple[int | None, int | None] | None,
-    multilabel: bool = False,
+    task: Task,
     differ: bool = False,
 ) -> str:
     """The sentence for one question.
@@ -38,7 +33,7 @@ def reason_for(
         trained_on: Number of labels it had.
         check: For blind checks: (which one, how many still needed if all go well); (None, None) where a number would
             tell which class it is checked for.
-        multilabel: Whether each guess says for itself how likely the label applies.
+        task: What an answer is.
         differ: Whether people gave it different labels; which ones is never said.
     """
     if check is not None:
@@ -62,24 +57,7 @@ def reason_for(
     family = _family(ask.strategy)
     if family in ("uncertainty", "hybrid", "committee", "change") and guesses:
         model = f"model {version}, trained on {trained_on} label{'s' if trained_on != 1 else ''}"
-        if multilabel:
-            name, p = min(guesses, key=lambda guess: abs(guess[1] - 0.5))
-            if abs(p - 0.5) > SETTLED:
-                return f"The model is fairly sure of each label; as a set they are unlike those it knows ({model})."
-            return f"The model is least settled whether {name} applies: {chance(p)} ({model})."
-        name, p = guesses[0]
-        if len(guesses) == 1:
-            return f"The model gives {name} {chance(p)} ({model})."
-        other, q = guesses[1]
-        both = f"{name} {chance(p)}, {other} {chance(q)} ({model})"
-        if family == "committee":
-            return f"Models that fit your labels equally well disagree here: {both}."
-        if family == "change":
-            return f"Your answer would change the model most: {both}."
-        if p - q > CLEAR:
-            return f"The model doubts others hardly more than this one, though it is fairly sure: {both}."
-        torn = "is torn between" if p - q < 0.25 else "is least settled between"
-        return f"The model {torn} {name} {chance(p)} and {other} {chance(q)} ({model})."
+        return task.reason(family, guesses, model)
     return {
         "coverage": "Typical of a part of the pool that has no label yet.",
         "diversity": "Unlike anything labeled so far.",

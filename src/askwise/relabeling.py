@@ -28,7 +28,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from askwise.core import Answer, Array, Event, Label
-from askwise.labelsets import NONE, SEPARATOR, labels_of
 
 if TYPE_CHECKING:
     from askwise.state import Draw, State
@@ -78,7 +77,7 @@ def wrong(s: State, answer: Answer, guess: int, system: Array | None, removed: f
     """Whether a guess was wrong by the classes of then; None where the answer does not say."""
     said = s.numbers[answer.said or answer.label or ""]
     if not s.systems:
-        return guess != said
+        return s.task.is_wrong(guess, said, s.classes)
     meant = {of(system, number) for number in could_mean(s, answer.seq, said, removed)}
     if of(system, guess) not in meant:
         return True
@@ -135,9 +134,7 @@ def on_renamed(s: State, e: Event) -> None:
     s.labels[s.labels.index(name)] = to
 
     def called(label: Label) -> Label:
-        if not s.multilabel:
-            return to if label == name else label
-        return SEPARATOR.join(to if part == name else part for part in labels_of(label)) or NONE
+        return s.task.renamed(label, name, to)
 
     s.classes[:] = map(called, s.classes)
     s.numbers = {one: number for number, one in enumerate(s.classes)}
@@ -292,7 +289,7 @@ def _live(s: State, name: Label) -> None:
 
 
 def _one_label(s: State) -> None:
-    if s.multilabel or s.opened.get("goal"):
+    if not s.task.merges or s.opened.get("goal"):
         raise ValueError("only where an item has one label, and nothing is searched, classes are merged or removed")
 
 

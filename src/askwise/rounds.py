@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from askwise import engine
 from askwise.core import Array, Encoder, Learner, Matrix
 from askwise.notices import progress
 from askwise.strategies import Strategy
+from askwise.tasks import Opinion, Task, get
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Round:
     labeled: Array
     """(m,) rows with a label, ascending."""
     y: Array
-    """(m,) their class numbers; in a multi-label session (m, labels) zeros and ones."""
+    """(m, …) what the learner is told of them; see `Task.targets`."""
     order: Array
     """(m,) which earlier round each was asked in."""
     known: Array
@@ -29,7 +30,7 @@ class Round:
     candidates: Array
     """(c,) rows that may be asked."""
     classes: int
-    """How many there are; in a multi-label session how many labels."""
+    """How many labels there are."""
     batch: int
     """Questions that the strategy picks together."""
     spare: int
@@ -37,15 +38,16 @@ class Round:
     seed: int
     names: tuple[str, ...] = ()
     """What the class numbers stand for: a learner whose settings go by label is told."""
+    task: Task = field(default_factory=lambda: get("one"))
+    """What an answer is."""
 
 
 @dataclass(frozen=True)
 class Learned:
     """What a round found."""
 
-    proba: Array | None
-    """(n, classes) of the whole pool; in a multi-label session (n, labels), each for itself. None where all answers
-    are alike, or there is none."""
+    opinion: Opinion | None
+    """What the learner says of the whole pool. None where all answers are alike, or there is none."""
     queue: list[tuple[int, float, str]]
     """(row, score, part of the strategy), best first."""
     planned: int
@@ -65,43 +67,76 @@ def encoded(encoder: Encoder, contents: Sequence[Any], *, fit: int | None = None
 
 
 def learn(
-    round_: Round, X: Matrix, learner: Learner, strategy: Strategy, dense: Callable[[], Array] | None = None
+    round_: Round,
+    X: Matrix,
+    learner: Learner,
+    strategy: Strategy,
+    dense: Callable[[], Array] | None = None,
+    items: Sequence[Any] = (),
 ) -> Learned:
     """Fit the learner on the labels, ask it about the whole pool, and rank what may be asked.
 
     Args:
         round_: What to learn from.
         X: (n, d) features of the pool, dense or CSR.
-        learner: Fitted anew, unless all labels are of one class.
+        learner: Fitted anew, unless there is too little to learn from.
         strategy: Ranks.
         dense: Gives (n, d) rows for distances; needed where `X` is sparse.
+        items: The items themselves, for a learner that `reads` them.
     """
-    n, several = int(X.shape[0]), round_.y.ndim == 2
-    proba = None
-    if len(np.unique(round_.y, axis=0)) >= 2:
+    opinion = None
+    if round_.task.enough(round_.y):
         name_classes = getattr(learner, "name_classes", None)
         if name_classes is not None and round_.names:
             name_classes(round_.names)
-        learner.fit(X[round_.labeled], round_.y)
-        proba = np.zeros((n, round_.classes), np.float32)
-        columns = np.asarray(learner.classes_, int)
-        for rows in engine.blocks(n):
-            found = learner.predict_proba(X[rows])
-            proba[rows][:, columns] = found[..., 1] if several else found
-    return rank(round_, X, learner, strategy, proba, dense)
+        given = Read(items) if reads_items(learner) else X
+        learner.fit(given[round_.labeled], round_.y)
+        opinion = round_.task.ask(learner, given, round_.classes, list(engine.blocks(int(X.shape[0]))))
+    return rank(round_, X, learner, strategy, opinion, dense)
 
 
-def guesses(X: Matrix, learner: Any) -> tuple[Array, Array] | None:
-    """((n, classes) probabilities, class numbers) of all rows, in the blocks of `learn`; None of what is not fitted.
+def reads_items(learner: Any) -> bool:
+    """Whether a learner wants the items themselves instead of features."""
+    return getattr(learner, "reads", "features") == "items"
+
+
+class Read:
+    """Items that are taken like the rows of a matrix, for a learner that reads them.
 
     Args:
-        X: (n, d) features, dense or CSR.
-        learner: In a multi-label session it gives (n, labels, 2), as it says it.
+        items: All of them.
     """
-    if not hasattr(learner, "classes_"):
+
+    def __init__(self, items: Sequence[Any]) -> None:
+        self.items = items
+
+    @property
+    def shape(self) -> tuple[int]:
+        """How many there are."""
+        return (len(self.items),)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, rows: Any) -> list[Any]:
+        """Those of a slice, or of row numbers."""
+        if isinstance(rows, slice):
+            return list(self.items[rows])
+        return [self.items[int(row)] for row in rows]
+
+
+def opinion_of(task: Task, learner: Any, given: Any, labels: int) -> Opinion | None:
+    """What a learner says of rows, in the blocks of `learn`; None of what is not fitted.
+
+    Args:
+        task: What it learned to answer.
+        learner: Perhaps fitted.
+        given: (n, d) features, dense or CSR; or `Read`, for a learner that reads items.
+        labels: How many the session has.
+    """
+    if not task.fitted(learner):
         return None
-    found = [np.asarray(learner.predict_proba(X[rows])) for rows in engine.blocks(max(1, int(X.shape[0])))]
-    return np.concatenate(found), np.asarray(learner.classes_)
+    return task.ask(learner, given, labels, list(engine.blocks(int(given.shape[0]))))
 
 
 def rank(
@@ -109,7 +144,7 @@ def rank(
     X: Matrix,
     learner: Learner,
     strategy: Strategy,
-    proba: Array | None,
+    opinion: Opinion | None,
     dense: Callable[[], Array] | None = None,
 ) -> Learned:
     """Rank what may be asked by what a learner said of the pool; without a word of it the strategy covers the pool.
@@ -117,13 +152,12 @@ def rank(
     Args:
         round_: What is known.
         X: (n, d) features of the pool, dense or CSR.
-        learner: Fitted on the labels of the round, unless `proba` is None.
+        learner: Fitted on the labels of the round, unless `opinion` is None.
         strategy: Ranks.
-        proba: As in `Learned`.
+        opinion: As in `Learned`.
         dense: Gives (n, d) rows for distances; needed where `X` is sparse.
     """
-    several = round_.y.ndim == 2
-    known_y = np.full((len(round_.known), *round_.y.shape[1:]), -1)
+    known_y = np.full((len(round_.known), *round_.y.shape[1:]), round_.task.pending, round_.y.dtype)
     known_order = np.zeros(len(round_.known), np.intp)
     at = np.searchsorted(round_.known, round_.labeled)
     known_y[at], known_order[at] = round_.y, round_.order
@@ -135,12 +169,12 @@ def rank(
     }
     if hasattr(X, "tocsr"):
         given["embedding"] = dense
-    if proba is not None:
-        given["proba"] = np.stack([1 - proba, proba], axis=-1) if several else proba
+    if opinion is not None:
+        given |= opinion.signals()
     picked = engine.select(
         X,
         round_.candidates,
-        learner if proba is not None else None,  # without a model `select` covers the pool
+        learner if opinion is not None else None,  # without a model `select` covers the pool
         strategy,
         k=round_.batch,
         seed=round_.seed,
@@ -148,32 +182,4 @@ def rank(
         spare=round_.spare,
     )
     queue = list(zip(picked.rows.tolist(), picked.scores.tolist(), picked.parts, strict=True))
-    return Learned(proba, queue, min(round_.batch, len(queue)), picked.strategy)
-
-
-def certainty(proba: Array, multilabel: bool) -> Array:
-    """(n,) probability that the guess is right: of the likeliest class, or of the likeliest set as a whole.
-
-    The labels of a set are taken for independent, as the learner takes them. Where they are not, this is off; it only
-    orders items and plans, and what is claimed rests on checks.
-
-    Args:
-        proba: (n, classes), or (n, labels) probabilities that each label applies.
-        multilabel: Which of the two.
-    """
-    found: Array = np.maximum(proba, 1 - proba).prod(1) if multilabel else proba.max(1)
-    return found
-
-
-def likely_sets(proba: Array) -> tuple[Array, Array]:
-    """The likeliest set of labels of each item, for independent labels: those with a probability above one half.
-
-    Args:
-        proba: (n, labels).
-
-    Returns:
-        ((u, labels) bool, each set that occurs once; (n,) which of them).
-    """
-    packed = np.packbits(proba > 0.5, axis=1)
-    sets, which = np.unique(packed, axis=0, return_inverse=True)
-    return np.unpackbits(sets, axis=1, count=proba.shape[1]).astype(bool), which.ravel()
+    return Learned(opinion, queue, min(round_.batch, len(queue)), picked.strategy)

@@ -17,6 +17,7 @@ from askwise.options import named, option
 from askwise.state import Attempt, State, pack
 from askwise.strategies import Combinator, Engine, Strategy
 from askwise.tables import file_format, find_file, read_file
+from askwise.tasks import Opinion
 from askwise.values import Spelling, label_name, why_no_label
 
 FIRST = 10
@@ -238,20 +239,20 @@ def _plan(state: State, wanted: Goal, found: int, unread: int) -> audit.RecallPl
 # ── the finish ──────────────────────────────────────────────────────────────────────────────
 
 
-def freeze(state: State, wanted: Goal, proba: Array | None) -> list[Event] | AutoLabels:
+def freeze(state: State, wanted: Goal, opinion: Opinion | None) -> list[Event] | AutoLabels:
     """The event that starts the checks of everything unread in random order, or why they cannot start.
 
     Args:
         state: Not changed; no attempt is under way.
         wanted: What is searched.
-        proba: (n, 2) probabilities of the classes; None when this process has no model.
+        opinion: Probabilities of the classes; None when this process has no model.
     """
     rows = np.flatnonzero(state.rest())
     found = sum(a.label == wanted.relevant for a in state.answers.values())
     plan = _plan(state, wanted, found, len(rows))
-    if plan is not None and (proba is None or state.ranking is None):
+    if plan is not None and (opinion is None or state.ranking is None):
         return AutoLabels("refused", "The model moved on meanwhile; try again.", deferred=len(rows))
-    if plan is None or state.ranking is None or proba is None:
+    if plan is None or state.ranking is None or opinion is None:
         why = "no relevant and no irrelevant item is known yet"
         if state.groups >= len(audit.SPEND):
             why = f"all {state.groups} attempts are spent; read on, in any order"
@@ -271,7 +272,9 @@ def freeze(state: State, wanted: Goal, proba: Array | None) -> list[Event] | Aut
         "found": found,
         "round": state.ranking.round,
         "order": pack(order.tobytes()),
-        "confidences": pack(proba[order, state.class_number(wanted.irrelevant)].astype(np.float32).tobytes()),
+        "confidences": pack(
+            opinion.signals()["proba"][order, state.class_number(wanted.irrelevant)].astype(np.float32).tobytes()
+        ),
         "needed": list(plan.needed),
         "risk": plan.risk,
         "expected_error": 0.0,

@@ -65,6 +65,9 @@ from askwise.questions import CHECKS_AHEAD
 from askwise.reasons import reason_for
 from askwise.state import DOUBTED, OVERLAP, State
 from askwise.store import Place, open_store, place
+from askwise.tasks import Opinion, Task
+from askwise.tasks import chosen as chosen_task
+from askwise.tasks import get as get_task
 from askwise.trainer import Trainer
 
 if TYPE_CHECKING:
@@ -81,6 +84,8 @@ class Session:
         classes: The labels that may be given; None = discovered from the answers.
         multilabel: An item has a set of labels, perhaps an empty one, instead of one label. Right is the whole set:
             every estimate and certificate counts an item as wrong where one label is missing or too much.
+        task: What an answer is: "one" label an item, "sets" (as `multilabel=True`), or another of `tasks.available()`
+            with its options, such as "number:tolerance=0.5,low=0,high=10"; or a `tasks.Task`. See docs/tasks.md.
         strategy: Name of a query strategy, or a `Strategy`.
         learner: None = our softmax regression (in a multi-label session one for each label); else any scikit-learn
             classifier with `predict_proba`, or a pipeline from raw items (`TfidfVectorizer`, a `ColumnTransformer` that
@@ -117,6 +122,7 @@ class Session:
         *,
         classes: Sequence[Label] | None = None,
         multilabel: bool = False,
+        task: str | Task = "one",
         strategy: str | strategies.Strategy = "auto",
         learner: Any = None,
         encoder: Any = None,
@@ -150,8 +156,8 @@ class Session:
         reading |= {"header": header, "sheet": sheet}
         parts, events = opening.begin(
             opening.loaded_pool(pool, columns, reading),
-            classes=classes, multilabel=multilabel, strategy=strategy, learner=learner, encoder=encoder, seed=seed,
-            audit_share=audit_share, overlap=overlap, people_per_item=people_per_item, target=target,
+            classes=classes, task=chosen_task(task, multilabel), strategy=strategy, learner=learner, encoder=encoder,
+            seed=seed, audit_share=audit_share, overlap=overlap, people_per_item=people_per_item, target=target,
             max_error=max_error, confidence=confidence, recall=recall, relevant=relevant, first=first, title=title,
             guidelines=guidelines,
         )  # fmt: skip
@@ -240,9 +246,14 @@ class Session:
             return tuple(self._state.shown_labels())
 
     @property
+    def task(self) -> Task:
+        """What an answer is."""
+        return self._state.task
+
+    @property
     def multilabel(self) -> bool:
         """Whether an item has a set of labels instead of one."""
-        return self._state.multilabel
+        return self.task.name == "sets"
 
     @property
     def still(self) -> str:
@@ -264,7 +275,7 @@ class Session:
             "declared",
         )
         found = {key: self._state.opened[key] for key in keys} | {"rows": self._state.rows}
-        return found | ({"multilabel": True} if self.multilabel else {})
+        return found | ({} if self.task == get_task("one") else {"task": repr(self.task)})
 
     @property
     def title(self) -> str:
@@ -309,7 +320,7 @@ class Session:
         return hasattr(self._store, "lead")
 
     def parts(self, label: Label) -> tuple[Label, ...]:
-        """The labels in an answer or a guess: itself; in a multi-label session those of the set."""
+        """The labels in an answer or a guess: itself, or those of a set."""
         return self._state.parts(label)
 
     def answers(self) -> dict[int, Answer]:
@@ -404,7 +415,7 @@ class Session:
         known = not blind and s.predictions is not None and row < s.ranked
         suggestion = s.classes[int(cast(Array, s.predictions)[row])] if known else None
         confidence = next((p for name, p in guesses if name == suggestion), None)
-        if s.multilabel and guesses:
+        if not s.task.closed and guesses:
             confidence = self._trainer.sure_of(row)
         attempt = next((a for a in s.attempts if a.outcome == "open" and row in a.position), s.open_attempt)
         check: tuple[int | None, int | None] | None = None
@@ -421,7 +432,7 @@ class Session:
                 guesses=guesses,
                 version=s.ranking.round if s.ranking else 0,
                 trained_on=s.model_labels,
-                multilabel=s.multilabel,
+                task=s.task,
                 check=check,
                 differ=len({s.current(a.label or "") for a in s.votes.get(row, {}).values() if a.kind == "label"}) > 1,
             ),
@@ -516,7 +527,7 @@ class Session:
     ) -> list[Query]:
         row = self._row(query)
         with self._lock:
-            names = None if kind != "label" else answers.spelled_of(self._state, label)
+            names = None if kind != "label" else answers.spelled_of(self._state, label, self.pool.contents[row])
             if ask:
                 self._expire()
             rows = self._ledger.commit(
@@ -577,7 +588,7 @@ class Session:
         """
         row = self._row(query)
         with self._lock:
-            names = None if label is None else answers.spelled_of(self._state, label)
+            names = None if label is None else answers.spelled_of(self._state, label, self.pool.contents[row])
             self._ledger.write(lambda s: answers.adjudicated(s, row, names, self.pool.ids[row], annotator))
             self._judge()
         self._trainer.worker.nudge()
@@ -750,8 +761,8 @@ class Session:
         """Stop the background worker, after a refresh that is under way; raises what had stopped it before, if any."""
         self._trainer.stop()
 
-    def guesses_of(self, contents: Sequence[Any]) -> tuple[Array, Array] | None:
-        """((m, classes) probabilities, class numbers) that the newest model gives items of any kind it can encode.
+    def guesses_of(self, contents: Sequence[Any]) -> Opinion | None:
+        """What the newest model says of items of any kind that it can encode.
 
         None where there is no model here, or no encoder. Not to be called while a refresh runs.
         """
@@ -923,9 +934,9 @@ class Session:
                     f"This is a search: its recall and confidence were set at the start. Leave {named('max_error')}, "
                     f"{named('costs')} and {named('confidence')} out."
                 )
-            if s.multilabel and (costs is not None or isinstance(max_error, Mapping)):
+            if not s.task.closed and (costs is not None or isinstance(max_error, Mapping)):
                 raise BadInput(
-                    "In a multi-label session an item is right or wrong as a whole set, so there is one share of "
+                    f"With {s.task.asks} an item, an answer is right or wrong as a whole, so there is one share of "
                     f"errors, not one for each label. Give {named('max_error')} as a number."
                 )
             if (costs is None) != (max_cost is None) or (costs is not None and max_error is not None):
@@ -981,7 +992,7 @@ class Session:
                 return [], None  # somebody else was first
             if (goal := self._goal) is not None:
                 fresh = self._trainer.confidences() is not None
-                found = screening.freeze(s, goal, self._trainer.proba if fresh else None)
+                found = screening.freeze(s, goal, self._trainer.opinion if fresh else None)
             else:
                 found = handover.freeze(s, self._trainer.confidences(), wanted, confidence, target)
             return ([], found) if isinstance(found, AutoLabels) else (found, None)

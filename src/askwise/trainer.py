@@ -17,11 +17,11 @@ import numpy as np
 from askwise import advice, audit, control, evidence, growing, learners, people, rounds, screening, signals, strategies
 from askwise.apart import Apart, CannotTravel
 from askwise.core import Array, BadInput, Control, Event, Label, Matrix
-from askwise.labelsets import write_set
 from askwise.ledger import Ledger
 from askwise.notices import progress, say
 from askwise.opening import Parts
 from askwise.state import State, pack
+from askwise.tasks import Opinion
 from askwise.worker import Worker
 
 QUEUE = 100
@@ -41,7 +41,7 @@ class Trainer:
         parts: What it learns with.
 
     Attributes:
-        proba: (n, classes) what the newest model fitted here says; None before the first.
+        opinion: What the newest model fitted here says of the pool; None before the first.
         sure: (n,) its calibrated confidence in its guesses.
         round: The ranking that it made; -1 = none here.
         region: What could be certified, as planned with it.
@@ -54,7 +54,7 @@ class Trainer:
     def __init__(self, ledger: Ledger, items: growing.Items, parts: Parts) -> None:
         self.ledger, self.items, self.parts = ledger, items, parts
         self.kept = growing.Features(parts.encoder, parts.pool.features)
-        self.proba: Array | None = None
+        self.opinion: Opinion | None = None
         self.sure: Array | None = None
         self.round = -1
         self.region: audit.Region | None = None
@@ -107,29 +107,28 @@ class Trainer:
                 left = sum(bool(s.eligible_mask[row]) for row in s.ranking.queue[: s.ranking.planned])
                 if left >= n:
                     return []
-                task, proba = self._round(n), self.proba if s.model else None
-                if proba is not None and len(proba) < s.ranked:
+                task, opinion = self._round(n), self.opinion if s.model else None
+                if opinion is not None and len(opinion) < s.ranked:
                     return []  # nothing could be fitted since: that model knows not all that may be asked
             X = self.features()
             X = (
                 X[: self.ledger.state.ranked] if X.shape[0] > self.ledger.state.ranked else X
             )  # what came since has no guess
             dense = partial(self._dense, X.shape[0])
-            return rounds.rank(task, X, self.parts.learner, self.parts.strategy, proba, dense).queue[:n]
+            return rounds.rank(task, X, self.parts.learner, self.parts.strategy, opinion, dense).queue[:n]
 
     def _round(self, batch: int) -> rounds.Round:
         """What there is to learn from and to ask, as the state says."""
         s = self.ledger.state
         labeled = np.flatnonzero(s.labeled_mask)
-        y = s.codes[labeled].astype(np.intp)
-        if s.multilabel:
-            y = s.membership()[y].astype(np.intp)
+        y = s.task.targets(s.codes[labeled], s.classes, s.labels)
         return rounds.Round(
             labeled, y,
             order=s.answer_rounds[labeled].astype(np.intp),
             known=np.union1d(labeled, np.fromiter(s.leases, np.intp, len(s.leases))),
             candidates=np.flatnonzero(s.eligible_mask | s.waiting()),
             classes=len(s.labels), seed=int(s.opened["seed"]), spare=QUEUE, batch=batch, names=tuple(s.labels),
+            task=s.task,
         )  # fmt: skip
 
     def refresh(self) -> bool:
@@ -157,13 +156,15 @@ class Trainer:
                     learned = self.apart.learn(task)
                 else:
                     dense = partial(self._dense, X.shape[0])
-                    learned = rounds.learn(task, X, self.parts.learner, self.parts.strategy, dense)
-            proba = learned.proba
+                    reads = rounds.reads_items(self.parts.learner)
+                    items = self.items.pool.contents[: int(X.shape[0])] if reads else ()
+                    learned = rounds.learn(task, X, self.parts.learner, self.parts.strategy, dense, items)
+            opinion = learned.opinion
             region = None
-            if proba is not None and screening.goal_of(self.ledger.state.opened) is None:
+            if opinion is not None and screening.goal_of(self.ledger.state.opened) is None:
                 with self.ledger.lock:
                     still = self.ledger.state.still()
-                planning = evidence.planning(still, rounds.certainty(proba, s.multilabel))
+                planning = evidence.planning(still, opinion.certainty())
                 # Up to a second the first time, so not under the lock.
                 compute = planning.region if self.apart is None else partial(self.apart.compute, planning.region)
                 region = compute(*evidence.terms(s), evidence.target(s))
@@ -177,17 +178,17 @@ class Trainer:
         self, seen: int, learned: rounds.Learned, region: audit.Region | None, started: float, known: int
     ) -> None:
         """Write the new ranking to the log, with the numbers of the round."""
-        proba, queue = learned.proba, learned.queue
-        if proba is not None:
-            known = len(proba)
-            self.proba, self.region = proba, region
-            self.sure = rounds.certainty(proba, self.ledger.state.multilabel)
+        opinion, queue = learned.opinion, learned.queue
+        if opinion is not None:
+            known = len(opinion)
+            self.opinion, self.region = opinion, region
+            self.sure = opinion.certainty()
             self.region_auto = len(self.ledger.state.auto)
 
         def decide(s: State) -> tuple[list[Event], int]:
             guesses, change, new = s.predictions, None, list[Label]()
-            if proba is not None:
-                guesses, new = _guessed(s, proba)
+            if opinion is not None:
+                guesses, new = _guessed(s, opinion)
                 guesses = growing.filled(guesses, s.n)
             elif guesses is not None and known > s.ranked:
                 guesses = growing.stand_in(s, known)
@@ -206,7 +207,7 @@ class Trainer:
                 "predictions": change,
             }
             data |= {"known": known} if s.grown else {}
-            data |= ({"sets": new} if s.multilabel else {}) | people.again(s, proba, guesses)
+            data |= ({} if s.task.closed else {"sets": new}) | people.again(s, opinion, guesses)
             if guesses is not None:
                 now = evidence.estimate(s, guesses)
                 data["point"] = {
@@ -217,7 +218,7 @@ class Trainer:
                     "audits": now.audits,
                     "at": time.time(),
                     "seconds": round(time.perf_counter() - started, 4),
-                } | advice.numbers(s, guesses, None if proba is None else self.sure)
+                } | advice.numbers(s, guesses, None if opinion is None else self.sure)
             if self._compared is not None and self._compared[1] != s.control:
                 data["control"] = asdict(self._compared[1])
             if region is not None:
@@ -277,14 +278,16 @@ class Trainer:
                     self.apart.close()
                     self.apart = None
 
-    def guesses_of(self, contents: Sequence[Any]) -> tuple[Array, Array] | None:
+    def guesses_of(self, contents: Sequence[Any]) -> Opinion | None:
         """See `Session.guesses_of`."""
+        s = self.ledger.state
         if self.apart is not None:
-            return self.apart.guess(contents)
-        if self.parts.encoder is None or not hasattr(self.parts.learner, "classes_"):
+            return self.apart.guess(contents, s.task, len(s.labels))
+        if self.parts.encoder is None or not s.task.fitted(self.parts.learner):
             return None
-        proba = self.parts.learner.predict_proba(self.parts.encoder.encode(list(contents)))
-        return proba, np.asarray(self.parts.learner.classes_)
+        items = rounds.reads_items(self.parts.learner)
+        given = rounds.Read(contents) if items else self.parts.encoder.encode(list(contents))
+        return rounds.opinion_of(s.task, self.parts.learner, given, len(s.labels))
 
     def confidences(self) -> Array | None:
         """(n,) calibrated confidence of the current guesses, where the model is in this process."""
@@ -300,16 +303,13 @@ class Trainer:
 
     def guesses(self, row: int, most: int = 5) -> tuple[tuple[Label, float], ...]:
         """The likeliest labels of a row with their probabilities, best first, where the model is in this process."""
-        proba, s = self.proba, self.ledger.state
-        if proba is None or s.ranking is None or self.round != s.ranking.round or row >= len(proba):
+        opinion, s = self.opinion, self.ledger.state
+        if opinion is None or s.ranking is None or self.round != s.ranking.round or row >= len(opinion):
             return ()
-        if s.multilabel:  # all that are likely to apply, however many
-            most = max(most, int((proba[row] > 0.5).sum()))
-        best = np.argsort(-proba[row], kind="stable")[:most]
         found: dict[Label, float] = {}
-        for c in best.tolist():  # what was merged since the model was trained counts together
-            name = s.labels[c] if s.multilabel else s.current(s.labels[c])
-            found[name] = found.get(name, 0.0) + float(proba[row, c])
+        for name, p in opinion.top(row, s.labels, most):  # what was merged since the model was trained counts together
+            name = s.current(name)
+            found[name] = found.get(name, 0.0) + p
         return tuple(sorted(found.items(), key=lambda one: -one[1]))
 
     def control(self, *, compute: bool = True) -> Control | None:
@@ -320,7 +320,7 @@ class Trainer:
             if (
                 not compute
                 or screening.goal_of(self.ledger.state.opened) is not None
-                or s.multilabel
+                or not s.task.compares
                 or s.predictions is None
                 or sure is None
             ):
@@ -349,12 +349,9 @@ class Trainer:
         return done
 
 
-def _guessed(state: State, proba: Array) -> tuple[Array, list[Label]]:
-    """((n,) class numbers of the likeliest classes, sets of labels among them that no class stands for yet)."""
-    if not state.multilabel:
-        return proba.argmax(1).astype(np.int32), []
-    sets, which = rounds.likely_sets(proba)
-    names = [write_set([state.labels[i] for i in np.flatnonzero(one)], state.labels) for one in sets]
+def _guessed(state: State, opinion: Opinion) -> tuple[Array, list[Label]]:
+    """((n,) class numbers of the guesses, written answers among them that no class stands for yet)."""
+    names, which = opinion.written(state.labels)
     new = [name for name in names if name not in state.numbers]
     numbers = state.numbers | {name: len(state.classes) + i for i, name in enumerate(new)}
     return np.array([numbers[name] for name in names], np.int32)[which], new

@@ -17,13 +17,13 @@ import numpy as np
 from askwise import __version__, audit, evidence, growing, people, relabeling
 from askwise.core import FINGERPRINT_DIGITS, Array, BadInput, BadStore, Certificate, Event, Store
 from askwise.events import Damaged
-from askwise.labelsets import labels_of, write_set
 from askwise.notices import each
 from askwise.pool import content_digests
 from askwise.questions import drawn_again, is_audit_slot, may_ask_again
 from askwise.state import DOUBTED, OVERLAP, Attempt, State, pool_from_log, unpack
 from askwise.store import Place, digest, read_log
 from askwise.store.postgres import Address
+from askwise.tasks import recorded
 
 CLOSE = 1e-9
 """Bounds that are computed again on another machine may differ in their last digits."""
@@ -347,11 +347,8 @@ def _opened(w: _Walk, e: Event) -> None:
         w.expect("events", 0 < d[name] < 1, e, f"{name} is {d[name]!r}, which is no share.")
     w.expect("events", 0 <= d["audit_share"] <= 1, e, f"audit_share is {d['audit_share']!r}, which is no share.")
     w.rows([int(row) for row in d["given"]], d["n"])
-    given = set(d["given"].values())
-    if d.get("multilabel"):
-        w.expect("events", all(_is_set(name, d["classes"]) for name in given), e, "a given label is no set of labels.")
-        given = {part for name in given for part in labels_of(name)}
-    strange = sorted(given - set(d["classes"]))
+    task, given = recorded(d), set(d["given"].values())
+    strange = sorted(name for name in given if not task.is_written(name, d["classes"]))
     w.expect("events", not strange, e, f"the data came with labels that are no class: {strange[:3]}.")
 
 
@@ -403,20 +400,14 @@ def _relabeled(w: _Walk, e: Event) -> None:
         w.expect("events", same, e, "orders other labels than those there are.")
     if e.kind in ("class_renamed", "class_merged", "class_split", "class_removed"):
         w.expect("decisions", s.open_attempt is None, e, "changes classes while blind checks are under way.")
-        single = e.kind == "class_renamed" or not s.multilabel
+        single = e.kind == "class_renamed" or s.task.merges
         w.expect("events", single and not s.opened.get("goal"), e, "changes classes that are fixed here.")
     last = s.reversals[-1][0] if s.reversals else None
     w.expect("events", d.get("undoes") in (None, last), e, f"takes back event {d.get('undoes')}, not the last change.")
 
 
-def _is_set(name: object, labels: Sequence[str]) -> bool:
-    """Whether this is how a set of labels is written."""
-    parts = labels_of(name) if isinstance(name, str) else ()
-    return set(parts) <= set(labels) and name == write_set(parts, labels)
-
-
 def _is_class(s: State, name: object) -> bool:
-    return _is_set(name, s.labels) if s.multilabel else isinstance(name, str) and s.may_be(name)
+    return s.task.is_written(name, s.labels) and (not s.task.closed or s.may_be(str(name)))
 
 
 def _released(w: _Walk, e: Event) -> None:
@@ -574,8 +565,8 @@ def _ranked(w: _Walk, e: Event) -> None:
         change = growing.filled(change, s.n)
         guesses = change if guesses is None else guesses ^ change
         new = d.get("sets", [])
-        fresh = s.multilabel or not new
-        fresh = fresh and all(_is_set(name, s.labels) and name not in s.numbers for name in new)
+        fresh = not (s.task.closed and new)
+        fresh = fresh and all(s.task.is_written(name, s.labels) and name not in s.numbers for name in new)
         w.expect("guesses", fresh and len(set(new)) == len(new), e, "guesses what is no new set of labels.")
         classes = len(s.classes) + len(new)
         w.expect("guesses", bool(((guesses >= 0) & (guesses < classes)).all()), e, "guesses no such class.")
@@ -728,7 +719,8 @@ def _outcomes(s: State, attempt: Attempt, guesses: Array) -> list[bool]:
         answer = s.answers.get(row)
         if answer is None or answer.kind == "skip" or answer.seen:
             break
-        found.append(answer.label is None or s.class_number(answer.label) != guesses[row])
+        told = None if answer.label is None else s.class_number(answer.label)
+        found.append(told is None or s.task.is_wrong(int(guesses[row]), told, s.classes))
     return found
 
 

@@ -93,7 +93,7 @@ def dashboard(at: Here) -> dict[str, Any]:
     return found | {
         "title": session.title,
         "classes": list(session.classes),
-        "multilabel": session.multilabel,
+        "multilabel": not session.task.closed,
         "counts": counts,
         "estimate": plain(session.estimate()) | {"sentence": session.estimate().sentence},
         "verdict": plain(verdict),
@@ -246,9 +246,11 @@ def suspects(at: Here) -> dict[str, Any]:
     X = session.features()  # after the labels: of items that came meanwhile there are more of these
 
     def compute() -> list[tuple[insight.Suspect, str]]:
-        if not session.multilabel:
+        if session.task.closed:
             return [(one, names[one.likely]) for one in insight.suspects(X[rows], y, size, session.seed)]
-        found = []
+        found: list[tuple[insight.Suspect, str]] = []
+        if session.task.family != "multilabel":  # what a label of its own is doubted by needs labels of their own
+            return found
         for one, label in insight.suspect_labels(X[rows], holds[y], session.seed):
             likely = holds[y[one.at]].copy()
             likely[label] = one.likely
@@ -644,7 +646,7 @@ def plan(at: Here, body: Limits) -> dict[str, Any]:
         if name not in session.classes:
             raise BadInput(f"{name!r} is no class. Choose from {', '.join(session.classes)}.")
     wanted: dict[str | None, float] = {None: body.max_error or session.settings["max_error"]}
-    if body.classes and session.multilabel:
+    if body.classes and not session.task.closed:
         raise BadInput("Items with several labels are right or wrong as a whole: give one share of errors for all.")
     if body.classes:
         wanted = {name: share for name, share in body.classes.items()}  # noqa: C416 - its keys may be None

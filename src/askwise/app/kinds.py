@@ -147,14 +147,14 @@ def _lost(session: Session, items: list[Any]) -> list[tuple[Label, Array]]:
         guessed = session.guesses_of(items)
     if guessed is None:
         return []  # reopened, and not yet trained in this process
-    proba, numbers = np.asarray(guessed[0]), guessed[1]
-    if session.multilabel:
-        proba = proba[..., 1]
-    names = session.classes
+    proba = getattr(guessed, "proba", None)
+    if proba is None:
+        return []  # an answer is no label whose odds could fall
+    names = session.look(lambda s: list(s.labels))
     with np.errstate(divide="ignore"):
         odds = np.clip(np.log(proba) - np.log1p(-proba.astype(np.float64)), -30, 30)
     likely = np.argsort(-proba[0], kind="stable")[:3].tolist()
-    return [(names[int(numbers[c])], odds[0, c] - odds[1:, c]) for c in likely]
+    return [(names[c], odds[0, c] - odds[1:, c]) for c in likely]
 
 
 # ── images ──────────────────────────────────────────────────────────────────────────────────

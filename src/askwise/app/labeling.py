@@ -142,7 +142,7 @@ def tell(at: Here, body: shapes.Act) -> dict[str, Any]:
     """Answer with a label: on the disk when the reply comes. The next questions are in the reply."""
     if body.label is None and body.labels is None:
         raise BadInput("An answer needs a label. Send one of: " + ", ".join(at.session.classes) + ".")
-    if body.labels is not None and not at.session.multilabel:
+    if body.labels is not None and at.session.task.closed:
         raise BadInput("An item of this project has one label: send `label`, not `labels`.")
     return _answered(at, body, "label")
 

@@ -30,9 +30,9 @@ from askwise.app.shapes import Name, Text
 from askwise.app.uploads import ACCEPTED, EXAMPLES, LONGEST, MAX_UPLOAD, SHOWN, Sent, safe_name
 from askwise.app.wire import shown
 from askwise.core import BadInput, Conflict, ContractError, MissingExtra, Unreachable
-from askwise.labelsets import labels_of
 from askwise.options import on_page, option, render
 from askwise.pool import Pool
+from askwise.tasks import Task, chosen
 
 if TYPE_CHECKING:
     from askwise.app.shelf import Shelf
@@ -113,6 +113,12 @@ class Look(BaseModel):
         default_factory=list, max_length=1000, description="Columns that are shown with an item and not learned from."
     )
     multilabel: bool = Field(default=False, description="An item may have several labels, written a|b in its column.")
+    task: str = Field(
+        default="one",
+        max_length=200,
+        description="What an answer is: `one` label, `sets` (as `multilabel`), or another task with its options, such "
+        "as `number:tolerance=0.5`.",
+    )
 
 
 class Seen(BaseModel):
@@ -268,10 +274,12 @@ class Intake:
 # ── the columns ─────────────────────────────────────────────────────────────────────────────
 
 
-def _seen(pool: Pool, multilabel: bool) -> dict[str, Any]:
-    given = list(pool.given.values())
-    if multilabel:
-        given = [part for written in given for part in labels_of(written)]
+def _seen(pool: Pool, task: Task) -> dict[str, Any]:
+    given = [
+        name
+        for row, raw in pool.given.items()
+        for name in task.labels_in(task.from_data(raw, lambda part, _=None: str(part), pool.contents[row]))
+    ]
     return {
         "items": len(pool),
         "rows": int(pool.address["rows"]),
@@ -344,7 +352,7 @@ def routes(
     @made.post("/api/v1/new/look", response_model=Seen)
     def look(body: Look) -> dict[str, Any]:
         """What a session about these columns would hold, and which rows cannot be used."""
-        return _seen(intake.pool(body), body.multilabel)
+        return _seen(intake.pool(body), chosen(body.task, body.multilabel))
 
     @made.post("/api/v1/new/start", response_model=Begun)
     def start(request: Request, body: Annotated[Begin, Body()]) -> dict[str, Any]:
@@ -357,17 +365,22 @@ def routes(
         try:
             path = intake.path(body.upload)
             pool = intake.pool(body)
-            names = body.classes
-            if len(names) < 2:
+            names, task = body.classes, chosen(body.task, body.multilabel)
+            if len(names) < 2 and task.named:
                 raise BadInput(f"At least two labels are needed, got {len(names)}.")
             title = body.title or path.parent.name
-            said: dict[str, Any] = {"multilabel": body.multilabel, "title": title, "guidelines": body.guidelines}
+            said: dict[str, Any] = {
+                "classes": names if task.named else None,
+                "task": task,
+                "title": title,
+                "guidelines": body.guidelines,
+            }
             if intake.shelf is not None:
                 # The file is gone in a moment; what its place was, nobody needs to know.
                 kept = replace(pool, address={**pool.address, "path": path.name})
                 at = intake.shelf.begin(
                     intake.shelf.named(path.parent.name),
-                    lambda store: Session(kept, classes=names, store=store, **said, apart=True),
+                    lambda store: Session(kept, store=store, **said, apart=True),
                     lambda name, session: begin(session, Path(name)),
                 )
                 intake.forget(body.upload)
@@ -376,7 +389,7 @@ def routes(
                 return {"at": at}
             store = path.parent / f"{path.parent.name}.askwise"
             try:
-                session = Session(pool, classes=names, store=store, **said, apart=True)
+                session = Session(pool, store=store, **said, apart=True)
             except (BadInput, ContractError, MissingExtra, Unreachable):
                 discard(store)  # what lies there is this request's own beginning
                 raise

@@ -92,12 +92,12 @@ def _known(at: Place) -> dict[str, Any]:
         "alike": session.change.alike(),
         "title": session.title,
         "guidelines": at.project.guidelines,
-        "sets": session.multilabel,
+        "sets": not session.task.merges,
     }
 
 
 def _used(s: State) -> list[tuple[str, int]]:
-    if not s.multilabel:
+    if s.task.closed:
         return changes.used(s)
     count = dict.fromkeys(s.shown_labels(), 0)
     for answer in s.answers.values():

@@ -137,6 +137,10 @@ class Pulse(Open):
 
     classes: list[str] = Field(description="The labels that may be given.")
     multilabel: bool = Field(description="An item has a set of labels instead of one.")
+    task: dict[str, Any] = Field(
+        description="What an answer is: `name` of the task, `widget` that the page answers with, `asks` in words, "
+        "`options`."
+    )
     counts: dict[str, int] = Field(description="Items, answers of each kind, open items and so on, by name.")
     training: bool = Field(description="A model is being fitted now.")
     model_age: float | None = Field(description="Seconds since the model was trained; null before the first.")

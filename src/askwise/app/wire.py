@@ -174,10 +174,11 @@ def pulse(session: Session, figures: Figures | None = None) -> dict[str, Any]:
         figures: Kept from reply to reply where many look; None = computed now.
     """
     counts, estimate = (figures or Figures(session))()
-    verdict = session.verdict()
+    verdict, task = session.verdict(), session.task
     return {
         "classes": list(session.classes),
         "multilabel": session.multilabel,
+        "task": {"name": task.name, "widget": task.widget or task.name, "asks": task.asks, "options": task.options()},
         "counts": counts,
         "training": session.training,
         "model_age": session.model_age,

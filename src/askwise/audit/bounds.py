@@ -132,6 +132,8 @@ class Slack:
     """Items of today's rest that the check could not have drawn."""
     disagree: int
     """Items of today's rest it could have drawn, where the checked model and the current one differ."""
+    clash: int | None = None
+    """Of these those where both cannot be right; None = all, as where right is the same answer."""
 
 
 class Change:
@@ -142,14 +144,26 @@ class Change:
         truth: (n,) integer class codes of human labels, `UNKNOWN` or `UNSURE`.
         current: (n,) integer class codes >= 0, predictions of today's model.
         rest: (n,) bool, items without a human label today.
+        wrong: (n,) bool, where `predicted` is wrong by `truth`; None = where they differ. Equal codes must be right or
+            wrong together.
+        clash: (n,) bool, where `predicted` and `current` cannot both be right; None = where they differ.
     """
 
-    def __init__(self, predicted: Array, truth: Array, current: Array, rest: Array) -> None:
+    def __init__(
+        self,
+        predicted: Array,
+        truth: Array,
+        current: Array,
+        rest: Array,
+        wrong: Array | None = None,
+        clash: Array | None = None,
+    ) -> None:
         answered, left = truth != UNKNOWN, ~rest
         self._rest, self._count = rest, int(np.count_nonzero(rest))
-        self._known_errors = left & answered & (predicted != truth)
+        self._known_errors = left & answered & (predicted != truth if wrong is None else wrong)
         self._unknown = left & ~answered
         self._disagree = rest & (predicted != current)
+        self._clash = None if clash is None else rest & clash
         self._packed: list[Array] | None = None
 
     def slack(self, members: Array) -> Slack:
@@ -167,15 +181,13 @@ class Change:
             members: (checks, ⌈n/8⌉) packed bits, as of `np.packbits`, those beyond n zero.
         """
         if self._packed is None:
-            parts = (self._known_errors, self._unknown, self._rest, self._disagree)
-            self._packed = [np.packbits(part) for part in parts]
-        size, known, unknown, inside, disagree = (
+            parts = [self._known_errors, self._unknown, self._rest, self._disagree]
+            self._packed = [np.packbits(part) for part in parts + ([] if self._clash is None else [self._clash])]
+        size, known, unknown, inside, disagree, *clash = (
             _ones(members if part is None else members & part) for part in (None, *self._packed)
         )
-        return [
-            Slack(*counts)
-            for counts in zip(size, known, unknown, [self._count - n for n in inside], disagree, strict=True)
-        ]
+        outside = [self._count - n for n in inside]
+        return [Slack(*counts) for counts in zip(size, known, unknown, outside, disagree, *clash, strict=True)]
 
 
 _ONES = np.array([bin(byte).count("1") for byte in range(256)], np.uint8)
@@ -203,6 +215,7 @@ def accuracy_on_rest(
     rest: int,
     *,
     unknown: Sequence[int] | Array | int = 0,
+    clash: Sequence[int] | Array | None = None,
     finer: Sequence[bool] | Array | None = None,
     coarser: Sequence[bool] | Array | None = None,
     confidence: float = 0.95,
@@ -214,13 +227,15 @@ def accuracy_on_rest(
 
     Counting. Of the N_i e_i errors of f_i, some were on items that have left the rest: h_i (`known_errors`) for sure,
     h_i + u_i (`unknown`) at most. So G_i, its errors on R ∩ R_i, is between N_i e_i - h_i - u_i and N_i e_i - h_i.
-    With d_i disagreements there: where both predict the same, both are right or both wrong; where they differ, at
-    least one is wrong, whatever the number of classes. Hence on R ∩ R_i the errors of f are at most G_i + d_i, at
-    least G_i - d_i, and at least d_i - G_i. The o_i items of R outside R_i add between 0 and o_i errors. So
+    With d_i disagreements there: where both predict the same, both are right or both wrong. Where they differ, at
+    least one is wrong, whatever the number of classes, if right is the same answer; with a tolerance both may be right,
+    and this holds of the c_i <= d_i that are too far apart (`clash`). Hence on R ∩ R_i the errors of f are at most
+    G_i + d_i, at least G_i - d_i, and at least c_i - G_i. The o_i items of R outside R_i add between 0 and o_i errors.
+    So
 
         e_i >= (K + h_i - o_i - d_i) / N_i      (1)
         e_i <= (K + h_i + u_i + d_i) / N_i      (2)
-        e_i >= (d_i + h_i - K) / N_i            (3)
+        e_i >= (c_i + h_i - K) / N_i            (3)
 
     Evidence. For bets r < 1, the product over i of r^z_i / (1 - (1 - r) e_i) is a martingale with mean one, and so is
     M, its fixed mixture over bets and over look-back windows (a window that has not begun counts as 1). By Ville (1939)
@@ -243,6 +258,7 @@ def accuracy_on_rest(
         disagree: (m,) d_i, counted on R ∩ R_i; counting on all of R is valid too, only looser.
         rest: Items in R.
         unknown: (m,) u_i, or 0 when nothing has left the rest without a human label.
+        clash: (m,) c_i, counted as `disagree`; None = d_i.
         finer: (m,) whether the classes that check i is scored by tell apart at least what those of the counts do: then
             what is wrong by these is wrong by those, and (1) and (3) hold; else they are not used. None = all.
         coarser: (m,) whether they tell apart at most that: then (2) holds; else it is not used. None = all.
@@ -260,7 +276,8 @@ def accuracy_on_rest(
         raise BadInput(f"Confidence must be strictly between 0 and 1, got {confidence!r}; 0.95 is usual.")
     m = len(wrong)
     gone = [unknown] * m if isinstance(unknown, int) else unknown
-    counts = [_counts(x, m) for x in (rest_sizes, known_errors, gone, outside, disagree)]
+    apart = disagree if clash is None else clash
+    counts = [_counts(x, m) for x in (rest_sizes, known_errors, gone, outside, disagree, apart)]
     if np.any(counts[0] < 1) or rest < 0:
         raise BadInput("Every check is drawn from at least one item, and the rest is not negative; check the counts.")
     answered = [bool(w) for w in wrong if w is not None]
@@ -301,11 +318,11 @@ def accuracy_on_rest(
 
 
 def _implied_rates(
-    k: int, size: Floats, known: Floats, unknown: Floats, outside: Floats, disagree: Floats
+    k: int, size: Floats, known: Floats, unknown: Floats, outside: Floats, disagree: Floats, clash: Floats
 ) -> tuple[Floats, Floats, Floats]:
     """What k errors on the rest imply for the (m,) error rates e_i: at least (1), at most (2), at least (3)."""
     # Where differences were counted on all of the rest, at least this many are among the items of the draw.
-    inside = np.maximum(disagree - outside, 0)
+    inside = np.maximum(clash - outside, 0)
     rates = (
         (k + known - outside - disagree) / size,
         (k + known + unknown + disagree) / size,

@@ -49,7 +49,8 @@ class Card:
     columns: tuple[str, ...] = ()
     """Of the data that it learned from: those that hold the text, the texts of a pair, or the features."""
     classes: tuple[Label, ...]
-    multilabel: bool = False
+    task: str = "one"
+    """What an answer is, as for `Session`."""
     encoder: str
     learner: str
     labels: int
@@ -95,6 +96,8 @@ class Card:
         if data["format"] > FORMAT:
             raise BadInput("The model was saved by a newer Askwise. Upgrade with `pip install --upgrade askwise`.")
         known = {name: value for name, value in data.items() if name not in ("format", "with", "certificates")}
+        if known.pop("multilabel", False) is True:  # saved before there were other kinds of answers
+            known["task"] = "sets"
         kinds: dict[str, Any] = {"str": str, "int": int, "bool": bool}
         if strange := set(known) - {one.name for one in fields(cls)}:
             raise BadInput(f"The model's card holds {sorted(strange)[0]!r}, which no card does.")
@@ -141,7 +144,7 @@ class Card:
         found = [
             f"Model of {self.title!r}, version {self.version}, {self.made}",
             f"  items      {self.kind}" + (f", in {', '.join(map(repr, self.columns))}" if self.columns else ""),
-            f"  classes    {', '.join(self.classes)}" + (" (several for an item)" if self.multilabel else ""),
+            f"  classes    {', '.join(self.classes)}" + (" (several for an item)" if self.task == "sets" else ""),
             f"  learner    {self.learner} on {self.encoder}",
             f"  learned    {learned}" + (f", {came:,} came with the data" if came else ""),
             "             " + ", ".join(f"{name} {n:,}" for name, n in self.by_class.items()),

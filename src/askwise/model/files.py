@@ -20,6 +20,7 @@ from askwise.export import whole
 from askwise.model.card import KINDS, Card
 from askwise.notices import say
 from askwise.options import option
+from askwise.tasks import get as get_task
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -109,7 +110,7 @@ def dumped(model: Any) -> tuple[bytes, Card]:
 def _unknown(model: Any) -> Card:
     """The card of a model that was fitted by hand."""
     return Card(
-        title="", kind=model.kind, classes=tuple(map(str, model.labels_)), multilabel=model.multilabel,
+        title="", kind=model.kind, classes=tuple(map(str, model.labels_)), task=model.task,
         encoder=str(getattr(model.encoder_, "name", "given features")), learner=type(model.learner_).__name__,
         labels=0, bounds="Nothing: it was fitted by hand, in no session.", made="",
     )  # fmt: skip
@@ -182,16 +183,17 @@ def _check(model: Any, card: Card, more: bool) -> None:
         raise BadInput("it holds something else")
     state = model.__dict__
     labels, gone = state.get("labels_"), state.get("gone_")
+    if type(model.task) is not str:
+        raise BadInput("its parts do not belong together")
     if (
         model.kind not in KINDS
         or not isinstance(labels, list)
-        or not labels
-        or type(model.multilabel) is not bool
+        or not (labels or not get_task(model.task).named)
         or not isinstance(gone, list)
     ):
         raise BadInput("its parts do not belong together")
     there = sorted(str(name) for name in labels if name not in gone)
-    if (card.kind, card.multilabel, sorted(card.classes)) != (model.kind, model.multilabel, there):
+    if (card.kind, card.task, sorted(card.classes)) != (model.kind, model.task, there):
         raise BadInput("its card is about another model")
     ours = {name.rpartition(".")[2] for name in TRUSTED if "Encoder" in name} | {"SentenceEncoder"}
     encoder = state.get("encoder_")

@@ -17,13 +17,14 @@ from askwise import encoders, learners, rounds
 from askwise.core import Array, BadInput, Matrix
 from askwise.engine import CHUNK, blocks
 from askwise.features import as_features
-from askwise.labelsets import write_set
 from askwise.media import File, Folder, wrong_with
 from askwise.model import files
 from askwise.model.card import KINDS, Card
 from askwise.notices import progress
 from askwise.options import named
 from askwise.tables import is_frame
+from askwise.tasks import Opinion, Task
+from askwise.tasks import get as get_task
 from askwise.values import missing
 
 WORD = re.compile(r"\w[\w'’-]*")
@@ -57,7 +58,7 @@ class Model(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         encoder: As for `Session`; None = the default of the kind.
         learner: As for `Session`.
         kind: Of the items, as `Pool.kind`.
-        multilabel: An item has a set of labels.
+        task: What an answer is, as for `Session`.
 
     Attributes:
         classes_: (classes,) sorted labels.
@@ -75,13 +76,16 @@ class Model(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     gone_: list[Any]
     card: Card | None
 
-    def __init__(
-        self, encoder: Any = None, learner: Any = None, *, kind: str = "text", multilabel: bool = False
-    ) -> None:
+    def __init__(self, encoder: Any = None, learner: Any = None, *, kind: str = "text", task: str = "one") -> None:
         self.encoder = encoder
         self.learner = learner
         self.kind = kind
-        self.multilabel = multilabel
+        self.task = task
+
+    @property
+    def task_(self) -> Task:
+        """What a prediction is."""
+        return get_task(self.task)
 
     @classmethod
     def fitted(
@@ -92,7 +96,7 @@ class Model(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         card: Card,
         *,
         kind: str = "text",
-        multilabel: bool = False,
+        task: str = "one",
         given: tuple[Any, Any] = (None, None),
         features: int | None = None,
         gone: Sequence[str] = (),
@@ -105,12 +109,12 @@ class Model(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             labels: What its class numbers stand for.
             card: Its card.
             kind: Of the items.
-            multilabel: An item has a set of labels.
+            task: What an answer is, as for `Session`.
             given: Encoder and learner as they were asked for, for `fit` and `clone`.
             features: Columns, where the items are rows of features.
             gone: Labels that are none any more, merged into others or removed: no class of it, and never a guess.
         """
-        self = cls(given[0], given[1], kind=kind, multilabel=multilabel)
+        self = cls(given[0], given[1], kind=kind, task=task)
         self.encoder_, self.learner_, self.card = encoder, learner, card
         self._name(list(labels), list(gone))
         if features is not None:
@@ -129,8 +133,8 @@ class Model(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Raises:
             BadInput: A model of sets of labels, which only sessions train; or items of another kind.
         """
-        if self.multilabel:
-            raise BadInput(f"A model of sets of labels is trained by a session: {named('multilabel')} there.")
+        if self.task != "one":
+            raise BadInput(f"A model of {self.task_.asks} an item is trained by a session: {named('task')} there.")
         if self.kind not in KINDS:
             raise BadInput(f"kind is one of {', '.join(KINDS)}, got {self.kind!r}.")
         items = self._items(X, new=True)
@@ -151,50 +155,74 @@ class Model(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     # ── predicting ──────────────────────────────────────────────────────────────────────────
 
     def predict_proba(self, X: Any) -> Array:
-        """(n, classes) float32 probabilities, columns in the order of `classes_`; of sets each label for itself."""
+        """(n, classes) float32 probabilities, columns in the order of `classes_`; of sets each label for itself.
+
+        Raises:
+            BadInput: Answers that are no labels have none.
+        """
         found: Array = self.proba(X)[:, self._order]
         return found
 
     def predict(self, X: Any) -> Array:
-        """(n,) the likeliest class of each item; of sets (n, classes) zeros and ones."""
-        proba = self.proba(X)
-        if self.multilabel:
-            return (proba[:, self._order] > 0.5).astype(np.int64)
-        found: Array = np.asarray(self.labels_)[proba.argmax(1)]
-        return found
+        """(n,) the likeliest class of each item; of sets (n, classes) zeros and ones; of other answers these."""
+        opinion = self.opinion(X)
+        if self.task_.closed:
+            found: Array = np.asarray(self.labels_)[opinion.signals()["proba"].argmax(1)]
+            return found
+        written, which = opinion.written([str(name) for name in self.labels_])
+        return self.task_.predicted([written[one] for one in which.tolist()], self.classes_.tolist())
 
     def judged(self, X: Any) -> tuple[list[str], Array]:
         """(n) guesses as the session writes them, sets as `a|b`, and (n,) the confidence in each, 0..1."""
-        return judged(self.proba(X), self.labels_, self.multilabel)
+        return self._judged(self.opinion(X))
+
+    def _judged(self, opinion: Opinion) -> tuple[list[str], Array]:
+        written, which = opinion.written([str(name) for name in self.labels_])
+        return [str(written[one]) for one in which.tolist()], opinion.certainty()
 
     def seen(self, X: Any) -> tuple[Matrix, list[str], Array]:
         """(n, d) features as the learner gets them, with guesses and confidence as in `judged`; encodes once."""
-        if not self.__sklearn_is_fitted__():
-            raise BadInput("This model has learned nothing: call fit(items, labels), or take one from a session.")
+        self._check_fitted()
         items = self._items(X)
         features = items if self.encoder_ is None else self.encoder_.encode(items)
-        proba = placed(self.learner_, features, len(self.labels_), self.multilabel)
-        return features, *judged(proba, self.labels_, self.multilabel)
+        return features, *self._judged(self._said_of(items, features))
 
     def proba(self, X: Any) -> Array:
-        """(n, labels) float32 probabilities, columns in the order of `labels_`."""
-        if not self.__sklearn_is_fitted__():
-            raise BadInput("This model has learned nothing: call fit(items, labels), or take one from a session.")
+        """(n, labels) float32 probabilities, columns in the order of `labels_`.
+
+        Raises:
+            BadInput: Answers that are no labels have none.
+        """
+        opinion = self.opinion(X)
+        found: Array | None = getattr(opinion, "proba", None)
+        if found is None:
+            raise BadInput(f"A model of {self.task_.asks} an item has no probabilities of labels; see judged().")
+        return found
+
+    def opinion(self, X: Any) -> Opinion:
+        """All that it says of some items; see `askwise.tasks.Opinion`."""
+        self._check_fitted()
         items = self._items(X)
         n = items.shape[0] if self.kind == "array" else len(items)
-        found = np.zeros((n, len(self.labels_)), np.float32)
         # Blocks as a session has them, so that matrix products round alike, to the last digit.
         step = CHUNK if self.kind not in ("image", "audio") else max(n, 1)
+        found: list[Opinion] = []
         with progress("predicting", n, whole=True) as advance:
-            for start in range(0, n, step):
+            for start in range(0, max(n, 1), step):
                 part = items[start : start + step]
                 features = part if self.encoder_ is None else self.encoder_.encode(part)
-                for rows in blocks(len(found[start : start + step])):
-                    found[start : start + step][rows] = placed(
-                        self.learner_, features[rows], len(self.labels_), self.multilabel
-                    )
-                advance(len(found[start : start + step]))
-        return found
+                found.append(self._said_of(part, features))
+                advance(len(found[-1]))
+        return found[0] if len(found) == 1 else found[0].joined(found[1:])
+
+    def _said_of(self, items: Any, features: Matrix) -> Opinion:
+        given = rounds.Read(items) if rounds.reads_items(self.learner_) else features
+        blocks_ = list(blocks(int(given.shape[0])))
+        return self.task_.ask(self.learner_, given, len(self.labels_), blocks_)
+
+    def _check_fitted(self) -> None:
+        if not self.__sklearn_is_fitted__():
+            raise BadInput("This model has learned nothing: call fit(items, labels), or take one from a session.")
 
     def save(self, path: str | Path) -> Card:
         """Write it to a .skops file, or to .onnx where it is one of numbers; see `askwise.model.files.save`."""
@@ -315,6 +343,8 @@ class Model(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         state = dict(state)
+        if "multilabel" in state:  # saved before there were other kinds of answers
+            state["task"] = "sets" if state.pop("multilabel") else "one"
         if isinstance(state.get("card"), str):
             state["card"] = Card.of(json.loads(state["card"]))
         if "encoder_" in state:
@@ -331,35 +361,6 @@ def load(path: str | Path, *, trusted: Sequence[str] = ()) -> Model:
 
 
 # ── small things ────────────────────────────────────────────────────────────────────────────
-
-
-def placed(learner: Any, features: Matrix, labels: int, multilabel: bool) -> Array:
-    """(n, labels) float32 probabilities, each at its class number; 0 for classes that the learner has not met.
-
-    Args:
-        learner: Fitted on class numbers.
-        features: (n, d).
-        labels: How many there are.
-        multilabel: Whether it gives (n, labels, 2).
-    """
-    return at_numbers(learner.predict_proba(features), np.asarray(learner.classes_, int), labels, multilabel)
-
-
-def at_numbers(proba: Array, numbers: Array, labels: int, multilabel: bool) -> Array:
-    """As `placed`, of what a learner said of its classes."""
-    found = np.zeros((proba.shape[0], labels), np.float32)
-    found[:, numbers] = proba[..., 1] if multilabel else proba
-    return found
-
-
-def judged(proba: Array, labels: Sequence[Any], multilabel: bool) -> tuple[list[str], Array]:
-    """(n) guesses as a session writes them, and (n,) the confidence in each, of (n, labels) probabilities."""
-    if not multilabel:
-        names = [str(name) for name in labels]
-        return [names[code] for code in proba.argmax(1).tolist()], proba.max(1, initial=0)
-    sets, which = rounds.likely_sets(proba)
-    written = [write_set([labels[i] for i in np.flatnonzero(one).tolist()], labels) for one in sets]
-    return [written[one] for one in which.tolist()], rounds.certainty(proba, True)
 
 
 def words_of(text: str) -> list[str]:

@@ -29,7 +29,7 @@ def to_onnx(model: Any) -> tuple[bytes, Card]:
         MissingExtra: onnx is not installed.
     """
     learner = model.learner_
-    if model.kind != "array" or model.multilabel or not isinstance(learner, SoftmaxRegression):
+    if model.kind != "array" or model.task != "one" or not isinstance(learner, SoftmaxRegression):
         what = "items of the kind " + repr(model.kind) if model.kind != "array" else type(learner).__name__
         raise BadInput(
             f"ONNX holds a softmax regression on rows of features, one class for each; this model is one of {what}, "

@@ -20,10 +20,11 @@ from askwise.batch.distances import cosines
 from askwise.core import Array, BadInput, ContractError, Matrix, Unreachable
 from askwise.export import PROBLEM, names_beside
 from askwise.model.card import ASK, Card, Proved
-from askwise.model.fitted import WORD, Model, at_numbers, judged
+from askwise.model.fitted import WORD, Model
 from askwise.notices import progress
 from askwise.pool import Pool
 from askwise.state import State
+from askwise.tasks import Opinion
 from askwise.values import plain
 
 Session: TypeAlias = Any
@@ -128,24 +129,34 @@ def _settle(session: Session) -> None:
             key = trainer.round, None if trainer.apart is None else trainer.apart.pid
             if _sound.get(session) == key:
                 return
-            X = session.features()
-            said = rounds.guesses(X, session._parts.learner) if trainer.apart is None else trainer.apart.guess_pool()
+            said = _of_pool(session)
             with session._lock:
-                if said is not None and _as_logged(session._state, *said):
+                if said is not None and _as_logged(session._state, said):
                     _sound[session] = key
                     return
                 trainer.round = -1  # the next refresh fits it anew, and the log says so
     raise ContractError("The learner does not say the same of the same items twice, so no model can be taken.")
 
 
-def _as_logged(state: State, proba: Array, numbers: Array) -> bool:
-    found = at_numbers(proba, numbers.astype(int), len(state.labels), state.multilabel)
+def _of_pool(session: Session) -> Opinion | None:
+    """What the learner at hand says of the pool."""
+    trainer, learner = session._trainer, session._parts.learner
+    X = session.features()
+    task, labels = session.look(lambda s: (s.task, len(s.labels)))
+    if trainer.apart is not None:
+        found: Opinion | None = trainer.apart.guess_pool(task, labels)
+        return found
+    items = rounds.Read(session.pool.contents) if rounds.reads_items(learner) else X
+    return rounds.opinion_of(task, learner, items, labels)
+
+
+def _as_logged(state: State, said: Opinion) -> bool:
+    """Whether a learner says of the pool what the log says of its last ranking."""
     assert state.predictions is not None  # noqa: S101 - looked at before
-    known = min(len(found), state.ranked)  # others may have come since the ranking
-    logged = state.predictions[:known]
-    if not state.multilabel:
-        return bool(np.array_equal(found[:known].argmax(1), logged))
-    return judged(found[:known], state.labels, True)[0] == [state.classes[code] for code in logged.tolist()]
+    known = min(len(said), state.ranked)  # others may have come since the ranking
+    names, which = said.written(state.labels)
+    numbers = np.array([state.numbers.get(name, -1) for name in names])
+    return bool(np.array_equal(numbers[which[:known]], state.predictions[:known]))
 
 
 def _check_model(state: State) -> None:
@@ -197,7 +208,7 @@ def _made(session: Session, encoder: Any, learner: Any) -> Model:
         list(s.labels),
         _card(session),
         kind=pool.kind,
-        multilabel=s.multilabel,
+        task=repr(s.task),
         given=(None, given[1]) if pool.kind == "array" else given,
         features=None if pool.features is None else int(pool.features.shape[1]),
         gone=[name for name in s.labels if name not in s.shown_labels()],
@@ -211,7 +222,7 @@ def _card(session: Session) -> Card:
     labels = [a for a in s.answers.values() if a.label is not None and (a.kind == "given" or a.seq <= learned)]
     by_class = dict.fromkeys(s.shown_labels(), 0)
     for answer in labels:
-        for name in s.parts(str(answer.label)) if s.multilabel else [s.current(str(answer.label))]:
+        for name in s.parts(s.current(str(answer.label))):
             by_class[name] = by_class.get(name, 0) + 1
     search = session.recall()
     text = pool.address.get("text")
@@ -222,7 +233,7 @@ def _card(session: Session) -> Card:
         kind=pool.kind,
         columns=tuple(columns),
         classes=tuple(s.shown_labels()),
-        multilabel=s.multilabel,
+        task=repr(s.task),
         encoder=session._parts.encoder_name,
         learner=session._parts.learner_name,
         labels=len(labels),
@@ -319,13 +330,13 @@ def through(session: Session, items: Sequence[Any], *, annotator: str = "") -> S
             "of an item could be what a check is to find out."
         )
     _settle(session)
-    kind, several = session.pool.kind, session.multilabel
+    kind = session.pool.kind
     checked = Model(kind=kind)._items(items) if kind != "table" else _records(session, items)
     if not session._trainer.refreshing.acquire(timeout=WAIT):
         raise Unreachable("The model is being trained; ask again in a moment.")
     try:
         features = _features(session, checked)
-        guessed = _guessed(session, features)
+        guessed = _guessed(session, checked, features)
     finally:
         session._trainer.refreshing.release()
     if guessed is None:
@@ -344,8 +355,8 @@ def through(session: Session, items: Sequence[Any], *, annotator: str = "") -> S
             told.update(() if hidden[at] else rows)
         if told:
             session.show_guesses([session.pool.ids[row] for row in sorted(told)], annotator=annotator)
-        proba = at_numbers(np.asarray(guessed[0]), np.asarray(guessed[1], int), len(s.labels), several)
-        labels, confidence = judged(proba, s.labels, several)
+        names, which = guessed.written(s.labels)
+        labels, confidence = [names[one] for one in which.tolist()], guessed.certainty()
         ask = to_ask(labels, confidence, _limits(s))
     labels = ["" if hide else name for name, hide in zip(labels, hidden.tolist(), strict=True)]
     return Said(labels, np.where(hidden, np.nan, confidence), ask | hidden, hidden, len(told))
@@ -376,11 +387,14 @@ def _features(session: Session, items: Any) -> Matrix:
     return _encoder(session).encode(items)
 
 
-def _guessed(session: Session, features: Matrix) -> tuple[Array, Array] | None:
-    """((n, classes) probabilities, class numbers) of features."""
-    if session._trainer.apart is None:
-        return rounds.guesses(features, session._parts.learner)
-    found: tuple[Array, Array] | None = session._trainer.apart.guess_at(features)
+def _guessed(session: Session, items: Any, features: Matrix) -> Opinion | None:
+    """What the newest model says of items with these features."""
+    trainer, learner = session._trainer, session._parts.learner
+    task, labels = session.look(lambda s: (s.task, len(s.labels)))
+    given = rounds.Read(items) if rounds.reads_items(learner) else features
+    if trainer.apart is None:
+        return rounds.opinion_of(task, learner, given, labels)
+    found: Opinion | None = trainer.apart.guess_at(given, task, labels)
     return found
 
 

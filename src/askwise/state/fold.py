@@ -13,6 +13,7 @@ from askwise.audit import UNKNOWN
 from askwise.core import Answer, Array, BadStore, Control, CurvePoint, Event, Label
 from askwise.state.in_log import unpack
 from askwise.state.records import DOUBTED, OVERLAP, Ask, Attempt, Draw, Lease, Ranking
+from askwise.tasks import recorded
 
 if TYPE_CHECKING:
     from askwise.state.state import State
@@ -22,7 +23,7 @@ def _on_opened(s: State, e: Event) -> None:
     s.opened = e.data
     s.n = s.ranked = int(e.data["n"])
     s.rows = int(e.data["rows"])
-    s.multilabel = bool(e.data.get("multilabel", False))
+    s.task = recorded(e.data)
     for name in e.data["classes"]:
         _add_label(s, name)
     s.labeled_mask, s.auto_mask = np.zeros(s.n, bool), np.zeros(s.n, bool)
@@ -82,7 +83,7 @@ def _longer(values: Array, n: int, fill: Any = 0) -> Array:
 
 def _add_label(s: State, name: Label) -> None:
     s.labels.append(name)
-    if not s.multilabel:
+    if s.task.closed:
         s._number(name)
 
 

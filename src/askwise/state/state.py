@@ -13,10 +13,10 @@ from askwise import events as kinds
 from askwise import relabeling
 from askwise.audit import UNKNOWN, UNSURE
 from askwise.core import Answer, Array, BadStore, Control, CurvePoint, Event, Label
-from askwise.labelsets import labels_of
 from askwise.state.fold import BY_PEOPLE, HANDLERS
 from askwise.state.in_log import READS_FORMAT, too_new
 from askwise.state.records import MANGLED, QUARTER, Ask, Attempt, Draw, Lease, Ranking
+from askwise.tasks import Task, membership, recorded
 
 
 @dataclass
@@ -34,10 +34,10 @@ class State:
     """How many items came with each addition."""
     labels: list[Label] = field(default_factory=list)
     """The labels that may be given, in the order declared or discovered."""
-    multilabel: bool = False
-    """Whether an item has a set of labels: an answer, a guess and a class are such a set then, written as one text."""
+    task: Task = field(default_factory=lambda: recorded({}))
+    """What an answer is."""
     classes: list[Label] = field(default_factory=list)
-    """What an item is taken for, by number: the labels; in a multi-label session each set of labels met so far."""
+    """What an item is taken for, by number: the labels; where answers are more than these each answer met so far."""
     numbers: dict[Label, int] = field(default_factory=dict)
     """The same the other way round."""
     merged: dict[int, int] = field(default_factory=dict)
@@ -171,7 +171,7 @@ class State:
 
     def shown_labels(self) -> list[Label]:
         """The labels that may be given, in the order in which people see them."""
-        gone = set() if self.multilabel else {*self.merged, *self.removed}
+        gone = {*self.merged, *self.removed} if self.task.closed else set()
         there = [name for number, name in enumerate(self.labels) if number not in gone]
         place = {name: at for at, name in enumerate(self.order)}
         return sorted(there, key=lambda name: place.get(name, len(place))) if place else there
@@ -235,16 +235,12 @@ class State:
         return self.numbers[label]
 
     def parts(self, label: Label) -> tuple[Label, ...]:
-        """The labels in an answer: itself; in a multi-label session those of the set."""
-        return labels_of(label) if self.multilabel else (label,)
+        """The labels in an answer: itself, or those of a set."""
+        return self.task.parts(label)
 
     def membership(self) -> Array:
         """(classes, labels) bool: which labels each class holds; the identity where an item has one label."""
-        found = np.zeros((len(self.classes), len(self.labels)), bool)
-        column = {name: i for i, name in enumerate(self.labels)}
-        for number, name in enumerate(self.classes):
-            found[number, [column[part] for part in self.parts(name)]] = True
-        return found
+        return membership(self.task, self.classes, self.labels)
 
     @property
     def model_labels(self) -> int:
@@ -385,8 +381,8 @@ class State:
         self.classes.append(name)
 
     def _meet(self, name: Label) -> None:
-        """In a multi-label session a set becomes a class when it first occurs."""
-        if self.multilabel and name not in self.numbers:
+        """Where answers are more than labels, one becomes a class when it first occurs."""
+        if not self.task.closed and name not in self.numbers:
             self._number(name)
 
     def apply(self, event: Event) -> None:
