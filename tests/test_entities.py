@@ -14,6 +14,7 @@ from askwise.core import BadInput
 
 def slow_least(part: list[int], whole: list[int], most: int, alpha: Fraction) -> float:
     """The definition, in whole fractions: the largest ratio whose tail of capitals reaches the limit."""
+    j = next(j for j in range(20) if most <= 2**j)
     ratios = [Fraction(k, 100) for k in range(1, 100)]
     stakes = [Fraction(s).limit_denominator(100) for s in entities.STAKES]
     capital = {}
@@ -22,10 +23,10 @@ def slow_least(part: list[int], whole: list[int], most: int, alpha: Fraction) ->
         for c in stakes:
             product = Fraction(1)
             for n, d in zip(part, whole, strict=True):
-                product *= 1 + c * (n / p - d) / most
+                product *= 1 + c * (n / p - d) / 2**j
             total += product
         capital[p] = total
-    limit = len(ratios) * len(stakes) / alpha
+    limit = len(ratios) * len(stakes) * (j + 1) * (j + 2) / alpha
     refuted = [p for p in ratios if sum(capital[q] for q in ratios if q >= p) >= limit]
     return float(max(refuted, default=Fraction(0)))
 
@@ -68,7 +69,7 @@ def test_metrics_by_label() -> None:
     there = rng.integers(0, 3, (400, 2))
     right = rng.binomial(there, 0.8)
     said = np.minimum(right + rng.binomial(1, 0.1, right.shape), 3)
-    counts = entities.Counts(*(np.append(part, part.sum(1, keepdims=True), 1) for part in (right, said, there)))
+    counts = entities.Counts(*(np.append(part, part.sum(1, keepdims=True), 1) for part in (right, said, there)), np.zeros(400, bool))
     lines = entities.entity_metrics(counts, ["a", "b"], 6, 6)
     assert [line.label for line in lines] == ["a", "b", ""]
     for column, line in enumerate(lines):
@@ -77,13 +78,28 @@ def test_metrics_by_label() -> None:
         assert line.recall.estimate == pytest.approx(t / g)
         assert line.f1.estimate == pytest.approx(2 * t / (s + g))
         for interval in (line.precision, line.recall, line.f1):
-            assert 0.3 < interval.low < interval.estimate < interval.high
+            assert 0.2 < interval.low < interval.estimate < interval.high
     late = entities.entity_metrics(counts, ["a", "b"], 6, 6, start=80)
     assert late[2].f1.low < lines[2].f1.low
 
 
+def test_a_check_without_an_answer_counts_as_it_is_worst() -> None:
+    answers = ['[[0,1,"a"]]'] * 60
+    known = entities.entity_counts(['[[0,1,"a"]]'] * 60, answers, ["a"])
+    some = entities.entity_counts(['[[0,1,"a"]]'] * 60, [*answers[:50], *[None] * 10], ["a"])
+    all_, less = (entities.entity_metrics(counts, ["a"], 1, 4)[0] for counts in (known, some))
+    assert less.precision.estimate == less.recall.estimate == less.f1.estimate == 1
+    assert less.precision.low < all_.precision.low
+    assert less.recall.low < all_.recall.low
+    assert less.precision.high == less.recall.high == 1
+    wrong = entities.entity_counts(['[[0,1,"a"]]'] * 60, [*["[]"] * 50, *[None] * 10], ["a"])
+    sure = entities.entity_counts(['[[0,1,"a"]]'] * 60, ["[]"] * 60, ["a"])
+    upper = [entities.entity_metrics(counts, ["a"], 1, 4)[0].precision.high for counts in (wrong, sure)]
+    assert upper[0] > upper[1]
+
+
 def test_what_cannot_be_is_refused() -> None:
-    one = entities.Counts(*np.ones((3, 20, 1), int))
+    one = entities.Counts(*np.ones((3, 20, 1), int), np.zeros(20, bool))
     with pytest.raises(BadInput, match=r"start must be one of 0, 10, got 3"):
         entities.entity_metrics(one, [], 1, 1, start=3)
     with pytest.raises(BadInput, match="Confidence"):

@@ -27,26 +27,28 @@ class Counts:
     """(m, labels + 1) entities that the model marked."""
     there: Array
     """(m, labels + 1) entities that the person marked."""
+    open_: Array
+    """(m,) bool: drawn, and not answered yet; `right` and `there` are 0."""
 
 
-def entity_counts(guesses: Sequence[str], answers: Sequence[str], labels: Sequence[str]) -> Counts:
+def entity_counts(guesses: Sequence[str], answers: Sequence[str | None], labels: Sequence[str]) -> Counts:
     """Count entities that are right, exact in bounds and label (Tjong Kim Sang & De Meulder, 2003: CoNLL 2003).
 
     Args:
         guesses: (m,) written answers of the models.
-        answers: (m,) written answers of people.
+        answers: (m,) written answers of people; None = none yet.
         labels: Their labels; spans of other labels count in the last column only.
     """
     place = {label: at for at, label in enumerate(labels)}
     found = np.zeros((3, len(guesses), len(labels) + 1), np.int64)
     for row, (guess, answer) in enumerate(zip(guesses, answers, strict=True)):
-        said, there = set(spans.parse(guess)), set(spans.parse(answer))
+        said, there = set(spans.parse(guess)), set(spans.parse(answer or spans.NONE))
         for which, part in enumerate((said & there, said, there)):
             for span in part:
                 found[which, row, -1] += 1
                 if span.label in place:
                     found[which, row, place[span.label]] += 1
-    return Counts(*found)
+    return Counts(*found, np.array([answer is None for answer in answers], bool))
 
 
 def entity_metrics(
@@ -67,11 +69,11 @@ def entity_metrics(
     two, so its bounds follow.
 
     Args:
-        counts: Of the answered checks in the order of their draws, from `entity_counts`. All that were drawn before the
-            last of them must be there: who can leave out checks can choose the result.
+        counts: Of all checks in the order of their draws, from `entity_counts`. One without an answer counts as it is
+            worst for each bound: who could leave out checks could choose the result.
         labels: (labels,) names of the columns.
-        most_said: No sentence has more entities by any of these models; what they say of the whole pool is known.
-        most_there: No sentence has more entities; its number of tokens is such a limit.
+        most_said: No sentence has more entities by any of the models so far; what they say of the pool is known.
+        most_there: No sentence has more entities.
         start: One of `window_starts(m)`: the checks before it are left out.
         confidence: In (0, 1).
 
@@ -89,18 +91,21 @@ def entity_metrics(
     i = starts.index(start) if starts else 0
     alpha = (1 - confidence) / 2 / ((i + 1) * (i + 2)) * (2 if len(starts) <= 1 else 1)
     found = []
+    open_ = counts.open_[start:]
     for column, label in enumerate([*labels, ""]):
         right, said, there = (part[start:, column].astype(float) for part in (counts.right, counts.said, counts.there))
-        precision = ratio_bounds(right, said, most_said, alpha)
-        recall = ratio_bounds(right, there, most_there, alpha)
+        best = np.where(open_, said, right)
+        precision = ratio_bounds(right, said, most_said, alpha, best=(best, said))
+        worst = np.where(open_, float(most_there), there)
+        recall = ratio_bounds(right, worst, most_there, alpha, best=(best, np.where(open_, best, there)))
         found.append(
             ClassMetrics(
                 label,
                 int(said.sum()),
-                Interval.around(_share(right, said), *precision),
+                Interval.around(_share(right, said * ~open_), *precision),
                 Interval.around(_share(right, there), *recall),
                 Interval.around(
-                    _share(2 * right, said + there), *(_harmonic(a, b) for a, b in zip(precision, recall, strict=True))
+                    _share(2 * right, said * ~open_ + there), *(_harmonic(a, b) for a, b in zip(precision, recall, strict=True))
                 ),
             )
         )
@@ -115,27 +120,33 @@ def _harmonic(a: float, b: float) -> float:
     return 2 * a * b / (a + b) if a + b else 0.0
 
 
-def ratio_bounds(part: Array, whole: Array, most: int, alpha: float) -> tuple[float, float]:
+def ratio_bounds(
+    part: Array, whole: Array, most: int, alpha: float, *, best: tuple[Array, Array] | None = None
+) -> tuple[float, float]:
     """Bounds on a ratio of two sums of expectations that hold at every look, by betting.
 
-    Setting. Draw i gives numbers 0 <= n_i <= d_i <= D; given everything before it their expectations are N_i and D_i,
-    which may change in any way. The ratio is R_m = (N_1 + … + N_m) / (D_1 + … + D_m).
+    Setting. Draw i gives numbers 0 <= n_i <= d_i, and a limit of d_i is known before it; given everything before it
+    their expectations are N_i and D_i, which may change in any way. The ratio is
+    R_m = (N_1 + … + N_m) / (D_1 + … + D_m).
 
-    Evidence. For a ratio p and a stake c in (0, 1) let x_i = c (n_i / p - d_i) / D, so that 1 + x_i >= 1 - c > 0, and
-    let u_i be its expectation. The product of (1 + x_i) / (1 + u_i) is a martingale with mean one, and so is the
-    average M of these over the fixed sets `RATIOS` and `STAKES`. By concavity of the logarithm the product of
-    (1 + u_i) is at most (1 + ū)^m with ū the mean of the u_i, and ū <= 0 where R_m <= p. So, K(p, c) being the
-    product of (1 + x_i), the sum of K(p, c) over all p >= R_m, divided by the number of all pairs, is at most M. By
-    Ville (1939) it reaches 1 / a at any time with probability at most a. The sum shrinks as R grows, so the ratios
-    that it refutes are those up to a limit: the lower bound. The upper bound is one minus the lower bound on
-    (d - n) / d. With one p and c this is betting on a mean (Waudby-Smith & Ramdas, 2024); the p are mixed so that one
-    martingale serves all of them while R_m moves.
+    Evidence. For a ratio p, a stake c in (0, 1) and a size s let x_i = c (n_i / p - d_i) / s while all limits so far
+    are at most s, so that 1 + x_i >= 1 - c > 0, and let u_i be its expectation. The product of (1 + x_i) / (1 + u_i) is
+    a martingale with mean one; where a limit exceeds s it goes to 0 and stays there. So the average M of these, over
+    the fixed sets `RATIOS` and `STAKES` and the sizes 1, 2, 4, … with weights 1 / ((j + 1) (j + 2)), is a
+    nonnegative supermartingale. By concavity of the logarithm the product of (1 + u_i) is at most (1 + ū)^m with ū the
+    mean of the u_i, and ū <= 0 where R_m <= p. So, K(p, c) being the product of (1 + x_i) at the smallest
+    size that still holds, the sum of K(p, c) over all p >= R_m, times the weight of the size and divided by the
+    number of pairs (p, c), is at most M. By Ville (1939) it reaches 1 / a at any time with probability at most a. The
+    sum shrinks as R grows, so the ratios that it refutes are those up to a limit: the lower bound. The upper bound is
+    one minus the lower bound on (d - n) / d. With one p and c this is betting on a mean (Waudby-Smith & Ramdas, 2024);
+    the p are mixed so that one process serves all of them while R_m moves.
 
     Args:
         part: (m,) n_i, in the order of the draws.
         whole: (m,) d_i.
-        most: D, known before the draws.
+        most: The largest of the limits so far.
         alpha: Chance that the true ratio is ever outside, in (0, 1); `LOW_SHARE` of it is the lower bound's.
+        best: The (n_i, d_i) for the upper bound, where some draws are not known yet; None = the same.
 
     Returns:
         (low, high), 0 <= low <= high <= 1; (0, 1) with fewer than `FEWEST` draws.
@@ -143,25 +154,29 @@ def ratio_bounds(part: Array, whole: Array, most: int, alpha: float) -> tuple[fl
     Raises:
         BadInput: Numbers that do not keep to these limits.
     """
-    n, d = np.asarray(part, float), np.asarray(whole, float)
-    if n.shape != d.shape or n.ndim != 1 or np.any(n < 0) or np.any(n > d) or np.any(d > most) or not 0 < alpha < 1:
-        raise BadInput(
-            f"Ratios need 0 <= part <= whole <= {most} for each draw and a chance in (0, 1); got {len(n)} parts, "
-            f"{len(d)} wholes up to {d.max(initial=0):g}, and {alpha!r}."
-        )
-    if len(n) < FEWEST or most == 0:
+    sides = [(np.asarray(n, float), np.asarray(d, float)) for n, d in ((part, whole), best or (part, whole))]
+    for n, d in sides:
+        wrong = n.shape != d.shape or n.ndim != 1 or np.any(n < 0) or np.any(n > d) or np.any(d > most)
+        if wrong or not 0 < alpha < 1:
+            raise BadInput(
+                f"Ratios need 0 <= part <= whole <= {most} for each draw and a chance in (0, 1); got {len(n)} parts, "
+                f"{len(d)} wholes up to {d.max(initial=0):g}, and {alpha!r}."
+            )
+    if len(sides[0][0]) < FEWEST or most == 0:
         return 0.0, 1.0
-    low, below = (
-        _least(x, d, float(most), share * alpha) for x, share in ((n, LOW_SHARE), (d - n, 1 - LOW_SHARE))
-    )
-    return (low, 1 - below) if low <= 1 - below else (0.0, 1.0)  # an event of probability below alpha
+    (n, d), (n_best, d_best) = sides
+    low = _least(n, d, most, LOW_SHARE * alpha)
+    high = 1 - _least(d_best - n_best, d_best, most, (1 - LOW_SHARE) * alpha)
+    return (low, high) if low <= high else (0.0, 1.0)  # an event of probability below alpha
 
 
-def _least(n: Floats, d: Floats, most: float, alpha: float) -> float:
+def _least(n: Floats, d: Floats, most: int, alpha: float) -> float:
     """The lower bound: the largest of `RATIOS` down to which the evidence reaches 1 / alpha, else 0."""
+    j = (most - 1).bit_length()
     pairs, often = np.unique(np.stack([n, d]), axis=1, return_counts=True)
-    x = STAKES[:, None, None] * (pairs[0] / RATIOS[:, None] - pairs[1]) / most  # (stakes, ratios, pairs)
+    x = STAKES[:, None, None] * (pairs[0] / RATIOS[:, None] - pairs[1]) / 2**j  # (stakes, ratios, pairs)
     capital = np.logaddexp.reduce(np.log1p(x) @ often, axis=0)  # (ratios,)
     above = np.logaddexp.accumulate(capital[::-1])[::-1]
-    refuted = np.flatnonzero(above >= np.log(len(RATIOS) * len(STAKES) / alpha))
+    enough = np.log(len(RATIOS) * len(STAKES) * (j + 1) * (j + 2) / alpha)
+    refuted = np.flatnonzero(above >= enough)
     return float(RATIOS[refuted[-1]]) if len(refuted) else 0.0

@@ -136,6 +136,8 @@ class Task:
     """Whether what asking was worth can be told by fits on random samples (`control`)."""
     searches: ClassVar[bool] = False
     """Whether one label can be searched for."""
+    answers: ClassVar[str] = "labels"
+    """How answers stand in data that is loaded: see `load_pool`."""
     widget: ClassVar[str] = ""
     """What the labeling page answers with (`static/label/widgets`), and the terminal; "" = as `name`."""
 
