@@ -62,20 +62,21 @@ class Parts:
         return learners.describe(self.learner)
 
 
-def loaded_pool(pool: Any, columns: Mapping[str, Any], reading: Mapping[str, Any]) -> Pool:
+def loaded_pool(pool: Any, columns: Mapping[str, Any], reading: Mapping[str, Any], answers: str = "labels") -> Pool:
     """A pool from whatever `Session` takes for one.
 
     Args:
         pool: A `Pool`, or a source for `load_pool`.
         columns: The options of `load_pool` that name columns.
         reading: Those that say how a file is read.
+        answers: As for `load_pool`.
 
     Raises:
         BadInput: As `load_pool`, or a pool is loaded already.
     """
     if isinstance(pool, Pool) and (set(reading.values()) - {None, True}):
         raise BadInput(f"{', '.join(reading)} say how to load a file; this pool is loaded already. Leave them out.")
-    return pool if isinstance(pool, Pool) else load_pool(pool, **columns, **reading)
+    return pool if isinstance(pool, Pool) else load_pool(pool, answers=answers, **columns, **reading)
 
 
 def begin(

@@ -109,7 +109,7 @@ class Session:
         guidelines: For the people who label, shown in the app: headings, lists, **bold**, `code`.
         text, id, label, show: Column names (or, for `label`, a sequence) when `pool` is a source to load.
         apart: Learn in a process of its own from the beginning, until `stop` or `close`; see `start`.
-        kind, format, encoding, delimiter, header, sheet: How to load `pool`, see `load_pool`.
+        kind, format, encoding, delimiter, header, sheet, scheme: How to load `pool`, see `load_pool`.
 
     Raises:
         BadInput: The pool is empty, or an argument is out of range.
@@ -150,13 +150,15 @@ class Session:
         delimiter: str | None = None,
         header: bool = True,
         sheet: str | int | None = None,
+        scheme: str | None = None,
     ) -> None:
+        chosen = chosen_task(task, multilabel)
         columns = {"text": text, "id": id, "label": label, "show": show}
         reading: dict[str, Any] = {"kind": kind, "format": format, "encoding": encoding, "delimiter": delimiter}
-        reading |= {"header": header, "sheet": sheet}
+        reading |= {"header": header, "sheet": sheet, "scheme": scheme}
         parts, events = opening.begin(
-            opening.loaded_pool(pool, columns, reading),
-            classes=classes, task=chosen_task(task, multilabel), strategy=strategy, learner=learner, encoder=encoder,
+            opening.loaded_pool(pool, columns, reading, chosen.answers),
+            classes=classes, task=chosen, strategy=strategy, learner=learner, encoder=encoder,
             seed=seed, audit_share=audit_share, overlap=overlap, people_per_item=people_per_item, target=target,
             max_error=max_error, confidence=confidence, recall=recall, relevant=relevant, first=first, title=title,
             guidelines=guidelines,

@@ -123,6 +123,7 @@ def read_file(
     delimiter: str | None = None,
     header: bool = True,
     sheet: str | int | None = None,
+    scheme: str | None = None,
 ) -> Table:
     """Read a file of one of `FORMATS`.
 
@@ -135,13 +136,14 @@ def read_file(
         delimiter: Of a CSV or TSV: one sign, or "tab"; default by the first lines.
         header: Whether the first row of a CSV, TSV or sheet names the columns; else they are column_1, column_2, …
         sheet: Of a workbook, by name or number from 1; default the first.
+        scheme: How the tags of a file with a token a line are written, one of `conll.SCHEMES`; default by the tags.
 
     Raises:
         BadInput: Not such a file, damaged as a whole, empty, or with two columns of one name; an option that does not
             go with the format.
         MissingExtra: A package that reads this format is not installed.
     """
-    how = Reading(encoding, delimiter, header, sheet)
+    how = Reading(encoding, delimiter, header, sheet, scheme)
     _check_options(how, form)
     try:
         return _read(path, form, how)
@@ -197,7 +199,7 @@ def _read(path: Path, form: str, how: Reading) -> Table:
         "json": objects.read_json,
         "ris": references.read_ris,
         "nbib": references.read_nbib,
-        "conll": conll.read_conll,
+        "conll": partial(conll.read_conll, scheme=how.scheme),
     }[form]
     return read_lines(opened, path.name, how.encoding, read)
 

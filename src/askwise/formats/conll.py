@@ -75,7 +75,7 @@ def read_conll(lines: Lines, scheme: str | None = None) -> Table:
         for name, cell in ((TEXT, text), (SPANS, answer), (TOKENS, one.words)):
             table.columns[name].append(None if bad else cell)
     table.texts = (TEXT,)
-    table.read_as["scheme"] = found
+    table.read_as |= {"scheme": found, "marked": SPANS}
     table.notes.append(_said(found))
     return table
 

@@ -52,7 +52,7 @@ def read_docbin(path: Path) -> Table:
                 table.flaws[SPANS][row] = f"an answer that cannot be used: {error}"
         for name, cell in ((TEXT, doc.text), (SPANS, answer), (TOKENS, [token.text for token in doc])):
             table.columns[name].append(cell)
-    table.read_as["marked"] = "entities"
+    table.read_as["marked"] = SPANS
     return table
 
 

@@ -44,7 +44,7 @@ def marked(table: Table, *, text: str = TEXT, answer: str | None = None, scheme:
         (name for name in (*OFFSETS, *TAGS) if name in columns and _holds_answers(columns[name], name in TAGS)), None
     )
     if name is not None and name not in columns:
-        raise BadInput(f"There is no column {name!r}. Columns: {', '.join(map(repr, columns))}.")
+        raise BadInput(f"No column {name!r}. Columns: {', '.join(map(repr, columns))}.")
     found: list[str | None] = [None] * len(table)
     flaws: dict[int, str] = {}
     if name is not None:

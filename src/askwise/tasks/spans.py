@@ -246,7 +246,7 @@ class Spans(Task):
         return np.asarray(right / given)
 
     def agreement(self, votes: Array, classes: Sequence[Label]) -> tuple[float, float, bool]:
-        """On the labels of the pieces that somebody marked; whole answers are too many for kappas of pairs."""
+        """On the labels of the pieces; whole answers are too many for kappas of pairs."""
         pieces = _pieces(range(len(votes)), votes, classes)
         labels = sorted({tag[2:] for piece in pieces for tag in piece.tags if tag})
         number = {label: at for at, label in enumerate(labels)}
@@ -290,7 +290,7 @@ def _parsed(written: str) -> tuple[Span, ...]:
 
 
 class _Piece:
-    """A part of a text that no bound of anybody's span divides, and that somebody has marked.
+    """A part of a text that no bound of anybody's span divides.
 
     Attributes:
         row, at: Which part of which item.
@@ -307,7 +307,7 @@ class _Piece:
 
 
 def _pieces(rows: Sequence[int], votes: Array, classes: Sequence[Label]) -> list[_Piece]:
-    """The pieces of some items, in order.
+    """The pieces of some items, in order: those before, between and in what is marked.
 
     Args:
         rows: (k,) their numbers.
@@ -318,11 +318,9 @@ def _pieces(rows: Sequence[int], votes: Array, classes: Sequence[Label]) -> list
     for row, codes in zip(rows, votes.tolist(), strict=True):
         answers = [None if code == agreement.MISSING else _parsed(classes[code]) for code in codes]
         marked = [span for answer in answers for span in answer or ()]
-        bounds = sorted({place for span in marked for place in span[:2]})
+        bounds = sorted({0} | {place for span in marked for place in span[:2]})
         for at in map(Token, bounds, bounds[1:]):
-            tags = [None if answer is None else _tag(answer, at) for answer in answers]
-            if any(tag not in (None, spans.OUTSIDE) for tag in tags):
-                found.append(_Piece(row, at, tags))
+            found.append(_Piece(row, at, [None if answer is None else _tag(answer, at) for answer in answers]))
     return found
 
 
