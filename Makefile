@@ -4,6 +4,7 @@ BIN := $(VENV)/bin
 SEEDS ?= 20
 WORKERS ?= 3
 TEXTS ?= 100000
+STATIC := src/askwise/app/static
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test docs peers check lint types bench bench-speed balance certificate control screening screenshots load latency clean
@@ -38,9 +39,11 @@ docs: $(VENV)/dev ## Build the site of the documentation into build/docs, and ch
 
 peers: .venv-peers/installed.json ## Install the libraries that tests/test_peers.py compares with
 
-lint: $(VENV)/dev ## Style
+lint: $(VENV)/dev ## Style, of Python and of the pages
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/oxlint -c .oxlintrc.json $(STATIC)
+	$(BIN)/oxfmt -c .oxfmtrc.json --check $(STATIC)
 
 types: $(VENV)/dev ## Types of the library
 	$(BIN)/mypy

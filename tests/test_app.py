@@ -8,6 +8,7 @@ import io
 import itertools
 import json
 import os
+import posixpath
 import re
 import signal
 import socket
@@ -194,7 +195,7 @@ def test_pages_are_closed_to_frames_and_foreign_code(page: TestClient, path: str
 STATIC = Path(create_app.__code__.co_filename).parent / "static"
 
 
-@pytest.mark.parametrize("html", sorted(STATIC.glob("*.html")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("html", sorted(STATIC.rglob("*.html")), ids=lambda path: path.stem)
 def test_every_file_is_ours_and_kept_by_the_browser(page: TestClient, html: Path) -> None:
     version = re.search(r"/static/([0-9a-f]{12})/", page.get("/").text)[1]
     seen = files_of(html.read_text().replace("{{version}}", version))
@@ -223,21 +224,26 @@ def files_of(html: str) -> set[str]:
         path = todo.pop()
         seen.add(path)
         if path.endswith(".js"):
-            folder, _, name = path.rpartition("/")
-            imports = re.findall(r'(?:^import .*from |\bimport\()"\./([^"]+)"\)?', (STATIC / name).read_text(), re.M)
-            todo |= {f"{folder}/{other}" for other in imports} - seen
+            start, version, name = re.fullmatch(r"(/static/)([^/]+/)(.+)", path).groups()
+            script = re.sub(r"^ *//.*$", "", (STATIC / name).read_text(), flags=re.M)
+            near = r"\./[^\"]+|\.\./[^\"]+"  # imported, or a style sheet that a script adds
+            for other in re.findall(rf'(?:\bfrom |^import |\bimport\(|new URL\()"({near})"', script, re.M):
+                todo |= {start + version + posixpath.normpath(posixpath.join(posixpath.dirname(name), other))} - seen
     return seen
 
 
 def test_every_file_is_loaded_by_some_page() -> None:
-    pages = sorted(STATIC.glob("*.html"))
+    pages = {path.relative_to(STATIC).as_posix() for path in STATIC.rglob("*.html")}
     used = {
-        path.rpartition("/")[2] for page in pages for path in files_of(page.read_text().replace("{{version}}", "v"))
+        path.removeprefix("/static/v/")
+        for page in pages
+        for path in files_of((STATIC / page).read_text().replace("{{version}}", "v"))
     }
-    assert used | {page.name for page in pages} == {path.name for path in STATIC.iterdir()}, "a file that nothing loads"
+    every = {path.relative_to(STATIC).as_posix() for path in STATIC.rglob("*") if path.is_file()}
+    assert used | pages == every, "a file that nothing loads"
 
 
-@pytest.mark.parametrize("name", ["nothing.js", "index.html", "..%2fserver.py", "%2e%2e/server.py"])
+@pytest.mark.parametrize("name", ["nothing.js", "label/index.html", "lib", "lib/", "index.html", "label%2f..%2flib%2fapp.css", "..%2fserver.py", "%2e%2e/server.py"])
 def test_no_other_file_is_served(page: TestClient, name: str) -> None:
     response = page.get(f"/static/any/{name}")
     assert response.status_code == 404
@@ -245,7 +251,7 @@ def test_no_other_file_is_served(page: TestClient, name: str) -> None:
 
 
 def test_a_file_at_an_old_address_is_not_kept(page: TestClient) -> None:
-    assert page.get("/static/any/app.css").headers["cache-control"] == "no-cache"
+    assert page.get("/static/any/lib/app.css").headers["cache-control"] == "no-cache"
 
 
 # ── asking and telling ──────────────────────────────────────────────────────────────────────

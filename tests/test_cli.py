@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from askwise import cli
+from askwise.commands import opening
 from askwise.core import BadInput
 from askwise.session import Session
 
@@ -151,7 +152,7 @@ def test_label_in_the_browser_hands_over(mail, askwise, monkeypatch):
     ("name", "session"), [("a.csv", "a.askwise"), ("a.b.jsonl", "a.b.askwise"), ("a.csv.gz", "a.askwise")]
 )
 def test_the_session_lies_next_to_the_file(tmp_path, name, session):
-    assert cli._session_path(tmp_path / name) == tmp_path / session
+    assert opening.session_path(tmp_path / name) == tmp_path / session
 
 
 def test_bad_rows_are_named_and_the_rest_loads(tmp_path, askwise):
@@ -262,10 +263,10 @@ def test_a_folder_without_images_is_no_data_and_no_report(labeled, tmp_path, ask
 
 def test_the_session_of_this_folder_lies_beside_it(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert cli._session_path(Path()) == tmp_path.resolve().with_suffix(".askwise")
-    assert cli._session_path(Path("a/mail.csv.gz")) == Path("a/mail.askwise")
+    assert opening.session_path(Path()) == tmp_path.resolve().with_suffix(".askwise")
+    assert opening.session_path(Path("a/mail.csv.gz")) == Path("a/mail.askwise")
     with pytest.raises(BadInput, match="root of all files"):
-        cli._session_path(Path("/"))
+        opening.session_path(Path("/"))
 
 
 def test_what_it_says_to_go_on_with_works_whatever_the_session_is_called(mail, tmp_path, askwise):

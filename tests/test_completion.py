@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from askwise import completion, encoders, pool, strategies
+from askwise import completion, encoders, pool, strategies, tasks
 from askwise.simulation.terms import METRICS
 
 
@@ -68,6 +68,7 @@ def test_the_names_are_those_that_are_known():
     assert completion.ENCODERS == encoders.NAMES
     assert set(completion.KINDS) == set(pool.KINDS)
     assert set(completion.METRICS) == set(METRICS)
+    assert tuple(tasks.OURS) == completion.TASKS
 
 
 def test_the_shell_is_told_how(tmp_path):

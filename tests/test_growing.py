@@ -16,6 +16,7 @@ import pytest
 from scipy import sparse
 
 from askwise import Session, audit, cli, evidence, rounds, verify
+from askwise.commands import beginning
 from askwise.core import BadInput, BadStore, Event
 from askwise.growing import learned_from
 from askwise.state import READS_FORMAT, State
@@ -709,8 +710,8 @@ def test_the_command_line_adds_and_a_longer_file_says_how(tmp_path: Path, capsys
     with Session.open(session) as again:
         from askwise.pool import load_pool
 
-        assert cli._grows(again, session, load_pool(mail))
-        assert not cli._grows(again, session, load_pool(other))
+        assert beginning.grows(again, session, load_pool(mail))
+        assert not beginning.grows(again, session, load_pool(other))
     assert run(capsys, "add", session)[0] == 2
     code, said = run(capsys, "add", session, tmp_path / "missing.csv")
     assert (code, "No file" in said) == (2, True)

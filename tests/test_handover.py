@@ -192,7 +192,7 @@ def test_from_the_command_line(tmp_path):
     assert refused.exit_code == 1
     assert "spam: Only 0 items are left" in refused.output
     assert "ham: Only 0 items are left" in refused.output
-    from askwise.cli import _limits
+    from askwise.commands.certify import _limits
 
     assert _limits(["a=b=0.5", "c=0.1"]) == {"a=b": 0.5, "c": 0.1}
     assert _limits(["0.02"]) == 0.02

@@ -23,6 +23,7 @@ from askwise import cli, encoders, media
 from askwise.app import kinds
 from askwise.app.server import create_app
 from askwise.app.wire import shown, view
+from askwise.commands import beginning
 from askwise.core import BadInput
 from askwise.encoders.image import ImageEncoder
 from askwise.encoders.pair import PairEncoder
@@ -213,7 +214,7 @@ def test_the_command_line_goes_on_where_the_images_are_now(folder: Path, capsys:
     moved = folder.rename(folder.parent / "elsewhere")
     with Session.open(store) as session, pytest.raises(BadInput, match="is not in"):
         session.pool.contents[0].read()
-    session = cli._go_on(store, load_pool(moved), None, strategy=None, encoder=None, seed=None)
+    session = beginning.go_on(store, load_pool(moved), None, strategy=None, encoder=None, seed=None)
     assert session.pool.contents[0].read() == (moved / "cats" / "00.png").read_bytes()
     assert session.features().shape[0] == 12
     session.close()

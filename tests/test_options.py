@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from askwise import cli
+from askwise.commands import asking, saying
 from askwise.core import AskwiseError, BadInput
 from askwise.options import PAGE, Sentence, in_python, named, on_page, only_python, option, render
 from askwise.pool import load_pool
@@ -33,7 +34,7 @@ def askwise(capsys, monkeypatch, tmp_path):
     def opened(*_: object, **__: object) -> None:
         raise AssertionError("this was taken; it is no bad input")
 
-    monkeypatch.setattr(cli, "_ask_person", opened)
+    monkeypatch.setattr(asking, "ask_person", opened)
     monkeypatch.setattr("askwise.app.serve.serve_team", opened)
     monkeypatch.setattr("askwise.app.serve.serve_new", opened)
 
@@ -90,7 +91,7 @@ def test_an_error_keeps_its_marks_on_every_way():
 def test_whatever_is_said_no_mark_is_left(name, value, around):
     around = re.sub("[\ufdd0-\ufdd4]", "", around)
     said = around + (named(name) if name.endswith(")") else option(name, value)) + around
-    for words in (in_python, on_page, cli._in_command):
+    for words in (in_python, on_page, saying.in_command):
         shown = render(said, words)
         if not isinstance(value, (str, list)):
             assert not re.search("[\ufdd0-\ufdd4]", shown)
@@ -99,14 +100,14 @@ def test_whatever_is_said_no_mark_is_left(name, value, around):
 
 
 def test_a_command_names_its_own_options():
-    cli._running[:] = ["simulate"]
+    saying.running[:] = ["simulate"]
     try:
-        assert cli._said(option("label")) == "--labels-from COLUMN"
-        assert cli._said(option("kind")) == "--kind"  # another command has it
-        assert cli._said(option("learner")) == "learner (from Python)"
-        assert cli._said(option("text", ["a b", "c"])) == "--text 'a b' --text c"
+        assert saying.said(option("label")) == "--labels-from COLUMN"
+        assert saying.said(option("kind")) == "--kind"  # another command has it
+        assert saying.said(option("learner")) == "learner (from Python)"
+        assert saying.said(option("text", ["a b", "c"])) == "--text 'a b' --text c"
     finally:
-        cli._running.clear()
+        saying.running.clear()
 
 
 # ── the command line ────────────────────────────────────────────────────────────────────────

@@ -138,7 +138,7 @@ def test_names_and_cells_come_back_as_data(page: Page) -> None:
     assert "<" not in found["name"]
     seen = page.post("look", upload=found["upload"], text=[attack], label="label").json()
     assert seen["examples"][0] == attack
-    assert "innerHTML" not in (Path(__file__).parents[1] / "src/askwise/app/static/new-project.js").read_text()
+    assert "innerHTML" not in (Path(__file__).parents[1] / "src/askwise/app/static/team/new-project.js").read_text()
 
 
 @functools.cache

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import io
-import json
 import re
-import shutil
-import subprocess
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -22,9 +18,8 @@ from askwise.app.wire import pulse
 from askwise.core import Certificate, Estimate, Query, about, chance, told_apart, unsaid
 from askwise.reasons import reason_for
 from askwise.session import Session
-from askwise.terminal import _Desk
+from askwise.terminal.desk import _Desk
 
-DOM = (Path(reports.__file__).parent / "app/static/dom.js").as_uri()
 SHARES = st.floats(0, 1) | st.sampled_from([0.0, 1.0, 1e-9, 1 - 1e-9, 0.004, 0.0051, 0.9949, 0.996, 0.5])
 PERCENT = re.compile(r"([<>]?)(\d+(?:\.\d+)?)%")
 
@@ -284,37 +279,3 @@ def test_a_guess_whose_confidence_is_not_known_is_not_0_percent(tmp_path):
     known = Query("a", 0, "text", "why", suggestion="good", confidence=0.9999)
     with Session(texts, classes=["bad", "good"], encoder="tfidf") as session:
         assert ">99%" in _Desk(session, Console(file=io.StringIO()), "")._guess(known).plain
-
-
-# ── the page ────────────────────────────────────────────────────────────────────────────────
-
-
-@pytest.mark.skipif(shutil.which("node") is None, reason="the page's functions run in node here")
-def test_the_page_rounds_as_the_reports_do():
-    values = [0, 1, 1e-9, 1 - 1e-9, 0.004, 0.0051, 0.9949, 0.996, 0.5, 0.0125, 0.999]
-    checks = [[79.4, 82], [82.6, 82], [82.4, 82], [1, 1], [1200, 1100]]
-    code = f"""
-        const {{ above, below, checksFor, exactly, percent }} = await import({json.dumps(DOM)});
-        const values = {json.dumps(values)};
-        console.log(JSON.stringify({{
-          percent: values.map((v) => [percent(v), percent(v, 1)]), below: values.map(below), above: values.map(above),
-          exactly: values.slice(4).map(exactly), checks: {json.dumps(checks)}.map(([a, b]) => checksFor(a, b)),
-        }}));
-    """
-    command = ["node", "--input-type=module", "-e", code]
-    run = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
-    found = json.loads(run.stdout)
-    plain = [[text.replace(" ", "") for text in pair] for pair in found["percent"]]
-    for value, shown in zip(values, plain, strict=True):
-        assert shown == [chance(value), chance(value, 1)] or value == 0.0125  # a half goes up there, to even here
-    for value, low, high in zip(values, found["below"], found["above"], strict=True):
-        assert float(low.strip(" %")) <= 100 * value + 1e-6
-        assert float(high.strip(" %")) >= 100 * value - 1e-6
-    assert found["exactly"][values.index(0.0125) - 4] == "1.25 %"
-    assert found["checks"] == [
-        "82 blind checks or more",
-        "about 83 blind checks (at least 82)",
-        "82 blind checks or more",
-        "1 blind check or more",
-        "about 1,200 blind checks (at least 1,100)",
-    ]

@@ -109,7 +109,7 @@ def ended(line: socket.socket, within: float) -> bool:
 
 def page(served: Served) -> str:
     """An address that anybody gets, of either server."""
-    return "/static/any/app.css"
+    return "/static/any/lib/app.css"
 
 
 def test_a_head_that_never_ends_is_ended(served: Served) -> None:

@@ -178,7 +178,7 @@ PROJECT_PATHS |= {f"GET {path}" for path in server.PAGES}
 
 def place_of(door: str) -> tuple[str, str]:
     method, path = door.split(" ")
-    path = path.replace("{number}", "999").replace("{at}/{name}", "any/app.css").replace("nearest", "nearest?row=0")
+    path = path.replace("{number}", "999").replace("{at}/{name:path}", "any/lib/app.css").replace("nearest", "nearest?row=0")
     return method, ("/p/things" + path if door in PROJECT_PATHS else path)
 
 
@@ -694,7 +694,7 @@ def test_requests_are_limited(open_house: Callable[..., House]) -> None:
     house = open_house(limits=Limits(person=5, stranger=3))
     stranger = house.browser()
     assert [stranger.get("/api/v1/me").status_code for _ in range(4)] == [401, 401, 401, 429]
-    assert stranger.get("/static/any/app.css").status_code == 200
+    assert stranger.get("/static/any/lib/app.css").status_code == 200
     secret = house.account("ann", ANNOTATOR)
     client = house.browser()
     client.cookies["askwise_team"] = secret

@@ -149,7 +149,7 @@ def test_the_listing_is_a_page_without_scripts(team: tuple[Any, str]) -> None:
     assert "http://" not in text.replace("http://…", "")
     assert "<code>POST /p/{project}/api/v1/tell</code>" in text
     assert "Largest share of wrong labels" in text
-    assert (STATIC / "team.css").is_file()
+    assert (STATIC / "team/team.css").is_file()
 
 
 def test_the_listing_shows_names_as_text() -> None:
@@ -209,7 +209,7 @@ def test_hostile_text_comes_back_as_text(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["../server.py", "..%2f..%2fserver.py", "%2e%2e%2fserver.py", "..%5cserver.py", "%2fetc%2fpasswd", "api.js%00.css"],
+    ["../server.py", "..%2f..%2fserver.py", "%2e%2e%2fserver.py", "..%5cserver.py", "%2fetc%2fpasswd", "lib/api.js%00.css"],
 )
 def test_no_path_leads_out(team: tuple[Any, str], path: str) -> None:
     client = owner_of(*team)

@@ -113,7 +113,7 @@ def test_escape_leaves_a_note_unsaved(session):
     assert session.report().flagged == ()
 
 
-@pytest.mark.parametrize("key", terminal.UNDO)
+@pytest.mark.parametrize("key", terminal.desk.UNDO)
 def test_undo_brings_the_same_question_back_then_the_one_put_aside(session, key, monkeypatch):
     person = Person(session, monkeypatch)
     given, _ = press(session, f"1{key}21q")
@@ -184,7 +184,7 @@ def test_no_guess_on_a_check_item():
 
 
 def test_a_guess_on_a_check_item_is_hidden_even_if_the_session_leaks_one(session):
-    desk = terminal._Desk(session, Screen().console, "")
+    desk = terminal.desk._Desk(session, Screen().console, "")
     leaked = Query("i", 0, "text", "why", audit=True, suggestion="good", confidence=0.9)
     assert desk._guess(leaked) is None
 
@@ -247,7 +247,7 @@ def test_a_long_text_is_cut_to_the_screen_and_shown_whole_on_v():
     with Session([" ".join(f"w{i}" for i in range(3000)), "short one"], classes=["a", "b"], encoder="tfidf") as session:
         file = Tall()
         console = Console(file=file, width=80, height=24, force_terminal=True, highlight=False)
-        desk = terminal._Desk(session, console, "")
+        desk = terminal.desk._Desk(session, console, "")
         query = Query("i", 0, session.pool.contents[0], "why")
         lines, cut = desk._body(query)
         assert cut > 100
@@ -298,14 +298,14 @@ def test_a_pipe_is_read_to_its_end():
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
 def test_raw_keys_join_what_arrives_in_pieces():
     reader, writer = os.pipe()
-    keys = terminal._raw_keys(reader)
+    keys = terminal.desk._raw_keys(reader)
     umlaut = "ü".encode()
     os.write(writer, b"1" + umlaut[:1])
     assert keys() == "1"
     os.write(writer, umlaut[1:])
     assert keys() == "ü"
     os.write(writer, b"\x1b[A")
-    assert keys() == terminal.ESCAPE
+    assert keys() == terminal.desk.ESCAPE
     os.write(writer, b"ab")
     assert keys() + keys() == "ab"
     os.close(writer)

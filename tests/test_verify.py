@@ -306,8 +306,8 @@ def test_a_finished_search_passes_and_what_it_counted_is_recounted() -> None:
 
 
 def test_every_kind_of_event_is_looked_at_or_claims_nothing() -> None:
-    assert fold.HANDLERS.keys() - verification._LOOKS.keys() == {"stopped", "exported"}
-    assert verification._LOOKS.keys() <= fold.HANDLERS.keys()
+    assert fold.HANDLERS.keys() - verification.walk.LOOKS.keys() == {"stopped", "exported"}
+    assert verification.walk.LOOKS.keys() <= fold.HANDLERS.keys()
 
 
 # ── altered without a new chain ─────────────────────────────────────────────────────────────
@@ -344,7 +344,7 @@ def alterations(event: Event) -> Iterator[Event]:
 def test_every_altered_part_of_every_event_is_found(log: list[Event], monkeypatch: pytest.MonkeyPatch) -> None:
     # The chain alone finds all of it.
     for name in ("items", "events"):
-        monkeypatch.setattr(verification._Walk, name, lambda self: None)
+        monkeypatch.setattr(verification.walk.Walk, name, lambda self: None)
     tried = 0
     for i, event in enumerate(log):
         if i == 0:
@@ -369,7 +369,7 @@ def test_an_altered_beginning_is_found(log: list[Event]) -> None:
 
 def test_missing_swapped_doubled_and_added_events_are_found(log: list[Event], monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("items", "events"):
-        monkeypatch.setattr(verification._Walk, name, lambda self: None)
+        monkeypatch.setattr(verification.walk.Walk, name, lambda self: None)
     for i in range(1, len(log) - 1):
         swapped = [*log[:i], log[i + 1], log[i], *log[i + 2 : i + 3]]
         for events in (log[:i] + log[i + 1 : i + 3], swapped, [*log[: i + 1], *log[i : i + 2]]):

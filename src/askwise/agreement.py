@@ -175,6 +175,27 @@ def krippendorff_alpha(votes: Array) -> float:
     return float("nan") if expected == 0 else 1 - observed / expected
 
 
+def interval_alpha(values: Array) -> float:
+    """Agreement of any number of people on numbers, at most 1 (Krippendorff, 2004, interval); NaN where undefined.
+
+    Args:
+        values: (n, people) float64, NaN where there is no answer. Items with a single answer do not count.
+    """
+    told = np.asarray(values, np.float64)
+    known = ~np.isnan(told)
+    told, known = told[known.sum(1) > 1], known[known.sum(1) > 1]
+    m = known.sum(1)
+    if not len(told):
+        return float("nan")
+    x = np.where(known, told - np.nanmean(told), 0.0)
+    # the squares of all differences between m numbers add up to 2 (m Σx² - (Σx)²)
+    within = 2 * (m * (x**2).sum(1) - x.sum(1) ** 2)
+    total = int(m.sum())
+    observed = float((within / (m - 1)).sum() / total)
+    expected = float(2 * (total * (x**2).sum() - x.sum() ** 2) / (total * (total - 1)))
+    return float("nan") if expected <= 0 else 1 - observed / expected
+
+
 def worth_asking_again(consensus: Consensus, votes: Array, model: Array, model_quality: float) -> tuple[Array, Array]:
     """Whom another answer would help most: items answered already, and items nobody has answered.
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 KINDS = ("text", "image", "audio", "table", "pair")
 ENCODERS = ("tfidf", "minilm")
+TASKS = ("one", "sets", "number")
 TARGETS = ("auto", "dataset", "file")
 METRICS = ("accuracy", "balanced_accuracy", "macro_f1")
 _OURS = """
@@ -31,9 +32,14 @@ STRATEGIES = tuple(_OURS.split())
 
 def strategies(incomplete: str) -> list[str]:
     """Names of strategies, those of installed plug-ins with them."""
+    return sorted(name for name in {*STRATEGIES, *_plugins("askwise.strategies")} if name.startswith(incomplete))
+
+
+def tasks(incomplete: str) -> list[str]:
+    """Names of tasks, those of installed plug-ins with them."""
     from importlib import metadata
 
-    known = {*STRATEGIES, *(point.name for point in metadata.entry_points(group="askwise.strategies"))}
+    known = {*TASKS, *(point.name for point in metadata.entry_points(group="askwise.tasks"))}
     return sorted(name for name in known if name.startswith(incomplete))
 
 
@@ -74,8 +80,19 @@ def kinds(incomplete: str) -> list[str]:
 
 
 def encoders(incomplete: str) -> list[str]:
-    """Encoders known by name."""
-    return [name for name in ENCODERS if name.startswith(incomplete)]
+    """Encoders known by name, those of installed plug-ins with them."""
+    return sorted(name for name in {*ENCODERS, *_plugins("askwise.encoders")} if name.startswith(incomplete))
+
+
+def learners(incomplete: str) -> list[str]:
+    """Learners of installed plug-ins."""
+    return sorted(name for name in _plugins("askwise.learners") if name.startswith(incomplete))
+
+
+def _plugins(group: str) -> set[str]:
+    from importlib import metadata
+
+    return {point.name for point in metadata.entry_points(group=group)}
 
 
 def targets(incomplete: str) -> list[str]:

@@ -87,6 +87,7 @@ def _of(test: Callable[[Any], bool]) -> Test:
 
 
 ROW = Field("a row of the session", _row)
+PARTS = {"learner", "encoder", "strategy"}
 WHO = Field("a name", _of(_text))
 MAYBE_WHO = Field("a name", _of(_text), needed=False)
 COUNT = Field("a number, 0 or more", lambda v, _: _int(v) and v >= 0)
@@ -222,6 +223,9 @@ FIELDS: dict[str, dict[str, Field]] = {
         "learner": Field("the name of a learner", _of(_text)),
         "late": LATE,
         "own_learner": Field("true or false", _of(lambda v: isinstance(v, bool))),
+        "sources": _optional_field(
+            "names of parts", _of(lambda v: isinstance(v, Mapping) and set(v) <= PARTS and _texts(list(v.values())))
+        ),
         "goal": _optional_field("what is searched for", _optional(_goal)),
     },
     "items": {

@@ -33,12 +33,13 @@ def terms(state: State) -> tuple[float, float]:
     return float(state.opened["max_error"]), float(state.opened["confidence"])
 
 
-def estimate(state: State, guesses: Array | None) -> Estimate:
+def estimate(state: State, guesses: Array | None, new: Sequence[Label] = ()) -> Estimate:
     """How good a model with these guesses is on the items still to be decided, from random check items alone.
 
     Args:
         state: Not changed.
         guesses: (n,) class numbers; None before the first model.
+        new: Answers that the guesses are the first to name, numbered behind those of the state.
     """
     confidence = float(state.opened["confidence"])
     rest = state.rest()
@@ -51,7 +52,8 @@ def estimate(state: State, guesses: Array | None) -> Estimate:
     for _, same in itertools.groupby(draws, lambda draw: (draw.round, id(draw.guesses))):
         checks = list(same)
         then, task = state.today(state.then(checks[0])), state.task
-        wrong_then, clash = task.wrong(then, truth, state.classes), task.clash(then, guesses, state.classes)
+        classes = [*state.classes, *new]
+        wrong_then, clash = task.wrong(then, truth, classes), task.clash(then, guesses, classes)
         change = audit.Change(then, truth, guesses, rest, wrong_then, clash)
         slack += change.slacks(np.stack([check.eligible for check in checks]))
     stand = [relabeling.standing(state, draw) for draw in draws]

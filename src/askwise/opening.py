@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from askwise import encoders, growing, learners, screening, strategies
-from askwise.core import BadInput, BadStore, Encoder, Event, Label, Learner, Matrix, seed_of, unknown
+from askwise import encoders, growing, learners, plugins, screening, strategies
+from askwise.core import BadInput, BadStore, ContractError, Encoder, Event, Label, Learner, Matrix, seed_of, unknown
 from askwise.events import check as check_event
 from askwise.evidence import Target
 from askwise.options import named, only_python, option
@@ -104,6 +104,8 @@ def begin(
 
     Args and errors: those of `Session`.
     """
+    sources: dict[str, str] = {}
+    encoder, learner, strategy = _found(encoder, learner, strategy, sources)
     own_learner = learner is None
     encoder, learner = encoders.divided(encoder, learner, loaded.kind)
     check_share("audit_share", audit_share, low_open=False, high_open=False)
@@ -200,6 +202,8 @@ def begin(
         opened["task"] = {"name": task.name, "options": task.options()}
     if goal is not None:
         opened["goal"] = goal.data()
+    if sources:
+        opened["sources"] = sources
     return parts, [Event("opened", opened), *pool_events(loaded)]
 
 
@@ -209,7 +213,7 @@ def resume(
     pool: Any,
     encoder: Any,
     learner: Any,
-    strategy: strategies.Strategy | None,
+    strategy: strategies.Strategy | plugins.Found | plugins.Offered | None,
 ) -> Parts:
     """The parts of a session that a log holds.
 
@@ -247,21 +251,19 @@ def resume(
                 f"This is not the pool that the session was started with: {len(found):,} items given, "
                 f"{opened['n']:,} expected, or their content differs."
             )
-    missing = []
+    again = _Again(opened)
+    encoder, learner, strategy = (
+        again.encoder(encoder, found.kind), again.learner(learner), again.strategy(strategy)
+    )  # fmt: skip
+    missing = again.missing
     encoder, learner = encoders.divided(encoder, learner, found.kind)
     goal = screening.goal_of(opened)
     if goal is not None and opened["strategy"] == "relevance":
         strategy = strategy or goal.strategy(opened["classes"])
     if encoder is None and found.kind != "array":
         own = goal is not None and opened["encoder"] == screening.WordsEncoder.name
-        encoder = screening.WordsEncoder() if own else opened["encoder_source"]
-        if encoder is None:
-            missing.append(f"{option('encoder')} (it was {opened['encoder']})")
-    if learner is None and not opened["own_learner"]:
-        missing.append(f"{option('learner')} (it was {opened['learner']})")
+        encoder = screening.WordsEncoder() if own else again.encoder_source
     task = recorded(opened)
-    if strategy is None and opened["strategy"] not in strategies.available():
-        missing.append(f"{option('strategy')} (it was {opened['strategy']})")
     if goal is not None and learner is None and opened["own_learner"]:
         learner = screening.LinearScreener(goal.number(opened["classes"]))
     chosen = strategy or _strategy("auto" if missing else opened["strategy"], task)
@@ -269,17 +271,109 @@ def resume(
     parts.later = later
     if missing:  # looking, reporting and exporting need none of it; learning on with something else would mislead
         parts.missing = (
-            f"This session learned with what its file cannot hold. To go on learning, open it from Python with "
+            f"This session learned with what its file cannot hold. To go on learning, open it with "
             f"{', '.join(missing)}."
         )
     for what, given, name in (("encoder", encoder, parts.encoder_name), ("learner", learner, parts.learner_name)):
         same = _without_address(name) == _without_address(str(opened[what]))
-        if given is not None and not same:  # every figure of the report would be put down to another
+        if not same and what in again.found and not parts.missing:
+            parts.missing = (
+                f"This session learned with the {what} {opened[what]}, and {opened['sources'][what]!r} is {name} now. "
+                f"To go on learning, install the version from before, or open it with {option(what)}."
+            )
+        elif given is not None and not same:  # every figure of the report would be put down to another
             raise BadInput(
                 f"This session was started with the {what} {opened[what]}, and {name} is given. Leave {what} out, "
                 "give the same, or start a new session."
             )
     return parts
+
+
+def _found(encoder: Any, learner: Any, strategy: Any, sources: dict[str, str]) -> tuple[Any, Any, Any]:
+    """The parts of a new session; those found by the name of a plug-in, or by `module:object`, go into `sources`."""
+    given = [encoder, plugins.plugin("learner", learner) if isinstance(learner, str) else learner, strategy]
+    for place, what in enumerate(("encoder", "learner", "strategy")):
+        given[place], source = plugins.source_of(given[place])
+        if source is not None:
+            sources[what] = source
+    return given[0], given[1], given[2]
+
+
+class _Again:
+    """Finds the parts of a session again, as far as its log may name them.
+
+    A plug-in that somebody installed is loaded by its name. Code by `module:object` never is: a session may come from
+    a stranger, and loading it would run whatever it names.
+    """
+
+    def __init__(self, opened: Mapping[str, Any]) -> None:
+        self.opened = opened
+        self.sources: Mapping[str, str] = opened.get("sources") or {}
+        self.missing: list[str] = []
+        """What is to be given, as the sentence names it."""
+        self.found: set[str] = set()
+        """Parts that were found by name, not given."""
+        self.encoder_source: str | None = opened["encoder_source"]
+
+    def encoder(self, given: Any, kind: str) -> Any:
+        """The encoder; None where it is one of ours by name, none is needed, or it is missing."""
+        given, source = self._given("encoder", given), self.encoder_source
+        search = self.opened.get("goal") is not None and self.opened["encoder"] == screening.WordsEncoder.name
+        if given is not None or kind == "array" or search:
+            return given
+        if source is None:
+            self._lacks("encoder")
+        elif source.removeprefix("pair:") not in (*encoders.NAMES, *encoders.OF_KIND) and not Path(source).is_dir():
+            if "/" in source or "\\" in source:
+                return None  # a folder, whose error says that it is gone
+            try:
+                return encoders.get(source, kind)
+            except (BadInput, ContractError):
+                self.encoder_source = None
+                self._lacks("encoder", source)
+        return None
+
+    def learner(self, given: Any) -> Any:
+        """The learner; None where it is our own, or is missing."""
+        given, source = self._given("learner", given), self.sources.get("learner")
+        if given is not None or self.opened["own_learner"]:
+            return given
+        if source is None or plugins.is_code(source):
+            self._lacks("learner")
+            return None
+        try:
+            given = plugins.plugin("learner", source).part
+            recorded(self.opened).learner(given)  # says what is wrong with it
+        except (BadInput, ContractError):
+            self._lacks("learner", source)
+            return None
+        self.found.add("learner")
+        return given
+
+    def strategy(self, given: Any) -> strategies.Strategy | None:
+        """The strategy as given; None where it is found by its name, or is missing."""
+        chosen: strategies.Strategy | None = self._given("strategy", given)
+        name = self.opened["strategy"]
+        if isinstance(given, plugins.Found) and chosen is not None and chosen.name != name:
+            raise BadInput(
+                f"This session was started with the strategy {name!r}, and {chosen.name!r} is given. Leave "
+                f"{named('strategy')} out, give the same, or start a new session."
+            )
+        if chosen is None and ("strategy" in self.sources or name not in strategies.available()):
+            self._lacks("strategy")
+        return chosen
+
+    def _given(self, what: plugins.What, given: Any) -> Any:
+        if isinstance(given, plugins.Offered):
+            given = given.of(self.sources.get(what))
+        if what == "learner" and isinstance(given, str):
+            given = plugins.plugin("learner", given)
+        return plugins.source_of(given)[0]
+
+    def _lacks(self, what: str, plugin: str | None = None) -> None:
+        was = self.sources.get(what) or self.opened[what]
+        why = "" if plugin is None else ", of a package that is not installed here or does not load"
+        self.missing.append(f"{option(what)} (it was {plugin or was}{why})")
 
 
 def _strategy(strategy: str | strategies.Strategy, task: Task) -> strategies.Strategy:

@@ -26,6 +26,7 @@ PAGE = {
     "delimiter": "“Separator”",
     "sheet": "“Sheet”",
     "header": "“The first line names the columns”",
+    "task": "“What an answer is”",
     "multilabel": "“An item may have several labels”",
     "max_error": "the limit",
     "confidence": "the confidence",

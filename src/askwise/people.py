@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from askwise import agreement, evidence
-from askwise.core import Agreement, Annotator, Answer, Array, Event
+from askwise.core import Agreement, Annotator, Answer, Array, Event, Label
 from askwise.state import DOUBTED, State
 from askwise.tasks import Opinion, Votes
 
@@ -81,7 +81,7 @@ def consensus(state: State) -> list[Event]:
     return [Event("consensus", {"labels": labels, "people": len(people), "method": method})]
 
 
-def again(state: State, opinion: Opinion | None, guesses: Array | None) -> dict[str, Any]:
+def again(state: State, opinion: Opinion | None, guesses: Array | None, new: Sequence[Label] = ()) -> dict[str, Any]:
     """What a `ranked` event says of labels to ask another person about: the most doubtful, and how good people are.
 
     Doubtful after ActiveLab (Goh & Mueller, 2023). Check items are never among them: see docs/guarantee.md.
@@ -90,6 +90,7 @@ def again(state: State, opinion: Opinion | None, guesses: Array | None) -> dict[
         state: Not changed.
         opinion: What the model says; None = no model.
         guesses: (n,) its guesses.
+        new: As for `evidence.estimate`.
 
     Returns:
         `again`, rows with scores 0..1, at most `DOUBTS_KEPT`, the most doubtful first; `quality` of people where
@@ -113,7 +114,7 @@ def again(state: State, opinion: Opinion | None, guesses: Array | None) -> dict[
     if rows:
         names, V = votes(state, rows)
         usual = float(np.mean(list(quality.values()))) if quality else USUAL_QUALITY
-        right = evidence.estimate(state, guesses).accuracy
+        right = evidence.estimate(state, guesses, new).accuracy
         labels = np.array([state.class_number(state.label_of(row) or "") for row in rows])
         labels, V, P = state.task.doubted(opinion, rows, V, labels, state.classes, state.labels)
         scores = agreement.doubts(

@@ -87,7 +87,7 @@ class Session:
         task: What an answer is: "one" label an item, "sets" (as `multilabel=True`), or another of `tasks.available()`
             with its options, such as "number:tolerance=0.5,low=0,high=10"; or a `tasks.Task`. See docs/tasks.md.
         strategy: Name of a query strategy, or a `Strategy`.
-        learner: None = our softmax regression (in a multi-label session one for each label); else any scikit-learn
+        learner: None = our softmax regression (in a multi-label session one for each label); else a plug-in's name, any
             classifier with `predict_proba`, or a pipeline from raw items (`TfidfVectorizer`, a `ColumnTransformer` that
             names columns) to one: its steps before the last learn from the whole pool, once, and are the encoder.
         encoder: None = the default; else a name, an `Encoder` or a callable `encode(list) -> array`.
@@ -189,7 +189,7 @@ class Session:
         pool: Any = None,
         encoder: Any = None,
         learner: Any = None,
-        strategy: strategies.Strategy | None = None,
+        strategy: Any = None,
     ) -> Session:
         """Reopen a session. Text sessions hold their items; an array pool must be given again.
 

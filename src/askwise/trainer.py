@@ -207,9 +207,9 @@ class Trainer:
                 "predictions": change,
             }
             data |= {"known": known} if s.grown else {}
-            data |= ({} if s.task.closed else {"sets": new}) | people.again(s, opinion, guesses)
+            data |= ({} if s.task.closed else {"sets": new}) | people.again(s, opinion, guesses, new)
             if guesses is not None:
-                now = evidence.estimate(s, guesses)
+                now = evidence.estimate(s, guesses, new)
                 data["point"] = {
                     "labels": s.human,
                     "accuracy": now.accuracy,

@@ -62,7 +62,8 @@ class Fake:
         labeled = sum(a["kind"] == "label" for a in self.told.values())
         counts = {"items": 200, "labeled": labeled, "today": labeled, "open": 200 - labeled, "unsure": 0, "auto": 0}
         return {
-            "multilabel": True, "classes": self.classes, "counts": counts | {"round": 1, "model_labels": 5},
+            "multilabel": True, "task": {"name": "sets", "widget": "sets", "asks": "labels", "options": {}},
+            "classes": self.classes, "counts": counts | {"round": 1, "model_labels": 5},
             "training": False, "trouble": None, "autolabel": None, "search": False, "control": None,
             "estimate": {"accuracy": None, "low": 0, "high": 1, "sentence": "Not known yet."},
             "verdict": {"ready": False, "reason": "Go on.", "left": None, "range": None, "region": 0},
@@ -89,7 +90,7 @@ class Fake:
             self.sent.append((verb, body))
         reply: Any = []
         if verb == "state":
-            about = {"title": "Mail", "kind": "text", "session": "fake", "guidelines": "", "team": False}
+            about = {"title": "Mail", "kind": "text", "session": "fake", "guidelines": "", "descriptions": {}, "team": False}
             me = {"name": "me", "role": "owner"}
             reply = about | {"me": me, "max_error": 0.05, "confidence": 0.95, "history": self.history()}
             reply["pulse"] = self.pulse()

@@ -145,7 +145,7 @@ def test_a_new_project_fits(visit: Any, tmp_path: Path, request: Any, width: int
 
 @pytest.mark.parametrize(("width", "scheme"), LOOKS)
 def test_the_page_that_waits_fits(visit: Any, request: Any, width: int, scheme: str) -> None:
-    app = build({}, lambda _: Who("me", OWNER), more=(tell_progress(Routes()),), pages={"/": "waiting.html"})
+    app = build({}, lambda _: Who("me", OWNER), more=(tell_progress(Routes()),), pages={"/": "team/waiting.html"})
     app.add_middleware(Guard, token=TOKEN)
     with notices.progress("encoding", 30_000) as advance:
         advance(12_000)

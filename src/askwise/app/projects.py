@@ -450,7 +450,7 @@ def create_new(
         started(session, path)
         return "/"
 
-    app = build(projects, lambda _: me, more=(routes(intake, begin),), pages={"/new": "new.html"})
+    app = build(projects, lambda _: me, more=(routes(intake, begin),), pages={"/new": "team/new.html"})
     app.add_middleware(_ToNew, projects=projects)
     app.add_middleware(Guard, token=token, codes=codes)
     return app

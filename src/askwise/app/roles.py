@@ -15,10 +15,10 @@ new module of pages or numbers does three things:
    `at.session` is the session, `at.who` the person (`at.who.name` is the annotator's name), `at.project` what the
    process keeps beside the session. The same function serves `/api/v1/curves` of one person on the loopback and
    `/p/<project>/api/v1/curves` of a team.
-3. In `app/server.py`: its `routes` in the list `PROJECT_ROUTES`; a page of its own (`static/review.html`) in `PAGES`,
+3. In `app/server.py`: its `routes` in the list `PROJECT_ROUTES`; a page of its own (`static/pages/review.html`) in `PAGES`,
    with the line `"GET /review": REVIEWER` in the table.
 
-A page's script calls `call("curves")` of `static/api.js`, which knows where the project lives.
+A page's script calls `call("curves")` of `static/lib/api.js`, which knows where the project lives.
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ NEEDS: dict[str, Role | None] = {
     "POST /api/v1/new/start": OWNER,
     "GET /api/v1/new/progress": OWNER,
     # the same for every project
-    "GET /static/{at}/{name}": ANYONE,
+    "GET /static/{at}/{name:path}": ANYONE,
     "GET /api/v1/openapi.json": ANNOTATOR,
     "GET /api/v1/docs": ANNOTATOR,
     # a team

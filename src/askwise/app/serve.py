@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
-from types import FrameType
+from types import FrameType, MappingProxyType
 from typing import TYPE_CHECKING, NoReturn
 
 import uvicorn
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from askwise.app.shelf import Shelf
+    from askwise.plugins import Offered
     from askwise.session import Session
 
 PORT = 8321
@@ -242,13 +243,14 @@ def serve_team(
 
 
 def open_team(
-    sources: Sequence[str], store: str | None
+    sources: Sequence[str], store: str | None, parts: Mapping[str, Offered] = MappingProxyType({})
 ) -> tuple[dict[str, Session], Path | str, Path | None, Shelf | None]:
     """Open the sessions of a team.
 
     Args:
         sources: Session files and folders of them; with a store the names of its sessions, none = all.
         store: `postgresql://USER@HOST/DATABASE`, or None.
+        parts: "learner", "encoder", "strategy" → those by `module:object` that a session may be opened with.
 
     Returns:
         The open sessions by their name in the address; the database of the accounts, which lies beside them; the
@@ -274,7 +276,7 @@ def open_team(
         stored = [p.session for p in places if isinstance(p, Address)]
         names = project_names(stored)
         folder, accounts = None, store
-        shelf = shelves.Shelf(store, lambda name: project_names([name])[0], stored, whole=not sources)
+        shelf = shelves.Shelf(store, lambda name: project_names([name])[0], stored, whole=not sources, parts=parts)
     else:
         files = [file for source in sources for file in _sessions_in(Path(source))]
         folder = next((path if path.is_dir() else path.absolute().parent for path in map(Path, sources)), Path())
@@ -285,7 +287,7 @@ def open_team(
     opened: dict[str, Session] = {}
     try:
         for name, place in zip(names, places, strict=True):
-            opened[name] = Session.open(place)
+            opened[name] = Session.open(place, **parts)
     except BaseException:
         for session in opened.values():
             session.close()

@@ -28,8 +28,10 @@ if TYPE_CHECKING:
     from askwise.session import Session
 
 STATIC = Path(__file__).parent / "static"
-PAGES = {"/": "index.html"} | {f"/{name}": "pages.html" for name in ("dashboard", "review", "data", "models", "finish")}
-"""The pages of a project: address → file."""
+PAGES = {"/": "label/index.html"} | {
+    f"/{name}": "pages/pages.html" for name in ("dashboard", "review", "data", "models", "finish")
+}
+"""The pages of a project: address → file below `static/`."""
 PROJECT_ROUTES = [
     labeling.routes, insight.routes, kinds.routes, models.routes, growth.routes, relabel.routes,
 ]  # fmt: skip
@@ -122,14 +124,15 @@ def _files(app: FastAPI) -> dict[str, str]:
     """Serves the files of the pages, whose address holds a hash of them, so a browser may keep them for good.
 
     Returns:
-        Name → text of each page.
+        Place below `static/` → text of each page.
     """
-    files = {path.name: path.read_bytes() for path in sorted(STATIC.iterdir()) if path.is_file()}
+    places = (path for path in sorted(STATIC.rglob("*")) if path.is_file())
+    files = {path.relative_to(STATIC).as_posix(): path.read_bytes() for path in places}
     version = hashlib.sha256(b"".join(name.encode() + data for name, data in files.items())).hexdigest()[:12]
-    pages = {name: files.pop(name).decode().replace("{{version}}", version) for name in list(files) if ".html" in name}
+    pages = {name: files.pop(name).decode().replace("{{version}}", version) for name in list(files) if name.endswith(".html")}
     routes = Routes(include_in_schema=False)
 
-    @routes.get("/static/{at}/{name}")
+    @routes.get("/static/{at}/{name:path}")
     def static(at: str, name: str) -> Response:
         if name not in files:
             raise HTTPException(404, f"No file {name[:100]!r} here.")
@@ -165,8 +168,8 @@ def listing(document: Mapping[str, Any]) -> str:
     out = [
         '<!doctype html><html lang="en"><meta charset="utf-8"><title>Askwise API</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        '<meta name="color-scheme" content="light dark"><link rel="stylesheet" href="/static/any/app.css">'
-        '<link rel="stylesheet" href="/static/any/team.css"><link rel="icon" href="/static/any/icon.svg">'
+        '<meta name="color-scheme" content="light dark"><link rel="stylesheet" href="/static/any/lib/app.css">'
+        '<link rel="stylesheet" href="/static/any/team/team.css"><link rel="icon" href="/static/any/lib/icon.svg">'
         f'<main class="listing"><h1>Askwise API</h1><p>{html.escape(document["info"]["description"])}</p>'
         '<p><a href="openapi.json">openapi.json</a></p>'
     ]

@@ -7,6 +7,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from askwise.core import AskwiseError, Conflict, Event, Store, Unreachable
@@ -15,6 +16,7 @@ from askwise.store.postgres import Address, PostgresStore
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from askwise.plugins import Offered
     from askwise.session import Session
 
 LOOK_EVERY = 5.0
@@ -30,10 +32,20 @@ class Shelf:
         named: What makes the name in the address of a session's page out of its name in the database.
         known: Names in the database that are served already, or are not to be.
         whole: Whether every session of the database is served; else only those known and those begun here.
+        parts: Code that they may be opened with, see `open_team`.
     """
 
-    def __init__(self, store: str, named: Callable[[str], str], known: Iterable[str], *, whole: bool) -> None:
+    def __init__(
+        self,
+        store: str,
+        named: Callable[[str], str],
+        known: Iterable[str],
+        *,
+        whole: bool,
+        parts: Mapping[str, Offered] = MappingProxyType({}),
+    ) -> None:
         self.store = store
+        self.parts = parts
         self.named = named
         self.whole = whole
         self._known = set(known)
@@ -85,7 +97,7 @@ class Shelf:
             for name in names:
                 place = Address.of(f"{self.store}#{name}")
                 try:
-                    found[name] = Session.open(place)
+                    found[name] = Session.open(place, **self.parts)
                 except Unreachable:
                     raise  # the next look finds it
                 except AskwiseError as error:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from askwise.session import Session
 
 PROJECT = "/p/{project}"
-PAGES = {"/team": "team.html", "/login": "login.html", "/join": "login.html"}
+PAGES = {"/team": "team/team.html", "/login": "team/login.html", "/join": "team/login.html"}
 BUSY: dict[int | str, dict[str, Any]] = {503: {"model": Problem, "description": "Too many come in at this moment"}}
 routes = Routes()
 pages = Routes(include_in_schema=False)
@@ -101,7 +101,7 @@ def create_team_app(team: Team) -> FastAPI:
     files = PAGES
     if team.intake is not None:
         made = new_project.routes(team.intake, team.begin, team.begun)
-        more, files = (*more, made), PAGES | {"/new": "new.html"}
+        more, files = (*more, made), PAGES | {"/new": "team/new.html"}
     app = build(team.projects, _who, prefix=PROJECT, more=more, pages=files)
     app.state.team = team
     app.add_middleware(TeamGuard, accounts=team.accounts, limits=team.limits, public_url=team.public_url)

@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from askwise import plugins
 from askwise.core import BadInput, Encoder, Matrix, unknown
 from askwise.encoders.pipeline import checked, divided
 from askwise.options import only_python
@@ -32,16 +33,18 @@ def get(encoder: Encoder | Callable[[list[Any]], Any] | str | Path | None = None
     """An encoder by name, folder, or as given.
 
     Args:
-        encoder: None for the default (`default_name`); "tfidf"; "minilm"; a folder with `model.onnx` and
-            `tokenizer.json`; an object with `name` and `encode`; or any callable `encode(list) -> (n, d) array`.
-        kind: Of the items, see `Pool.kind`. Images, recordings and table rows have one encoder by name, that of their
-            kind; for pairs an encoder by name is one of texts, of which the difference is taken.
+        encoder: None for the default (`default_name`); "tfidf"; "minilm"; the name of an entry point in
+            `askwise.encoders` of an installed package; a folder with `model.onnx` and `tokenizer.json`; an object with
+            `name` and `encode`; or any callable `encode(list) -> (n, d) array`.
+        kind: Of the items, see `Pool.kind`. Images, recordings and table rows have one encoder of ours by name, that
+            of their kind; for pairs an encoder by name is one of texts, of which the difference is taken.
 
     Returns:
         An encoder; its `name` says which one was taken. Nothing is fetched before the first `encode`.
 
     Raises:
         BadInput: No such name or folder.
+        ContractError: An installed package's encoder cannot be loaded.
         MissingExtra: A sentence encoder without the packages of [embed].
     """
     if kind == "pair" and (encoder is None or isinstance(encoder, str | Path)):
@@ -94,6 +97,8 @@ def unpacked(kept: Any) -> Any:
 
 
 def _own(name: str, kind: str) -> Encoder:
+    if name != kind and name in plugins.registered("encoder"):
+        return get(plugins.plugin("encoder", name).part, kind)
     if name != kind:
         raise BadInput(
             f"No encoder {name!r} for items of the kind {kind!r}. Give {kind!r}"
@@ -122,13 +127,17 @@ def _by_name(name: str | Path) -> Encoder:
         from askwise.encoders.minilm import minilm
 
         return minilm()
+    if name in plugins.registered("encoder"):
+        return get(plugins.plugin("encoder", str(name)).part)
     if Path(name).is_dir():
         from askwise.encoders.minilm import SentenceEncoder
 
         return SentenceEncoder(Path(name))
+    if plugins.is_code(name):
+        plugins.plugin("encoder", str(name))  # says what to do instead
     if isinstance(name, Path) or "/" in name or "\\" in name:
         raise BadInput(f"No folder {str(name)!r}. A sentence encoder is a folder with model.onnx and tokenizer.json.")
-    raise unknown("encoder", name, NAMES)
+    raise unknown("encoder", name, (*NAMES, *plugins.registered("encoder")))
 
 
 class FunctionEncoder:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 from typing import Any, Literal, TypeAlias
 
@@ -82,6 +83,15 @@ class RidgeRegression:
         self._seen, self._whitening, self._committee = A, None, {}
         return self
 
+    @property
+    def is_fitted(self) -> bool:
+        """Whether it has learned something."""
+        return hasattr(self, "coef_")
+
+    def for_prediction(self) -> RidgeRegression:
+        """A copy that goes on its own."""
+        return copy.copy(self)
+
     def predict(self, X: Matrix) -> Array:
         """(n,) predictions."""
         return np.asarray(placed(X, self._center) @ self.coef_.astype(np.float32), np.float64) + self._base
@@ -148,6 +158,8 @@ NOTES: dict[Kind, str] = {
     "std": "a committee is drawn from the predicted mean and standard deviation, row by row",
     "bootstrap": "standard deviation and committee are those of bootstrap refits (Efron, 1979)",
 }
+FOLDS = 5
+"""Parts of the labels that are held out in turn."""
 MEMBERS = 10
 """Models that a committee has unless asked otherwise."""
 
@@ -168,6 +180,7 @@ class AdaptedRegressor:
         self._kind: Kind = _kind_of(estimator)
         self.notes = tuple(note for note in (NOTES[self._kind],) if note)
         self._data: tuple[Matrix, Array] | None = None
+        self._noise: float | None = None
         self._members: dict[tuple[int, int], list[Any]] = {}
         self._whitening: Whitening | None = None
 
@@ -177,9 +190,47 @@ class AdaptedRegressor:
     def fit(self, X: Matrix, y: Any) -> AdaptedRegressor:
         """Learn from (m, d) features and (m,) targets."""
         self._data = _as_given(X), _targets(y)
-        self._members, self._whitening = {}, None
+        self._members, self._whitening, self._noise = {}, None, None
         fitted(self.estimator, *self._data)
         return self
+
+    @property
+    def is_fitted(self) -> bool:
+        """Whether it has learned something."""
+        return self._data is not None
+
+    def for_prediction(self) -> AdaptedRegressor:
+        """A copy that goes on its own."""
+        self.noise_  # noqa: B018 - found while the data are there
+        return copy.copy(self)
+
+    @property
+    def noise_(self) -> float:
+        """Standard deviation of an answer around what is predicted, in units of the target.
+
+        What is left of the mean square error on held-out fifths of the labels when the predicted variance is taken off;
+        of few labels, the standard deviation of the labels.
+        """
+        if self._noise is None:
+            self._noise = self._held_out()
+        return self._noise
+
+    def _held_out(self) -> float:
+        if self._data is None:
+            raise BadInput("noise_ needs a fitted learner; call fit first.")
+        A, y = self._data
+        m = len(y)
+        if m < 2 * FOLDS:
+            return float(y.std()) if m > 1 else 1.0
+        fold = np.random.default_rng(m).permutation(m) % FOLDS
+        square = np.zeros(m)
+        for f in range(FOLDS):
+            held = np.flatnonzero(fold == f)
+            fresh = committees.fresh(self.estimator)
+            fitted(fresh, A[np.flatnonzero(fold != f)], y[fold != f])
+            square[held] = (_predict(fresh, A[held]) - y[held]) ** 2
+        variance = float(square.mean()) - float(np.mean(self.predict_std(A) ** 2))
+        return float(np.sqrt(max(variance, 1e-3 * float(square.mean()), 1e-24)))
 
     def predict(self, X: Matrix) -> Array:
         """(n,) predictions."""

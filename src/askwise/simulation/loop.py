@@ -16,6 +16,7 @@ from askwise.evidence import Target
 from askwise.options import named
 from askwise.pool import FeatureRows, Pool
 from askwise.session import Session
+from askwise.strategies import Strategy
 
 
 def score(truth: Array, guessed: Array, n_classes: int, *, every: bool = False) -> dict[str, float]:
@@ -178,7 +179,7 @@ class Point:
 
 def replay(
     split: Split,
-    strategy: str,
+    strategy: str | Strategy,
     *,
     seed: int,
     grid: Sequence[int],
@@ -191,7 +192,7 @@ def replay(
 
     Args:
         split: From `split`.
-        strategy: Name of a query strategy.
+        strategy: A query strategy, or its name.
         seed: Of the session.
         grid: Numbers of labels at which to refresh and measure, ascending.
         audit_share: None = the session's default for "auto", 0 for any other strategy, so that baselines are pure.

@@ -13,13 +13,14 @@ from typing import Any, Literal
 
 import numpy as np
 
-from askwise import encoders, learners, strategies
+from askwise import encoders, learners, plugins, strategies
 from askwise.core import AskwiseError, BadInput, Label, Rows, seed_of, unknown
 from askwise.options import named, only_python, option
 from askwise.pool import Pool
 from askwise.simulation.loop import contents_of, divide, replay, schedule, split
 from askwise.simulation.results import Run, Simulation
 from askwise.simulation.terms import METRICS, Target
+from askwise.strategies import Strategy
 from askwise.values import Spelling, label_name, why_no_label
 
 TARGETS: tuple[Target, ...] = (("balanced_accuracy", 0.9), ("accuracy", 0.9))
@@ -29,7 +30,7 @@ def simulate(
     pool: Pool,
     truth: Mapping[int, Label] | Sequence[Label],
     *,
-    strategies: Sequence[str] = ("auto", "margin", "random"),
+    strategies: Sequence[str | Strategy] = ("auto", "margin", "random"),
     seeds: int | Sequence[int] = 20,
     budget: int = 300,
     test_share: float = 0.3,
@@ -54,14 +55,14 @@ def simulate(
     Args:
         pool: The items; exact duplicates are one item, so none is in both parts.
         truth: Row → label (rows without one are left out), or a label for each row.
-        strategies: Names of query strategies.
+        strategies: Names of query strategies, or such. With more processes than one, functions of modules can go there.
         seeds: How many, or which.
         budget: Labels in each run; at most the size of the pool's part.
         test_share: Share held out, 0 < share < 1.
         batch: Labels between refreshes, see `schedule`.
         targets: What to count labels to: metric (accuracy, balanced_accuracy, macro_f1) and value in 0..1.
         encoder: For texts; None = the default.
-        learner: None = the default; else a scikit-learn classifier.
+        learner: None = the default; else a scikit-learn classifier, or the name of a plug-in's.
         audit_share: Share of random check items; None = the default for "auto", none for other strategies.
         hold: Measurements in a row for which a target must be met to count as reached; 1 = the first crossing.
         processes: Worker processes; None = one a core. With more than one, the calling script needs the usual
@@ -72,7 +73,7 @@ def simulate(
         BadInput: Fewer than two classes, too few items, or an option out of range.
         MissingExtra: The encoder needs something that is not installed.
     """
-    names = _check(strategies, budget, batch, test_share, targets)
+    chosen = _check(strategies, budget, batch, test_share, targets)
     rows, labels, classes = _labeled(pool, truth)
     which = _seeds(seeds)
     if hold < 1:
@@ -80,16 +81,20 @@ def simulate(
     if not which:
         raise BadInput(f"{named('seeds')} must be at least 1, got 0.")
     budget = min(budget, len(rows) - max(1, round(test_share * len(rows))))
+    if isinstance(learner, str):
+        learner = plugins.plugin("learner", learner)
+    (learner, _), (encoder, _) = plugins.source_of(learner), plugins.source_of(encoder)
     encoder, learner = encoders.divided(encoder, learner, pool.kind)
     contents, fitted = contents_of(pool, rows.tolist(), encoder)
+    grid = schedule(budget, batch)
     tasks = [
-        _Task(name, seed, contents, labels, classes, test_share, fitted, schedule(budget, batch), audit_share, learner)
+        _Task(strategy, seed, contents, labels, classes, test_share, fitted, grid, audit_share, learner)
         for seed in which
-        for name in names
+        for strategy in chosen
     ]
     workers = min(processes or os.cpu_count() or 1, len(tasks))
     runs = list(_observed(_run_all(tasks, workers), len(tasks), progress))
-    place = {name: i for i, name in enumerate(names)}
+    place = {_name(strategy): i for i, strategy in enumerate(chosen)}
     return Simulation(
         runs=tuple(sorted(runs, key=lambda run: (run.seed, place[run.strategy]))),
         targets=tuple(targets),
@@ -134,7 +139,7 @@ def _lacking(labels: list[Label], classes: list[Label], which: list[int], test_s
 class _Task:
     """All that one run needs; travels to a worker process."""
 
-    strategy: str
+    strategy: str | Strategy
     seed: int
     contents: Any
     labels: list[Label]
@@ -170,7 +175,7 @@ def _run(task: _Task) -> Run:
             )
         )
     return Run(
-        strategy=task.strategy,
+        strategy=_name(task.strategy),
         seed=task.seed,
         labels=tuple(p.labels for p in points),
         scores={metric: tuple(p.scores[metric] for p in points) for metric in METRICS},
@@ -212,12 +217,13 @@ def _observed(runs: Iterable[Run], total: int, progress: bool | Callable[[Run], 
 
 
 def _check(
-    names: Sequence[str],
+    names: Sequence[str | Strategy],
     budget: int,
     batch: int | Literal["auto"],
     test_share: float,
     targets: Sequence[Target],
-) -> list[str]:
+) -> list[str | Strategy]:
+    """The strategies, those that are known by their names."""
     if not names:
         raise BadInput("No strategy given. Name at least one, such as 'auto'.")
     if budget < 2:
@@ -232,7 +238,13 @@ def _check(
         if not 0 < value <= 1:
             raise BadInput(f"A target lies between 0 and 1, got {value} for {metric}.")
     # An alias counts as its strategy, so that nothing runs twice under two names.
-    return list(dict.fromkeys(strategies.get(name).name for name in names))
+    chosen = {found.name: found for found in map(strategies.get, names)}
+    known = strategies.available()
+    return [name if name in known and strategies.get(name) is found else found for name, found in chosen.items()]
+
+
+def _name(strategy: str | Strategy) -> str:
+    return strategy if isinstance(strategy, str) else strategy.name
 
 
 def _labeled(pool: Pool, truth: Mapping[int, Label] | Sequence[Label]) -> tuple[Rows, list[Label], list[Label]]:

@@ -1,0 +1,92 @@
+"""The nouns of Askwise: records, protocols, errors. Imports of ours only how options are named and things shown."""
+
+from __future__ import annotations
+
+from askwise.core.errors import (
+    AskwiseError,
+    BadInput,
+    BadStore,
+    CannotWrite,
+    Conflict,
+    ContractError,
+    MissingExtra,
+    Unreachable,
+    unknown,
+)
+from askwise.core.protocols import Array, Encoder, Event, Executor, Label, Learner, Matrix, Rows, Store
+from askwise.core.records import (
+    FINGERPRINT_DIGITS,
+    MOST_NAMED,
+    Agreement,
+    Annotator,
+    Answer,
+    AutoLabels,
+    Certificate,
+    ClassMetrics,
+    Control,
+    CurvePoint,
+    Estimate,
+    Interval,
+    Metrics,
+    Oracle,
+    Query,
+    Recall,
+    Report,
+    Selection,
+    Verdict,
+    frame,
+    unsaid,
+)
+from askwise.core.seeds import seed_of
+from askwise.core.shares import about, between, chance, share, told_apart
+
+__all__ = [
+    "FINGERPRINT_DIGITS",
+    "MOST_NAMED",
+    "Agreement",
+    "Annotator",
+    "Answer",
+    "Array",
+    "AskwiseError",
+    "AutoLabels",
+    "BadInput",
+    "BadStore",
+    "CannotWrite",
+    "Certificate",
+    "ClassMetrics",
+    "Conflict",
+    "ContractError",
+    "Control",
+    "CurvePoint",
+    "Encoder",
+    "Estimate",
+    "Event",
+    "Executor",
+    "Interval",
+    "Label",
+    "Learner",
+    "Matrix",
+    "Metrics",
+    "MissingExtra",
+    "Oracle",
+    "Query",
+    "Recall",
+    "Report",
+    "Rows",
+    "Selection",
+    "Store",
+    "Unreachable",
+    "Verdict",
+    "about",
+    "between",
+    "chance",
+    "frame",
+    "seed_of",
+    "share",
+    "told_apart",
+    "unknown",
+    "unsaid",
+]
+
+for _error in (AskwiseError, BadInput, BadStore, CannotWrite, Conflict, ContractError, MissingExtra, Unreachable):
+    _error.__module__ = __name__  # tracebacks name what a program catches

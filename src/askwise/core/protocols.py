@@ -1,0 +1,98 @@
+"""What Askwise asks of arrays, learners, encoders, executors and stores."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+Array: TypeAlias = npt.NDArray[Any]
+"""A NumPy array; scores also accept any array that follows the Python array API."""
+Matrix: TypeAlias = Any
+"""Features, (n, d): a dense float array or a SciPy CSR matrix; sparse stays sparse."""
+Rows: TypeAlias = npt.NDArray[np.intp]
+"""Row numbers of the pool, (k,) integers."""
+Label: TypeAlias = str
+
+
+# ── the log ─────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One line of the log.
+
+    `data` is JSON-able, its keys are strings; `at` is Unix seconds. The store sets `seq` (1, 2, …) and `digest`, which
+    stands for the log up to here (`store.digest`; "" in events written before digests existed).
+    """
+
+    kind: str
+    data: Mapping[str, Any]
+    at: float = 0.0
+    seq: int = 0
+    digest: str = ""
+
+
+class Store(Protocol):
+    """An append-only log of events.
+
+    Optional powers are looked up by name, for a log that several processes share: `lead()` → bool, whether this one's
+    worker refreshes, and `step_down()`; `turn()`, a context in which nobody else appends. `still`, a sentence that says
+    why nothing can be appended at all, makes its session one to be looked at.
+    """
+
+    def read(self, after: int = 0) -> Sequence[Event]:
+        """Events with `seq > after`, oldest first."""
+        ...
+
+    def append(self, events: Sequence[Event], *, after: int | None = None) -> int:
+        """Append all or none, durably; returns the last `seq`. A stale `after` raises `Conflict`."""
+        ...
+
+    def close(self) -> None:
+        """Release the file or connection; the log stays."""
+        ...
+
+
+# ── models ──────────────────────────────────────────────────────────────────────────────────
+
+
+@runtime_checkable
+class Learner(Protocol):
+    """Any scikit-learn classifier or pipeline with `predict_proba` already is one.
+
+    Optional powers are looked up by name: `predict_committee(X)` → (members, n, classes),
+    `embed(X)` → (n, d). `fit` may start from where it was.
+    """
+
+    classes_: Any
+
+    def fit(self, X: Matrix, y: Any) -> Any:
+        """Learn from (m, d) features and (m,) labels."""
+        ...
+
+    def predict_proba(self, X: Matrix) -> Array:
+        """(n, classes) probabilities, columns in the order of `classes_`."""
+        ...
+
+
+@runtime_checkable
+class Encoder(Protocol):
+    """Turns items into features. A plain `encode(list) -> array` callable is accepted as well."""
+
+    name: str
+
+    def encode(self, items: Sequence[Any]) -> Matrix:
+        """(n, d) features, float32, dense or CSR, one row an item, in order."""
+        ...
+
+
+class Executor(Protocol):
+    """`concurrent.futures`, Dask's `Client.get_executor()`, Ray's pool, MPI: as they are."""
+
+    def map(self, fn: Callable[..., Any], *iterables: Iterable[Any]) -> Iterable[Any]:
+        """Like the builtin `map`, in order."""
+        ...

@@ -1,0 +1,200 @@
+"""Certification attempts, looked at: regions, plans, budget, decisions, blindness, labels by the model."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from askwise import audit, evidence
+from askwise.core import Array, BadStore, Event
+from askwise.state import Attempt, State, unpack
+from askwise.verification.findings import CLOSE, CLOSE_RISK, same
+
+if TYPE_CHECKING:
+    from askwise.verification.walk import Look, Walk
+
+
+def _frozen(w: Walk, e: Event) -> None:
+    s, d = w.state, e.data
+    number, group, label = d["attempt"], int(d.get("group", d["attempt"])), d.get("label")
+    together = w.last is not None and w.last.kind == "frozen" and group == s.groups
+    if not together:
+        w.freeze_seq = s.seq
+        w.expect("regions", s.open_attempt is None, e, "is frozen while another attempt is under way.")
+        w.expect("regions", group == s.groups + 1, e, f"is freeze {group}, expected {s.groups + 1}.")
+    w.expect("regions", number == len(s.attempts) + 1, e, f"is attempt {number}, expected {len(s.attempts) + 1}.")
+    if s.predictions is None or s.ranking is None:
+        raise BadStore("a region was frozen before there was a model.")
+    w.expect("regions", d["round"] == s.ranking.round, e, f"freezes model {d['round']}, not the current one.")
+    order = np.frombuffer(unpack(d["order"]), np.int64)
+    w.rows(order.tolist())
+    w.frozen[number] = s.predictions
+    if d["target"] == "recall":  # what a search leaves unread is irrelevant
+        w.frozen[number] = np.full(s.n, s.class_number(s.opened["goal"]["irrelevant"]), np.int32)
+    w.done["regions"] += 1
+    w.done["plans"] += 1
+    _region(w, e, order, label)
+    _plan(w, e, len(order))
+    _share_of_budget(w, e, group, label)
+
+
+def _region(w: Walk, e: Event, order: Array, label: str | None) -> None:
+    """The region held open items only, and its checks come in the order that the seed draws."""
+    s = w.state
+    search = e.data["target"] == "recall"
+    closed = np.setdiff1d(order, np.flatnonzero(s.rest()) if search else evidence.certifiable(s))
+    w.expect("regions", len(closed) == 0, e, f"row {closed[:1]} of the region was not open at the freeze.")
+    elsewhere = [r for a in s.attempts if a.outcome == "open" for r in order.tolist() if r in a.position]
+    w.expect("regions", not elsewhere, e, f"rows {elsewhere[:3]} are in another region under way.")
+    # As in `handover.freeze`, where the order is drawn.
+    rng = np.random.default_rng([int(s.opened["seed"]), 3, len(s.attempts), w.freeze_seq])
+    due = rng.permutation(np.unique(order))
+    w.expect("regions", np.array_equal(order, due), e, "the order of the checks is not the one that the seed draws.")
+    whole = not search or len(np.unique(order)) == int(s.rest().sum())
+    w.expect("regions", whole, e, "a search is finished on everything unread, and this region is not all of that.")
+    sure = np.frombuffer(unpack(e.data["confidences"]), np.float32)
+    w.expect("regions", len(sure) == len(order), e, f"{len(sure)} confidences for {len(order)} items.")
+    if label is not None:
+        alike = bool((w.frozen[e.data["attempt"]][order] == s.class_number(label)).all())
+        w.expect("regions", alike, e, f"holds items that the model does not take for {label!r}.")
+
+
+def _plan(w: Walk, e: Event, n: int) -> None:
+    """The plan has the risk it says, and that is at most what the attempt spends."""
+    d = e.data
+    needed, alpha = d["needed"], float(d["alpha"])
+    steps = all(type(m) is int for m in needed) and needed == sorted(needed)
+    if not (steps and all(1 <= m <= n for m in needed) and d["target"] in ("auto", "dataset", "file", "recall")):
+        raise BadStore("the numbers of checks that certify are not a plan.")
+    if not (0 < d["max_error"] < 1 and 0 < d["confidence"] < 1):
+        raise BadStore(f"an error of {d['max_error']!r} with a confidence of {d['confidence']!r}.")
+    if d["target"] == "recall":
+        goal = w.state.opened["goal"]
+        found = sum(a.label == goal["relevant"] for a in w.state.answers.values())
+        w.expect("plans", d["found"] == found, e, f"counts {d['found']} relevant items; {found} were found.")
+        risk = audit.false_stop_risk(n, found, round(1 - float(d["max_error"]), 9), needed)
+    elif d["target"] == "file":
+        due = evidence.allowance(w.state, d["max_error"])
+        w.expect(
+            "plans", d["allowed"] == due, e, f"allows {d['allowed']} errors; for the whole file it may allow {due}."
+        )
+        w.expect("plans", not evidence.finer_now(w.state), e, "a certificate that stands is about fewer classes.")
+        sure = all(a.confidence >= d["confidence"] for a in w.state.attempts if a.outcome == "certified")
+        w.expect("plans", sure, e, "an earlier certificate has less confidence than is claimed for the whole file.")
+        risk = audit.false_certificate_risk(n, audit.share_of(due, n), "dataset", needed)
+    else:
+        risk = audit.false_certificate_risk(n, float(d["max_error"]), d["target"], needed)
+    w.expect("plans", risk <= alpha, e, f"the plan risks a false certificate with {risk:.6g}, allowed are {alpha:.6g}.")
+    same = math.isclose(risk, d["risk"], rel_tol=CLOSE_RISK, abs_tol=CLOSE**2)
+    w.expect("plans", same, e, f"says its risk is {d['risk']:.6g}; computed again it is {risk:.6g}.")
+
+
+def _share_of_budget(w: Walk, e: Event, group: int, label: str | None) -> None:
+    """What attempts frozen together spend is an equal part of what their freeze may spend."""
+    d, used = e.data, group - 1
+    share = (1 - float(d["confidence"])) * audit.SPEND[used] if 0 <= used < len(audit.SPEND) else 0.0
+    beside = [a for a in w.state.attempts if a.group == group]
+    parts = share / float(d["alpha"])
+    equal = math.isclose(parts, round(parts), rel_tol=1e-6) and all(same(a.alpha, d["alpha"]) for a in beside)
+    fits = 0 < len(beside) + 1 <= round(parts) and (label is not None or round(parts) == 1)
+    w.expect("budget", equal and fits, e, f"spends {d['alpha']:.6g}; freeze {group} may spend {share:.6g} in all.")
+    alike = all((a.confidence, a.target) == (d["confidence"], d["target"]) and a.label != label for a in beside)
+    w.expect("budget", alike, e, "does not go with the attempts frozen beside it.")
+
+
+def _closed(w: Walk, e: Event) -> None:
+    s, d = w.state, e.data
+    attempt = _attempt(w, d["attempt"])
+    w.expect("decisions", attempt.outcome == "open", e, f"attempt {attempt.number} had ended before.")
+    w.done["decisions"] += 1
+    outcomes = _outcomes(s, attempt, w.frozen[attempt.number])
+    accepted = _accepted(attempt, outcomes)
+    checks, wrong, outcome = d["checks"], d["wrong"], d["outcome"]
+    if outcome == "certified":
+        got = f"{checks} checks with {wrong} wrong"
+        found = "not certified" if accepted is None else f"{accepted[0]} checks with {accepted[1]} wrong"
+        w.expect("decisions", accepted == (checks, wrong), e, f"says {got}; by the answers it is {found}.")
+        w.labels_due = attempt.number
+        _blind(w, e, attempt, int(checks))
+        return
+    known = type(checks) is int and 0 <= checks <= len(outcomes) and sum(outcomes[:checks]) == wrong
+    w.expect("decisions", known, e, f"says {wrong} of {checks} wrong; {sum(outcomes)} of {len(outcomes)} are.")
+    open_end = outcome == "refused" or checks == len(outcomes)
+    w.expect("decisions", outcome in ("refused", "cancelled") and open_end, e, f"{outcome!r} after {checks} checks.")
+    w.expect("decisions", accepted is None or accepted[0] > checks, e, "the answers certify, but it says otherwise.")
+
+
+def _attempt(w: Walk, number: Any) -> Attempt:
+    if not (type(number) is int and 1 <= number <= len(w.state.attempts)):
+        raise BadStore(f"there is no attempt {number!r}.")
+    return w.state.attempts[number - 1]
+
+
+def _outcomes(s: State, attempt: Attempt, guesses: Array) -> list[bool]:
+    """Whether the model was wrong, in the order of the checks, up to the first without an answer."""
+    found = []
+    for row in attempt.order.tolist():
+        answer = s.answers.get(row)
+        if answer is None or answer.kind == "skip" or answer.seen:
+            break
+        told = None if answer.label is None else s.class_number(answer.label)
+        found.append(told is None or s.task.is_wrong(int(guesses[row]), told, s.classes))
+    return found
+
+
+def _accepted(attempt: Attempt, outcomes: Sequence[bool]) -> tuple[int, int] | None:
+    """(checks, wrong) where the plan accepts first; a search ends also where everything is read."""
+    wrong, needed, all_read = 0, attempt.needed, len(attempt.order) if attempt.target == "recall" else None
+    for checks, outcome in enumerate(outcomes, 1):
+        wrong += outcome
+        if (wrong < len(needed) and checks >= needed[wrong]) or checks == all_read:
+            return checks, wrong
+    return None
+
+
+def _blind(w: Walk, e: Event, attempt: Attempt, checks: int) -> None:
+    """The answers that certify were given after the freeze, to questions without the guess."""
+    w.done["blindness"] += checks
+    for place, row in enumerate(attempt.order[:checks].tolist(), 1):
+        answer = w.state.answers.get(row)
+        if answer is None:
+            w.expect("blindness", False, e, f"check {place} (row {row}) has no answer.")
+            continue
+        w.expect("blindness", answer.seq > attempt.seq, e, f"check {place} (row {row}) was answered before the freeze.")
+        w.expect(
+            "blindness", answer.audit, e,
+            f"check {place} (row {row}) was answered in event {answer.seq} without having been asked blind.",
+        )  # fmt: skip
+        w.expect(
+            "blindness", not answer.seen, e,
+            f"check {place} (row {row}) was answered by somebody to whom the guess had been shown.",
+        )  # fmt: skip
+
+
+def _autolabeled(w: Walk, e: Event) -> None:
+    attempt, s = _attempt(w, e.data["attempt"]), w.state
+    directly = w.last is not None and w.last.kind == "closed" and w.last.data["attempt"] == attempt.number
+    right = attempt.outcome == "certified" and directly
+    w.expect("labels", right, e, f"attempt {attempt.number} was not certified just before.")
+    guesses, rows = s.guesses_of(attempt), attempt.order[attempt.checks :]
+    same = np.array_equal(guesses[rows], w.frozen[attempt.number][rows])
+    w.expect("labels", same, e, "what the model labels is not what it guessed at the freeze.")
+    w.done["labels"] += len(rows)
+
+
+def _taken_back(w: Walk, e: Event) -> None:
+    attempt = _attempt(w, e.data["attempt"])
+    right = attempt.outcome == "certified" and not attempt.taken_back
+    w.expect("events", right, e, f"attempt {attempt.number} has no labels to take back.")
+
+
+LOOKS: dict[str, Look] = {
+    "frozen": _frozen,
+    "closed": _closed,
+    "autolabeled": _autolabeled,
+    "taken_back": _taken_back,
+}
+"""What is looked at in each kind of event."""
