@@ -78,8 +78,9 @@
 import { Refused } from "../../lib/api.js";
 import { one } from "./one.js";
 import { sets } from "./sets.js";
+import { spans } from "./spans.js";
 
-const WIDGETS = { one, sets };
+const WIDGETS = { one, sets, spans };
 
 /** What is known of the answers of a task. */
 export function widgetFor(task) {
