@@ -161,14 +161,8 @@ class Spans {
     this.acceptButton = host.button({ id: "b-accept", act: "accept", text: "Mark what is suggested" });
     this.submitButton = host.button({ id: "b-submit", act: "submit", text: "Submit" });
     host.box.append(
-      el(
-        "div",
-        { class: "submit", id: "submit-row" },
-        this.noneButton,
-        this.clearButton,
-        this.acceptButton,
-        this.submitButton,
-      ),
+      el("div", { class: "span-acts" }, this.clearButton, this.acceptButton),
+      el("div", { class: "submit", id: "submit-row" }, this.noneButton, this.submitButton),
     );
     this.acts = { clear: () => this.clear() };
   }
