@@ -21,6 +21,7 @@ from askwise.events import FIELDS
 from askwise.state import State
 from askwise.state.fold import HANDLERS
 from askwise.store import SQLiteStore, read_log, seal
+from askwise.store.chain import amended
 from askwise.verification import verify
 
 WORDS = {"spam": ["free prize", "win cash", "urgent claim"], "ham": ["see you", "running late", "call me"]}
@@ -101,6 +102,7 @@ def live(path: Path) -> None:
     session.change.title("Mail")
     session.change.guidelines("Look twice.")
     session.export(path.with_suffix(".csv"))
+    session.withdraw([session.pool.ids[row] for row in (2, 205)], annotator="carol", reason="asked for")
     session.refresh()
     session.close()
 
@@ -319,7 +321,9 @@ def test_a_refusal_names_event_kind_and_key(log: list[Event], tmp_path: Path) ->
 
 
 def test_keys_that_nobody_knows_are_left_alone(log: list[Event], tmp_path: Path) -> None:
-    events = [Event(e.kind, {**e.data, "of a later version": [1, {"a": None}]}, e.at) for e in log]
+    left = amended(log)  # of what is left of these, the log holds a digest of its own
+    more = {"of a later version": [1, {"a": None}]}
+    events = [Event(e.kind, dict(e.data) if e.seq in left else {**e.data, **more}, e.at) for e in log]
     again = [event for event, _ in seal(events, 0, "")]
     path = written(tmp_path / "a.askwise", [(e.seq, e.at, e.kind, dumped(e.data), e.digest) for e in again])
     assert sound(path, "verify", "report", "export") == [0, 0, 0]

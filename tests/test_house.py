@@ -56,7 +56,7 @@ LAYERS = [
         "insight",
         "relabeling",
     },
-    {"session", "verification", "model", "growing", "changes", "opening", "monitor", "trainer"},
+    {"session", "verification", "model", "growing", "withdrawing", "changes", "opening", "monitor", "trainer"},
     {"simulation", "report", "testing", "datasets"},
     {"cli", "commands", "app", "client", "terminal", "demo", "recent", "completion", "predict", "__main__"},
 ]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from askwise.commands import about, certify, changing, label, model, results, screen, serve, simulate
+from askwise.commands import about, certify, changing, label, model, results, screen, serve, simulate, withdraw
 from askwise.commands.app import app, running
 from askwise.commands.saying import console, said
 
@@ -72,6 +72,7 @@ def _root(
 # In the order of the help.
 app.command()(label.label)
 app.command()(changing.add)
+app.command()(withdraw.withdraw)
 app.command()(changing.labels)
 app.command()(serve.serve)
 app.command()(screen.screen)

@@ -95,9 +95,17 @@ ATTEMPT = Field("the number of an attempt", lambda v, _: _int(v) and v >= 1)
 PLACE = Field("the number of an event", lambda v, _: _int(v) and v >= 0, needed=False)
 
 
+ROWS = Field("rows of the session", _rows)
 LABEL = Field("a label", lambda v, _: _text(v) and bool(v))
 TEXT = Field("a text", _of(_text))
 LATER = Field("the version of the format", lambda v, _: _int(v) and v >= 4)
+
+
+def _left(value: Any) -> bool:
+    return isinstance(value, Mapping) and all(
+        isinstance(seq, str) and seq.isascii() and seq.isdigit() and len(seq) < 12 and _text(own) and len(own) == 64
+        for seq, own in value.items()
+    )
 
 
 def _optional_field(what: str, test: Test) -> Field:
@@ -108,6 +116,9 @@ SECONDS = _optional_field("seconds", _optional(lambda v, _: _number(v) and v >= 
 
 
 LATE = _optional_field("true or false", _of(lambda v: isinstance(v, bool)))
+
+
+SALT = _optional_field("a salt", _of(_text))
 
 
 def _problem(value: Any) -> bool:
@@ -227,10 +238,12 @@ FIELDS: dict[str, dict[str, Field]] = {
             "names of parts", _of(lambda v: isinstance(v, Mapping) and set(v) <= PARTS and _texts(list(v.values())))
         ),
         "goal": _optional_field("what is searched for", _optional(_goal)),
+        "salt": SALT,
     },
     "items": {
         "start": _optional_field("a number, 0 or more", lambda v, _: _int(v) and v >= 0),
         "packed": Field("packed items", _of(_text)),
+        "salt": SALT,
         "columns": _optional_field("a list of names", _of(_texts)),
         "dropped": _optional_field("packed rows", _of(_text)),
     },
@@ -241,6 +254,7 @@ FIELDS: dict[str, dict[str, Field]] = {
         "n": Field(f"a number of items, 1 to {MOST_ITEMS:,}", lambda v, _: _int(v) and 1 <= v <= MOST_ITEMS),
         "rows": Field("a number of rows", lambda v, _: _int(v) and v >= 1),
         "packed": Field("packed items", _of(_text)),
+        "salt": SALT,
         "fingerprint": Field("a fingerprint", _of(_text)),
         "pool": Field("where the items came from", _of(lambda v: isinstance(v, Mapping))),
         "given": Field("labels by row", lambda v, _: _labels_by_row(v, MOST_ITEMS)),
@@ -249,6 +263,17 @@ FIELDS: dict[str, dict[str, Field]] = {
         ),
         "columns": _optional_field("a list of names", _of(_texts)),
         "dropped": _optional_field("packed rows", _of(_text)),
+    },
+    "withdrawn": {
+        "format": LATER,
+        "annotator": WHO,
+        "rows": ROWS,
+        "ids": Field("a list of new names", _of(_texts)),
+        "lines": COUNT,
+        "reason": TEXT,
+        "amended": Field("what is left of events, by number", _of(_left)),
+        "salted": Field("true or false", _of(lambda v: isinstance(v, bool))),
+        "unsealed": COUNT,
     },
     "class_added": {"name": LABEL, "undoes": PLACE},
     "class_renamed": {"format": LATER, "annotator": WHO, "name": LABEL, "to": LABEL, "undoes": PLACE},

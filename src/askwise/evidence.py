@@ -219,10 +219,11 @@ def certificate(state: State, attempt: Attempt) -> Certificate:
         fingerprint=attempt.fingerprint,
         label=attempt.called,
         since=tuple(said for seq, said in state.changes if seq > attempt.seq),
-        whole=attempt.items if attempt.target == "file" else 0,
+        whole=attempt.items - attempt.gone if attempt.target == "file" else 0,
         later=state.n - attempt.items,
         people=_people(state, attempt),
         changed=_changed(state, attempt),
+        withdrawn=sum(row in attempt.position for row in state.withdrawn),
     )
 
 
@@ -272,7 +273,7 @@ def granted(state: State) -> int:
 
 def allowance(state: State, max_error: float) -> int:
     """How many wrong labels another certificate may allow, so that all together keep to a share of all items."""
-    return _left(max_error, state.n, granted(state))
+    return _left(max_error, state.there, granted(state))
 
 
 def finer_now(state: State) -> bool:
@@ -391,7 +392,7 @@ def planning(state: State, sure: Array, label: Label | None = None) -> Planning:
         rows = rows[guesses[rows] == code]
     confidence = np.clip(sure[rows], 0, 1)
     if guesses is None or not len(rows):
-        return Planning(confidence, rows, 0.0, [], None, state.groups, state.n, granted(state))
+        return Planning(confidence, rows, 0.0, [], None, state.groups, state.there, granted(state))
     doubt = np.zeros(state.n)
     doubt[rows] = audit.doubts(confidence)
     truth = state.truth()
@@ -427,7 +428,7 @@ def planning(state: State, sure: Array, label: Label | None = None) -> Planning:
         changed = float(np.mean(state.today(state.predictions_of(half[-1]))[rows] != guesses[rows]))
     elif _handed_over(state):  # what a certificate left is what the model doubted most: there its doubts hold
         changed = float(doubt[rows].mean())
-    return Planning(confidence, rows, doubted, mistakes, changed, state.groups, state.n, granted(state))
+    return Planning(confidence, rows, doubted, mistakes, changed, state.groups, state.there, granted(state))
 
 
 def _draws(state: State, code: int | None) -> list[tuple[Draw, bool]]:

@@ -26,8 +26,10 @@ from askwise.state import (
     packed_items,
     read_dropped,
     read_items,
+    salt,
 )  # fmt: skip
 from askwise.values import Spelling, label_name, plain
+from askwise.withdrawing import NOTHING, digests_of, without
 
 if TYPE_CHECKING:
     from askwise.apart import Apart
@@ -84,7 +86,7 @@ class Known:
     def of(cls, pool: Pool) -> Known:
         """The index of a pool."""
         found = cls()
-        found.extend(pool.ids, content_digests(pool.contents))
+        found.extend(pool.ids, digests_of(pool))
         return found
 
     def extend(self, ids: Sequence[str], digests: Sequence[bytes]) -> None:
@@ -129,9 +131,15 @@ class Items:
 
     def take(self, state: State, event: Event) -> None:
         """Take in the items of an event that comes, before the state does (`Ledger`)."""
-        if event.kind != "added":
+        if event.kind not in ("added", "withdrawn"):
             return
         check(event, state.n)
+        if event.kind == "withdrawn":
+            ids = dict(zip(map(int, event.data["rows"]), map(str, event.data["ids"]), strict=True))
+            self.pool = without(self.pool, ids)
+            self.rows = {item: row for row, item in enumerate(self.pool.ids)}
+            self._known = None  # what was withdrawn is not recognised: nothing of it is left to know it by
+            return
         grown = extended(self.pool, self.known, event.data, self._later.get(event.data["fingerprint"]))
         for row in range(len(self.pool), len(grown)):
             self.rows[grown.ids[row]] = row
@@ -322,6 +330,7 @@ def decided(
             "n": len(part),
             "rows": sum(len(more.sources[row]) for row in part),
             "packed": packed_items(more, part, later=later),
+            "salt": salt(),
             "fingerprint": fingerprint([more.ids[row] for row in part], [digests[row] for row in part]),
             "pool": {key: value for key, value in more.address.items() if key != "fingerprint"},
             "given": {str(start + place): given[row] for place, row in enumerate(part) if row in given},
@@ -415,6 +424,9 @@ def extended(pool: Pool, known: Known, data: Mapping[str, Any], rows: Matrix | N
         features = joined(pool.features, rows)
         contents = FeatureRows(features)
         digests = content_digests(FeatureRows(rows))
+        for row in pool.withdrawn:
+            if data["start"] <= row < data["start"] + len(digests):
+                digests[row - data["start"]] = NOTHING
     else:
         features = None
         contents = [*pool.contents, *(content for _, content, _, _ in items)]
@@ -471,6 +483,9 @@ def split(whole: Pool, opened: Mapping[str, Any], events: Sequence[Event]) -> tu
     """
     later = [event.data for event in events if event.kind == "added"]
     n = int(opened["n"])
+    for event in events:
+        if event.kind == "withdrawn" and whole.kind == "array":
+            whole = without(whole, dict(zip(map(int, event.data["rows"]), event.data["ids"], strict=True)))
     if not later or whole.kind != "array":
         return whole, {}
     total = n + sum(int(data["n"]) for data in later)
@@ -480,16 +495,15 @@ def split(whole: Pool, opened: Mapping[str, Any], events: Sequence[Event]) -> tu
             "whole array: the first rows, then those that were added, in their order."
         )
     X = cast("Any", whole.features)
-    contents = FeatureRows(X[:n])
     first = replace(
         whole,
         ids=whole.ids[:n],
-        contents=contents,
+        contents=FeatureRows(X[:n]),
         features=X[:n],
         sources=whole.sources[:n],
         given={},
-        digest=hashlib.sha256(b"".join(content_digests(contents))).hexdigest(),
     )
+    first.digest = hashlib.sha256(b"".join(digests_of(first))).hexdigest()
     return first, {data["fingerprint"]: X[data["start"] : data["start"] + data["n"]] for data in later}
 
 
@@ -513,6 +527,17 @@ def learned_from(n: int, added: Sequence[int]) -> int:
         if total >= REFIT * fit:
             fit = total
     return fit
+
+
+def to_encode(pool: Pool) -> Sequence[Any]:
+    """What an encoder is given: the items; for each that was withdrawn another one, as nothing could be encoded.
+
+    What comes of those nobody looks at: they are in no draw, no ranking and no lesson.
+    """
+    if not pool.withdrawn:
+        return pool.contents
+    other = next(row for row in range(len(pool)) if row not in pool.withdrawn)
+    return [pool.contents[other if row in pool.withdrawn else row] for row in range(len(pool))]
 
 
 class Features:
@@ -547,13 +572,13 @@ class Features:
             return self.X
         learns = hasattr(self.encoder, "fit")
         if self.X is None or (learns and self._fit != fit):
-            self.X = rounds.encoded(self.encoder, pool.contents, fit=fit)
+            self.X = rounds.encoded(self.encoder, to_encode(pool), fit=fit)
             self._fit = self._knows = fit
         elif self.X.shape[0] < len(pool):
             if learns and self._knows != fit:  # another process made the features so far
-                cast("Any", self.encoder).fit(list(pool.contents[:fit]))
+                cast("Any", self.encoder).fit(list(to_encode(pool)[:fit]))
                 self._knows = fit
-            self.X = joined(self.X, self.encoder.encode(list(pool.contents[self.X.shape[0] :])))
+            self.X = joined(self.X, self.encoder.encode(list(to_encode(pool)[self.X.shape[0] :])))
         return self.X
 
     def made(self, X: Matrix, fit: int) -> Matrix:
@@ -574,7 +599,7 @@ def features_apart(apart: Apart, own: Features, pool: Pool, fit: int) -> Matrix:
             apart.replace(X)
         own.X = apart.features(pool.contents)
         return own.X
-    return own.made(apart.features(pool.contents, fit), fit)
+    return own.made(apart.features(to_encode(pool), fit), fit)
 
 
 def filled(guesses: Array, n: int) -> Array:

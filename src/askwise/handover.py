@@ -112,7 +112,7 @@ def freeze(
     if target == "file" and any(evidence.allowance(state, max_error) < 0 for max_error in wanted.values()):
         return refuse(
             f"The certificates that stand allow {evidence.granted(state):,} wrong labels, more than is asked for of all"
-            f" {state.n:,} items. Take labels back, or allow more errors."
+            f" {state.there:,} items. Take labels back, or allow more errors."
         )
     if target == "file" and evidence.finer_now(state):
         return refuse(

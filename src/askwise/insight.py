@@ -381,6 +381,7 @@ def _has(state: State, found: str | None, wanted: str) -> bool:
 def find(state: State, where: Where) -> Array:
     """(n,) which items match, apart from `where.text`."""
     chosen = np.ones(state.n, bool)
+    chosen[list(state.withdrawn)] = False
     if where.source or where.label:
         known = {*state.answers, *state.auto}
         chosen[:] = not where.label and where.source == "open"

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from askwise.core import Conflict, Event, Store
 from askwise.state import State
+from askwise.state.withdrawn import refuse
 
 T = TypeVar("T")
 
@@ -46,6 +47,7 @@ class Ledger:
 
         Raises:
             BadStore: The log cannot be written.
+            BadInput: It is about an item that was withdrawn.
         """
         lost = 0
         with self.lock, ExitStack() as turn:
@@ -53,6 +55,7 @@ class Ledger:
                 events, said = decide(self.state)
                 if not events:
                     return said
+                refuse(self.state, events)
                 try:
                     news = self._append(events)
                 except Conflict:

@@ -17,7 +17,7 @@ from askwise.events import check as check_event
 from askwise.evidence import Target
 from askwise.options import named, only_python, option
 from askwise.pool import Pool, load_pool
-from askwise.state import LOG_FORMAT, READS_FORMAT, pool_events, pool_from_log, too_new
+from askwise.state import LOG_FORMAT, READS_FORMAT, pool_events, pool_from_log, salt, too_new
 from askwise.tasks import Task, recorded
 from askwise.values import Spelling, label_name, why_no_label
 
@@ -197,6 +197,7 @@ def begin(
         "encoder_source": _encoder_source(encoder, parts.encoder_name),
         "learner": parts.learner_name,
         "own_learner": own_learner,
+        "salt": salt(),
     }
     if task.name not in ("one", "sets"):
         opened["task"] = {"name": task.name, "options": task.options()}

@@ -34,13 +34,13 @@ def counts(state: State) -> dict[str, int]:
         return len(rows - state.auto.keys()) if state.auto else len(rows)
 
     return {
-        "items": state.n,
+        "items": state.there,
         "labeled": state.human,
         "given": len(state.kinds["given"]),
         "skipped": undecided("skip"),
         "unsure": undecided("unsure"),
         "auto": int(auto),
-        "open": int(state.n - labeled - auto),
+        "open": int(state.there - labeled - auto),
         "today": sum(n for quarter, n in state.given_at.items() if quarter * QUARTER >= midnight),
         "round": state.ranking.round if state.ranking else 0,
         "model_labels": state.model_labels,
@@ -48,6 +48,7 @@ def counts(state: State) -> dict[str, int]:
         "attempts": len(state.attempts),
         "groups": state.groups,
         "rest": int(np.count_nonzero(state.rest_mask)),
+        "withdrawn": len(state.withdrawn),
     }
 
 
@@ -77,6 +78,8 @@ def table(state: State, pool: Pool, guesses: Sequence[Label], sure: Array) -> li
         names |= names_beside(columns, [PROBLEM], prefixed=True)
     found: list[tuple[int, dict[str, Any]]] = []
     for row in each("putting the rows together", range(state.n)):
+        if row in state.withdrawn:
+            continue
         answer, auto = state.answers.get(row), state.auto.get(row)
         known: dict[str, Any] = {
             "item": pool.ids[row],
@@ -168,7 +171,7 @@ def report(
     return Report(
         title=title,
         created=time.time(),
-        items=state.n,
+        items=state.there,
         rows=state.rows,
         classes=tuple(state.shown_labels()),
         counts=by_class,

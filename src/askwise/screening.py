@@ -131,7 +131,7 @@ def recall(state: State, wanted: Goal) -> Recall:
         target=wanted.recall,
         confidence=confidence,
         found=found,
-        read=state.n - rest,
+        read=state.there - rest,
         unread=rest,
         low=low,
         checks=len(z),
@@ -151,6 +151,7 @@ def _unread(state: State) -> Array:
     """(n,) items without an answer, also those that were left as irrelevant."""
     found = ~state.labeled_mask
     found[[row for row, a in state.answers.items() if a.kind == "unsure"]] = False
+    found[list(state.withdrawn)] = False
     return found
 
 
@@ -162,8 +163,15 @@ def _relevant(state: State, wanted: Goal) -> Array:
 
 
 def _reading(state: State, wanted: Goal, relevant: Array) -> tuple[Array, int]:
-    """(t,) whether items were relevant, in the order of their answers; and how many were known before."""
-    read = sorted((a for a in state.answers.values() if a.kind in ("label", "unsure")), key=lambda a: a.seq)
+    """(t,) whether items were relevant, in the order of their answers; and how many were known before.
+
+    What was read and withdrawn later was read: it keeps its place, as relevant or not as it was.
+    """
+    gone = {row: a for row, a in state.withdrawn.items() if a is not None}
+    relevant = relevant.copy()
+    relevant[[row for row, a in gone.items() if a.label == wanted.relevant or a.kind == "unsure"]] = True
+    held = [*state.answers.values(), *gone.values()]
+    read = sorted((a for a in held if a.kind in ("label", "unsure")), key=lambda a: a.seq)
     known = sum(a.kind == "given" and a.label == wanted.relevant for a in state.answers.values())
     return np.array([relevant[a.row] for a in read], bool), known
 
@@ -185,7 +193,8 @@ def _checks(state: State, relevant: Array, unread: Array) -> tuple[list[bool], l
         since = np.cumsum(relevant[order][::-1])[::-1]
         checked = [outcome for outcome in state.outcomes(attempt) if outcome is not None]  # up to the first gap
         for i in range(len(checked)):
-            draws.append((attempt.seq, bool(relevant[order[i]]), len(order) - i, int(since[i]) - beyond))
+            hit = bool(relevant[order[i]]) or int(order[i]) in state.withdrawn
+            draws.append((attempt.seq, hit, len(order) - i, int(since[i]) - beyond))
     draws.sort(key=lambda d: d[0])  # stable: the checks of one attempt stay in their order
     return [d[1] for d in draws], [d[2] for d in draws], [d[3] for d in draws]
 

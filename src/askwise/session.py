@@ -26,6 +26,7 @@ from askwise import (
     screening,
     stopping,
     strategies,
+    withdrawing,
 )
 from askwise.batch.distances import cosines
 from askwise.changes import Changes
@@ -714,15 +715,50 @@ class Session:
         """What `add` would do with a pool; nothing is written."""
         return self._items.preview(self._ledger, pool)
 
+    def withdraw(self, ids: Sequence[str], *, annotator: str = "me", reason: str = "") -> withdrawing.Withdrawn:
+        """Take items out for good, as after a privacy request; it cannot be undone. See docs/withdrawing.md.
+
+        Nothing of what they held is left in the session's file; the log still verifies. They are asked no more, teach
+        no more, and stand in no export. Where a worker runs, the next model is learned without them by itself, else
+        with the next `refresh`.
+
+        Args:
+            ids: Of the items, as in `Pool.ids`; they get new ones, which say nothing.
+            annotator: Who withdraws.
+            reason: Why; it stays in the log, so it should name nobody.
+
+        Raises:
+            BadInput: An id is no item's, the item was withdrawn before, these are all items, or the store cannot.
+            Unreachable: The log cannot be written; or it is, and old bytes could not be overwritten yet.
+        """
+        if self.still:
+            raise Unreachable(self.still)
+        with self._lock:
+            while True:
+                self._ledger.catch_up()
+                rows = withdrawing.rows_of(ids, self._rows)
+                try:
+                    said = withdrawing.withdraw(self._ledger, self.pool, rows, annotator=annotator, reason=str(reason))
+                    break
+                except Conflict:  # somebody else was first
+                    continue
+            self._judge()
+        self._trainer.worker.nudge()
+        return said
+
     def _row(self, query: Query | str) -> int:
         if isinstance(query, Query):
+            if query.row in self.pool.withdrawn:
+                raise BadInput("This item was withdrawn meanwhile: it is asked and answered no more.")
             if not (0 <= query.row < len(self.pool) and self.pool.ids[query.row] == query.item):
                 raise BadInput(f"The query for item {query.item!r} does not belong to this session.")
             return query.row
         row = self._rows.get(str(query))
         if row is None:
+            gone = len(self.pool.withdrawn)
             raise BadInput(
                 f"No item with the id {query!r} in this session."
+                + f" Perhaps it was withdrawn: {gone:,} of its items were." * (gone > 0)
                 + only_python(" Pass a query from ask(), or an id of the pool.")
             )
         return row

@@ -63,6 +63,7 @@ class Trainer:
         self.apart: Apart | None = None
         self.refreshing = threading.Lock()
         self._encoding = threading.Lock()
+        self._gone = len(items.pool.withdrawn)  # how many items were withdrawn when the features were made
         self._projected: Array | None = None
         self._held_up = 0.0  # seconds that the last ranking kept people waiting while it was written
         self._compared: tuple[tuple[int, int], Control] | None = None
@@ -150,6 +151,7 @@ class Trainer:
                 seen = s.last_answer
                 task = self._round(int(np.clip(self.asked, 1, QUEUE)))
                 self.asked = 0
+            self._forget()
             X = self.features()
             with progress(f"training on {len(task.labeled):,} labels and ranking {len(task.candidates):,} items"):
                 if self.apart is not None:
@@ -173,6 +175,19 @@ class Trainer:
                 self._publish(seen, learned, region, started, int(X.shape[0]))
                 self._held_up = time.monotonic() - locked
             return True
+
+    def _forget(self) -> None:
+        """Where items were withdrawn since: features and words are made anew without them; `refreshing` is held."""
+        with self._encoding, self.ledger.lock:
+            pool, gone = self.items.pool, len(self.items.pool.withdrawn)
+            if gone == self._gone:
+                return
+            self._gone = gone
+            self.kept, self._projected = growing.Features(self.parts.encoder, pool.features), None
+            old, self.apart = self.apart, None
+        if old is not None:  # what it was given, and the files of it, end with it
+            self.go_apart()
+            old.close()
 
     def _publish(
         self, seen: int, learned: rounds.Learned, region: audit.Region | None, started: float, known: int
@@ -258,7 +273,7 @@ class Trainer:
                 self.parts.strategy,
                 X=self.kept.X,
                 encoder=self.parts.encoder,
-                contents=self.items.pool.contents,
+                contents=growing.to_encode(self.items.pool),
             )
 
     def _stay(self, error: CannotTravel) -> None:

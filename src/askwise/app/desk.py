@@ -70,6 +70,8 @@ class Desk:
     def _lost(self, annotator: str, tab: str, have: list[str], want: int) -> list[Query]:
         """What the tab lost in a reload, of what it wants."""
         held = self._held.setdefault((annotator, tab), {})
+        for item in [item for item, q in held.items() if q.row in self.session.pool.withdrawn]:
+            del held[item]
         return [q for item, q in held.items() if item not in have][: max(0, want - len(have))]
 
     def _took(self, annotator: str, tab: str, have: list[str], fresh: list[Query]) -> list[Query]:
@@ -109,6 +111,19 @@ class Desk:
                 held.clear()
             for annotator in {name for name, _ in self._held}:
                 self.session.release(annotator=annotator)
+
+    def forget(self) -> None:
+        """Items were withdrawn: nothing of them stays in what tabs hold and in replies that may be repeated."""
+        gone = self.session.pool.withdrawn
+        with self._lock:
+            for held in self._held.values():
+                for item in [item for item, q in held.items() if q.row in gone]:
+                    del held[item]
+            for reply in self._replies.values():
+                if "next" in reply:
+                    reply["next"] = [one for one in reply["next"] if one["row"] not in gone]
+                if reply.get("query") and reply["query"]["row"] in gone:
+                    reply["query"] = None
 
     def once(self, annotator: str, key: str, act: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         """Do it, unless the annotator did the same key before: then only repeat the reply."""

@@ -160,18 +160,20 @@ def coverage(at: Here, max_error: Annotated[float | None, Given(gt=0, lt=1)] = N
 def pool_map(at: Here) -> dict[str, Any]:
     """Items as points of a plane, at most 5,000 of them, with what is known of each."""
     session = at.session
-    states, labeled = session.look(lambda s: (insight.map_states(s), np.flatnonzero(s.labeled_mask)))
+    states, labeled, gone = session.look(
+        lambda s: (insight.map_states(s), np.flatnonzero(s.labeled_mask), list(s.withdrawn))
+    )
     # Those that came meanwhile have places, too.
     places = _once(session, "map", len(states), lambda: insight.flat(session.features(), session.seed))
-    rows = insight.sampled(len(states), labeled, insight.MAPPED, session.seed)
+    rows = np.setdiff1d(insight.sampled(len(states), labeled, insight.MAPPED, session.seed), gone)
     return {
-        "items": len(states),
+        "items": len(states) - len(gone),
         "states": list(insight.MAP_STATES),
         "rows": rows.tolist(),
         "x": np.round(places[rows, 0], 4).tolist(),
         "y": np.round(places[rows, 1], 4).tolist(),
         "state": states[rows].tolist(),
-        "counts": np.bincount(states, minlength=len(insight.MAP_STATES)).tolist(),
+        "counts": np.bincount(np.delete(states, gone), minlength=len(insight.MAP_STATES)).tolist(),
     }
 
 
@@ -181,6 +183,8 @@ def map_item(at: Here, row: Offset) -> dict[str, Any]:
     session = at.session
     if row >= len(session.pool):
         raise BadInput(f"No row {row}; rows are 0 to {len(session.pool) - 1}.")
+    if row in session.pool.withdrawn:
+        raise BadInput("This item was withdrawn.")
     label = session.look(lambda s: insight.label(s, row))
     _note_shown(at, [row])
     return _shown(session, row) | {"label": label}

@@ -44,6 +44,8 @@ routes = Routes(tags=["labeling"])
 def _row(at: Place, row: int) -> int:
     if row >= len(at.session.pool):
         raise BadInput(f"No row {row}; rows are 0 to {len(at.session.pool) - 1}.")
+    if row in at.session.pool.withdrawn:
+        raise BadInput("This item was withdrawn.")
     return row
 
 

@@ -89,6 +89,7 @@ NEEDS: dict[str, Role | None] = {
     "POST /api/v1/labels": OWNER,
     "GET /api/v1/items/add": OWNER,
     "PUT /api/v1/items/add": OWNER,
+    "POST /api/v1/items/withdraw": OWNER,
     "GET /api/v1/item": REVIEWER,
     "POST /api/v1/items/label": REVIEWER,
     "POST /api/v1/items/undo": REVIEWER,

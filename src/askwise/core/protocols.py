@@ -41,7 +41,9 @@ class Store(Protocol):
 
     Optional powers are looked up by name, for a log that several processes share: `lead()` → bool, whether this one's
     worker refreshes, and `step_down()`; `turn()`, a context in which nobody else appends. `still`, a sentence that says
-    why nothing can be appended at all, makes its session one to be looked at.
+    why nothing can be appended at all, makes its session one to be looked at. `redact(left, event, after=…)` → the last
+    `seq`: all or nothing, the data of the events `left` (seq → what is left of it) take the place of what was there,
+    whose bytes are gone for good then, their digests stay, and `event` is appended, which says so.
     """
 
     def read(self, after: int = 0) -> Sequence[Event]:

@@ -370,6 +370,8 @@ class Certificate:
     """Items that came to the session after its freeze: nothing is claimed of them."""
     since: tuple[str, ...] = ()
     """How labels were changed after its freeze: it speaks of them as they were."""
+    withdrawn: int = 0
+    """Items of its region that were withdrawn from the session since: it still counts them, as they were."""
 
     @property
     def unsaid(self) -> str:
@@ -402,6 +404,7 @@ class Certificate:
                 f"{self.found + self.wrong:,} relevant items are found; with {share(self.confidence)} confidence these "
                 f"are at least {share(round(1 - self.max_error, 9))} of all ({self.audits:,} checks in random order, "
                 f"{self.wrong:,} of them relevant{mark}). {self.certified:,} unread items are left as irrelevant."
+                + self._withdrawn()
             )
         what = "by the model" if self.label is None else f"{self.label!r} by the model"
         return (
@@ -415,6 +418,12 @@ class Certificate:
             )
             + f" Of the {self.later:,} items added since it says nothing." * (self.later > 0)
             + f" It speaks of the labels as they were: since then {'; '.join(self.since)}." * bool(self.since)
+            + self._withdrawn()
+        )
+
+    def _withdrawn(self) -> str:
+        return f" {self.withdrawn:,} of the {self.region:,} items that it speaks of were withdrawn since." * (
+            self.withdrawn > 0
         )
 
     def _repr_html_(self) -> str:

@@ -58,6 +58,16 @@ class EmbeddingCache:
             connection.executemany("INSERT OR REPLACE INTO embedding VALUES (?, ?, ?)", rows)
             connection.commit()
 
+    def forget(self, texts: Sequence[str]) -> None:
+        """Drop what is known of texts, whichever encoder made it, so that no byte of it stays in the file."""
+        if not self.path.is_file():
+            return
+        keys = [(content_key(text),) for text in texts]
+        with self._guarded(), self._open() as connection:
+            connection.execute("PRAGMA secure_delete=ON")
+            connection.executemany("DELETE FROM embedding WHERE content = ?", keys)
+            connection.commit()
+
     @contextlib.contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
         self.path.parent.mkdir(parents=True, exist_ok=True)

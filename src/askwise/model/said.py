@@ -178,12 +178,13 @@ def _encoder(session: Session) -> Any:
     encoder, pool = session._parts.encoder, session.pool
     if encoder is None or pool.kind == "array":
         return None
-    X, some = session.features(), list(pool.contents[:PROBED])
+    X, contents = session.features(), growing.to_encode(pool)
+    some = list(contents[:PROBED])
     if hasattr(encoder, "fit"):
         now = encoder.encode(some)
         if now.shape[1] != X.shape[1] or not np.allclose(_dense(now), _dense(X[: len(some)]), atol=1e-4):
             began, additions = session.look(lambda s: (int(s.opened["n"]), list(s.additions)))
-            encoder.fit(list(pool.contents[: growing.learned_from(began, additions)]))
+            encoder.fit(list(contents[: growing.learned_from(began, additions)]))
     return encoder
 
 
@@ -239,7 +240,7 @@ def _card(session: Session) -> Card:
         labels=len(labels),
         by_class=by_class,
         people=sum(answer.kind == "label" for answer in labels),
-        items=s.n,
+        items=s.there,
         pool=pool.fingerprint,
         version=s.ranking.round if s.ranking else 0,
         log=newest[-1].digest if newest else "",
@@ -398,17 +399,19 @@ def _guessed(session: Session, items: Any, features: Matrix) -> Opinion | None:
     return found
 
 
-_texts: WeakKeyDictionary[Any, tuple[int, dict[Any, list[int]]]] = WeakKeyDictionary()
-"""Session → (how many of its items are taken in, text as `_key` has it → rows)."""
+_texts: WeakKeyDictionary[Any, tuple[int, int, dict[Any, list[int]]]] = WeakKeyDictionary()
+"""Session → (how many of its items are taken in; how many were withdrawn; text as `_key` has it → rows)."""
 
 
 def _alike(session: Session, items: Sequence[Any], features: Matrix) -> list[tuple[int, set[int]]]:
     """(place, rows of the session that an item is like), for those that are like any."""
     pool, X = session.pool, session.features()
-    known, by_text = _texts.get(session, (0, {}))
+    known, gone, by_text = _texts.get(session, (0, 0, {}))
+    if gone != len(pool.withdrawn):
+        known, by_text = 0, {}
     for row in range(known, len(pool) if pool.kind in ("text", "pair") else 0):
         by_text.setdefault(_key(pool.contents[row]), []).append(row)
-    _texts[session] = len(pool), by_text
+    _texts[session] = len(pool), len(pool.withdrawn), by_text
     found = []
     n, step = features.shape[0], max(1, (1 << 24) // max(1, X.shape[0]))
     with progress("looking for items of the session", n, whole=True) as advance:

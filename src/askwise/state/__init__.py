@@ -12,6 +12,7 @@ from askwise.state.in_log import (
     pool_from_log,
     read_dropped,
     read_items,
+    salt,
     too_new,
     unpack,
 )
@@ -39,6 +40,7 @@ __all__ = [
     "pool_from_log",
     "read_dropped",
     "read_items",
+    "salt",
     "too_new",
     "unpack",
 ]  # fmt: skip

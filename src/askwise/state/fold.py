@@ -13,6 +13,7 @@ from askwise.audit import UNKNOWN
 from askwise.core import Answer, Array, BadStore, Control, CurvePoint, Event, Label
 from askwise.state.in_log import unpack
 from askwise.state.records import DOUBTED, OVERLAP, Ask, Attempt, Draw, Lease, Ranking
+from askwise.state.withdrawn import on_withdrawn
 from askwise.tasks import recorded
 
 if TYPE_CHECKING:
@@ -319,6 +320,7 @@ def _on_frozen(s: State, e: Event) -> None:
             removed=s.removed,
             names=tuple(s.labels),
             called=d.get("label"),
+            gone=len(s.withdrawn),
         )
     )
     if s.predictions is None:
@@ -344,6 +346,8 @@ def _on_autolabeled(s: State, e: Event) -> None:
     guesses = s.guesses_of(attempt)
     for position in range(attempt.checks, len(attempt.order)):
         row = int(attempt.order[position])
+        if row in s.withdrawn:
+            continue
         s.auto[row] = (int(guesses[row]), attempt.round, float(attempt.confidences[position]))
         s._refresh_eligible(row)
 
@@ -375,6 +379,7 @@ HANDLERS: dict[str, Callable[[State, Event], None]] = {
     "opened": _on_opened,
     "items": _on_nothing,  # read by pool_from_log
     "added": _on_added,  # its items are read by growing.extend
+    "withdrawn": on_withdrawn,  # its items are taken out of the pool by growing.Items
     "class_added": _on_class,
     **relabeling.HANDLERS,
     "asked": _on_asked,

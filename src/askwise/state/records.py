@@ -128,3 +128,8 @@ class Attempt:
     """What the labels were called then."""
     called: Label | None = None
     """What `label` was called then."""
+    gone: int = 0
+    """Items that had been withdrawn before the freeze: of `items` they are none any more."""
+    kept: dict[int, bool | None] = field(default_factory=dict)
+    """Row → outcome of its check, of a certificate given, for rows that were withdrawn since. Never changed, only
+    exchanged."""

@@ -70,6 +70,8 @@ class State:
     """Row → the label that came with the data."""
     consensus: dict[int, Label] = field(default_factory=dict)
     """Row → the label that the last `consensus` found for the answers as they still are."""
+    withdrawn: dict[int, Answer | None] = field(default_factory=dict)
+    """Row of an item that was withdrawn → the answer that held of it till then."""
     several: set[int] = field(default_factory=set)
     """Rows with labels by several people."""
     unsettled: bool = False
@@ -161,6 +163,7 @@ class State:
             leases=dict(self.leases),
             draws=list(self.draws),
             doubted=set(self.doubted),
+            withdrawn=dict(self.withdrawn),
             past=dict(self.past),
             attempts=[replace(attempt) for attempt in self.attempts],
             codes=self.codes.copy(),
@@ -202,6 +205,11 @@ class State:
     def open_attempt(self) -> Attempt | None:
         """The attempt whose checks are being answered: of those frozen together, one after the other."""
         return next((a for a in self.attempts if a.outcome == "open"), None)
+
+    @property
+    def there(self) -> int:
+        """How many items there are, those that were withdrawn left out."""
+        return self.n - len(self.withdrawn)
 
     @property
     def grown(self) -> bool:
@@ -321,7 +329,8 @@ class State:
     def found_before(self, attempt: Attempt) -> int:
         """Items outside the region of an attempt at a recall that are labeled relevant now."""
         relevant = self.opened["goal"]["relevant"]
-        return sum(a.label == relevant and row not in attempt.position for row, a in self.answers.items())
+        held = [*self.answers.items(), *((row, a) for row, a in self.withdrawn.items() if a is not None)]
+        return sum(a.label == relevant and row not in attempt.position for row, a in held)
 
     def seen(self, row: int) -> bool:
         """Whether the answer was volunteered, or given by somebody who may have seen the guess: no blind check."""
@@ -351,7 +360,13 @@ class State:
     def draw_outcomes(self) -> tuple[list[Draw], list[bool | None]]:
         """The check items up to the last answered one, with whether the model was wrong (None: passed over so far)."""
         wrong = [self._wrong(d.row, int(self.then(d)[d.row]), d) for d in self.draws]
-        count = max((i for i, w in enumerate(wrong, 1) if w is not None), default=0)
+        # One that was withdrawn is passed over, too, but not left out: else who chooses what goes would choose the end.
+        last = (
+            i
+            for i, (d, w) in enumerate(zip(self.draws, wrong, strict=True), 1)
+            if w is not None or d.row in self.withdrawn
+        )
+        count = max(last, default=0)
         return self.draws[:count], wrong[:count]
 
     def then(self, draw: Draw) -> Array:
@@ -367,6 +382,8 @@ class State:
         return self.rest_mask.copy()
 
     def _wrong(self, row: int, guess: int, then: Draw | Attempt) -> bool | None:
+        if row in self.withdrawn:  # the worst: neither right nor wrong of a random check, wrong of an attempt's
+            return then.kept.get(row, True) if isinstance(then, Attempt) else None
         answer = self.answers.get(row)
         if answer is None or answer.kind == "skip" or answer.seen:
             return None
@@ -421,7 +438,8 @@ class State:
     def _refresh_eligible(self, row: int) -> None:
         answer = self.answers.get(row)
         self.auto_mask[row] = row in self.auto
-        self.rest_mask[row] = (answer is None or answer.kind == "skip") and row not in self.auto
+        undecided = (answer is None or answer.kind == "skip") and row not in self.auto
+        self.rest_mask[row] = undecided and row not in self.withdrawn
         self.eligible_mask[row] = self.rest_mask[row] and row not in self.leases and row < self.ranked
 
     def _vote(self, row: int, annotator: str, answer: Answer | None) -> None:

@@ -15,6 +15,8 @@ from askwise.core import BadStore, Event, Unreachable
 APPLICATION_ID = 0x41736B57  # "AskW": tells our files from any other SQLite database
 FORMAT = 2
 """Version of the log's format (2: events carry digests); a store written by a newer one is refused."""
+SCRUB_DUE = 1002
+"""Version in the file's head while content that was withdrawn may still lie in bytes that SQLite uses no more."""
 # A version that knows no digests may have the file open while this one migrates it; it must not go on without them.
 DIGESTS_ONLY = """
 CREATE TRIGGER IF NOT EXISTS digests_only BEFORE INSERT ON events WHEN length(coalesce(new.digest, '')) != 64
@@ -55,7 +57,7 @@ def inspect(path: Path) -> None:
     if int.from_bytes(head[68:72], "big") != APPLICATION_ID:
         raise BadStore(f"{str(path)!r} is a SQLite database, but not an Askwise session.")
     version = int.from_bytes(head[60:64], "big")
-    if version > FORMAT:
+    if version > FORMAT and version != SCRUB_DUE:
         raise BadStore(
             f"{str(path)!r} was written by a newer Askwise (format {version}; this one reads up to {FORMAT}). "
             "Upgrade with `pip install --upgrade askwise`."

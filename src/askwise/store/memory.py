@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 from askwise.core import Event, Unreachable
 from askwise.store.chain import check_after, seal
@@ -28,6 +30,16 @@ class MemoryStore:
             check_after(after, last)
             previous = self._events[-1].digest if last else ""
             self._events += [event for event, _ in seal(events, last, previous)]
+            return len(self._events)
+
+    def redact(self, left: Mapping[int, Mapping[str, Any]], event: Event, *, after: int) -> int:
+        """See `Store`."""
+        with self._lock:
+            last = len(self._events)
+            check_after(after, last)
+            sealed = [one for one, _ in seal([event], last, self._events[-1].digest if last else "")]
+            kept = [replace(one, data=dict(left[one.seq])) if one.seq in left else one for one in self._events]
+            self._events = kept + sealed
             return len(self._events)
 
     def close(self) -> None:

@@ -10,7 +10,7 @@ from typing import TypeAlias
 from askwise.core import BadInput, BadStore, Conflict, Event, Store
 from askwise.notices import progress
 from askwise.store import postgres
-from askwise.store.chain import chain
+from askwise.store.chain import amended, chain, of_data
 from askwise.store.files import CannotBeWritten, is_session_file, read_file
 from askwise.store.memory import MemoryStore, StillStore
 from askwise.store.sqlite import SQLiteStore
@@ -113,7 +113,15 @@ def copy_log(source: str | Place, target: str | Place) -> tuple[int, str]:
     if not events or events[0].kind != "opened":
         raise BadStore(f"{str(place(source))!r} holds no session: its log does not begin with `opened`.")
     digests = list(chain(events))
-    odd = next((e.seq for e, own in zip(events, digests, strict=True) if e.digest not in ("", own)), None)
+    left = amended(events)
+    odd = next(
+        (
+            e.seq
+            for e, own in zip(events, digests, strict=True)
+            if e.digest not in ("", own) or left.get(e.seq) not in (None, of_data(e.data))
+        ),
+        None,
+    )
     if odd is not None or [e.seq for e in events] != list(range(1, len(events) + 1)):
         raise BadStore(
             f"{str(place(source))!r} was altered{'' if odd is None else f' at event {odd} or before'}: its digests do "

@@ -6,14 +6,14 @@ import json
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import unquote
 
 from askwise.core import BadInput, BadStore, Conflict, Event, MissingExtra, Unreachable
-from askwise.store.chain import as_read, seal
+from askwise.store.chain import as_read, canonical, seal
 
 if TYPE_CHECKING:
     import psycopg
@@ -87,6 +87,7 @@ SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('sync
 
 # Locks of one session; the table's number tells apart the sessions of two schemas. Who waits gets it in turn.
 _WRITE = "'askwise_events'::regclass::oid::int4, %s"
+_ONE = "INSERT INTO askwise_events (session, seq, at, kind, data, digest) VALUES (%s, %s, %s, %s, %s, %s)"
 _AT_ONCE = """
 INSERT INTO askwise_events (session, seq, at, kind, data, digest)
 SELECT %s, new.* FROM unnest(%s::bigint[], %s::double precision[], %s::text[], %s::text[], %s::text[]) AS new
@@ -256,7 +257,7 @@ class PostgresStore:
                 if not sealed:
                     return last
                 db.cursor().executemany(
-                    "INSERT INTO askwise_events (session, seq, at, kind, data, digest) VALUES (%s, %s, %s, %s, %s, %s)",
+                    _ONE,
                     [(session, e.seq, e.at, e.kind, data, e.digest) for e, data in sealed],
                 )
                 sent = True
@@ -266,6 +267,41 @@ class PostgresStore:
         self._latest = sealed
         if sealed:
             self._newest_known = last, sealed[-1][0].digest
+        return last
+
+    def redact(self, left: Mapping[int, Mapping[str, Any]], event: Event, *, after: int) -> int:
+        """See `Store`: one transaction. Old versions of the rows lie in the database's files until it vacuums them."""
+        sealed: list[tuple[Event, str]] = []
+
+        def work(db: Connection) -> int:
+            nonlocal sealed
+            with db.transaction():
+                session = self._hold(db, make=False)
+                if sealed and self._digest(db, session, sealed[0][0].seq) == sealed[0][0].digest:
+                    return sealed[0][0].seq  # the connection was lost behind the commit
+                last, previous = self._newest(db, session)
+                if after != last:
+                    raise Conflict(f"The log has moved on: {last} events where {after} were expected. Read again.")
+                sealed = list(seal([event], last, previous))
+                # The tables let nothing be changed: a row is removed, as with its session, and written again.
+                db.execute("SET LOCAL askwise.remove = 'yes'")
+                for seq, data in left.items():
+                    row = (
+                        db.cursor(binary=True)
+                        .execute(
+                            "DELETE FROM askwise_events WHERE session = %s AND seq = %s RETURNING at, kind, digest",
+                            (session, seq),
+                        )
+                        .fetchone()
+                    )
+                    at, kind, own = cast("tuple[float, str, str]", row)  # it was read, and nobody else writes now
+                    db.execute(_ONE, (session, seq, at, kind, canonical(data), own))
+                said, data_ = sealed[0]
+                db.execute(_ONE, (session, said.seq, said.at, said.kind, data_, said.digest))
+            return sealed[0][0].seq
+
+        last = self._do(work)
+        self._latest, self._newest_known = [], (last, sealed[0][0].digest)
         return last
 
     def latest(self, after: int, last: int) -> Sequence[Event] | None:

@@ -7,17 +7,21 @@ import os
 import sqlite3
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from askwise.core import BadStore, Event, Unreachable
-from askwise.store.chain import as_read, chain, check_after, seal
+from askwise.store.chain import as_read, canonical, chain, check_after, newest, seal
 from askwise.store.files import (
     APPLICATION_ID,
     DIGESTS_ONLY,
     FORMAT,
     READ_ONLY,
+    SCRUB_DUE,
+    TRIGGERS,
     CannotBeWritten,
     beside,
     check_schema,
@@ -26,6 +30,9 @@ from askwise.store.files import (
     named_file,
     trouble,
 )
+
+PATIENCE = 10.0
+"""Seconds for which others that read the file are waited for before what was withdrawn is overwritten another time."""
 
 
 class SQLiteStore:
@@ -82,17 +89,49 @@ class SQLiteStore:
         with self._lock:
             self._find()
             with self._writing():
-                newest = self._db.execute("SELECT seq, digest FROM events ORDER BY seq DESC LIMIT 1").fetchone()
-                last, previous = newest or (0, "")
+                last, previous = self._newest()
                 check_after(after, last)
                 if events and last and not previous:  # all of it was written before digests existed
-                    *_, previous = chain(events_in(self._db, self.path, 0))
+                    previous = newest(events_in(self._db, self.path, 0))
                 sealed = list(seal(events, last, previous or ""))
                 self._insert(sealed)
             if self._strayed():  # the disk has it, but perhaps under no name: it is not acknowledged
                 raise Unreachable(_lost(self.path))
             self._latest = sealed
             return int(last) + len(sealed)
+
+    def redact(self, left: Mapping[int, Mapping[str, Any]], event: Event, *, after: int) -> int:
+        """See `Store`: one transaction; then every byte that SQLite uses no more is overwritten.
+
+        Killed before the transaction is on the disk, the file is the old one; after it the new one, and what is left to
+        overwrite is overwritten when the file is opened next (`SCRUB_DUE`).
+
+        Raises:
+            Conflict: The log has moved on.
+            Unreachable: It cannot be written; or it is, and old bytes could not be overwritten yet.
+        """
+        with self._lock:
+            self._find()
+            self._db.execute("PRAGMA secure_delete=ON")
+            with self._writing():
+                last, previous = self._newest()
+                check_after(after, last)
+                self._db.execute("DROP TRIGGER IF EXISTS append_only_update")
+                if not previous:  # from before digests existed: what is taken out now could not be computed later
+                    old = events_in(self._db, self.path, 0)
+                    own = list(chain(old))
+                    digests = [(digest, one.seq) for one, digest in zip(old, own, strict=True)]
+                    self._db.executemany("UPDATE events SET digest = ? WHERE seq = ?", digests)
+                    previous = own[-1]
+                self._db.executemany(
+                    "UPDATE events SET data = ? WHERE seq = ?", [(canonical(data), seq) for seq, data in left.items()]
+                )
+                self._db.execute(TRIGGERS[0])
+                self._insert(list(seal([event], last, previous)))
+                self._db.execute(f"PRAGMA user_version={SCRUB_DUE}")
+            self._latest = []
+            self._scrub()
+            return last + 1
 
     def latest(self, after: int, last: int) -> Sequence[Event] | None:
         """The events after+1..last as `read` would give them, where this store has just appended these; else None."""
@@ -188,8 +227,7 @@ class SQLiteStore:
         with self._writing():
             row = self._db.execute("SELECT count(*), max(seq) FROM events").fetchone()
             lacking = known[row[0] :]
-            *_, previous = chain(known[: row[0]]) if row[0] else ("",)
-            self._insert(list(seal(lacking, row[1] or 0, previous)))
+            self._insert(list(seal(lacking, row[1] or 0, newest(known[: row[0]]))))
 
     def _leave(self) -> None:
         """Close the open file; SQLite removes by name what lies beside it, which must not be another's."""
@@ -205,6 +243,37 @@ class SQLiteStore:
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._db))
 
     # ── inside ──────────────────────────────────────────────────────────────────────────────
+
+    def _newest(self) -> tuple[int, str]:
+        """(seq, digest) of the newest event; (0, "") of an empty log, "" also where it has no digest."""
+        seq, own = self._db.execute("SELECT seq, digest FROM events ORDER BY seq DESC LIMIT 1").fetchone() or (0, "")
+        return int(seq), own or ""
+
+    def _scrub(self) -> None:
+        """Leave no byte of what was taken out: not in free pages, not between rows, not in the file beside it."""
+        try:
+            self._fold_back()  # first, so that what is rewritten is what was left
+            self._db.execute("VACUUM")
+            self._db.execute(f"PRAGMA user_version={FORMAT}")
+            self._fold_back()
+        except (sqlite3.Error, Unreachable) as error:
+            with suppress(sqlite3.Error):  # until it is done, the file says that it is due
+                self._db.execute(f"PRAGMA user_version={SCRUB_DUE}")
+            raise Unreachable(
+                f"What was withdrawn is out of the log in {str(self.path)!r}, but its old bytes could not be "
+                f"overwritten yet: {error} Close other programs that have the file open and make room on the disk (as "
+                "much as the file is large); it is done when the session is opened next."
+            ) from error
+        finally:
+            self._size = _size(self.path)
+
+    def _fold_back(self) -> None:
+        """What is in the file beside it comes into the file, and that one is emptied."""
+        until = time.monotonic() + PATIENCE
+        while self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
+            if time.monotonic() > until:
+                raise Unreachable("another program reads it all the time.")
+            time.sleep(0.05)
 
     def _insert(self, sealed: Sequence[tuple[Event, str]]) -> None:
         lines = [(e.seq, e.at, e.kind, data, e.digest) for e, data in sealed]
@@ -245,6 +314,9 @@ class SQLiteStore:
 
     def _migrate(self) -> None:
         """Give a file of format 1 room for digests; its events stay without, the next one stands for all before it."""
+        if self._version() == SCRUB_DUE:  # killed while what was withdrawn was overwritten
+            self._db.execute("PRAGMA secure_delete=ON")
+            self._scrub()
         if self._version() >= FORMAT:
             return
         with self._writing():

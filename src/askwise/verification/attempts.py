@@ -137,6 +137,9 @@ def _outcomes(s: State, attempt: Attempt, guesses: Array) -> list[bool]:
     """Whether the model was wrong, in the order of the checks, up to the first without an answer."""
     found = []
     for row in attempt.order.tolist():
+        if row in s.withdrawn:  # before the decision: then it counts as wrong
+            found.append(True)
+            continue
         answer = s.answers.get(row)
         if answer is None or answer.kind == "skip" or answer.seen:
             break
@@ -159,6 +162,8 @@ def _blind(w: Walk, e: Event, attempt: Attempt, checks: int) -> None:
     """The answers that certify were given after the freeze, to questions without the guess."""
     w.done["blindness"] += checks
     for place, row in enumerate(attempt.order[:checks].tolist(), 1):
+        if row in w.state.withdrawn:
+            continue  # it counts as wrong, whoever answered it
         answer = w.state.answers.get(row)
         if answer is None:
             w.expect("blindness", False, e, f"check {place} (row {row}) has no answer.")

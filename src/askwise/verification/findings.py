@@ -35,6 +35,7 @@ CHECKS = {
     "budget": "Attempts ({n:,}): together they spend no more than 1 - confidence.",
     "decisions": "Decisions ({n:,}): counted again in the frozen order, the answers say the same.",
     "blindness": "Checks ({n:,}): answered after the freeze, by people to whom the guess had not been shown.",
+    "withdrawn": "Items that were withdrawn ({n:,}): nothing is left of them, and nothing was said of them since.",
     "labels": "Labels by the model ({n:,}): its frozen guesses, on items of the region that were not checked.",
 }
 """What is checked, in the order shown, with the sentence that says it holds."""

@@ -46,10 +46,12 @@ def _added(w: Walk, e: Event) -> None:
     if w.known is None:
         return
     ids, digests = [name for name, _, _, _ in items], content_digests([content for _, content, _, _ in items])
+    there = [row not in w.gone for row in range(s.n, s.n + len(items))]
     same = growing.fingerprint(ids, digests) == d["fingerprint"]
     w.expect("items", same, e, "holds other items than those of its fingerprint.")
-    twice = [name for name, own in zip(ids, digests, strict=True) if name in w.known.by_id or own in w.known.by_content]
-    fresh = not twice and len(set(ids)) == len(ids) == len(set(digests))
+    own = [(name, one) for name, one, is_there in zip(ids, digests, there, strict=True) if is_there]
+    twice = [name for name, one in own if name in w.known.by_id or one in w.known.by_content]
+    fresh = not twice and len(set(ids)) == len(ids) and len({one for _, one in own}) == len(own)
     w.expect("items", fresh, e, f"adds items that are there already: {twice[:3]}.")
     w.known.extend(ids, digests)
 

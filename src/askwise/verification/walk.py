@@ -15,8 +15,9 @@ from askwise.events import Damaged
 from askwise.notices import each
 from askwise.state import State, pool_from_log
 from askwise.store import Place, digest, read_log
+from askwise.store.chain import amended
 from askwise.store.postgres import Address
-from askwise.verification import answers, attempts, draws, guesses, items
+from askwise.verification import answers, attempts, draws, guesses, items, withdrawals
 from askwise.verification.findings import CHECKS, CLOSE, UNREADABLE, Finding, Verification
 
 
@@ -82,6 +83,8 @@ class Walk:
         """Attempt that the event before certified."""
         self.known: growing.Known | None = None
         """What the items are so far; None of an array, whose features the log does not hold."""
+        self.gone = withdrawals.rows_gone(events)
+        """Rows that are withdrawn in the end."""
         self.freeze_seq = 0
         """`seq` before the newest group of attempts was frozen."""
         self.last: Event | None = None
@@ -102,9 +105,12 @@ class Walk:
         stored = anew = ""
         sealed = 0
         old = self.log[0].data.get("format") == 1
+        left = amended(self.log)
         for place, event in enumerate(self.log, 1):
             self.expect("chain", event.seq == place, event, f"expected event {place} here; one is missing or added.")
             own = digest(stored, event)
+            if event.seq in left and event.digest and withdrawals.is_left(self, event, left[event.seq]):
+                own = event.digest  # what it was computed from is gone
             anew = own if stored == anew else digest(anew, event)
             self.digests.append(anew)
             if event.digest or sealed or not old:
@@ -215,6 +221,7 @@ class Walk:
 
     def result(self) -> Verification:
         """All findings, in the order of `CHECKS`, and the certificates."""
+        self.remarks += [] if self.broken else withdrawals.remarks(self.log)
         failed = {f.check for f in self.failures}
         version = str(self.log[0].data.get("version"))
         if "estimates" in failed and version != __version__:
@@ -260,4 +267,11 @@ def _said(error: Exception) -> str:
 
 Look = Callable[[Walk, Event], None]
 """Compares one event with what the state before it allows."""
-LOOKS: dict[str, Look] = {**items.LOOKS, **draws.LOOKS, **answers.LOOKS, **guesses.LOOKS, **attempts.LOOKS}
+LOOKS: dict[str, Look] = {
+    **items.LOOKS,
+    **draws.LOOKS,
+    **answers.LOOKS,
+    **guesses.LOOKS,
+    **attempts.LOOKS,
+    **withdrawals.LOOKS,
+}

@@ -8,6 +8,7 @@ import { $, el, icon } from "../lib/dom.js";
 import { count, plural } from "../lib/numbers.js";
 import { SOURCES, look, when } from "./item.js";
 import { panel } from "./relabel.js";
+import { leaving } from "./withdraw.js";
 
 const PAGE = 50;
 const COLUMNS = [
@@ -344,6 +345,7 @@ function bulk() {
             "None",
           ),
           el("span", { class: "push" }),
+          owner && !state.all ? leaving([...state.chosen], left) : null,
           inDialog() ? null : list,
           el(
             "button",
@@ -387,6 +389,13 @@ async function labelAll(label) {
   } catch (error) {
     toast(error.message, { bad: true, time: 10_000 });
   }
+}
+
+/** Items were withdrawn: nothing is chosen any more, and the table has the others. */
+async function left() {
+  state.chosen.clear();
+  state.offset = 0;
+  await load();
 }
 
 async function undo(number) {
