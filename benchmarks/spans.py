@@ -117,12 +117,15 @@ def learners(args: argparse.Namespace) -> list[dict[str, Any]]:
             for seed in range(args.seeds):
                 mixed = shuffled(rows, seed)
                 test, train = mixed[:1000], mixed[1000 : 1000 + size]
-                X, Z = ([token_features([t[a:b] for a, b in spans.tokens(t)]) for t, _ in part] for part in (train, test))
+                X, Z = (
+                    [token_features([t[a:b] for a, b in spans.tokens(t)]) for t, _ in part] for part in (train, test)
+                )
                 Y = [spans.to_tags(spans.parse(y), spans.tokens(t)) for t, y in train]
                 for which, run in tried.items():
                     took, tags = run(X, Y, Z)
                     said = [
-                        spans.write(spans.from_tags(list(g), spans.tokens(t))) for (t, _), g in zip(test, tags, strict=True)
+                        spans.write(spans.from_tags(list(g), spans.tokens(t)))
+                        for (t, _), g in zip(test, tags, strict=True)
                     ]
                     found[which].append((took, f1([y for _, y in test], said)))
             for which, pairs in found.items():

@@ -46,7 +46,9 @@ def test_bounds_are_those_of_the_definition(seed: int) -> None:
 
 def test_a_precision_that_is_higher_has_higher_bounds_and_more_checks_tell_more() -> None:
     whole = np.full(300, 2)
-    bounds = [entities.ratio_bounds(np.minimum(2, (np.arange(300) % 10 >= bad) * 2), whole, 2, 0.05) for bad in (1, 3, 5)]
+    bounds = [
+        entities.ratio_bounds(np.minimum(2, (np.arange(300) % 10 >= bad) * 2), whole, 2, 0.05) for bad in (1, 3, 5)
+    ]
     assert bounds[0][0] > bounds[1][0] > bounds[2][0]
     few = entities.ratio_bounds((np.arange(60) % 10 >= 1) * 2, whole[:60], 2, 0.05)
     assert few[0] < bounds[0][0] < 0.9 < bounds[0][1] < few[1]
@@ -69,7 +71,9 @@ def test_metrics_by_label() -> None:
     there = rng.integers(0, 3, (400, 2))
     right = rng.binomial(there, 0.8)
     said = np.minimum(right + rng.binomial(1, 0.1, right.shape), 3)
-    counts = entities.Counts(*(np.append(part, part.sum(1, keepdims=True), 1) for part in (right, said, there)), np.zeros(400, bool))
+    counts = entities.Counts(
+        *(np.append(part, part.sum(1, keepdims=True), 1) for part in (right, said, there)), np.zeros(400, bool)
+    )
     lines = entities.entity_metrics(counts, ["a", "b"], 6, 6)
     assert [line.label for line in lines] == ["a", "b", ""]
     for column, line in enumerate(lines):
@@ -125,5 +129,7 @@ def test_bounds_are_true_at_every_look_while_the_model_learns() -> None:
         part = rng.binomial(whole, p)
         target = np.cumsum(p) / np.arange(1, 121)  # the expected number said is the same for all
         looks = [entities.ratio_bounds(part[:m], whole[:m], 3, 0.2) for m in range(10, 121, 10)]
-        missed += any(not low <= target[m - 1] <= high for m, (low, high) in zip(range(10, 121, 10), looks, strict=True))
+        missed += any(
+            not low <= target[m - 1] <= high for m, (low, high) in zip(range(10, 121, 10), looks, strict=True)
+        )
     assert missed <= 300 * 0.2

@@ -231,7 +231,11 @@ def test_spacy_out_and_in(tmp_path: Path) -> None:
     import spacy
 
     doc = next(spacy.tokens.DocBin().from_disk(tmp_path / "x.spacy").get_docs(spacy.blank("en").vocab))
-    assert [(ent.text, ent.label_) for ent in doc.ents] == [("Ada Lovelace", "PER"), ("Bob", "PER"), ("New York", "LOC")]
+    assert [(ent.text, ent.label_) for ent in doc.ents] == [
+        ("Ada Lovelace", "PER"),
+        ("Bob", "PER"),
+        ("New York", "LOC"),
+    ]
 
 
 def test_spacy_files_of_others(tmp_path: Path) -> None:

@@ -19,7 +19,13 @@ pytest.importorskip("pycrfsuite", reason="python-crfsuite is not installed: pip 
 
 PEOPLE = ["Ada Lovelace", "Bob", "Grace Hopper", "Kurt", "Alan Turing", "Emmy Noether", "Zoë", "李明"]
 PLACES = ["Paris", "New York", "Oslo", "Rome", "東京", "São Paulo", "Kyiv", "Lima"]
-FRAMES = ["{p} lives in {l} .", "In {l} it rains", "{p} met {q} 😀", "nothing to see here", "From {l} to {m} with {p} !"]
+FRAMES = [
+    "{p} lives in {l} .",
+    "In {l} it rains",
+    "{p} met {q} 😀",
+    "nothing to see here",
+    "From {l} to {m} with {p} !",
+]
 
 
 def sentences(n: int, seed: int = 0) -> dict[str, str]:
@@ -73,7 +79,7 @@ def test_a_session_learns_to_mark(ready: Session) -> None:
     right = np.mean([names[at] == TRUTH[text] for at, text in zip(which, ready.pool.contents, strict=True)])
     assert right > 0.7
     query = ready.ask(1, annotator="somebody")[0]
-    (guess, p), = query.guesses or ready._trainer.guesses(ready._rows[query.item])
+    ((guess, p),) = query.guesses or ready._trainer.guesses(ready._rows[query.item])
     assert written.read(guess, query.content) == guess
     assert 0 < p <= 1
     estimate = ready.estimate()
@@ -160,6 +166,8 @@ def test_options_of_the_task() -> None:
         with pytest.raises(BadInput, match=r"3 spans, and 2 are the most.*spans:most=3"):
             session.tell(session.ask(1)[0], [[0, 1, "x"], [2, 3, "x"], [4, 5, "x"]])
         assert repr(session.task) == "spans:most=2"
+    with Session(["Ada"], classes=["PER"], task="spans") as session:  # a single label is enough
+        session.tell(session.ask(1)[0], [])
     for wrong in ("spans:most=0", "spans:most=many", "spans:least=3"):
         with pytest.raises(BadInput, match="one option: most"):
             Session(["a"], task=wrong)
@@ -235,3 +243,86 @@ def test_a_certificate_speaks_of_whole_sentences() -> None:
         assert len(found.labels) > 500
         assert wrong <= 0.1 * len(found.labels)
         assert "A text with one span missing" in found.certificate.sentence
+
+
+# ── files out, the command line, the terminal ───────────────────────────────────────────────
+
+
+def test_files_out_are_read_again(tmp_path: Path) -> None:
+    source = tmp_path / "in.conll"
+    source.write_text("U.S.\tB-ORG\ntroops\tO\n\nAda\tB-PER\n\n😀\tO\nOslo\tB-LOC\n\nopen_\tO\n")
+    store = tmp_path / "s.askwise"
+    with Session(source, task="spans", store=store) as session:
+        given = {session.pool.contents[row]: label for row, label in session.pool.given.items()}
+    with Session.open(store) as session:
+        for name in ("x.conll", "x.doccano.jsonl", "x.prodigy.jsonl"):
+            assert session.export(tmp_path / name) == 4
+            again = load_pool(tmp_path / name, answers="spans")
+            assert {again.contents[row]: label for row, label in again.given.items()} == given, name
+        assert (tmp_path / "x.conll").read_text() == source.read_text() + "\n"
+        session.export(tmp_path / "x.csv")
+    with Session(["a", "b"], classes=["x", "y"]) as session, pytest.raises(BadInput, match="one label an item"):
+        session.export(tmp_path / "y.conll")
+    assert not (tmp_path / "y.conll").exists()
+
+
+def test_the_command_line_labels_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from typer.testing import CliRunner
+
+    from askwise.cli import app
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ASKWISE_NO_RECENT", "1")
+    Path("x.jsonl").write_text('{"text": "Ada sang", "label": [[0, 3, "PER"]]}\n{"text": "Bob saw Oslo"}\n')
+    args = ["label", "x.jsonl", "--task", "spans", "--labels", "PER,LOC", "--terminal"]
+    done = CliRunner().invoke(app, args, input="1..2d2\nq")
+    assert done.exit_code == 0, done.output
+    with Session.open("x.askwise") as session:
+        assert {session.pool.contents[r]: a.label for r, a in session.answers().items()} == {
+            "Ada sang": '[[0,3,"PER"]]', "Bob saw Oslo": '[[0,3,"PER"],[8,12,"LOC"]]'
+        }  # fmt: skip
+    done = CliRunner().invoke(app, ["export", "x.askwise", "out.conll"])
+    assert done.exit_code == 0, done.output
+    assert Path("out.conll").read_text() == "Ada\tB-PER\nsang\tO\n\nBob\tB-PER\nsaw\tO\nOslo\tB-LOC\n\n"
+    wrong = CliRunner().invoke(
+        app, ["label", "x.jsonl", "--task", "spans", "--scheme", "iob", "--session", "y.askwise"]
+    )
+    assert isinstance(wrong.exception, BadInput)
+    assert "No scheme named 'iob'" in str(wrong.exception)
+    for verb in (["report", "x.askwise"], ["verify", "x.askwise"]):
+        done = CliRunner().invoke(app, verb)
+        assert done.exit_code == 0, done.output
+
+
+def test_the_terminal_corrects_suggestions(tmp_path: Path) -> None:
+    from io import StringIO
+
+    from rich.console import Console
+
+    from askwise import terminal
+
+    truth = sentences(80, seed=2)
+    with Session(list(truth), classes=["PER", "LOC"], task="spans", encoder="tfidf", audit_share=0, seed=4) as session:
+        for text in list(truth)[:60]:
+            session.tell(session.pool.ids[session.pool.contents.index(text)], truth[text])
+        session.refresh()
+        query = session.ask(1)[0]
+        session.release()
+        suggested = written.parse(query.suggestion)
+        assert suggested
+        out = StringIO()
+        keys = iter(["p", "?", "\r", "q"])
+        given = terminal.label(session, keys=lambda: next(keys), console=Console(file=out, width=100))
+        assert given == 1
+        assert session.answers()[query.row].label == query.suggestion
+        assert f"[{suggested[0].label}?]" in out.getvalue()
+        assert f"[{suggested[0].label}]" in out.getvalue()
+        assert "take the mark off" in out.getvalue()
+        query = session.ask(1)[0]
+        session.release()
+        keys = iter(["d", "\r", "x", "q"])
+        out = StringIO()
+        terminal.label(session, keys=lambda: next(keys), console=Console(file=out, width=100))
+        assert "have no mark" in out.getvalue()
+        assert "Nothing is marked yet" in out.getvalue()
+        assert session.answers()[query.row].label == "[]"

@@ -117,7 +117,7 @@ def begin(
         )
     check_share("max_error", max_error)
     check_share("confidence", confidence)
-    declared = _declared(classes)
+    declared = _declared(classes, task.fewest)
     spelling = Spelling(declared or ())
     task.fits(loaded.kind)
 
@@ -401,7 +401,7 @@ def _without_address(name: str) -> str:
     return re.sub(r" at 0x[0-9a-fA-F]+", "", name)
 
 
-def _declared(classes: Sequence[Label] | None) -> list[Label] | None:
+def _declared(classes: Sequence[Label] | None, fewest: int = 2) -> list[Label] | None:
     if classes is None:
         return None
     if isinstance(classes, str):
@@ -413,8 +413,9 @@ def _declared(classes: Sequence[Label] | None) -> list[Label] | None:
             raise BadInput(f"{named('classes')} holds one {why_no_label(one)}. Give texts or numbers.")
         names.append(name)
     spelling = Spelling()
-    if len(names) < 2 or len({spelling.of(name) for name in names}) < len(names) or not all(names):
-        raise BadInput(f"Give at least two different, non-empty classes; got {names}.")
+    if len(names) < fewest or len({spelling.of(name) for name in names}) < len(names) or not all(names):
+        least = "two different, non-empty classes" if fewest > 1 else "one class, all of them different and not empty"
+        raise BadInput(f"Give at least {least}; got {names}.")
     return names
 
 

@@ -1207,7 +1207,8 @@ class Session:
         """Write `rows()` as .csv, .tsv, .jsonl, .parquet or .xlsx, by suffix; returns how many.
 
         Args:
-            path: Where to; .csv, .tsv and .jsonl also with .gz.
+            path: Where to; .csv, .tsv and .jsonl also with .gz. Labeled texts with spans also as .conll, .spacy,
+                .doccano.jsonl or .prodigy.jsonl; then nothing else of what follows applies.
             guesses: Write also what the model guesses of items that it did not label. Nobody is blind to these any
                 more, so no certificate can hand over those that are open now.
             raw: CSV and TSV: leave cells as they are that a spreadsheet would run as formulas. Without it they get an
@@ -1222,9 +1223,13 @@ class Session:
         source = self.pool.address.get("path")
         if source is not None and Path(path).resolve() == Path(source).resolve():
             raise BadInput(f"{str(path)!r} is the data that was labeled, which stays as it is. Export to another file.")
-        rows = self._shown(guesses)
-        with progress(f"writing {Path(path).name}"):
-            written = write_table(rows, path, raw=raw, bom=bom)
+        if results.marked_file(Path(path)):
+            with self._lock:
+                written = results.write_marked(self._state, self.pool, Path(path))
+        else:
+            rows = self._shown(guesses)
+            with progress(f"writing {Path(path).name}"):
+                written = write_table(rows, path, raw=raw, bom=bom)
         try:
             if not self.still:
                 self._ledger.write(lambda _: [Event("exported", {"file": Path(path).name, "rows": written})])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from askwise.core import BadInput, unknown
 from askwise.formats.objects import holds_objects, nested, paths
 from askwise.formats.packed import PACKED, head_of, members, table_inside, unpacked
 from askwise.formats.table import Problem, Reading, Records, Table, clean_name, unique
-from askwise.formats.text import looks_like, read_lines
+from askwise.formats.text import Lines, looks_like, read_lines
 from askwise.options import Sentence, named, only_python, option
 
 __all__ = [
@@ -194,14 +194,14 @@ def _read(path: Path, form: str, how: Reading) -> Table:
         return read_lines(opened, path.name, how.encoding, partial(read_csv, how=how, usual=usual))
     from askwise.formats import conll, objects, references
 
-    read = {
+    readers: dict[str, Callable[[Lines], Table]] = {
         "jsonl": objects.read_jsonl,
         "json": objects.read_json,
         "ris": references.read_ris,
         "nbib": references.read_nbib,
         "conll": partial(conll.read_conll, scheme=how.scheme),
-    }[form]
-    return read_lines(opened, path.name, how.encoding, read)
+    }
+    return read_lines(opened, path.name, how.encoding, readers[form])
 
 
 # ── a first line that is no header ──────────────────────────────────────────────────────────

@@ -48,7 +48,7 @@ def entity_counts(guesses: Sequence[str], answers: Sequence[str | None], labels:
                 found[which, row, -1] += 1
                 if span.label in place:
                     found[which, row, place[span.label]] += 1
-    return Counts(*found, np.array([answer is None for answer in answers], bool))
+    return Counts(found[0], found[1], found[2], np.array([answer is None for answer in answers], bool))
 
 
 def entity_metrics(
@@ -105,7 +105,8 @@ def entity_metrics(
                 Interval.around(_share(right, said * ~open_), *precision),
                 Interval.around(_share(right, there), *recall),
                 Interval.around(
-                    _share(2 * right, said * ~open_ + there), *(_harmonic(a, b) for a, b in zip(precision, recall, strict=True))
+                    _share(2 * right, said * ~open_ + there),
+                    *(_harmonic(a, b) for a, b in zip(precision, recall, strict=True)),
                 ),
             )
         )

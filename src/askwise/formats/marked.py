@@ -100,8 +100,9 @@ def _words(cell: Any) -> list[str] | None:
     """Tokens as texts: a list of them, or of Prodigy's objects."""
     if not isinstance(cell, list):
         return None
-    words = [part.get("text") if isinstance(part, dict) else part for part in cell]
-    return words if words and all(isinstance(word, str) for word in words) else None
+    found = [part.get("text") if isinstance(part, dict) else part for part in cell]
+    words = [word for word in found if isinstance(word, str)]
+    return words if words and len(words) == len(found) else None
 
 
 def _all_tags(cells: Sequence[Any]) -> list[str]:

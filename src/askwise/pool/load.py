@@ -10,9 +10,9 @@ from typing import Any, cast
 import numpy as np
 
 from askwise.core import BadInput, unknown
-from askwise.formats.conll import SPANS, TEXT, TOKENS
-from askwise.formats.marked import marked
 from askwise.export import exported
+from askwise.formats.conll import SCHEMES, SPANS, TEXT, TOKENS
+from askwise.formats.marked import marked
 from askwise.media import SUFFIXES, Archive, File, Folder, Source, folders, of_kind, wrong_with
 from askwise.notices import progress
 from askwise.options import Sentence, option
@@ -103,6 +103,8 @@ def load_pool(
         raise unknown("kind of answers", answers, ("labels", "spans"))
     if scheme is not None and answers != "spans":
         raise BadInput(f"{option('scheme', scheme)} is how the tags of spans are written; these answers are labels.")
+    if scheme is not None and scheme not in SCHEMES:
+        raise unknown("scheme", scheme, SCHEMES)
     if isinstance(source, Pool):
         raise BadInput("This is a Pool already; load_pool takes what a pool is made from.")
     how: dict[str, Any] = {"encoding": encoding, "delimiter": delimiter, "header": header, "sheet": sheet}
@@ -248,6 +250,7 @@ def _with_spans(
     table: Table, text: Any, labels: Any, scheme: str | None
 ) -> tuple[Table, str | Sequence[str] | None, Any]:
     """(the table with written answers in a column, the column of texts, that of the answers)."""
+    text = text[0] if isinstance(text, list | tuple) and len(text) == 1 else text
     if not isinstance(text, str | None):
         raise BadInput(f"Spans lie in one text; {option('text')} names several columns. Give one.")
     name = text or next((name for name in (*table.texts, *TEXT_NAMES) if name in table.columns), None)

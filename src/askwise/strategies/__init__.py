@@ -1,6 +1,16 @@
 """Named query strategies."""
 
-from askwise.strategies import catalog, change, coverage, hybrid, learning, multilabel, regression, sequence, uncertainty
+from askwise.strategies import (
+    catalog,
+    change,
+    coverage,
+    hybrid,
+    learning,
+    multilabel,
+    regression,
+    sequence,
+    uncertainty,
+)
 from askwise.strategies.combine import (
     blend,
     class_quota,

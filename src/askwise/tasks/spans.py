@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from askwise import agreement, audit, spans
+from askwise import agreement, spans
 from askwise.audit import entities
 from askwise.core import Array, BadInput, Interval, Label, Metrics, chance
 from askwise.spans import Span, Token
@@ -88,6 +88,7 @@ class Spans(Task):
     family = "spans"
     auto = "least_confident_sequence"
     closed = False
+    fewest = 1
     answers = "spans"
 
     def __init__(self, most: int = MOST) -> None:
@@ -349,7 +350,7 @@ def _joined(
         # Only what somebody said of this piece; of equally likely tags the one that comes first there.
         told = [tag for tag in piece.tags if tag is not None]
         weight = likely.get(piece.key)
-        tag = told[0] if weight is None else max(told, key=lambda tag: round(float(weight[names.index(tag)]), 9))  # noqa: B023
+        tag = told[0] if weight is None else max(told, key=lambda tag: round(float(weight[names.index(tag)]), 9))
         kind, label = spans.split_tag(tag)
         if kind == "I" and before == (piece.at.start, label):
             found[-1] = found[-1]._replace(end=piece.at.end)

@@ -128,6 +128,8 @@ class Task:
     """The strategy where "auto" is asked for."""
     closed: ClassVar[bool] = True
     """Whether the answers are the labels; else every written answer is a class as soon as it occurs."""
+    fewest: ClassVar[int] = 2
+    """Labels that a session needs, where answers have any."""
     named: ClassVar[bool] = True
     """Whether answers are made of labels that have names."""
     merges: ClassVar[bool] = False
