@@ -1,6 +1,6 @@
 """Spans: which learner, which strategy, and whether bounds and certificates are true, on two public sets.
 
-    python benchmarks/spans.py learners|strategies|bounds|certificates [--seeds 10] [--data ../shared/data/spans]
+    python benchmarks/spans.py learners|strategies|bounds|certificates [--seeds 10] [--runs 100]
 
 Results are printed, and kept as JSON in build/spans-SECTION.json.
 """
@@ -20,8 +20,10 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from askwise import select, spans
+from askwise import Session, load_pool, select, spans
+from askwise.audit.entities import Counts, entity_counts, entity_metrics
 from askwise.learners.crf import ConditionalRandomField, token_features
+from askwise.tasks.spans import MOST
 
 SETS = ("wikiann_en_dev", "wnut17_train")
 Rows = list[tuple[str, str]]
@@ -30,7 +32,9 @@ Rows = list[tuple[str, str]]
 def load(folder: Path, name: str) -> Rows:
     """(text, written answer) of each different sentence."""
     found = {}
-    for line in gzip.open(folder / f"{name}.jsonl.gz", "rt", encoding="utf-8"):
+    with gzip.open(folder / f"{name}.jsonl.gz", "rt", encoding="utf-8") as file:
+        lines = list(file)
+    for line in lines:
         row = json.loads(line)
         text, at = spans.join(row["tokens"])
         found.setdefault(text, spans.write(spans.from_tags(row["tags"], at)))
@@ -144,7 +148,7 @@ def curve(pool: Rows, test: Rows, strategy: str, seed: int, batch: int, most: in
     """(sentences, tokens, F1) after each batch; the first batch is random."""
     texts, answers = [t for t, _ in pool], [y for _, y in pool]
     truths, asked = [y for _, y in test], list(range(batch))  # the pool is shuffled
-    learner, out = ConditionalRandomField(), []
+    learner, out = ConditionalRandomField(calibrate=False), []  # which changes no order
     length = np.array([len(spans.tokens(t)) for t in texts])
     while True:
         learner.fit([texts[i] for i in asked], [answers[i] for i in asked])
@@ -171,7 +175,7 @@ def strategies(args: argparse.Namespace) -> list[dict[str, Any]]:
         for seed in range(args.first, args.first + args.seeds):
             mixed = shuffled(rows, seed)
             test, pool = mixed[:1000], mixed[1000 : 1000 + args.pool]
-            for strategy in STRATEGIES:
+            for strategy in args.strategies:
                 found = curve(pool, test, strategy, seed, args.batch, args.most)
                 out.append({"set": name, "seed": seed, "strategy": strategy, "pool": len(pool), "curve": found})
                 print(name, seed, strategy, *(f"{n}:{score:.3f}" for n, _, score in found[::4]), flush=True)
@@ -201,9 +205,94 @@ def report_strategies(runs: list[dict[str, Any]], most: int) -> None:
                 )
 
 
+# ── bounds ──────────────────────────────────────────────────────────────────────────────────
+
+
+def bounds(args: argparse.Namespace) -> list[dict[str, Any]]:
+    """How often bounds on entities are ever wrong, looked at after every 20 checks, while the model learns.
+
+    A model of 50, 100, 200 and 400 sentences; 50 checks of each, drawn from the same 1,000 sentences. What the bounds
+    are about is known exactly: the sums of the expected counts over the draws.
+    """
+    out = []
+    for name in args.sets:
+        rows = load(args.data, name)
+        for seed in range(args.first, args.first + args.seeds):
+            mixed = shuffled(rows, seed)
+            test, train = mixed[:1000], mixed[1000:1400]
+            counts = []
+            for size in (50, 100, 200, 400):
+                learner = ConditionalRandomField().fit([t for t, _ in train[:size]], [y for _, y in train[:size]])
+                found = entity_counts(learner.predict([t for t, _ in test]), [y for _, y in test], [])
+                counts.append(np.stack([found.right[:, 0], found.said[:, 0], found.there[:, 0]], axis=1))
+            rng = np.random.default_rng(seed)
+            expected = np.cumsum(np.repeat([stage.mean(0) for stage in counts], 50, axis=0), axis=0)
+            most_said = int(max(stage[:, 1].max() for stage in counts))
+            most_there = MOST
+            wrong, last = {"precision": 0, "recall": 0}, []
+            for _ in range(args.runs):
+                drawn = np.concatenate([stage[rng.integers(0, len(stage), 50)] for stage in counts])
+                missed = {"precision": False, "recall": False}
+                for m in range(20, 201, 20):
+                    checks = Counts(*(drawn[:m, c : c + 1] for c in range(3)), np.zeros(m, bool))
+                    line = entity_metrics(checks, [], most_said, most_there)[0]
+                    true = expected[m - 1, 0] / expected[m - 1, 1:]
+                    for what, value in zip(missed, true, strict=True):
+                        found_ = getattr(line, what)
+                        missed[what] |= not found_.low <= value <= found_.high
+                last.append([line.precision.low, line.precision.high, line.recall.low, line.recall.high])
+                for what in wrong:
+                    wrong[what] += missed[what]
+            true = (expected[-1, 0] / expected[-1, 1:]).tolist()
+            out.append({"set": name, "seed": seed, "runs": args.runs, "wrong": wrong, "true": true,
+                        "bounds": np.mean(last, axis=0).tolist()})  # fmt: skip
+            print(out[-1], flush=True)
+            args.keep(out)
+    return out
+
+
+# ── certificates ────────────────────────────────────────────────────────────────────────────
+
+
+def certificates(args: argparse.Namespace) -> list[dict[str, Any]]:
+    """How often a certificate on whole sentences is true: 300 sentences labeled, 700 open."""
+    out = []
+    for name in args.sets:
+        rows = load(args.data, name)
+        for seed in range(args.first, args.first + args.runs):
+            mixed = shuffled(rows, seed)[:1000]
+            truth = dict(mixed)
+            given = [y if at < 300 else None for at, (_, y) in enumerate(mixed)]
+            pool = load_pool([t for t, _ in mixed], label=given)
+            flat: Any = lambda items: np.zeros((len(items), 1), np.float32)  # noqa: E731 - the learner reads texts
+            with Session(pool, task="spans", encoder=flat, seed=seed, max_error=args.error) as session:
+                found = session.autolabel()
+                while found is not None and found.status == "checking":
+                    query = session.ask(1)[0]
+                    session.tell(query, truth[query.content])
+                    found = session.autolabel_status()
+                assert found is not None
+                content = dict(zip(session.pool.ids, session.pool.contents, strict=True))
+                wrong = sum(label != truth[content[item]] for item, label in found.labels.items())
+                run = {"set": name, "seed": seed, "status": found.status, "labels": len(found.labels), "wrong": wrong,
+                       "checks": found.checks_done}  # fmt: skip
+            out.append(run)
+            args.keep(out)
+        mine = [run for run in out if run["set"] == name]
+        given_ = [run for run in mine if run["status"] == "certified"]
+        true = sum(run["wrong"] <= args.error * run["labels"] for run in given_)
+        print(
+            f"{name}: {len(mine)} runs, {len(given_)} certificates, {true} of them true; "
+            f"{np.mean([run['labels'] for run in given_] or [0]):.0f} labels by the model, "
+            f"{np.mean([run['checks'] for run in mine]):.0f} checks",
+            flush=True,
+        )
+    return out
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("section", choices=["learners", "strategies"])
+    parser.add_argument("section", choices=["learners", "strategies", "bounds", "certificates"])
     parser.add_argument("--data", type=Path, default=Path(__file__).parents[2] / "shared" / "data" / "spans")
     parser.add_argument("--out", type=Path, default=Path("build"))
     parser.add_argument("--sets", nargs="+", choices=SETS, default=SETS)
@@ -212,6 +301,9 @@ def main() -> None:
     parser.add_argument("--pool", type=int, default=2_300, help="sentences that may be asked")
     parser.add_argument("--batch", type=int, default=50)
     parser.add_argument("--most", type=int, default=1_000)
+    parser.add_argument("--strategies", nargs="+", choices=STRATEGIES, default=STRATEGIES)
+    parser.add_argument("--error", type=float, default=0.2, help="share of wrong sentences that is certified")
+    parser.add_argument("--runs", type=int, default=100, help="of bounds (for each seed) and of certificates")
     args = parser.parse_args()
 
     def keep(found: Any) -> None:

@@ -60,7 +60,8 @@ def test_marginals_and_the_sequence_are_those_of_all_sequences(fitted: crf.Condi
                 best, likeliest = chance, tags
         rows = slice(said.offsets[number], said.offsets[number + 1])
         assert np.allclose(said.tokens[rows], total, atol=1e-9)
-        assert math.isclose(said.certainty[number], best if at else 1.0, rel_tol=1e-9)
+        assert math.isclose(said.sequence[number], best if at else 1.0, rel_tol=1e-9)
+        assert said.certainty[number] == said.sequence[number]  # too few answers to know better
         assert said.answers[number] == spans.write(spans.from_tags(likeliest, at))
     assert np.allclose(said.tokens.sum(1), 1)
     assert sequence.token_entropy(said.tokens, said.offsets)[1] == 0
@@ -133,3 +134,29 @@ def test_without_the_package_the_message_says_how_to_get_it(monkeypatch: pytest.
 )
 def test_shapes(word: str, wanted: str) -> None:
     assert crf.shape(word) == wanted
+
+
+def noisy(n: int, seed: int) -> tuple[list[str], list[str]]:
+    """Names that are marked, and words of the same shape that are marked half of the time."""
+    rng = np.random.default_rng(seed)
+    texts, answers = [], []
+    for _ in range(n):
+        name = "".join(rng.choice(list("abcdefghij"), 5)).title()
+        kind = rng.integers(3)
+        texts.append(f"{('met', 'saw', 'ate')[kind]} {name} {rng.integers(50)}")
+        answers.append(spans.write([Span(4, 9, "N")]) if kind == 0 or (kind == 1 and rng.random() < 0.5) else "[]")
+    return texts, answers
+
+
+@pytest.mark.parametrize("n", [90, 700], ids=["three-folds", "one-fold"])
+def test_certainty_is_how_often_whole_answers_are_right(n: int) -> None:
+    texts, answers = noisy(n + 1500, 0)
+    model = crf.ConditionalRandomField(c1=0.0, c2=1e-3, iterations=100).fit(texts[:n], answers[:n])
+    said = model.mark(texts[n:])
+    right = np.array([guess == answer for guess, answer in zip(said.answers, answers[n:], strict=True)])
+    assert abs(said.certainty.mean() - right.mean()) < 0.07
+    assert abs(said.certainty.mean() - right.mean()) < abs(said.sequence.mean() - right.mean())
+    assert (np.argsort(said.certainty, kind="stable") == np.argsort(said.sequence, kind="stable")).all()
+    plain = crf.ConditionalRandomField(c1=0.0, c2=1e-3, iterations=100, calibrate=False).fit(texts[:n], answers[:n])
+    assert np.array_equal(plain.mark(texts[n:]).sequence, said.sequence)
+    assert np.array_equal(plain.mark(texts[n:]).certainty, said.sequence)
