@@ -35,7 +35,7 @@ LAYERS = [
         "notices",
         "worker",
     },
-    {"strategies", "tables", "pool", "encoders", "learners", "store", "fetch", "tasks"},
+    {"strategies", "tables", "pool", "encoders", "learners", "store", "fetch", "tasks", "plugins"},
     {
         "engine",
         "rounds",
@@ -56,7 +56,18 @@ LAYERS = [
         "insight",
         "relabeling",
     },
-    {"session", "verification", "model", "growing", "withdrawing", "changes", "opening", "monitor", "trainer"},
+    {
+        "session",
+        "verification",
+        "model",
+        "growing",
+        "withdrawing",
+        "changes",
+        "opening",
+        "sources",
+        "monitor",
+        "trainer",
+    },
     {"simulation", "report", "testing", "datasets"},
     {"cli", "commands", "app", "client", "terminal", "demo", "recent", "completion", "predict", "__main__"},
 ]
@@ -132,7 +143,7 @@ def test_every_module_says_in_one_sentence_what_it_is(path: Path) -> None:
 
 
 MOST_LINES = 700
-LONGER = {"session.py": 1197}
+LONGER: dict[str, int] = {}
 """Files that are still longer, with the lines they may have: the numbers only ever go down."""
 
 

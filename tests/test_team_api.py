@@ -209,7 +209,14 @@ def test_hostile_text_comes_back_as_text(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["../server.py", "..%2f..%2fserver.py", "%2e%2e%2fserver.py", "..%5cserver.py", "%2fetc%2fpasswd", "lib/api.js%00.css"],
+    [
+        "../server.py",
+        "..%2f..%2fserver.py",
+        "%2e%2e%2fserver.py",
+        "..%5cserver.py",
+        "%2fetc%2fpasswd",
+        "lib/api.js%00.css",
+    ],
 )
 def test_no_path_leads_out(team: tuple[Any, str], path: str) -> None:
     client = owner_of(*team)
@@ -272,6 +279,27 @@ def test_a_program_asks_and_answers(served: tuple[Session, Any], tmp_path: Path)
             client.tell(questions[0], "z")
     with Client(HERE, "wrong", transport=Bridge(app)) as client, pytest.raises(BadInput, match="key"):
         client.pulse()
+
+
+def test_a_program_has_new_items_labeled(tmp_path: Path) -> None:
+    texts = [f"{('see you at lunch', 'win a cash prize')[i % 2]} {i}" for i in range(60)]
+    with Session(texts, classes=["ham", "spam"], encoder="tfidf", audit_share=0) as session:
+        app = create_app(session, token=TOKEN)
+        with Client(HERE, TOKEN, transport=Bridge(app)) as client:
+            with pytest.raises(BadInput, match="model"):
+                client.predict(["win a prize"])
+            for row in range(12):
+                session.tell(session.pool.ids[row], ("ham", "spam")[row % 2])
+            session.refresh()
+            said = client.predict(["you may win a large cash prize", "shall we see us at lunch"])
+            assert [one.label for one in said.items] == ["spam", "ham"]
+            assert all(0.5 <= one.confidence <= 1 and not one.hidden for one in said.items)
+            assert said.version == session.look(lambda s: s.ranking.round)
+            assert said.about
+            assert session.model().predict(["you may win a large cash prize"]).tolist() == ["spam"], "as the model says"
+            for items, word in (([], "item"), (["x"] * 1001, "1000"), ([{"text": "x"}], "text")):
+                with pytest.raises(BadInput, match=word):
+                    client.predict(items)
 
 
 def test_a_lost_reply_answers_once(served: tuple[Session, Any], monkeypatch: pytest.MonkeyPatch) -> None:

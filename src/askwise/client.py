@@ -6,11 +6,11 @@ import hashlib
 import hmac
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from askwise.app.shapes import Pulse, Question, State, Vote
+from askwise.app.shapes import Judgement, Pulse, Question, State, Vote
 from askwise.core import BadInput, Conflict, Label, MissingExtra, Unreachable
 from askwise.export import whole
 
@@ -91,6 +91,26 @@ class Client:
         """Precision, recall and the like, as `Session.metrics()`; needs the role reviewer."""
         found: dict[str, Any] | None = self._call("GET", "metrics")["metrics"]
         return found
+
+    def predict(self, items: Sequence[str | Mapping[str, Any] | Sequence[str]]) -> Judgement:
+        """What the newest model takes new items for; needs the role reviewer.
+
+        A confidence is no promise; what is proved is proved of the project's own items. Of an item like one of the
+        project the log notes that you know the guess, and what waits for a blind check stays hidden.
+
+        Args:
+            items: 1 to 1,000 of the project's kind: texts; table rows, column → value; or pairs of two texts.
+
+        Returns:
+            `items`, in the same order, with `label` (None where it is hidden), `confidence` (0 to 1), `advice` ("" or
+            that a person be asked) and `hidden`; `version` of the model; `about`, what this is worth.
+
+        Raises:
+            BadInput: There is no model yet, blind checks are under way, the role does not allow it, or the items are
+                too many or of another kind.
+        """
+        body = {"items": [dict(one) if isinstance(one, Mapping) else one for one in items]}
+        return Judgement.model_validate(self._call("POST", "predict", body))
 
     def answers(self) -> Iterator[Vote]:
         """Everybody's current answers, in the order of the rows; needs the role reviewer."""

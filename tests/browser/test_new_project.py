@@ -20,6 +20,7 @@ from askwise.app.projects import Intake, create_new
 from askwise.app.server import create_app
 from askwise.pool import load_pool
 from askwise.session import Session
+from help.plugins import PLUGIN, clean_registry, lay_out, points_of
 
 TOKEN = "a-token-of-some-length"
 
@@ -361,3 +362,32 @@ def test_how_a_file_is_read_is_said_and_can_be_changed(new: Any) -> None:
     page.press("#r-encoding", "Enter")
     page.wait_for_selector("[data-column=column_2]")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_parts_of_installed_packages_are_offered(new: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with clean_registry():
+        site = tmp_path / "site"
+        site.mkdir()
+        monkeypatch.syspath_prepend(str(site))
+        lay_out(site, points_of(), PLUGIN / "src" / "askwise_ratio.py")
+        page = new()
+        drop(page, "mail.csv", b"text\n" + b"".join(b"see you at lunch %d\n" % i for i in range(20)))
+        page.wait_for_selector("#form:not([hidden])")
+        page.click("#plugins summary")
+        assert page.locator("#p-learner option").all_text_contents() == ["Askwise's own", "nearest_mean"]
+        page.select_option("#p-learner", "nearest_mean")
+        page.select_option("#p-strategy", "ratio")
+        page.fill("#classes", "ham\nspam")
+        page.click("#b-start")
+        page.wait_for_selector("#labels button, .label, [data-label]", timeout=60_000)
+        (session,) = new.made
+        assert session.settings["learner"].startswith("NearestMean()")
+        assert session.settings["strategy"] == "ratio"
+
+
+def test_without_such_packages_nothing_of_it_is_shown(new: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("askwise.plugins.registered", lambda what: ())
+    page = new()
+    drop(page, "mail.csv", b"text\n" + b"".join(b"see you at lunch %d\n" % i for i in range(20)))
+    page.wait_for_selector("#form:not([hidden])")
+    assert not page.is_visible("#plugins")

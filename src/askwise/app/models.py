@@ -13,7 +13,7 @@ from starlette.background import BackgroundTask
 from starlette.responses import FileResponse, Response
 
 from askwise.app.roles import Here, Routes
-from askwise.app.shapes import Open, Text
+from askwise.app.shapes import Judgement, Text
 from askwise.core import BadInput
 
 MOST = 1_000
@@ -30,23 +30,6 @@ class Items(BaseModel):
     items: list[Annotated[Text, Field(max_length=100_000)] | dict[str, Any] | list[Text]] = Field(
         min_length=1, max_length=MOST, description="Texts; table rows, column → value; or pairs of two texts."
     )
-
-
-class Judged(Open):
-    """What the model says of one item."""
-
-    label: str | None = Field(description="The likeliest; null where it is hidden.")
-    confidence: float | None = Field(description="In it, 0 to 1: a confidence, not a promise.")
-    advice: str = Field(description='"ask a person" below what was certified, and where it is hidden; else empty.')
-    hidden: bool = Field(description="It is like an item that waits for a blind check, so nothing is told.")
-
-
-class Judgement(Open):
-    """What the model says of the items, in their order."""
-
-    items: list[Judged]
-    version: int = Field(description="Of the model.")
-    about: str = Field(description="What this is worth, in a sentence.")
 
 
 @routes.post("/api/v1/predict", response_model=Judgement)

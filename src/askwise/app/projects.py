@@ -20,6 +20,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from askwise import encoders, plugins, strategies
 from askwise.app import reading
 from askwise.app.guard import Codes, Guard
 from askwise.app.progress import tell_progress
@@ -49,6 +50,9 @@ class Limits(BaseModel):
 
     largest: int = Field(description="Bytes of one file.")
     suffixes: list[str]
+    plugins: dict[str, list[str]] = Field(
+        description="learner, encoder, strategy → names of the entry points of packages that are installed here."
+    )
 
 
 class ReadAs(BaseModel):
@@ -139,6 +143,11 @@ class Begin(Look):
     classes: list[Name] = Field(max_length=10_000, description="The labels, in the order of their keys.")
     title: Text = Field(default="", max_length=200)
     guidelines: Text = Field(default="", max_length=100_000)
+    learner: Name | None = Field(
+        default=None, description="A registered name; null = the default. Never module:object."
+    )
+    encoder: Name | None = Field(default=None, description="The same, or one of ours.")
+    strategy: Name | None = Field(default=None, description="The same, or one of ours.")
 
 
 class Begun(BaseModel):
@@ -315,7 +324,8 @@ def routes(
     def limits() -> dict[str, Any]:
         """What may be sent."""
         reading.get_ready()
-        return {"largest": intake.largest, "suffixes": list(ACCEPTED)}
+        found = {what: list(plugins.registered(what)) for what in plugins.GROUPS}
+        return {"largest": intake.largest, "suffixes": list(ACCEPTED), "plugins": found}
 
     async def file(request: Request, sent: Annotated[Sent, Given()]) -> dict[str, Any]:
         """Take a file in: the body is the file. Gives its columns."""
@@ -372,7 +382,8 @@ def routes(
                 least = "two labels are" if task.fewest > 1 else "one label is"
                 raise BadInput(f"At least {least} needed, got {len(names)}.")
             title = body.title or path.parent.name
-            said: dict[str, Any] = {
+            parts = _registered(body)
+            said: dict[str, Any] = parts | {
                 "classes": names if task.named else None,
                 "task": task,
                 "title": title,
@@ -405,6 +416,28 @@ def routes(
             starting.release()
 
     return made
+
+
+def _registered(body: Begin) -> dict[str, str]:
+    """The parts that were named, as arguments of `Session`.
+
+    Raises:
+        HTTPException: 422, a name that is not on the list. A module would be imported, a folder read: who can reach the
+            page could then run what they like here.
+    """
+    ours = {"learner": (), "encoder": (*encoders.NAMES, body.kind), "strategy": strategies.available()}
+    named = {"learner": body.learner, "encoder": body.encoder, "strategy": body.strategy}
+    for what in plugins.GROUPS:
+        known = sorted({*ours[what], *plugins.registered(what)})
+        name = named[what]
+        if name is not None and name not in known:
+            listed = f"Known here: {', '.join(known[:40])}{', …' if len(known) > 40 else ''}." if known else "None is."
+            raise HTTPException(
+                422,
+                f"No {what} is registered as {name!r}. From the page only names of installed packages may be given, "
+                f"never code by module:object, which goes on the command line. {listed}",
+            )
+    return {what: name for what, name in named.items() if name is not None}
 
 
 def _too_large(intake: Intake) -> str:

@@ -130,7 +130,9 @@ def _files(app: FastAPI) -> dict[str, str]:
     places = (path for path in sorted(STATIC.rglob("*")) if path.is_file())
     files = {path.relative_to(STATIC).as_posix(): path.read_bytes() for path in places}
     version = hashlib.sha256(b"".join(name.encode() + data for name, data in files.items())).hexdigest()[:12]
-    pages = {name: files.pop(name).decode().replace("{{version}}", version) for name in list(files) if name.endswith(".html")}
+    pages = {
+        name: files.pop(name).decode().replace("{{version}}", version) for name in list(files) if name.endswith(".html")
+    }
     routes = Routes(include_in_schema=False)
 
     @routes.get("/static/{at}/{name:path}")

@@ -449,3 +449,20 @@ class Delivery(BaseModel):
     trouble: str = Field(description="Why the last try failed.")
     created: Stamp
     due: Stamp
+
+
+class Judged(Open):
+    """What the model says of one item."""
+
+    label: str | None = Field(description="The likeliest; null where it is hidden.")
+    confidence: float | None = Field(description="In it, 0 to 1: a confidence, not a promise.")
+    advice: str = Field(description='"ask a person" below what was certified, and where it is hidden; else empty.')
+    hidden: bool = Field(description="It is like an item that waits for a blind check, so nothing is told.")
+
+
+class Judgement(Open):
+    """What the model says of the items, in their order."""
+
+    items: list[Judged]
+    version: int = Field(description="Of the model.")
+    about: str = Field(description="What this is worth, in a sentence.")

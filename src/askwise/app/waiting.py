@@ -60,7 +60,9 @@ class Waiting:
         from askwise.core import BadInput
 
         me = Who("me", OWNER)
-        app = build({}, lambda _: me, more=(tell_progress(Routes(tags=["new project"])),), pages={"/": "team/waiting.html"})
+        app = build(
+            {}, lambda _: me, more=(tell_progress(Routes(tags=["new project"])),), pages={"/": "team/waiting.html"}
+        )
         app.add_middleware(Guard, token=self.token, codes=self.codes)
         with self._lock, contextlib.suppress(BadInput):  # a port that cannot be had: `serve` will say so
             if self._over:

@@ -37,10 +37,15 @@ def kind_of(estimator: Any) -> Kind:
     return "bootstrap"
 
 
+def is_pipeline(estimator: Any) -> bool:
+    """Whether it has steps as scikit-learn's pipelines have; a setting may be called `steps`, too."""
+    return isinstance(getattr(estimator, "steps", None), list)
+
+
 def final(estimator: Any) -> Any:
     """The classifier at the end of a pipeline or inside a search."""
     while True:
-        if hasattr(estimator, "steps"):
+        if is_pipeline(estimator):
             estimator = estimator.steps[-1][1]
         elif searches(estimator):
             estimator = estimator.estimator
@@ -55,7 +60,7 @@ def searches(estimator: Any) -> bool:
 
 def split_pipeline(estimator: Any, X: Matrix) -> tuple[Any, Matrix]:
     """The fitted classifier at the end, and the features as it sees them."""
-    while hasattr(estimator, "steps") or searches(estimator):
+    while is_pipeline(estimator) or searches(estimator):
         if searches(estimator):
             estimator = estimator.best_estimator_
         else:

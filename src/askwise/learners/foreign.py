@@ -73,7 +73,9 @@ def takes_missing(learner: Any) -> bool:
         return False
     while committees.searches(estimator):
         estimator = estimator.estimator
-    for step in [part for _, part in estimator.steps] if hasattr(estimator, "steps") else [estimator]:
+    for step in (
+        [part for _, part in estimator.steps] if isinstance(getattr(estimator, "steps", None), list) else [estimator]
+    ):
         if type(step).__module__.startswith("sklearn.impute"):
             return True
         tags = getattr(step, "__sklearn_tags__", None)

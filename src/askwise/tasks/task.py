@@ -248,6 +248,10 @@ class Task:
         """As `wrong`, of one guess."""
         return bool(self.wrong(np.array([guess]), np.array([answer]), classes)[0])
 
+    def differ(self, guess: Label, answer: Label) -> bool:
+        """Whether a guess is wrong by an answer, both written."""
+        return guess != answer and self.is_wrong(0, 1, (guess, answer))
+
     def clash(self, guesses: Array, others: Array, classes: Sequence[Label]) -> Array:
         """Bool: whether two guesses cannot both be right, whatever the answer is; see `audit.Change`."""
         found: Array = np.asarray(guesses) != np.asarray(others)

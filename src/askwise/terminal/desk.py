@@ -121,7 +121,10 @@ def label(
         pass  # as good a way out as q: every answer is saved when its key is pressed
     finally:
         session.release()  # the question on the screen goes back, so that it comes first next time
-        session.stop()
+        try:
+            session.stop()
+        except BadInput as error:  # what it cannot learn with; every answer is saved
+            console.print(said(error), soft_wrap=True, markup=False)
     return max(0, desk.given)
 
 

@@ -85,7 +85,7 @@ def _relabeled(w: Walk, e: Event) -> None:
 
 
 def is_class(s: State, name: object) -> bool:
-    """Whether this is a label of the session, or a set of them where items have sets."""
+    """Whether this is how an answer of the session is written."""
     return s.task.is_written(name, s.labels) and (not s.task.closed or s.may_be(str(name)))
 
 

@@ -4,6 +4,7 @@ import { Refused, address, call } from "../lib/api.js";
 import { $, el } from "../lib/dom.js";
 import { count, plural } from "../lib/numbers.js";
 import { followWork, showWork } from "../lib/progress.js";
+import { chosenPlugins, offerPlugins } from "./plugins.js";
 
 const KINDS = [
   ["text", "Texts", "One text, or several columns joined"],
@@ -310,11 +311,8 @@ async function start(event) {
     (work) => showWork($("start-work"), work),
   );
   try {
-    const { at } = await call(
-      "new/start",
-      { ...chosen(), classes: names, title: $("title").value.trim(), guidelines: $("guidelines").value },
-      { timeout: 3_600_000 },
-    );
+    const said = { classes: names, title: $("title").value.trim(), guidelines: $("guidelines").value };
+    const { at } = await call("new/start", { ...chosen(), ...said, ...chosenPlugins() }, { timeout: 3_600_000 });
     location.assign(at);
   } catch (error) {
     fail("start-error", error);
@@ -350,7 +348,8 @@ $("classes").addEventListener("input", () => {
 });
 $("several").addEventListener("change", look);
 $("form").addEventListener("submit", start);
-const { largest, suffixes } = await call("new");
+const { largest, suffixes, plugins } = await call("new");
+offerPlugins(plugins);
 $("file").accept = suffixes.join(",");
 $("limits").textContent =
   "A table (CSV, JSON, Parquet, Excel), references (RIS, PubMed, EndNote XML), or a ZIP of images or " +

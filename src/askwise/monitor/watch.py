@@ -13,7 +13,8 @@ import numpy as np
 from askwise.audit import drift
 from askwise.core import Array, BadInput, Label, Matrix, share, unknown
 from askwise.model.said import to_ask
-from askwise.options import named, option
+from askwise.monitor.terms import checked_model, checked_terms, identity, length
+from askwise.options import option
 
 Holds: TypeAlias = Literal["still holds", "cannot tell", "no longer"]
 
@@ -159,8 +160,8 @@ class Monitor:
         compare: Literal["all", "confident"] = "all",
         seed: int = 0,
     ) -> None:
-        self._model = _checked_model(model)
-        self._terms = _checked_terms(
+        self._model = checked_model(model)
+        self._terms = checked_terms(
             {
                 "max_error": max_error, "confidence": confidence, "check_share": check_share, "least": least,
                 "planned": planned, "compare": compare, "seed": seed,
@@ -286,7 +287,7 @@ class Monitor:
         """
         if isinstance(items, Iterable) and not hasattr(items, "__len__"):
             items = list(items)
-        n = items.shape[0] if hasattr(items, "shape") and len(items.shape) else _length(items)
+        n = items.shape[0] if hasattr(items, "shape") and len(items.shape) else length(items)
         before = self._draws.bit_generator.state
         drawn = self._draws.random(n) < self._terms["check_share"]
         try:
@@ -352,20 +353,16 @@ class Monitor:
         check = self._checks[at]
         was = check.outcome
         check.label = None if label is None else self._written(label, new)
-        check.outcome = UNSURE if check.label is None else WRONG if self._differ(check.guess, check.label) else RIGHT
+        wrong = check.label is not None and self._model.task_.differ(check.guess, check.label)
+        check.outcome = UNSURE if check.label is None else WRONG if wrong else RIGHT
         if was == WRONG:
             self._alarm = None
             self._watch(0)
         elif check.outcome == WRONG:
             self._watch(at)
 
-    def _differ(self, guess: str, label: str) -> bool:
-        """Whether a guess is wrong by a label."""
-        return guess != label and bool(self._model.task_.is_wrong(0, 1, (guess, label)))
-
     def _written(self, label: Any, new: bool) -> str:
-        order = [str(name) for name in self._model.labels_]
-        task = self._model.task_
+        order, task = [str(name) for name in self._model.labels_], self._model.task_
         if not task.closed:
             said = task.read(label, lambda part, _=None: str(part))
             extra = [name for name in task.labels_in(said) if name not in order]
@@ -501,7 +498,7 @@ class Monitor:
         return json.dumps(
             {
                 "format": FORMAT,
-                "model": _identity(self._model),
+                "model": identity(self._model),
                 "terms": self._terms,
                 "channels": list(self.channels),
                 "mean": self._mean.tolist(),
@@ -542,13 +539,13 @@ class Monitor:
         if data["format"] > FORMAT:
             raise BadInput("The monitor was saved by a newer Askwise. Upgrade with `pip install --upgrade askwise`.")
         self = cls.__new__(cls)
-        self._model = _checked_model(model)
-        if data.get("model") != _identity(model):
+        self._model = checked_model(model)
+        if data.get("model") != identity(model):
             raise BadInput(
                 "The monitor watches another model: what it knows says nothing of this one. Give the one it had."
             )
         try:
-            self._terms = _checked_terms(data["terms"])
+            self._terms = checked_terms(data["terms"])
             self._begin()
             self._restore(data)
         except BadInput:
@@ -604,68 +601,6 @@ class Monitor:
 
 
 # ── small things ────────────────────────────────────────────────────────────────────────────
-
-
-def _checked_model(model: Any) -> Any:
-    if not hasattr(model, "seen") or not hasattr(model, "labels_"):
-        raise BadInput(
-            f"A monitor watches a fitted model, got one {type(model).__name__}: take session.model(), or one that "
-            "askwise.model.load reads."
-        )
-    return model
-
-
-def _checked_terms(terms: Any) -> dict[str, Any]:
-    """The terms of a monitor as JSON-able data."""
-    found = dict(terms)
-    if set(found) != {"max_error", "confidence", "check_share", "least", "planned", "compare", "seed"}:
-        raise BadInput("The terms of the monitor are not whole. The file is damaged.")
-    for name in ("max_error", "confidence", "check_share", "least"):
-        value = found[name]
-        if value is None and name == "least":
-            continue
-        if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not 0 <= value <= 1:
-            raise BadInput(f"{named(name)} is a share, a number between 0 and 1, got {value!r:.60}.")
-        found[name] = float(value)
-    for name, usual in (("max_error", "0.02"), ("confidence", "0.95")):
-        if not 0 < found[name] < 1:
-            raise BadInput(f"{named(name)} must be strictly between 0 and 1, got {found[name]!r}; {usual} is usual.")
-    if not found["check_share"] > 0:
-        raise BadInput(
-            f"{named('check_share')} must be above 0: without checks nothing can be said of new items; 0.1 is usual."
-        )
-    planned = found["planned"]
-    if not isinstance(planned, list | tuple) or len(planned) != 2 or not all(_count(n) for n in planned):
-        raise BadInput(
-            f"{named('planned')} is (checks, wrong) of the old certificate, two counts; got {planned!r:.60}."
-        )
-    found["planned"] = [int(n) for n in planned]
-    drift.planned_weights(int(planned[0]), int(planned[1]), found["max_error"])
-    if found["compare"] not in ("all", "confident"):
-        raise BadInput(f"{named('compare')} is 'all' or 'confident', got {found['compare']!r:.60}.")
-    if not _count(found["seed"]):
-        raise BadInput(f"{named('seed')} is a whole number, 0 or more, got {found['seed']!r:.60}.")
-    found["seed"] = int(found["seed"])
-    return found
-
-
-def _count(value: Any) -> bool:
-    return isinstance(value, int | np.integer) and not isinstance(value, bool) and bool(value >= 0)
-
-
-def _length(items: Any) -> int:
-    if isinstance(items, str | bytes) or not hasattr(items, "__len__"):
-        raise BadInput(f"Give a list of items, not one {type(items).__name__}: [item].")
-    return len(items)
-
-
-def _identity(model: Any) -> list[Any]:
-    """By which a model is known again, as far as it can be known."""
-    card = model.card
-    return [
-        model.kind, model.task, [str(name) for name in model.labels_],
-        None if card is None else [card.log, card.version, card.pool, card.labels],
-    ]  # fmt: skip
 
 
 def _whole(holds: bool, what: str) -> None:
