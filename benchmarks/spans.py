@@ -255,14 +255,14 @@ def bounds(args: argparse.Namespace) -> list[dict[str, Any]]:
 
 
 def certificates(args: argparse.Namespace) -> list[dict[str, Any]]:
-    """How often a certificate on whole sentences is true: 300 sentences labeled, 700 open."""
+    """How often a certificate on whole sentences is true: `--given` sentences labeled, 400 open."""
     out = []
     for name in args.sets:
         rows = load(args.data, name)
         for seed in range(args.first, args.first + args.runs):
-            mixed = shuffled(rows, seed)[:1000]
+            mixed = shuffled(rows, seed)[: args.given + 400]
             truth = dict(mixed)
-            given = [y if at < 300 else None for at, (_, y) in enumerate(mixed)]
+            given = [y if at < args.given else None for at, (_, y) in enumerate(mixed)]
             pool = load_pool([t for t, _ in mixed], label=given)
             flat: Any = lambda items: np.zeros((len(items), 1), np.float32)  # noqa: E731 - the learner reads texts
             with Session(pool, task="spans", encoder=flat, seed=seed, max_error=args.error) as session:
@@ -302,6 +302,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=50)
     parser.add_argument("--most", type=int, default=1_000)
     parser.add_argument("--strategies", nargs="+", choices=STRATEGIES, default=STRATEGIES)
+    parser.add_argument("--given", type=int, default=300, help="sentences labeled before a certificate is asked for")
     parser.add_argument("--error", type=float, default=0.2, help="share of wrong sentences that is certified")
     parser.add_argument("--runs", type=int, default=100, help="of bounds (for each seed) and of certificates")
     args = parser.parse_args()

@@ -166,6 +166,9 @@ def test_options_of_the_task() -> None:
         with pytest.raises(BadInput, match=r"3 spans, and 2 are the most.*spans:most=3"):
             session.tell(session.ask(1)[0], [[0, 1, "x"], [2, 3, "x"], [4, 5, "x"]])
         assert repr(session.task) == "spans:most=2"
+    given = '[[0,1,"x"],[2,3,"x"],[4,5,"x"]]'  # what came with the data is no check
+    with Session(["a b c", "d"], label=[given, None], classes=["x", "y"], task="spans:most=2") as session:
+        assert session.rows()[0]["label"] == given
     with Session(["Ada"], classes=["PER"], task="spans") as session:  # a single label is enough
         session.tell(session.ask(1)[0], [])
     for wrong in ("spans:most=0", "spans:most=many", "spans:least=3"):
