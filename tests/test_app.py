@@ -243,7 +243,19 @@ def test_every_file_is_loaded_by_some_page() -> None:
     assert used | pages == every, "a file that nothing loads"
 
 
-@pytest.mark.parametrize("name", ["nothing.js", "label/index.html", "lib", "lib/", "index.html", "label%2f..%2flib%2fapp.css", "..%2fserver.py", "%2e%2e/server.py"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "nothing.js",
+        "label/index.html",
+        "lib",
+        "lib/",
+        "index.html",
+        "label%2f..%2flib%2fapp.css",
+        "..%2fserver.py",
+        "%2e%2e/server.py",
+    ],
+)
 def test_no_other_file_is_served(page: TestClient, name: str) -> None:
     response = page.get(f"/static/any/{name}")
     assert response.status_code == 404

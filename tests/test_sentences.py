@@ -18,6 +18,7 @@ from askwise.app.wire import pulse
 from askwise.core import Certificate, Estimate, Query, about, chance, told_apart, unsaid
 from askwise.reasons import reason_for
 from askwise.session import Session
+from askwise.tasks.one import One
 from askwise.terminal.desk import _Desk
 
 SHARES = st.floats(0, 1) | st.sampled_from([0.0, 1.0, 1e-9, 1 - 1e-9, 0.004, 0.0051, 0.9949, 0.996, 0.5])
@@ -104,7 +105,8 @@ def test_after_a_certificate_an_unknown_estimate_speaks_of_what_is_left():
 def test_a_reason_never_calls_settled_what_it_calls_least_settled(p, q, strategy):
     p, q = max(p, q), min(p, q, 1 - max(p, q))
     ask = SimpleNamespace(strategy=strategy, audit=False, round=0)
-    says = reason_for(ask, guesses=[("delivery", p), ("billing", q)], version=3, trained_on=56, check=None)
+    known = {"guesses": [("delivery", p), ("billing", q)], "version": 3, "trained_on": 56, "check": None}
+    says = reason_for(ask, **known, task=One())
     (_, first), (_, second) = shares_in(says)[:2]
     assert first >= second
     assert (first == 100) <= (p == 1)

@@ -178,7 +178,11 @@ PROJECT_PATHS |= {f"GET {path}" for path in server.PAGES}
 
 def place_of(door: str) -> tuple[str, str]:
     method, path = door.split(" ")
-    path = path.replace("{number}", "999").replace("{at}/{name:path}", "any/lib/app.css").replace("nearest", "nearest?row=0")
+    path = (
+        path.replace("{number}", "999")
+        .replace("{at}/{name:path}", "any/lib/app.css")
+        .replace("nearest", "nearest?row=0")
+    )
     return method, ("/p/things" + path if door in PROJECT_PATHS else path)
 
 

@@ -90,7 +90,14 @@ class Fake:
             self.sent.append((verb, body))
         reply: Any = []
         if verb == "state":
-            about = {"title": "Mail", "kind": "text", "session": "fake", "guidelines": "", "descriptions": {}, "team": False}
+            about = {
+                "title": "Mail",
+                "kind": "text",
+                "session": "fake",
+                "guidelines": "",
+                "descriptions": {},
+                "team": False,
+            }
             me = {"name": "me", "role": "owner"}
             reply = about | {"me": me, "max_error": 0.05, "confidence": 0.95, "history": self.history()}
             reply["pulse"] = self.pulse()

@@ -174,7 +174,9 @@ def rank(name: str, wanted: str) -> int:
     return 0 if wanted in (low, last) else 1 if starts else 2 if wanted in low else 3
 
 
-@pytest.mark.parametrize("wanted", ["", "apple", "fruit app", "app fruit", "a", "food/", "saw tool", "zzz", "food / bread"])
+@pytest.mark.parametrize(
+    "wanted", ["", "apple", "fruit app", "app fruit", "a", "food/", "saw tool", "zzz", "food / bread"]
+)
 def test_a_few_letters_find_the_labels_they_mean(parts: Parts, wanted: str) -> None:
     found = parts.call("label/names.js", "m.matching(given.names, given.wanted)", {"names": NAMES, "wanted": wanted})
     words = wanted.replace("/", " ").split()
@@ -211,7 +213,9 @@ def test_digits_that_are_labels_are_named_themselves(parts: Parts) -> None:
 
 
 def test_guidelines_say_what_labels_mean(parts: Parts) -> None:
-    text = "# Fruit\n- **Apple** round `and` **red**\n* **Pear:** longer\n- no label\n**Saw** no list\n- **Fig** – small"
+    text = (
+        "# Fruit\n- **Apple** round `and` **red**\n* **Pear:** longer\n- no label\n**Saw** no list\n- **Fig** – small"
+    )
     assert dict(parts.call("label/guidelines.js", "[...m.definitions(given)]", text)) == {
         "apple": "round and red", "pear": "longer", "fig": "small",
     }  # fmt: skip
@@ -246,7 +250,9 @@ def test_a_kind_of_answer_that_is_not_known_is_refused_in_a_sentence(parts: Part
     assert parts.call("label/widgets/index.js", line, "toString") is not None, "nor what every object has"
 
 
-@pytest.mark.parametrize("chosen", [[], ["a"], ["b", "a"], ["c", "b", "a"]], ids=lambda chosen: "".join(chosen) or "none")
+@pytest.mark.parametrize(
+    "chosen", [[], ["a"], ["b", "a"], ["c", "b", "a"]], ids=lambda chosen: "".join(chosen) or "none"
+)
 def test_sets_are_written_as_the_log_writes_them(parts: Parts, chosen: list[str]) -> None:
     labels = ["a", "b", "c"]
     task = sets.Sets()
@@ -259,14 +265,17 @@ def test_sets_are_written_as_the_log_writes_them(parts: Parts, chosen: list[str]
 
 
 def test_long_sets_are_brief_on_a_pill_and_order_says_nothing(parts: Parts) -> None:
-    line = "[kind.brief('refund|delivery|account'), kind.same('a|b', 'b|a'), kind.same('a|b', 'a'), kind.same('(none)', 'a')]"
+    pairs = "[['a|b', 'b|a'], ['a|b', 'a'], ['(none)', 'a']].map(([a, b]) => kind.same(a, b))"
+    line = f"[kind.brief('refund|delivery|account'), ...{pairs}]"
     assert parts.call("label/widgets/index.js", of("sets", line)) == ["refund +2", True, False, False]
 
 
 def test_one_label_is_what_it_says(parts: Parts) -> None:
     line = "given.map((label) => [kind.parts(label), kind.words(label), kind.body(label)])"
     odd = ["a", "(none)", "a|b"]
-    for label, (found, words, body) in zip(odd, parts.call("label/widgets/index.js", of("one", line), odd), strict=True):
+    for label, (found, words, body) in zip(
+        odd, parts.call("label/widgets/index.js", of("one", line), odd), strict=True
+    ):
         assert (found, words, body) == ([label], label, {"label": label})
         assert found == list(one.One().parts(label))
 

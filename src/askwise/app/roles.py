@@ -15,8 +15,8 @@ new module of pages or numbers does three things:
    `at.session` is the session, `at.who` the person (`at.who.name` is the annotator's name), `at.project` what the
    process keeps beside the session. The same function serves `/api/v1/curves` of one person on the loopback and
    `/p/<project>/api/v1/curves` of a team.
-3. In `app/server.py`: its `routes` in the list `PROJECT_ROUTES`; a page of its own (`static/pages/review.html`) in `PAGES`,
-   with the line `"GET /review": REVIEWER` in the table.
+3. In `app/server.py`: its `routes` in the list `PROJECT_ROUTES`; a page of its own (`static/pages/review.html`) in
+   `PAGES`, with the line `"GET /review": REVIEWER` in the table.
 
 A page's script calls `call("curves")` of `static/lib/api.js`, which knows where the project lives.
 """
