@@ -229,6 +229,7 @@ def test_the_true_error_count_implies_only_true_statements_on_every_check(histor
     counts, _ = counted(history)
     if count_everywhere:  # differences on all of the rest are allowed, too
         counts[4] = [int(np.sum(rest & (predicted != current))) for _, predicted, _ in checks]
+    counts.append(counts[4])  # of labels, two that differ cannot both be right
     first, second, third = bounds._implied_rates(errors, *(np.array(c, float) for c in counts))
     for i, (members, predicted, _) in enumerate(checks):
         rate = np.mean(predicted[members] != hidden[members])
