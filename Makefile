@@ -7,7 +7,7 @@ TEXTS ?= 100000
 STATIC := src/askwise/app/static
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test docs peers check lint types bench bench-speed balance certificate control screening screenshots load latency clean
+.PHONY: help demo test docs peers check lint types bench bench-speed balance certificate control screening screenshots load latency numbers clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -69,6 +69,9 @@ control: $(VENV)/dev ## Measure: the comparison with random questions, and the f
 
 screening: $(VENV)/dev ## Measure: searches for rare items beside ASReview and BUSCAR (an hour)
 	$(BIN)/python benchmarks/screening.py
+
+numbers: $(VENV)/dev ## Measure: strategies and learners where an answer is a number (half an hour)
+	$(BIN)/python benchmarks/regression.py --docs
 
 screenshots: $(VENV)/dev ## Take the pictures of docs/images anew
 	$(BIN)/python benchmarks/screenshots.py

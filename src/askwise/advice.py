@@ -188,7 +188,7 @@ def verdict(s: State, region: audit.Region | None, search: Recall | None) -> Ver
             (needed, left), sum(len(a.order) for a in under_way),
         )  # fmt: skip
     if s.predictions is None:
-        return Verdict(False, "No model yet: it takes answers of at least two classes.")
+        return Verdict(False, "No model yet: it takes at least two different answers.")
     if region is None and s.groups >= len(audit.SPEND):
         return Verdict(False, "All certification attempts are spent; the rest is for people.", left, (left, left))
     labels, costs = [labels for labels, _, _ in s.costs], [cost for _, cost, _ in s.costs]

@@ -221,6 +221,8 @@ def class_added(s: State, name: Any) -> list[Event]:
     if not name:
         why = f"it is one {why_no_label(wanted)}" if label_name(wanted) is None else "it is empty"
         raise BadInput(f"Cannot add the class {wanted!r}: {why}.")
+    if not s.task.named:
+        raise BadInput(f"Cannot add the class {name!r}: an answer here is {s.task.asks}, and there are no classes.")
     name = Spelling(s.labels).of(name)
     if s.may_be(name):
         raise BadInput(f"Cannot add the class {name!r}: it is one already.")

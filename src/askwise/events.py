@@ -198,6 +198,16 @@ def _cost(value: Any) -> bool:
     return isinstance(value, list | tuple) and len(value) in (3, 4) and all(map(_number, value))
 
 
+def _task(value: Any) -> bool:
+    options = value.get("options", {}) if isinstance(value, Mapping) else None
+    return (
+        isinstance(options, Mapping)
+        and set(value) <= {"name", "options"}
+        and _text(value.get("name"))
+        and all(one is None or isinstance(one, str | int | float | bool | list) for one in options.values())
+    )
+
+
 def _needed(value: Any) -> bool:
     return isinstance(value, list | tuple) and len(value) > 0 and all(_int(m) and m >= 0 for m in value)
 
@@ -218,6 +228,7 @@ FIELDS: dict[str, dict[str, Field]] = {
         "confidence": Field("a share between 0 and 1", _of(_inner)),
         "classes": Field("a list of different labels", lambda v, _: _texts(v) and len(set(v)) == len(v)),
         "multilabel": _optional_field("true or false", _of(lambda v: isinstance(v, bool))),
+        "task": _optional_field("a task: its name and its options", _of(_task)),
         "declared": Field("true or false", _of(lambda v: isinstance(v, bool))),
         "pool": Field("where the items came from", _of(lambda v: isinstance(v, Mapping))),
         "problems": Field(

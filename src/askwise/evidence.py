@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from askwise import audit, relabeling
-from askwise.core import Array, Certificate, Estimate, Label, Metrics
+from askwise.core import Array, Certificate, Errors, Estimate, Label, Metrics
 from askwise.state import Attempt, Draw, State
 from askwise.tasks import Checks
 
@@ -115,6 +115,22 @@ def metrics(state: State, guesses: Array | None) -> Metrics | None:
             float(state.opened["confidence"]),
         )
     )  # fmt: skip
+
+
+def errors(state: State) -> Errors | None:
+    """How far off the guesses of check items were, where answers are quantities; see `Task.errors`.
+
+    Only blind answers count, in the order of the draws.
+
+    Args:
+        state: Not changed.
+    """
+    truth, said, told = state.truth(), [], []
+    for draw, wrong in zip(*state.draw_outcomes(), strict=True):
+        if wrong is not None and truth[draw.row] >= 0:
+            said.append(state.classes[int(state.then(draw)[draw.row])])
+            told.append(state.classes[int(truth[draw.row])])
+    return state.task.errors(said, told, float(state.opened["confidence"]))
 
 
 def _metrics_of_today(

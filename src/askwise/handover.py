@@ -94,7 +94,7 @@ def freeze(
         return AutoLabels("refused", reason, deferred=open_items)
 
     if state.predictions is None:
-        return refuse("There is no model yet: answer questions of at least two classes first.")
+        return refuse("There is no model yet: it takes at least two different answers.")
     used = state.groups
     if used >= len(audit.SPEND):
         return refuse(

@@ -257,7 +257,9 @@ def suspect_labels(X: Matrix, Y: Array, seed: int = 0) -> list[tuple[Suspect, in
     return sorted(found, key=lambda pair: pair[0].own / max(pair[0].other, 1e-12))
 
 
-def contradictions(X: Matrix, y: Array, least: float = ALIKE) -> list[tuple[int, int, float]]:
+def contradictions(
+    X: Matrix, y: Array, least: float = ALIKE, differ: Callable[[Array, Array], Array] = np.not_equal
+) -> list[tuple[int, int, float]]:
     """Pairs of nearly equal items with different labels: (position, position, cosine), the most alike first.
 
     For each item the most similar one with another label. Computed by blocks; the work grows with n squared.
@@ -266,13 +268,14 @@ def contradictions(X: Matrix, y: Array, least: float = ALIKE) -> list[tuple[int,
         X: (n, d) features of the labeled items.
         y: (n,) class numbers.
         least: Least cosine similarity, -1..1.
+        differ: Whether class numbers contradict each other, as of `Task.wrong`.
     """
     if len(y) < 2:
         return []
     best: dict[tuple[int, int], float] = {}
     for rows in engine.blocks(len(y), 512):
         alike = cosines(X[rows], X)
-        alike[y[rows][:, None] == y[None, :]] = -np.inf
+        alike[~differ(y[rows][:, None], y[None, :])] = -np.inf
         nearest = alike.argmax(1)
         for i, one in enumerate(np.arange(len(y))[rows].tolist()):
             other, similarity = int(nearest[i]), float(alike[i, nearest[i]])
@@ -298,11 +301,16 @@ def differing(one: str, other: str) -> tuple[list[tuple[str, bool]], list[tuple[
 def disputed(state: State) -> list[int]:
     """Rows that several people labeled differently: undecided ones first, then the newest answers first."""
     several = state.several | state.late
-    rows = [
-        row
-        for row in several
-        if len({state.current(a.label or "") for a in state.votes[row].values() if a.kind == "label"}) > 1
-    ]
+
+    def differ(row: int) -> bool:
+        found = {state.current(a.label or "") for a in state.votes[row].values() if a.kind == "label"}
+        if len(found) < 2:
+            return False
+        names = sorted(found)
+        each = np.arange(len(names))
+        return bool(state.task.wrong(each[:, None], each[None, :], names).any())
+
+    rows = [row for row in several if differ(row)]
     return sorted(rows, key=lambda row: (row in state.rulings, -state.answers[row].seq, row))
 
 

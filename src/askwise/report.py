@@ -195,6 +195,8 @@ def to_rich(report: Report) -> Group:
 
     parts: list[Any] = [Panel(_text(headline(report)), title=_text(report.title or "Askwise"), title_align="left")]
     parts.append(_text(report.estimate.sentence))
+    if report.errors is not None:
+        parts.append(_text(report.errors.sentence))
     parts.append(_text(report.verdict.reason))
     if report.control is not None:
         parts.append(_text(report.control.sentence))
@@ -208,7 +210,7 @@ def to_rich(report: Report) -> Group:
     for name, count in report.counts.items():
         cells = [count.get("human", 0), *[count.get("given", 0)] * given, count.get("model", 0)]
         table.add_row(_text(name), *(f"{cell:,}" for cell in cells))
-    parts += [_heading("Labels"), table]
+    parts += [_heading("Labels"), table] if report.counts else []  # numbers have none
     if report.attempts:
         columns = _columns(report.attempts)
         table = _rich_table(columns)
@@ -321,7 +323,8 @@ def _who(report: Report) -> str:
 
 
 def _curve(report: Report) -> str:
-    says = [report.estimate.sentence, report.verdict.reason]
+    says = [report.estimate.sentence, *([] if report.errors is None else [report.errors.sentence])]
+    says.append(report.verdict.reason)
     if report.control is not None:
         says.append(report.control.sentence)
     sentence = "".join(f"<p>{_e(s)}</p>" for s in says)
@@ -409,6 +412,8 @@ def _certificates(report: Report) -> str:
 
 
 def _classes(report: Report) -> str:
+    if not report.counts:  # numbers have none
+        return ""
     given = report.given > 0
     total = max((sum(count.values()) for count in report.counts.values()), default=0)
     rows = []

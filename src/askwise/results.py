@@ -267,6 +267,7 @@ def report(
         seconds=state.seconds,
         settings=settings,
         problems=tuple(problems),
+        errors=evidence.errors(state),
     )
 
 
@@ -298,7 +299,7 @@ def picture(state: State, what: str) -> plots.Picture:
         points = tuple(state.points)
         if not points:
             raise BadInput(
-                "There is no estimate to draw yet: it takes a model, and that answers of at least two classes."
+                "There is no estimate to draw yet: it takes a model, and that at least two different answers."
             )
         last = points[-1]
         plain = "no plain estimate" if last.accuracy is None else f"estimated {chance(last.accuracy)} right"

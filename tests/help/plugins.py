@@ -12,7 +12,7 @@ from pathlib import Path
 import askwise.strategies.registry as registry_module
 
 PLUGIN = Path(__file__).parents[1] / "plugin"
-MODULE = "askwise_ratio"
+MODULES = ("askwise_ratio", "askwise_ordinal")
 
 
 def points_of(project: Path = PLUGIN) -> dict[str, dict[str, str]]:
@@ -47,7 +47,7 @@ def clean_registry() -> Iterator[None]:
         yield
     finally:
         for name in set(sys.modules) - modules:
-            if name == MODULE or name.split(".")[0] in ("mine", "mypkg", "evil", "torn"):
+            if name in MODULES or name.split(".")[0] in ("mine", "mypkg", "evil", "torn"):
                 del sys.modules[name]
         sys.path[:] = path
         registry_module._registry.clear()

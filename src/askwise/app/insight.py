@@ -82,18 +82,20 @@ def dashboard(at: Here) -> dict[str, Any]:
             "curve": [dataclasses.asdict(point) for point in _thin(s.points)],
             "costs": [list(cost) for cost in _thin(s.costs)],
             "balance": insight.balance(s),
-            "confusion": insight.confusion(s).tolist(),
+            "confusion": insight.confusion(s).tolist() if s.task.named else None,
             "seconds": s.seconds,
         }
 
     found = session.look(read)
-    metrics, recall = session.metrics(), session.recall()
+    metrics, errors, recall = session.metrics(), session.errors(), session.recall()
     control = session.control(compute=False)
     pace = found["seconds"] / counts["labeled"] if counts["labeled"] else None
     return found | {
         "title": session.title,
         "classes": list(session.classes),
-        "multilabel": not session.task.closed,
+        "multilabel": session.multilabel,
+        "named": session.task.named,
+        "errors": None if errors is None else plain(errors) | {"sentence": errors.sentence},
         "counts": counts,
         "estimate": plain(session.estimate()) | {"sentence": session.estimate().sentence},
         "verdict": plain(verdict),
@@ -118,7 +120,7 @@ def _no_model(session: Session) -> str:
     """Why there are no confidences of all items."""
     if session.look(lambda s: s.model and s.ranked < s.n):
         return "Items were added, and the model looks at them now; try again in a moment."
-    return "There is no model yet: it takes answers of at least two classes."
+    return "There is no model yet: it takes at least two different answers."
 
 
 def _target(session: Session) -> evidence.Target:
@@ -253,16 +255,15 @@ def suspects(at: Here) -> dict[str, Any]:
         if session.task.closed:
             return [(one, names[one.likely]) for one in insight.suspects(X[rows], y, size, session.seed)]
         found: list[tuple[insight.Suspect, str]] = []
-        if session.task.family != "multilabel":  # what a label of its own is doubted by needs labels of their own
-            return found
         for one, label in insight.suspect_labels(X[rows], holds[y], session.seed):
             likely = holds[y[one.at]].copy()
             likely[label] = one.likely
             found.append((one, write_set([labels[i] for i in np.flatnonzero(likely)], labels)))
         return found
 
+    looked = session.task.named  # what a label of its own is doubted by needs labels
     shown, hidden = [], 0
-    for one, rather in _once(session, "suspects", (last, size), compute):
+    for one, rather in _once(session, "suspects", (last, size), compute) if looked else ():
         row = int(rows[one.at])
         if row in blind:
             hidden += 1
@@ -277,7 +278,8 @@ def suspects(at: Here) -> dict[str, Any]:
                     "other": round(one.other, 4),
                 }
             )
-    return {"total": len(shown), "checks": hidden, "labeled": len(rows), "items": _with_items(session, shown[:LISTED])}
+    found = {"total": len(shown), "checks": hidden, "labeled": len(rows), "looked": looked}
+    return found | {"items": _with_items(session, shown[:LISTED])}
 
 
 @routes.get("/api/v1/review/duplicates", response_model=dict[str, Any])
@@ -289,7 +291,11 @@ def duplicates(at: Here) -> dict[str, Any]:
     rows, y = rows[-insight.MOST_COMPARED :], y[-insight.MOST_COMPARED :]
     decided = session.look(lambda s: set(s.rulings))
     X = session.features()
-    pairs = _once(session, "duplicates", last, lambda: insight.contradictions(X[rows], y))
+
+    def differ(one: Array, other: Array) -> Array:
+        return session.task.wrong(one, other, names)
+
+    pairs = _once(session, "duplicates", last, lambda: insight.contradictions(X[rows], y, differ=differ))
     shown = []
     for a, b, similarity in pairs:
         one, other = int(rows[a]), int(rows[b])

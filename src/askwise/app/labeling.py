@@ -141,7 +141,9 @@ def ask(at: Here, body: shapes.Hand) -> dict[str, Any]:
 def tell(at: Here, body: shapes.Act) -> dict[str, Any]:
     """Answer with a label: on the disk when the reply comes. The next questions are in the reply."""
     if body.label is None and body.labels is None:
-        raise BadInput("An answer needs a label. Send one of: " + ", ".join(at.session.classes) + ".")
+        task = at.session.task
+        one = f"one of: {', '.join(at.session.classes)}" if task.named else f"{task.asks} as `label`"
+        raise BadInput(f"An answer needs a label. Send {one}.")
     if body.labels is not None and at.session.task.closed:
         raise BadInput("An item of this project has one label: send `label`, not `labels`.")
     return _answered(at, body, "label")
@@ -244,9 +246,10 @@ def answers(
 
 @routes.get("/api/v1/metrics", response_model=shapes.Numbers, tags=["review"])
 def metrics(at: Here) -> dict[str, Any]:
-    """Precision, recall and F1 of each class on the rest, with bounds."""
+    """Precision, recall and F1 of each class on the rest, with bounds; of numbers how far off the guesses are."""
     found = at.session.metrics()
-    return {"metrics": None if found is None else plain(found)}
+    errors = at.session.errors()
+    return {"metrics": None if found is None else plain(found), "errors": None if errors is None else plain(errors)}
 
 
 @routes.get("/api/v1/annotators", response_model=list[dict[str, Any]], tags=["review"])

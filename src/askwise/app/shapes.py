@@ -139,7 +139,7 @@ class Pulse(Open):
     multilabel: bool = Field(description="An item has a set of labels instead of one.")
     task: dict[str, Any] = Field(
         description="What an answer is: `name` of the task, `widget` that the page answers with, `asks` in words, "
-        "`options`."
+        "`named`: answers are made of labels, `strict`: what counts as wrong, `options`."
     )
     counts: dict[str, int] = Field(description="Items, answers of each kind, open items and so on, by name.")
     training: bool = Field(description="A model is being fitted now.")
@@ -264,6 +264,9 @@ class Numbers(BaseModel):
     """Precision, recall and the like on the rest, with bounds; null before the first model."""
 
     metrics: dict[str, Any] | None = Field(description="As `Session.metrics()` in Python gives them.")
+    errors: dict[str, Any] | None = Field(
+        None, description="As `Session.errors()`: how far off guesses of numbers are."
+    )
 
 
 # ── people ──────────────────────────────────────────────────────────────────────────────────

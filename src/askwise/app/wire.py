@@ -178,7 +178,14 @@ def pulse(session: Session, figures: Figures | None = None) -> dict[str, Any]:
     return {
         "classes": list(session.classes),
         "multilabel": session.multilabel,
-        "task": {"name": task.name, "widget": task.widget or task.name, "asks": task.asks, "options": task.options()},
+        "task": {
+            "name": task.name,
+            "widget": task.widget or task.name,
+            "asks": task.asks,
+            "named": task.named,
+            "strict": task.strict,
+            "options": task.options(),
+        },
         "counts": counts,
         "training": session.training,
         "model_age": session.model_age,

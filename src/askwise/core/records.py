@@ -178,6 +178,40 @@ class Estimate:
 
 
 @dataclass(frozen=True)
+class Errors:
+    """How far off guesses of numbers were on the last random check items; plain estimates that nothing guarantees."""
+
+    checks: int
+    """Answered check items that these are of, the last ones; their models may be older than today's."""
+    mean_absolute: float
+    """Mean absolute error, in the unit of the numbers."""
+    mean_absolute_range: tuple[float, float]
+    """Its bootstrap interval (Efron, 1979; percentiles), not simultaneous over looks."""
+    root_mean_square: float
+    """Root mean square error, in the unit of the numbers."""
+    root_mean_square_range: tuple[float, float]
+    """Likewise."""
+    confidence: float = 0.95
+    """Of each range by itself."""
+    unit: str = ""
+
+    @property
+    def sentence(self) -> str:
+        """One sentence for the person."""
+        unit = f" {self.unit}" if self.unit else ""
+
+        def said(value: float, span: tuple[float, float]) -> str:
+            return f"{value:.3g}{unit} ({span[0]:.3g} to {span[1]:.3g})"
+
+        return (
+            f"On the last {self.checks} blind check items the guesses were off by "
+            f"{said(self.mean_absolute, self.mean_absolute_range)} on average; root mean square error "
+            f"{said(self.root_mean_square, self.root_mean_square_range)}. Plain estimates with "
+            f"{share(self.confidence)} bootstrap intervals, not proved."
+        )
+
+
+@dataclass(frozen=True)
 class Interval:
     """A quantity between 0 and 1: a plain estimate, and bounds that hold at every look."""
 
@@ -644,3 +678,5 @@ class Report:
     """(criterion, what it says) of each criterion for stopping."""
     truth: Mapping[str, Any] | None = None
     """Comparison with hidden truth, in simulations and the demo only."""
+    errors: Errors | None = None
+    """How far off the guesses are, where answers are numbers; None else, and before there are check items."""

@@ -89,8 +89,12 @@ class RidgeRegression:
         return hasattr(self, "coef_")
 
     def for_prediction(self) -> RidgeRegression:
-        """A copy that goes on its own."""
-        return copy.copy(self)
+        """A copy that goes on its own, without the rows that it learned from."""
+        found = copy.copy(self)
+        if self._seen is not None:
+            self.whiten(self._seen[:0])  # found while the rows are there
+            found._whitening, found._seen, found._committee = self._whitening, self._seen[:0], {}
+        return found
 
     def predict(self, X: Matrix) -> Array:
         """(n,) predictions."""

@@ -144,10 +144,12 @@ class Card:
         found = [
             f"Model of {self.title!r}, version {self.version}, {self.made}",
             f"  items      {self.kind}" + (f", in {', '.join(map(repr, self.columns))}" if self.columns else ""),
-            f"  classes    {', '.join(self.classes)}" + (" (several for an item)" if self.task == "sets" else ""),
+            f"  classes    {', '.join(self.classes)}" + (" (several for an item)" if self.task == "sets" else "")
+            if self.classes
+            else f"  answers    {self.task}",
             f"  learner    {self.learner} on {self.encoder}",
             f"  learned    {learned}" + (f", {came:,} came with the data" if came else ""),
-            "             " + ", ".join(f"{name} {n:,}" for name, n in self.by_class.items()),
+            *["             " + ", ".join(f"{name} {n:,}" for name, n in self.by_class.items())] * bool(self.by_class),
             f"  bounds     {self.bounds}",
         ]
         for one in self.certificates:

@@ -41,7 +41,10 @@ TRUSTED = (
     "askwise.learners.adapters.Adapted",
     "askwise.learners.calibration.Calibration",
     "askwise.learners.multilabel.MultiLabel",
+    "askwise.learners.regression.AdaptedRegressor",
+    "askwise.learners.regression.RidgeRegression",
     "askwise.learners.softmax.SoftmaxRegression",
+    "askwise.learners.whitening.Whitening",
     MODEL,
     "askwise.screening.LinearScreener",
     "askwise.screening.WordsEncoder",
@@ -207,10 +210,17 @@ def _check(model: Any, card: Card, more: bool) -> None:
     tried: Any = {"text": ["a"], "pair": [("a", "b")], "table": [row]}.get(model.kind)
     if model.kind == "array":
         tried = np.zeros((1, int(model.n_features_in_)))
-    if tried is not None:
+    if tried is not None and not _answers(model, tried):
+        raise BadInput("it does not answer")
+
+
+def _answers(model: Any, tried: Any) -> bool:
+    """Whether it says of one item what can be an answer."""
+    if model.task_.named:
         proba = model.proba(tried)
-        if proba.shape != (1, len(labels)) or not np.isfinite(proba).all():
-            raise BadInput("it does not answer")
+        return bool(proba.shape == (1, len(model.labels_)) and np.isfinite(proba).all())
+    written, sure = model.judged(tried)
+    return len(written) == 1 and model.task_.is_written(written[0], ()) and bool(np.isfinite(sure).all())
 
 
 # ── the file ────────────────────────────────────────────────────────────────────────────────

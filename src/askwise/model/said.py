@@ -161,7 +161,7 @@ def _as_logged(state: State, said: Opinion) -> bool:
 
 def _check_model(state: State) -> None:
     if not state.model or state.predictions is None:
-        raise BadInput("There is no model yet: answer questions of at least two classes first.")
+        raise BadInput("There is no model yet: it takes at least two different answers.")
 
 
 def _parts(session: Session) -> tuple[Any, Any]:

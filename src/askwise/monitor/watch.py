@@ -594,7 +594,8 @@ class Monitor:
             _whole(type(number) is int and type(place) is int and fits, "checks")
             _whole(isinstance(guess, str) and isinstance(waits, bool), "checks")
             _whole(label is None or (isinstance(label, str) and not waits), "checks")
-            outcome = WAITING if waits else UNSURE if label is None else WRONG if label != guess else RIGHT
+            differs = label is not None and self._model.task_.differ(guess, label)
+            outcome = WAITING if waits else UNSURE if label is None else WRONG if differs else RIGHT
             self._by_number[number] = len(self._checks)
             self._checks.append(_Check(number, place, guess, outcome, label))
         self._watch(0)

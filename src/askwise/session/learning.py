@@ -12,6 +12,7 @@ from askwise.core import (
     Array,
     BadInput,
     Control,
+    Errors,
     Estimate,
     Matrix,
     Metrics,
@@ -84,6 +85,13 @@ class Learning(Known):
         From random check items alone; the bounds are true at every look. See docs/guarantee.md.
         """
         return self._ledger.from_still("metrics", lambda s: evidence.metrics(s, s.predictions))
+
+    def errors(self) -> Errors | None:
+        """How far off the guesses were on the last blind check items, where answers are numbers; else None.
+
+        Plain estimates with bootstrap intervals, which nothing guarantees; None also before there are enough checks.
+        """
+        return self._ledger.once("errors", evidence.errors)
 
     def annotators(self) -> list[Annotator]:
         """What each person has done, and how good their labels are where others labeled the same items."""

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from decimal import Decimal, InvalidOperation
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal, InvalidOperation, localcontext
 from typing import Any
 
 import numpy as np
 
-from askwise import agreement, learners
-from askwise.core import Array, BadInput, Label, Learner, Matrix, Metrics, chance
+from askwise import agreement, audit, learners
+from askwise.core import Array, BadInput, ContractError, Errors, Label, Learner, Matrix, Metrics, chance
 from askwise.options import named
 from askwise.tasks.task import Checks, Opinion, Said, Spell, Task, Votes
 
-FAR = 1e12
-"""Numbers are smaller than this, so that float64 tells neighbors of their scale apart."""
+MAGNITUDE = 12
+"""Digits of a number before the point, at most: float64 tells those of a scale apart then."""
+DIGITS = 15
+"""Digits of a number, and of those behind the point, at most: as many as float64 keeps whatever they are."""
+FINE = 12
+"""Digits behind the point of an option, at most."""
 CLOSE = 1e-9
-"""Relative room for the rounding of binary fractions: 0.3 is within 0.1 of 0.2."""
+"""Relative distance from a limit within which float64 does not say on which side of it a difference lies."""
+RESAMPLES = 2000
+"""Of the bootstrap."""
 ROUNDS = 20
 """Steps in which people's precision and the consensus are found together."""
 
@@ -90,7 +96,7 @@ class Number(Task):
     name = "number"
     asks = "a number"
     family = "regression"
-    auto = "greedy_both"
+    auto = "random"
     closed = False
     named = False
     pending = math.nan
@@ -117,7 +123,16 @@ class Number(Task):
         self._zero = self._low if self._low is not None else Decimal(0)
         if self.scale and self._low is not None and self._high is not None and (self._high - self._low) % self._grid:
             raise BadInput(f"From {low} in steps of {step} one does not come to {high}. Mend one of them.")
-        if len(unit) > 20 or any(mark in unit for mark in ",:="):
+        self._far = min(
+            Decimal(10) ** MAGNITUDE, Decimal(10) ** (DIGITS - max(_decimals(self._grid), _decimals(self._zero)))
+        )
+        for end in (self._low, self._high):
+            if end is not None and abs(end) >= self._far:
+                raise BadInput(
+                    f"Guesses in steps of {_plain(self._grid)} have too many digits at {_plain(end)}: {DIGITS} are "
+                    "kept. Give a larger tolerance or step, or another unit."
+                )
+        if not isinstance(unit, str) or len(unit) > 20 or not unit.isprintable() or any(c in unit for c in ",:="):
             raise BadInput(f"The unit is a short text without , : and =, got {unit!r:.60}.")
         self.unit = unit
         around = f" within ±{_plain(self._given['tolerance'])}{f' {unit}' if unit else ''}"
@@ -131,7 +146,7 @@ class Number(Task):
         strange = [name for name in options if name not in known]
         if strange:
             raise BadInput(f"The task 'number' has no option {strange[0]!r}; it has {', '.join(known)}.")
-        if "tolerance" not in options:
+        if options.get("tolerance") is None:
             raise BadInput(
                 "With numbers, say how far off a right guess may be: number:tolerance=0.5. Nothing else tells right "
                 "from wrong, and all that is proved is about that."
@@ -146,17 +161,20 @@ class Number(Task):
     # ── reading and writing ─────────────────────────────────────────────────────────────────
 
     def read(self, raw: Any, spell: Spell, item: Any = None) -> Said:
-        """A number as a person or a program gives it: 3, "3.50", 3e2."""
+        """A number as a person or a program gives it: 3, "3.50", 3e2; rounded to `DIGITS` digits."""
         try:
-            if isinstance(raw, bool | np.bool_):
+            if isinstance(raw, bool | np.bool_) or (isinstance(raw, str) and "_" in raw):
                 raise InvalidOperation
             value = Decimal(str(raw.item() if isinstance(raw, np.generic) else raw).strip())
         except (InvalidOperation, ValueError):
             comma = isinstance(raw, str) and raw.count(",") == 1 and raw.replace(",", "").strip("-+ ").isdigit()
             hint = f" Write {raw.strip().replace(',', '.')}." if comma else ""
             raise BadInput(f"{raw!r:.60} is no number, and an answer is one: 3, 3.5, -2.{hint}") from None
-        if not value.is_finite() or abs(value) >= FAR or len(value.normalize().as_tuple().digits) > 15:
-            raise BadInput(f"{raw!r:.60} is no number that can be an answer: below {FAR:.0e}, at most 15 digits.")
+        if not value.is_finite() or (value and value.adjusted() >= MAGNITUDE):
+            raise BadInput(
+                f"{raw!r:.60} is no number that can be an answer: those are between -1e{MAGNITUDE} and 1e{MAGNITUDE}."
+            )
+        value = _rounded(value)
         low, high = self._low, self._high
         if (low is not None and value < low) or (high is not None and value > high):
             reach = " to ".join("any" if end is None else _plain(end) for end in (low, high))
@@ -193,28 +211,38 @@ class Number(Task):
 
     def wrong(self, guesses: Array, answers: Array, classes: Sequence[Label]) -> Array:
         """Farther apart than the tolerance."""
-        return self._apart(guesses, answers, classes, self.tolerance) | (np.asarray(answers) < 0)
+        return self._apart(guesses, answers, classes, 1) | (np.asarray(answers) < 0)
 
     def clash(self, guesses: Array, others: Array, classes: Sequence[Label]) -> Array:
         """Farther apart than twice the tolerance: nothing is within it of both."""
-        return self._apart(guesses, others, classes, 2 * self.tolerance)
+        return self._apart(guesses, others, classes, 2)
 
-    def _apart(self, one: Array, other: Array, classes: Sequence[Label], reach: float) -> Array:
+    def _apart(self, one: Array, other: Array, classes: Sequence[Label], times: int) -> Array:
+        """Whether numbers lie farther apart than so many times the tolerance, exactly."""
         values = np.array([float(name) for name in classes] or [0.0])
-        a, b = values[np.maximum(one, 0)], values[np.maximum(other, 0)]
-        found: Array = np.abs(a - b) > reach * (1 + CLOSE) + CLOSE * 1e-3 * np.maximum(np.abs(a), np.abs(b))
+        a, b = np.broadcast_arrays(np.maximum(one, 0), np.maximum(other, 0))
+        reach = times * self.tolerance
+        off = np.abs(values[a] - values[b])
+        found = np.array(off > reach)
+        # 0.3 is within 0.1 of 0.2, and float64 says it is not
+        near = np.abs(off - reach) <= CLOSE * reach + 1e-15 * (np.abs(values[a]) + np.abs(values[b]))
+        exact = times * self._given["tolerance"]
+        pairs, which = np.unique(np.stack([a[near], b[near]]), axis=1, return_inverse=True)
+        far = [abs(Decimal(classes[i]) - Decimal(classes[j])) > exact for i, j in pairs.T.tolist()]
+        found[near] = np.array(far, bool)[which.ravel()]
         return found
 
     # ── learning and guessing ───────────────────────────────────────────────────────────────
 
     def steps(self, values: Array) -> Array:
         """(n,) whole steps from `low`, or from 0, nearest to some values, within the numbers there are."""
-        low, high = (math.inf if end is None else float(end) for end in (self._low, self._high))
-        inside = np.clip(values, -FAR if self._low is None else low, FAR if self._high is None else high)
-        found = np.rint((inside - float(self._zero)) / float(self._grid))
-        if self._high is not None:
-            found = np.minimum(found, float((self._high - self._zero) // self._grid))
-        return found.astype(np.int64)
+        far = (self._far - 1).quantize(Decimal(1), ROUND_FLOOR)
+        least = (max(-far, -far if self._low is None else self._low) - self._zero) / self._grid
+        most = (min(far, far if self._high is None else self._high) - self._zero) / self._grid
+        found = np.rint((np.clip(values, -1e300, 1e300) - float(self._zero)) / float(self._grid))
+        ends = [int(least.to_integral_value(ROUND_CEILING)), int(most.to_integral_value(ROUND_FLOOR))]
+        inside: Array = np.clip(found, float(ends[0]), float(ends[1])).astype(np.int64)
+        return inside
 
     def values_of_steps(self, steps: Array) -> Array:
         """(n,) the numbers there."""
@@ -243,6 +271,11 @@ class Number(Task):
         mean, std = np.zeros(n), np.zeros(n)
         for rows in blocks:
             mean[rows], std[rows] = learner.predict(X[rows]), learner.predict_std(X[rows])
+        if not (np.isfinite(mean).all() and np.isfinite(std).all()):
+            row = int(np.argmin(np.isfinite(mean) & np.isfinite(std)))
+            raise ContractError(
+                f"The learner {learner!r:.80} predicts {mean[row]} ± {std[row]} for row {row}: no number."
+            )
         return Values(mean, std, float(learner.noise_), self)
 
     def predicted(self, written: Sequence[Label], labels: Sequence[Label]) -> Array:
@@ -280,7 +313,7 @@ class Number(Task):
             rows = ~np.isnan(told[:, person]) & ~np.isnan(others).all(1)
             if rows.any():
                 off = np.abs(_weighted(others[rows], weight) - told[rows, person])
-                found[person] = float(np.mean(off <= self.tolerance * (1 + CLOSE)))
+                found[person] = float(np.mean(off <= self.tolerance * (1 + CLOSE)))  # a mean is rounded anyway
         return found
 
     def agreement(self, votes: Array, classes: Sequence[Label]) -> tuple[float, float, bool]:
@@ -305,15 +338,47 @@ class Number(Task):
         """None: there are no labels."""
         return None
 
+    def errors(self, said: Sequence[Label], answered: Sequence[Label], confidence: float) -> Errors | None:
+        """Mean absolute and root mean square error of the last `audit.RECENT`, with bootstrap intervals (Efron, 1979).
+
+        None before there are `audit.FEWEST`.
+        """
+        off = np.array([abs(float(a) - float(b)) for a, b in zip(said, answered, strict=True)])[-audit.RECENT :]
+        if len(off) < audit.FEWEST:
+            return None
+        again = off[np.random.default_rng(0).integers(0, len(off), (RESAMPLES, len(off)))]
+        ends = ((1 - confidence) / 2, (1 + confidence) / 2)
+        mean, square = (np.quantile(one, ends).tolist() for one in (again.mean(1), np.sqrt((again**2).mean(1))))
+        return Errors(
+            len(off), float(off.mean()), (mean[0], mean[1]), float(np.sqrt((off**2).mean())), (square[0], square[1]),
+            confidence, self.unit,
+        )  # fmt: skip
+
 
 def _decimal(name: str, value: float | str) -> Decimal:
     try:
         found = Decimal(str(value))
     except InvalidOperation:
         found = Decimal("nan")
-    if not found.is_finite() or abs(found) >= FAR or isinstance(value, bool):
-        raise BadInput(f"{named('task')}: {name} is a number below {FAR:.0e}, got {value!r:.60}.")
-    return found
+    if not found.is_finite() or (found and found.adjusted() >= MAGNITUDE) or isinstance(value, bool):
+        raise BadInput(f"{named('task')}: {name} is a number below 1e{MAGNITUDE}, got {value!r:.60}.")
+    if found != _rounded(found) or _decimals(found) > FINE:
+        raise BadInput(f"{named('task')}: {name} has at most {FINE} digits behind the point, got {value!r:.60}.")
+    return _rounded(found)
+
+
+def _rounded(value: Decimal) -> Decimal:
+    """The nearest number with at most `DIGITS` digits, and of these behind the point."""
+    with localcontext() as exact:
+        exact.prec = max(28, len(value.as_tuple().digits) + DIGITS)
+        last = max(-DIGITS, value.adjusted() - DIGITS + 1)
+        # Rounding up may make a digit more, a zero, which the shortest form has not.
+        return value.quantize(Decimal(1).scaleb(last)) if last > int(value.as_tuple().exponent) else value
+
+
+def _decimals(value: Decimal) -> int:
+    """Digits behind the point."""
+    return max(0, -int(value.normalize().as_tuple().exponent))
 
 
 def _plain(value: Decimal) -> str:

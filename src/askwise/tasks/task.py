@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from askwise import agreement
-from askwise.core import Answer, Array, BadInput, Label, Learner, Matrix, Metrics
+from askwise.core import Answer, Array, BadInput, Errors, Label, Learner, Matrix, Metrics
 from askwise.values import why_no_label
 
 Said = list[Any]
@@ -120,6 +120,8 @@ class Task:
     """An answer, in words: "this session asks for … an item"."""
     right_as: str = ""
     """When a guess is right, where that is not said by "right" alone; begins with a blank."""
+    whole: ClassVar[str] = "as a whole"
+    """What is right or wrong at once: "an answer is right or wrong …"."""
     strict: str = ""
     """The same as a sentence of a certificate; "" = nothing to say."""
     family: ClassVar[str] = "classification"
@@ -348,6 +350,16 @@ class Task:
     def metrics(self, checks: Checks) -> Metrics | None:
         """How good the model is at each label, with bounds; None where answers have no labels."""
         raise NotImplementedError
+
+    def errors(self, said: Sequence[Label], answered: Sequence[Label], confidence: float) -> Errors | None:
+        """How far off guesses were; None where answers are no quantities, and where there are too few.
+
+        Args:
+            said: (m,) what the model took check items for, as written, in the order of the draws.
+            answered: (m,) what they are.
+            confidence: Of the intervals, in (0, 1).
+        """
+        return None
 
     def predicted(self, written: Sequence[Label], labels: Sequence[Label]) -> Array:
         """(n,) guesses as `Model.predict` gives them, from those written as answers are."""

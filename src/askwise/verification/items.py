@@ -59,6 +59,7 @@ def _added(w: Walk, e: Event) -> None:
 def _class_added(w: Walk, e: Event) -> None:
     name = e.data["name"]
     w.expect("events", isinstance(name, str) and not w.state.may_be(name), e, f"{name!r} is a class already.")
+    w.expect("events", w.state.task.named, e, "adds a class where answers have none.")
 
 
 def _relabeled(w: Walk, e: Event) -> None:

@@ -58,7 +58,7 @@ function facts({ counts, verdict: { left, range }, training }, history, ahead) {
         class: training ? "fact model training" : "fact model",
         title: counts.model_labels
           ? `Trained on ${plural(counts.model_labels, "label")}`
-          : "The first model comes after labels of two classes",
+          : "The first model comes after two different answers",
       },
       el("i", { class: "pulse" }),
       training ? `${model} · training…` : `${model}${counts.model_labels ? fresh : ""}`,

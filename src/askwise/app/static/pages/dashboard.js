@@ -7,7 +7,7 @@ import { figure, lines } from "./chart.js";
 import { coverage } from "./coverage.js";
 import { map } from "./map.js";
 import { people } from "./people.js";
-import { balance, classes, confusion, control } from "./quality.js";
+import { balance, classes, confusion, control, errors } from "./quality.js";
 import { labelsAxis, shareAxis, outward, thin } from "./scales.js";
 
 const later = (title) =>
@@ -24,10 +24,8 @@ export async function open(page) {
       accuracy(data),
       forecast(data),
       slow[0],
-      classes(data),
-      confusion(data),
-      balance(data),
-      control(data),
+      // what is said of labels means nothing where answers have none
+      ...(data.named ? [classes(data), confusion(data), balance(data), control(data)] : [errors(data)]),
       slow[1],
       people(data),
     ),

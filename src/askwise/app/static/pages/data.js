@@ -36,12 +36,14 @@ const state = {
 };
 let columns = null; // of the data, that the person sees; null = those that are shown while labeling
 let classes = [];
+let named = true; // answers are made of labels, so that they can be told apart by one
 let kind = "text";
 let asked = 0;
 let owner = false;
 
 export async function open(page, about) {
   classes = about.pulse.classes;
+  named = about.pulse.task.named;
   kind = about.kind;
   columns = null;
   owner = about.me.role === "owner";
@@ -103,11 +105,15 @@ function filters() {
       }),
     ),
     list("f-source", "From", Object.entries(SOURCES)),
-    list(
-      "f-label",
-      "Label",
-      classes.map((name) => [name, name]),
-    ),
+    ...(named
+      ? [
+          list(
+            "f-label",
+            "Label",
+            classes.map((name) => [name, name]),
+          ),
+        ]
+      : []),
     list("f-annotator", "Person", []),
     el(
       "label",
@@ -122,7 +128,7 @@ function filters() {
 function relabeled(labels) {
   classes = labels;
   state.label = classes.includes(state.label) ? state.label : "";
-  $("f-label").replaceChildren(
+  $("f-label")?.replaceChildren(
     el("option", { value: "" }, "all"),
     ...classes.map((name) => el("option", { value: name, selected: name === state.label }, name)),
   );

@@ -208,7 +208,7 @@ function choosing({ pulse, shares: offered, target, max_error: wanted, confidenc
           el("li", {}, p.label ? tag(p.label, classes) : null, small(p.reason), p.unsaid ? small(p.unsaid) : null),
         ),
       ),
-      el("h3", {}, sets ? "Items with each label, by the model" : "By the model's class"),
+      given.length ? el("h3", {}, sets ? "Items with each label, by the model" : "By the model's class") : "",
       el(
         "ul",
         { class: "counts" },
@@ -249,6 +249,7 @@ function choosing({ pulse, shares: offered, target, max_error: wanted, confidenc
       search || whole ? null : el("label", { class: "tick-field" }, apart, el("span", {}, "a share for each class")),
       search || whole ? null : perClass,
       sets ? small("An item counts as wrong where one of its labels is missing or too much.") : null,
+      !sets && pulse.task.strict ? small(pulse.task.strict) : null,
       search
         ? null
         : small(

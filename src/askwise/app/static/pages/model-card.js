@@ -26,7 +26,10 @@ export async function panel(about) {
     el(
       "dl",
       { class: "columns" },
-      ...line("Learned from", `${plural(card.labels, "labeled item")} of ${count(card.items)}: ${classes.join(", ")}`),
+      ...line(
+        "Learned from",
+        `${plural(card.labels, "labeled item")} of ${count(card.items)}${classes.length ? `: ${classes.join(", ")}` : ""}`,
+      ),
       ...line("Learner", `${card.learner} on ${card.encoder}`),
       ...line("Of the session", card.bounds),
       ...proved.filter(Boolean).flatMap((sentence, i) => line(i ? "" : "Proved", sentence)),

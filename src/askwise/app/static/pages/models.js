@@ -178,7 +178,7 @@ export async function open(page, about, offset = 0) {
             ),
           ),
         )
-      : el("p", { class: "nothing" }, "No model yet: the first one comes after labels of two classes."),
+      : el("p", { class: "nothing" }, "No model yet: the first one comes after two different answers."),
     total > PAGE
       ? el(
           "nav",

@@ -176,6 +176,44 @@ export function confusion({ confusion: table, classes: names, multilabel }) {
   });
 }
 
+/** Answers that are numbers: how far off the guesses were. */
+export function errors({ errors: found }) {
+  const head = {
+    title: "How far off the guesses are",
+    help:
+      "The last random check items only: the number that the model guessed before it knew, against the answer. The " +
+      "models of these checks are of different ages. Nothing here is proved; what is, is said of the tolerance.",
+    doc: "docs/tasks.md",
+  };
+  if (!found)
+    return figure({ ...head, body: el("p", { class: "nothing" }, "Too few check items have been answered yet.") });
+  const said = (value) => `${Number(value.toPrecision(3))}${found.unit ? ` ${found.unit}` : ""}`;
+  const rows = [
+    ["mean absolute error", found.mean_absolute, found.mean_absolute_range],
+    ["root mean square error", found.root_mean_square, found.root_mean_square_range],
+  ].map(([called, value, [from, to]]) => [called, said(value), said(from), said(to)]);
+  return figure({
+    ...head,
+    sentence: found.sentence,
+    body: el(
+      "div",
+      { class: "scroll", tabIndex: 0, role: "region", "aria-label": "How far off the guesses are" },
+      el(
+        "table",
+        {},
+        el("thead", {}, el("tr", {}, ...["", "estimate", "from", "to"].map((n) => el("th", { scope: "col" }, n)))),
+        el(
+          "tbody",
+          {},
+          ...rows.map(([called, ...cells]) =>
+            el("tr", {}, el("th", { scope: "row" }, called), ...cells.map((n) => el("td", { class: "num" }, n))),
+          ),
+        ),
+      ),
+    ),
+  });
+}
+
 export function balance({ balance: rows }) {
   const given = (r) => r.human + r.given;
   const total = rows.reduce((sum, r) => sum + given(r), 0);

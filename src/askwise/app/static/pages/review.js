@@ -214,7 +214,8 @@ const VIEWS = {
       ...pager(total, offset),
     ];
   },
-  suspects({ total, checks, labeled, items }) {
+  suspects({ total, checks, labeled, items, looked }) {
+    if (!looked) return [nothing("Answers of this kind are not looked through for errors.")];
     const left = `${plural(checks, "check item")} left out: seeing the model's opinion would spoil the check.`;
     return [
       intro(

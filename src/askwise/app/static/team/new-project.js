@@ -219,8 +219,33 @@ const chosen = () => ({
   label: named("label")[0] ?? null,
   id: named("id")[0] ?? null,
   show: named("beside"),
-  multilabel: $("several").checked,
+  ...(isNumber() ? { task: numberTask() } : { multilabel: $("several").checked }),
 });
+
+const isNumber = () => $("task").value === "number";
+
+/** The task as the server reads it; without a tolerance the server says what that is for. */
+function numberTask() {
+  const options = ["tolerance", "low", "high", "step", "unit"]
+    .map((name) => [
+      name,
+      $(`n-${name}`)
+        .value.trim()
+        .replace(name === "unit" ? /^$/ : ",", name === "unit" ? "" : "."),
+    ])
+    .filter(([, value]) => value);
+  return ["number", options.map((pair) => pair.join("=")).join(",")].filter(Boolean).join(":");
+}
+
+/** Labels or numbers were chosen: show what is asked of them. */
+function answersChosen() {
+  $("numbers").hidden = !isNumber();
+  $("labels").hidden = isNumber();
+  $("classes").required = !isNumber();
+  $("n-tolerance").required = isNumber();
+  if (isNumber() && !$("n-tolerance").value) clear("seen", "seen-error");
+  else look();
+}
 
 async function look() {
   const mine = ++turn;
@@ -298,7 +323,7 @@ async function start(event) {
   event.preventDefault();
   clear("start-error");
   const names = parts($("classes").value);
-  if (names.length < 2) {
+  if (names.length < 2 && !isNumber()) {
     fail("start-error", new Error("Give at least two labels, one a line."));
     $("classes").focus();
     return;
@@ -311,7 +336,8 @@ async function start(event) {
     (work) => showWork($("start-work"), work),
   );
   try {
-    const said = { classes: names, title: $("title").value.trim(), guidelines: $("guidelines").value };
+    const classes = isNumber() ? [] : names;
+    const said = { classes, title: $("title").value.trim(), guidelines: $("guidelines").value };
     const { at } = await call("new/start", { ...chosen(), ...said, ...chosenPlugins() }, { timeout: 3_600_000 });
     location.assign(at);
   } catch (error) {
@@ -347,6 +373,14 @@ $("classes").addEventListener("input", () => {
   noteClasses();
 });
 $("several").addEventListener("change", look);
+$("task").addEventListener("change", answersChosen);
+let typed = 0;
+// Not at "change": what moves on the page when a field is left would move the button away that is being pressed.
+for (const name of ["tolerance", "low", "high", "step"])
+  $(`n-${name}`).addEventListener("input", () => {
+    clearTimeout(typed);
+    typed = setTimeout(answersChosen, 500);
+  });
 $("form").addEventListener("submit", start);
 const { largest, suffixes, plugins } = await call("new");
 offerPlugins(plugins);

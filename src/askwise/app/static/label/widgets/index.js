@@ -76,11 +76,12 @@
 // say(text), toast(text)        to those who listen to the page; to all, for some seconds
 
 import { Refused } from "../../lib/api.js";
+import { number } from "./number.js";
 import { one } from "./one.js";
 import { sets } from "./sets.js";
 import { spans } from "./spans.js";
 
-const WIDGETS = { one, sets, spans };
+const WIDGETS = { one, sets, number, spans };
 
 /** What is known of the answers of a task. */
 export function widgetFor(task) {
