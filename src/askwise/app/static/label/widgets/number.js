@@ -178,6 +178,7 @@ const fieldOf = (numbers) =>
     type: "text",
     inputMode: "decimal",
     autocomplete: "off",
+    placeholder: numbers.unit,
     size: 10,
     "aria-label": numbers.unit ? `Number in ${numbers.unit}` : "Number",
   });
