@@ -16,7 +16,7 @@ SOURCE = Path(askwise.__file__).parent
 LAYERS = [
     {"options", "values", "display"},
     {"core"},
-    {"budget"},
+    {"budget", "spans"},
     {
         "signals",
         "features",

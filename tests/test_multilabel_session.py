@@ -16,12 +16,13 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from starlette.testclient import TestClient
 
-from askwise import Session, audit, cli, rounds
+from askwise import Session, audit, cli
 from askwise.app.server import create_app
 from askwise.core import BadInput, Event
 from askwise.labelsets import NONE, labels_of
 from askwise.pool import load_pool
 from askwise.store import MemoryStore, read_log, seal
+from askwise.tasks.sets import Each
 from askwise.verification import verify
 
 WORDS = {
@@ -99,9 +100,11 @@ def test_a_question_says_how_likely_each_label_is_by_itself() -> None:
 @given(st.integers(1, 40), st.integers(1, 9), st.integers(0, 2**31))
 def test_the_likeliest_set_and_its_certainty_are_those_of_the_slow_way(n: int, labels: int, seed: int) -> None:
     proba = np.random.default_rng(seed).random((n, labels)).astype(np.float32)
-    sets, which = rounds.likely_sets(proba)
-    assert len(np.unique(sets, axis=0)) == len(sets)
-    sure = rounds.certainty(proba, True)
+    names = [f"l{i}" for i in range(labels)]
+    written, which = Each(proba).written(names)
+    assert len(set(written)) == len(written)
+    sets = [np.isin(names, labels_of(one)) for one in written]
+    sure = Each(proba).certainty()
     for row in range(n):
         best, chosen = 0.0, None
         for number in range(2**labels):

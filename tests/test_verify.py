@@ -120,7 +120,7 @@ def test_an_honest_session_passes_and_every_check_had_something_to_check(session
     assert found.ok
     assert bool(found)
     confirmed = {f.check for f in found.findings if f.ok}
-    assert confirmed == verification.CHECKS.keys() - {"fingerprint", "consensus"} | {"certificate"}
+    assert confirmed == verification.CHECKS.keys() - {"fingerprint", "consensus", "withdrawn"} | {"certificate"}
     with Session.open(session_file) as session:
         assert list(found.certificates) == session.certificates()
         assert found.certificates[0].fingerprint == next(e.digest for e in log if e.data.get("outcome") == "certified")

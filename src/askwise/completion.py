@@ -8,7 +8,7 @@ from pathlib import Path
 
 KINDS = ("text", "image", "audio", "table", "pair")
 ENCODERS = ("tfidf", "minilm")
-TASKS = ("one", "sets", "number")
+TASKS = ("one", "sets", "number", "spans")
 TARGETS = ("auto", "dataset", "file")
 METRICS = ("accuracy", "balanced_accuracy", "macro_f1")
 _OURS = """

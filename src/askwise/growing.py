@@ -221,7 +221,7 @@ def _loaded(
     if kind == "array" or (isinstance(source, list | tuple) or not _has_columns(source)):
         return load(source, **given)
     usual: dict[str, Any] = {"text": address.get("text"), "id": address.get("id")}
-    usual |= {name: address[name] for name in ("delimiter", "header", "sheet") if name in address}
+    usual |= {name: address[name] for name in ("delimiter", "header", "sheet", "answers", "scheme") if name in address}
     if kind in ("image", "audio"):
         usual |= {"text": None} if "files" in address and address.get("text") == "file" else {}
     usual |= {} if kind == "text" else {"kind": kind}

@@ -54,15 +54,16 @@ def check_label(name: str) -> str:
     return name
 
 
-def labels_in_line(text: str, option: str) -> list[str]:
+def labels_in_line(text: str, option: str, fewest: int = 2) -> list[str]:
     """Labels that are written as one line of a CSV: a label with a comma stands in double quotes.
 
     Args:
         text: Such as `yes,no`, or `"Food, drink",other`.
         option: Where it comes from, for messages.
+        fewest: Labels that are needed.
 
     Raises:
-        BadInput: Quotes that are not closed or stand inside a label, a label twice, fewer than two, control characters.
+        BadInput: Quotes that are not closed or stand inside a label, a label twice, too few, control characters.
     """
     try:
         cells = next(csv.reader([text], skipinitialspace=True, strict=True), [])
@@ -84,9 +85,10 @@ def labels_in_line(text: str, option: str) -> list[str]:
     twice = next((name for at, name in enumerate(names) if spelling.of(name) in names[:at]), None)
     if twice is not None:
         raise BadInput(f"{option} names {twice!r} twice.")
-    if len(names) < 2:
+    if len(names) < fewest:
+        least = "two labels are" if fewest > 1 else "one label is"
         raise BadInput(
-            f"At least two labels are needed, got {len(names)} in {option} {text!r}. Example: {option} yes,no"
+            f"At least {least} needed, got {len(names)} in {option} {text!r}. Example: {option} yes,no"
         )
     return names
 

@@ -63,20 +63,21 @@ class Parts:
         return learners.describe(self.learner)
 
 
-def loaded_pool(pool: Any, columns: Mapping[str, Any], reading: Mapping[str, Any]) -> Pool:
+def loaded_pool(pool: Any, columns: Mapping[str, Any], reading: Mapping[str, Any], answers: str = "labels") -> Pool:
     """A pool from whatever `Session` takes for one.
 
     Args:
         pool: A `Pool`, or a source for `load_pool`.
         columns: The options of `load_pool` that name columns.
         reading: Those that say how a file is read.
+        answers: As for `load_pool`.
 
     Raises:
         BadInput: As `load_pool`, or a pool is loaded already.
     """
     if isinstance(pool, Pool) and (set(reading.values()) - {None, True}):
         raise BadInput(f"{', '.join(reading)} say how to load a file; this pool is loaded already. Leave them out.")
-    return pool if isinstance(pool, Pool) else load_pool(pool, **columns, **reading)
+    return pool if isinstance(pool, Pool) else load_pool(pool, answers=answers, **columns, **reading)
 
 
 def begin(
@@ -117,7 +118,7 @@ def begin(
         )
     check_share("max_error", max_error)
     check_share("confidence", confidence)
-    declared = _declared(classes)
+    declared = _declared(classes, task.fewest)
     spelling = Spelling(declared or ())
     task.fits(loaded.kind)
 
@@ -314,7 +315,7 @@ def _without_address(name: str) -> str:
     return re.sub(r" at 0x[0-9a-fA-F]+", "", name)
 
 
-def _declared(classes: Sequence[Label] | None) -> list[Label] | None:
+def _declared(classes: Sequence[Label] | None, fewest: int = 2) -> list[Label] | None:
     if classes is None:
         return None
     if isinstance(classes, str):
@@ -326,8 +327,9 @@ def _declared(classes: Sequence[Label] | None) -> list[Label] | None:
             raise BadInput(f"{named('classes')} holds one {why_no_label(one)}. Give texts or numbers.")
         names.append(name)
     spelling = Spelling()
-    if len(names) < 2 or len({spelling.of(name) for name in names}) < len(names) or not all(names):
-        raise BadInput(f"Give at least two different, non-empty classes; got {names}.")
+    if len(names) < fewest or len({spelling.of(name) for name in names}) < len(names) or not all(names):
+        least = "two different, non-empty classes" if fewest > 1 else "one class, all of them different and not empty"
+        raise BadInput(f"Give at least {least}; got {names}.")
     return names
 
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from askwise import display, evidence, plots
 from askwise.core import Array, BadInput, Certificate, Label, Report, Verdict, between, chance, frame, unknown
-from askwise.export import COLUMNS, PROBLEM, names_beside, own_column
+from askwise.export import COLUMNS, PROBLEM, names_beside, own_column, whole
+from askwise.formats import conll, marked
 from askwise.notices import each
 from askwise.pool import Pool
 from askwise.state import QUARTER, State
@@ -50,6 +53,79 @@ def counts(state: State) -> dict[str, int]:
         "rest": int(np.count_nonzero(state.rest_mask)),
         "withdrawn": len(state.withdrawn),
     }
+
+
+MARKED = (".conll", ".spacy", ".doccano.jsonl", ".prodigy.jsonl")
+"""Endings of the files that hold texts with spans in the ways of other tools."""
+
+
+def marked_file(path: Path) -> str | None:
+    """Which of `MARKED` a file name ends in; None = another one."""
+    return next((one for one in MARKED if path.name.lower().endswith(one)), None)
+
+
+def write_marked(state: State, pool: Pool, path: Path, scheme: str = "bio") -> int:
+    """Write the labeled texts as one of `MARKED`; returns how many. Texts without a label are left out.
+
+    Args:
+        state: Not changed; its task is one of spans.
+        pool: The items.
+        path: Ends in one of `MARKED`; appears whole or not at all.
+        scheme: Of `.conll`, one of `conll.SCHEMES`.
+
+    Raises:
+        BadInput: Another kind of answers, or a label that the format cannot hold.
+        CannotWrite: No room, no permission, no such folder.
+        MissingExtra: `.spacy` without spaCy.
+    """
+    form = marked_file(path)
+    if state.task.answers != "spans":
+        raise BadInput(
+            f"{path.name!r} is for spans in texts, and this session asks for {state.task.asks} an item. Export to .csv "
+            "or .jsonl."
+        )
+    rows = _marked(state, pool)
+    if form == ".spacy":
+        from askwise.formats.docbin import write_docbin
+
+        with whole(path, binary=True) as file:
+            return write_docbin(file, rows)
+    with whole(path) as file:
+        if form == ".conll":
+            return conll.write_conll(file, rows, scheme=scheme)
+        for text, written, given in rows:
+            row = (
+                marked.as_prodigy(text, written, given)
+                if form == ".prodigy.jsonl"
+                else marked.as_doccano(text, written)
+            )
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+    return len(rows)
+
+
+def _marked(state: State, pool: Pool) -> list[tuple[str, str, list[str] | None]]:
+    """(text, written answer, the tokens it came with) of each text with a label."""
+    found = []
+    for row in range(state.n):
+        if row in state.withdrawn:
+            continue
+        label = state.label_of(row)
+        if label is None and row in state.auto:
+            label = state.classes[state.auto[row][0]]
+        if label is not None:
+            beside = pool.record[pool.sources[row][0]] if pool.record is not None else {}
+            found.append((pool.contents[row], label, _tokens(beside.get(conll.TOKENS))))
+    return found
+
+
+def _tokens(cell: Any) -> list[str] | None:
+    """Tokens out of a cell, which a log may hold as JSON."""
+    if isinstance(cell, str) and cell.startswith("["):
+        try:
+            cell = json.loads(cell)
+        except ValueError:
+            return None
+    return cell if isinstance(cell, list) and all(isinstance(word, str) for word in cell) else None
 
 
 def table(state: State, pool: Pool, guesses: Sequence[Label], sure: Array) -> list[dict[str, Any]]:

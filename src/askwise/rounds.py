@@ -157,10 +157,11 @@ def rank(
         opinion: As in `Learned`.
         dense: Gives (n, d) rows for distances; needed where `X` is sparse.
     """
-    known_y = np.full((len(round_.known), *round_.y.shape[1:]), round_.task.pending, round_.y.dtype)
+    y = round_.y if round_.y.dtype.kind in "biuf" else np.unique(round_.y, return_inverse=True)[1]  # texts: numbered
+    known_y = np.full((len(round_.known), *y.shape[1:]), round_.task.pending, y.dtype)
     known_order = np.zeros(len(round_.known), np.intp)
     at = np.searchsorted(round_.known, round_.labeled)
-    known_y[at], known_order[at] = round_.y, round_.order
+    known_y[at], known_order[at] = y, round_.order
     given: dict[str, Any] = {
         "labeled_rows": round_.known,
         "labeled_y": known_y,

@@ -154,12 +154,17 @@ _providers: dict[str, Provider] = {
         norm,
     )
 }
-SUPPLIED = ("cost", "doubt", "noise")
+OF_PARTS = ("token_entropy", "mnlp", "sequence_doubt")
+"""(n,) each: what a learner of sequences says of whole items, see `scores.sequence`; who asked it gives them."""
+SUPPLIED = ("cost", "doubt", "noise", *OF_PARTS)
 """Signals that come from the caller or the engine instead of a learner.
 
 cost: (n,) of an answer. doubt: (n,) a score of the caller's own, say from `scores.sequence`. noise: see there.
 """
-FROM_MODEL = {"proba", "committee", "decision", "flips", "mean", "std", "members", "whitened", "label_count", "classes"}
+FROM_MODEL = {
+    *("proba", "committee", "decision", "flips", "mean", "std", "members", "whitened", "label_count", "classes"),
+    *OF_PARTS,
+}
 """What features alone cannot say."""
 SHARED = ("labeled", "labeled_y", "labeled_order", "classes", "pool_mean")
 """Inputs that belong to the whole call, not to a row: every shard gets them whole.

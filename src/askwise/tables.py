@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from askwise.core import BadInput, unknown
 from askwise.formats.objects import holds_objects, nested, paths
 from askwise.formats.packed import PACKED, head_of, members, table_inside, unpacked
 from askwise.formats.table import Problem, Reading, Records, Table, clean_name, unique
-from askwise.formats.text import looks_like, read_lines
+from askwise.formats.text import Lines, looks_like, read_lines
 from askwise.options import Sentence, named, only_python, option
 
 __all__ = [
@@ -36,13 +36,18 @@ SUFFIXES = {
     ".ris": "ris",
     ".nbib": "nbib",
     ".xml": "endnote",
+    ".conll": "conll",
+    ".bio": "conll",
+    ".iob": "conll",
+    ".bioes": "conll",
+    ".spacy": "spacy",
 }
-FORMATS = ("csv", "tsv", "jsonl", "json", "parquet", "xlsx", "ris", "nbib", "endnote")
-TEXT_FORMATS = ("csv", "tsv", "jsonl", "json", "ris", "nbib")
+FORMATS = ("csv", "tsv", "jsonl", "json", "parquet", "xlsx", "ris", "nbib", "endnote", "conll", "spacy")
+TEXT_FORMATS = ("csv", "tsv", "jsonl", "json", "ris", "nbib", "conll")
 """Those with lines in some encoding; XML says its own."""
-PACKABLE = {suffix: form for suffix, form in SUFFIXES.items() if form not in ("parquet", "xlsx")}
+PACKABLE = {suffix: form for suffix, form in SUFFIXES.items() if form not in ("parquet", "xlsx", "spacy")}
 """Suffixes of what may be compressed, or lie in a ZIP archive."""
-GIVEN = ".csv, .tsv, .jsonl, .json, .parquet, .xlsx, .ris, .nbib, .xml (or .csv.gz …)"
+GIVEN = ".csv, .tsv, .jsonl, .json, .parquet, .xlsx, .ris, .nbib, .xml, .conll, .spacy (or .csv.gz …)"
 
 # ── files ───────────────────────────────────────────────────────────────────────────────────
 
@@ -118,6 +123,7 @@ def read_file(
     delimiter: str | None = None,
     header: bool = True,
     sheet: str | int | None = None,
+    scheme: str | None = None,
 ) -> Table:
     """Read a file of one of `FORMATS`.
 
@@ -130,13 +136,14 @@ def read_file(
         delimiter: Of a CSV or TSV: one sign, or "tab"; default by the first lines.
         header: Whether the first row of a CSV, TSV or sheet names the columns; else they are column_1, column_2, …
         sheet: Of a workbook, by name or number from 1; default the first.
+        scheme: How the tags of a file with a token a line are written, one of `conll.SCHEMES`; default by the tags.
 
     Raises:
         BadInput: Not such a file, damaged as a whole, empty, or with two columns of one name; an option that does not
             go with the format.
         MissingExtra: A package that reads this format is not installed.
     """
-    how = Reading(encoding, delimiter, header, sheet)
+    how = Reading(encoding, delimiter, header, sheet, scheme)
     _check_options(how, form)
     try:
         return _read(path, form, how)
@@ -170,6 +177,10 @@ def _read(path: Path, form: str, how: Reading) -> Table:
 
         budget.check_workbook(path)
         return read_xlsx(path, how)
+    if form == "spacy":
+        from askwise.formats.docbin import read_docbin
+
+        return read_docbin(path)
     opened = partial(unpacked, path, PACKABLE, lines=form not in ("json", "endnote"), cells=form in ("csv", "tsv"))
     if form == "endnote":
         from askwise.formats.references import read_endnote
@@ -181,15 +192,16 @@ def _read(path: Path, form: str, how: Reading) -> Table:
 
         usual = "\t" if form == "tsv" else None
         return read_lines(opened, path.name, how.encoding, partial(read_csv, how=how, usual=usual))
-    from askwise.formats import objects, references
+    from askwise.formats import conll, objects, references
 
-    read = {
+    readers: dict[str, Callable[[Lines], Table]] = {
         "jsonl": objects.read_jsonl,
         "json": objects.read_json,
         "ris": references.read_ris,
         "nbib": references.read_nbib,
-    }[form]
-    return read_lines(opened, path.name, how.encoding, read)
+        "conll": partial(conll.read_conll, scheme=how.scheme),
+    }
+    return read_lines(opened, path.name, how.encoding, readers[form])
 
 
 # ── a first line that is no header ──────────────────────────────────────────────────────────

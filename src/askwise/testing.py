@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from askwise import signals
 from askwise.core import Array, BadInput, Conflict, ContractError, Event, Matrix, Selection, Store
 from askwise.engine import select
 from askwise.learners import MultiLabel, SoftmaxRegression
@@ -273,7 +274,10 @@ class _Problem:
         self.labeled: Array = np.arange(12)
         self.free: Array = np.arange(12, n)
         self.task = task
-        self.costs: Array = np.linspace(1, 2, n)
+        # what only the caller can say of all rows
+        self.own: dict[str, Array] = {"cost": np.linspace(1, 2, n)}
+        if task == "spans":
+            self.own |= {name: np.abs(self.X[:, at]) for at, name in enumerate(signals.OF_PARTS)}
         # what a learner of the task learns, and what the caller tells a strategy of labeled rows
         self.answers: Array
         if task == "multilabel":
@@ -297,7 +301,7 @@ class _Problem:
 
     def told(self, rows: Array) -> dict[str, Any]:
         """What the caller says when these rows are labeled."""
-        return {"labeled_rows": rows, "labeled_y": self.labeled_y[rows], "cost": self.costs}
+        return {"labeled_rows": rows, "labeled_y": self.labeled_y[rows], **self.own}
 
     def ask(
         self, strategy: Strategy, X: Any = None, rows: Any = None, learner: Any = None, **changes: Any
@@ -339,7 +343,7 @@ class _Problem:
             set(everything.tolist()) == set(self.free.tolist()), f"{strategy.name!r} must give all rows for a large k"
         )
         try:
-            self.ask(strategy, given={"cost": self.costs})
+            self.ask(strategy, given=self.own)
         except BadInput as error:  # answers can only come from the caller
             _expect("labeled_y" in str(error), f"{strategy.name!r} must work before anything is labeled, got: {error}")
         two = np.array([0, 3])  # of the same class

@@ -258,7 +258,8 @@ class Intake:
 
     def pool(self, look: Look) -> Pool:
         """The pool of an upload by what its columns are; kept till the next one."""
-        key = repr((look.upload, look.kind, look.text, look.label, look.id, look.show))
+        answers = chosen(look.task, look.multilabel).answers
+        key = repr((look.upload, look.kind, look.text, look.label, look.id, look.show, answers))
         with self._lock:
             if self._last is None or self._last[0] != key:
                 self._last = None  # two large pools at a time would be one too many
@@ -268,8 +269,9 @@ class Intake:
                 text = None if whole or not look.text else look.text
                 kind = None if whole and look.kind not in ("image", "audio") else look.kind
                 pool = reading.loaded(
-                    path, kind=kind, text=text, id=look.id, label=look.label, show=look.show or None, **taken.how
-                )
+                    path, kind=kind, text=text, id=look.id, label=look.label, show=look.show or None, answers=answers,
+                    **taken.how,
+                )  # fmt: skip
                 if self.shelf is not None and pool.kind in ("image", "audio"):
                     raise BadInput(
                         "A database keeps the names of images and recordings, not the files, which other servers would "
@@ -376,8 +378,9 @@ def routes(
             path = intake.path(body.upload)
             pool = intake.pool(body)
             names, task = body.classes, chosen(body.task, body.multilabel)
-            if len(names) < 2 and task.named:
-                raise BadInput(f"At least two labels are needed, got {len(names)}.")
+            if len(names) < task.fewest and task.named:
+                least = "two labels are" if task.fewest > 1 else "one label is"
+                raise BadInput(f"At least {least} needed, got {len(names)}.")
             title = body.title or path.parent.name
             parts = _registered(body)
             said: dict[str, Any] = parts | {

@@ -40,11 +40,12 @@ def begin(
         for row, raw in pool.given.items()
         for name in task.labels_in(task.from_data(raw, lambda part, _=None: str(part), pool.contents[row]))
     }
-    if wanted is None and len(names) < 2 and task.named:
+    if wanted is None and len(names) < task.fewest and task.named:
         found = f"the label column holds {len(names)}" if pool.given else "none is given"
         folders = pool.kind in ("image", "audio") and not pool.given and "folder" in pool.columns
         hint = ", or take the folders that the files lie in: --label folder" if folders else ""
-        raise BadInput(f"At least two labels are needed, and {found}. Name them: --labels a,b,c{hint}")
+        least = "two labels are" if task.fewest > 1 else "one label is"
+        raise BadInput(f"At least {least} needed, and {found}. Name them: --labels a,b,c{hint}")
     try:
         more |= {"strategy": strategy, "encoder": encoder, "seed": seed}
         return Session(pool, classes=wanted, task=task, store=path, **more)

@@ -86,6 +86,10 @@ def label(
             "number:tolerance=0.5,low=0,high=10.",
         ),
     ] = None,
+    scheme: Annotated[
+        str | None,
+        typer.Option("--scheme", metavar="NAME", help="Of the tags of spans: bio, bioes or io; default by the tags."),
+    ] = None,
     id_column: IdColumn = None,
     label_column: LabelColumn = None,
     show: ShownColumns = None,
@@ -132,13 +136,13 @@ def label(
         given = {"--text": text, "--labels": labels, "--id": id_column, "--label": label_column, "--kind": kind,
                  "--session": session_file, "--strategy": strategy, "--learner": learner, "--encoder": encoder,
                  "--seed": seed, "--show": show, "--guidelines": guidelines, "--terminal": terminal or None,
-                 **flags(how), **fixed}  # fmt: skip
+                 "--scheme": scheme, **flags(how), **fixed}  # fmt: skip
         _new_project([name for name, value in given.items() if value is not None], port, no_browser)
         return
     if is_session(file):
         given = {"--kind": kind, "--text": text, "--labels": labels, "--id": id_column, "--label": label_column,
                  "--session": session_file, "--strategy": None if is_code(strategy) else strategy, "--seed": seed,
-                 "--show": show, **flags(how), **fixed}  # fmt: skip
+                 "--show": show, "--scheme": scheme, **flags(how), **fixed}  # fmt: skip
         refuse_options(file, [name for name, value in given.items() if value is not None])
     path = file if is_session(file) else session_file or session_path(file)
     where: dict[str, Any] = {"terminal": terminal, "port": port, "no_browser": no_browser}
@@ -146,10 +150,15 @@ def label(
         if path is file:
             session = open_session(path, encoder=encoder, learner=learner, strategy=strategy)
         else:
-            pool = load(file, kind=kind, text=text, id_column=id_column, label_column=label_column, show=show, how=how)
+            answers = get(task or "one").answers
+            marks = {"answers": answers, "scheme": scheme} if answers != "labels" or scheme else {}
+            reading = {**how, **marks}
+            pool = load(
+                file, kind=kind, text=text, id_column=id_column, label_column=label_column, show=show, how=reading
+            )
             if terminal:
                 asking.check_terminal(pool)
-            wanted = None if labels is None else labels_in_line(labels, "--labels")
+            wanted = None if labels is None else labels_in_line(labels, "--labels", get(task or "one").fewest)
             if exists(path):
                 session = beginning.go_on(
                     path, pool, wanted, strategy=strategy, learner=learner, encoder=encoder, seed=seed, fixed=fixed

@@ -45,7 +45,8 @@ def report(
 def export(
     session_file: SessionFile = None,
     out: Annotated[
-        Path | None, typer.Argument(metavar="OUT", help="Ends in .csv, .tsv, .jsonl, .parquet or .xlsx.")
+        Path | None,
+        typer.Argument(metavar="OUT", help="Ends in .csv, .tsv, .jsonl, .parquet or .xlsx; spans also .conll, .spacy."),
     ] = None,
     guesses: Annotated[
         bool,

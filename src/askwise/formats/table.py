@@ -64,6 +64,8 @@ class Reading:
     """Whether the first row names the columns."""
     sheet: str | int | None = None
     """Of a workbook: name, or number from 1; None = the first."""
+    scheme: str | None = None
+    """Of tags: how they are written; None = by those that occur."""
 
 
 @dataclass

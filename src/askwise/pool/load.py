@@ -11,6 +11,8 @@ import numpy as np
 
 from askwise.core import BadInput, unknown
 from askwise.export import exported
+from askwise.formats.conll import SCHEMES, SPANS, TEXT, TOKENS
+from askwise.formats.marked import marked
 from askwise.media import SUFFIXES, Archive, File, Folder, Source, folders, of_kind, wrong_with
 from askwise.notices import progress
 from askwise.options import Sentence, option
@@ -55,6 +57,8 @@ def load_pool(
     delimiter: str | None = None,
     header: bool = True,
     sheet: str | int | None = None,
+    answers: str = "labels",
+    scheme: str | None = None,
 ) -> Pool:
     """Load items to label; bad rows are reported in `problems`, the good ones load.
 
@@ -84,6 +88,10 @@ def load_pool(
             lines.
         header: Whether the first row of a CSV or a sheet names the columns; else they are column_1, column_2, …
         sheet: Of a workbook, by name or number from 1; default the first.
+        answers: What the labels are: "labels", or "spans" in the texts, as doccano, Prodigy, files with a token a line
+            and lists of `tokens` and `tags` hold them; see docs/spans.md. Then `label` names the column that holds the
+            spans; default the first that does.
+        scheme: With spans, how tags are written: "bio", "bioes" or "io"; default by the tags that occur.
 
     Raises:
         BadInput: No such file or column, a binary file, nothing that loads, a matrix with NaN or infinity.
@@ -91,6 +99,12 @@ def load_pool(
     """
     if kind is not None and kind not in KINDS:
         raise unknown("kind", kind, KINDS)
+    if answers not in ("labels", "spans"):
+        raise unknown("kind of answers", answers, ("labels", "spans"))
+    if scheme is not None and answers != "spans":
+        raise BadInput(f"{option('scheme', scheme)} is how the tags of spans are written; these answers are labels.")
+    if scheme is not None and scheme not in SCHEMES:
+        raise unknown("scheme", scheme, SCHEMES)
     if isinstance(source, Pool):
         raise BadInput("This is a Pool already; load_pool takes what a pool is made from.")
     how: dict[str, Any] = {"encoding": encoding, "delimiter": delimiter, "header": header, "sheet": sheet}
@@ -111,6 +125,8 @@ def load_pool(
         "format": None,
         "encoding": encoding,
     }
+    if answers != "labels":
+        address |= {"answers": answers} | ({"scheme": scheme} if scheme else {})
     if show:
         address["show"] = [show] if isinstance(show, str) else list(show)
     if isinstance(source, str | Path):
@@ -123,7 +139,7 @@ def load_pool(
         address |= {"kind": "file", "path": str(path), "format": form}
         address |= {name: how[name] for name in ("delimiter", "header", "sheet") if name in given}
         with progress(f"reading {path.name}"):
-            table = read_file(path, form, **how)
+            table = read_file(path, form, **how, scheme=scheme)
         if encoding is None and table.read_as.get("encoding") == WESTERN:
             address["encoding"] = WESTERN  # so that the same is read again
         return _from_table(table, kind, text, id, label, address)
@@ -180,6 +196,8 @@ def _from_table(
     if text is None and not isinstance(ids, str) and not isinstance(labels, str):
         table.notes += [note] if (note := names_that_look_like_data(table, TEXT_NAMES)) else []
     known = exported(table.columns)
+    if address.get("answers") == "spans" and known is None:
+        table, text, labels = _with_spans(table, text, labels, address.get("scheme"))
     columns = list(table.columns)  # as they were before an export escaped their names
     text = (
         column_of(table, "text", text)
@@ -189,6 +207,8 @@ def _from_table(
     ids, labels = column_of(table, "id", ids), column_of(table, "label", labels)
     apart = {name for name in (ids, labels) if isinstance(name, str)} | shown_beside(table, address)
     address |= {"id": ids if isinstance(ids, str) else None, "label": labels if isinstance(labels, str) else None}
+    if labels == SPANS and table.read_as.get("marked"):
+        address["label"] = table.read_as["marked"]  # so that a longer file is read as this one
     if text is None and kind in (None, "text") and table.texts:
         text = list(table.texts)
         table.notes.append(
@@ -224,6 +244,21 @@ def _from_table(
         pool.record = Records(table.columns)
     pool.columns = columns
     return pool
+
+
+def _with_spans(
+    table: Table, text: Any, labels: Any, scheme: str | None
+) -> tuple[Table, str | Sequence[str] | None, Any]:
+    """(the table with written answers in a column, the column of texts, that of the answers)."""
+    text = text[0] if isinstance(text, list | tuple) and len(text) == 1 else text
+    if not isinstance(text, str | None):
+        raise BadInput(f"Spans lie in one text; {option('text')} names several columns. Give one.")
+    name = text or next((name for name in (*table.texts, *TEXT_NAMES) if name in table.columns), None)
+    if name is None and TOKENS not in table.columns:
+        name, _ = choose_text_column(table, {labels} if isinstance(labels, str) else set())
+    own = labels is not None and not isinstance(labels, str)
+    found = marked(table, text=name or TEXT, answer=None if own else labels, scheme=scheme)
+    return found, name or TEXT, labels if own else SPANS
 
 
 def _from_pairs(table: Table, names: list[str], ids: Any, labels: Any, address: dict[str, Any]) -> Pool:

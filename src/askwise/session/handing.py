@@ -63,7 +63,7 @@ class Handing(Labeling):
                 )
             if not s.task.closed and (costs is not None or isinstance(max_error, Mapping)):
                 raise BadInput(
-                    f"With {s.task.asks} an item, an answer is right or wrong as a whole, so there is one share of "
+                    f"With {s.task.asks} an item, an answer is right or wrong {s.task.whole}, so there is one share of "
                     f"errors, not one for each label. Give {named('max_error')} as a number."
                 )
             if (costs is None) != (max_cost is None) or (costs is not None and max_error is not None):

@@ -90,7 +90,9 @@ class Known:
             "declared",
         )
         found = {key: self._state.opened[key] for key in keys} | {"rows": self._state.rows}
-        return found | ({} if self.task == get_task("one") else {"task": repr(self.task)})
+        if self.task == get_task("one"):
+            return found
+        return found | ({"multilabel": True} if self.multilabel else {"task": repr(self.task)})
 
     @property
     def title(self) -> str:

@@ -58,7 +58,7 @@ class Session(Handing):
         guidelines: For the people who label, shown in the app: headings, lists, **bold**, `code`.
         text, id, label, show: Column names (or, for `label`, a sequence) when `pool` is a source to load.
         apart: Learn in a process of its own from the beginning, until `stop` or `close`; see `start`.
-        kind, format, encoding, delimiter, header, sheet: How to load `pool`, see `load_pool`.
+        kind, format, encoding, delimiter, header, sheet, scheme: How to load `pool`, see `load_pool`.
 
     Raises:
         BadInput: The pool is empty, or an argument is out of range.
@@ -99,13 +99,15 @@ class Session(Handing):
         delimiter: str | None = None,
         header: bool = True,
         sheet: str | int | None = None,
+        scheme: str | None = None,
     ) -> None:
+        chosen = chosen_task(task, multilabel)
         columns = {"text": text, "id": id, "label": label, "show": show}
         reading: dict[str, Any] = {"kind": kind, "format": format, "encoding": encoding, "delimiter": delimiter}
-        reading |= {"header": header, "sheet": sheet}
+        reading |= {"header": header, "sheet": sheet, "scheme": scheme}
         parts, events = opening.begin(
-            opening.loaded_pool(pool, columns, reading),
-            classes=classes, task=chosen_task(task, multilabel), strategy=strategy, learner=learner, encoder=encoder,
+            opening.loaded_pool(pool, columns, reading, chosen.answers),
+            classes=classes, task=chosen, strategy=strategy, learner=learner, encoder=encoder,
             seed=seed, audit_share=audit_share, overlap=overlap, people_per_item=people_per_item, target=target,
             max_error=max_error, confidence=confidence, recall=recall, relevant=relevant, first=first, title=title,
             guidelines=guidelines,
@@ -258,7 +260,8 @@ class Session(Handing):
         """Write `rows()` as .csv, .tsv, .jsonl, .parquet or .xlsx, by suffix; returns how many.
 
         Args:
-            path: Where to; .csv, .tsv and .jsonl also with .gz.
+            path: Where to; .csv, .tsv and .jsonl also with .gz. Labeled texts with spans also as .conll, .spacy,
+                .doccano.jsonl or .prodigy.jsonl; then nothing else of what follows applies.
             guesses: Write also what the model guesses of items that it did not label. Nobody is blind to these any
                 more, so no certificate can hand over those that are open now.
             raw: CSV and TSV: leave cells as they are that a spreadsheet would run as formulas. Without it they get an
@@ -273,9 +276,13 @@ class Session(Handing):
         source = self.pool.address.get("path")
         if source is not None and Path(path).resolve() == Path(source).resolve():
             raise BadInput(f"{str(path)!r} is the data that was labeled, which stays as it is. Export to another file.")
-        rows = self._shown(guesses)
-        with progress(f"writing {Path(path).name}"):
-            written = write_table(rows, path, raw=raw, bom=bom)
+        if results.marked_file(Path(path)):
+            with self._lock:
+                written = results.write_marked(self._state, self.pool, Path(path))
+        else:
+            rows = self._shown(guesses)
+            with progress(f"writing {Path(path).name}"):
+                written = write_table(rows, path, raw=raw, bom=bom)
         try:
             if not self.still:
                 self._ledger.write(lambda _: [Event("exported", {"file": Path(path).name, "rows": written})])

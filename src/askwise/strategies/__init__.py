@@ -1,6 +1,16 @@
 """Named query strategies."""
 
-from askwise.strategies import catalog, change, coverage, hybrid, learning, multilabel, regression, uncertainty
+from askwise.strategies import (
+    catalog,
+    change,
+    coverage,
+    hybrid,
+    learning,
+    multilabel,
+    regression,
+    sequence,
+    uncertainty,
+)
 from askwise.strategies.combine import (
     blend,
     class_quota,
@@ -54,6 +64,7 @@ __all__ = [
     "plans_batches",
     "register",
     "regression",
+    "sequence",
     "stochastic",
     "subsample",
     "switch",

@@ -29,6 +29,7 @@ WANTS: tuple[tuple[str, tuple[str, ...]], ...] = (
         ("expected_improvement", "upper_confidence_bound", "thompson"),
     ),
     ("give an item several labels", ("adaptive_multilabel", "cvirs", "binary_minimum")),
+    ("mark spans in texts", ("token_entropy", "maximum_normalized_log_probability", "least_confident_sequence")),
     ("have something to compare with", ("random",)),
 )
 """What a person wants → strategies, the first choice first."""
@@ -51,6 +52,7 @@ TASKS = (
     ("classification", "One class for each item"),
     ("multilabel", "Several labels for each item"),
     ("regression", "A number for each item"),
+    ("spans", "Spans in a text"),
 )
 COSTS = {
     "pointwise": "one pass over the pool",
@@ -63,6 +65,7 @@ NEEDS = {
     "proba": "probabilities", "committee": "a committee", "decision": "decision values", "whitened": "a linear model",
     "members": "several regressors", "mean": "predictions", "std": "predicted deviations", "embedding": "embeddings",
     "norm": "embeddings", "pool_mean": "embeddings", "labeled": "embeddings", "cost": "costs", "labeled_y": "answers",
+    "token_entropy": "probabilities of tags", "mnlp": "probabilities of tags", "sequence_doubt": "probabilities of tags",
     "label_count": "a predicted number of labels", "flips": "predictions without some features",
 }  # fmt: skip
 """Inputs in words; what is missing here is nothing a person would have to care about."""

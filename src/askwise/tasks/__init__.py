@@ -32,6 +32,7 @@ OURS = {
     "one": "askwise.tasks.one:One",
     "sets": "askwise.tasks.sets:Sets",
     "number": "askwise.tasks.number:Number",
+    "spans": "askwise.tasks.spans:Spans",
 }
 """Name of a task → where it lies: its registration."""
 

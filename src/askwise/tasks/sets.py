@@ -74,6 +74,7 @@ class Sets(Task):
     name = "sets"
     asks = "a set of labels"
     right_as = " as whole sets"
+    whole = "as a whole set"
     strict = "A set with one label missing or too much counts as wrong."
     family = "multilabel"
     auto = "cvirs"

@@ -120,6 +120,8 @@ class Task:
     """An answer, in words: "this session asks for … an item"."""
     right_as: str = ""
     """When a guess is right, where that is not said by "right" alone; begins with a blank."""
+    whole: ClassVar[str] = "as a whole"
+    """What is right or wrong at once: "an answer is right or wrong …"."""
     strict: str = ""
     """The same as a sentence of a certificate; "" = nothing to say."""
     family: ClassVar[str] = "classification"
@@ -128,6 +130,8 @@ class Task:
     """The strategy where "auto" is asked for."""
     closed: ClassVar[bool] = True
     """Whether the answers are the labels; else every written answer is a class as soon as it occurs."""
+    fewest: ClassVar[int] = 2
+    """Labels that a session needs, where answers have any."""
     named: ClassVar[bool] = True
     """Whether answers are made of labels that have names."""
     merges: ClassVar[bool] = False
@@ -136,6 +140,8 @@ class Task:
     """Whether what asking was worth can be told by fits on random samples (`control`)."""
     searches: ClassVar[bool] = False
     """Whether one label can be searched for."""
+    answers: ClassVar[str] = "labels"
+    """How answers stand in data that is loaded: see `load_pool`."""
     widget: ClassVar[str] = ""
     """What the labeling page answers with (`static/label/widgets`), and the terminal; "" = as `name`."""
 

@@ -304,8 +304,6 @@ class _Desk:
             names = ", ".join(printable(n) for n in found[:12]) + (", …" if len(found) > 12 else "")
             self._prompt(f"label: {text}   {names or 'no label like that; Enter adds it as a new one'}")
             key = keys()
-            while key in ENTER and not self.widget.enters:
-                key = keys()
             if key in (ESCAPE, ""):
                 return None
             if key not in ENTER:

@@ -24,6 +24,7 @@ WIDGETS = {
     "one": "askwise.terminal.widgets.one:OneLabel",
     "sets": "askwise.terminal.widgets.sets:SetOfLabels",
     "number": "askwise.terminal.widgets.number:ANumber",
+    "spans": "askwise.terminal.widgets.spans:MarkSpans",
 }
 """Name of a widget → where it lies: its registration."""
 

@@ -5,6 +5,7 @@ import { $, el } from "../lib/dom.js";
 import { percent } from "../lib/numbers.js";
 import { cover } from "./image.js";
 import { keyName } from "./keys.js";
+import { state } from "./state.js";
 import * as view from "./view.js";
 
 let open = false;
@@ -212,7 +213,13 @@ export function regions(question, guess) {
 function guessBar(label, p) {
   const bar = el("i", { class: "bar" });
   bar.style.setProperty("--p", p);
-  return el("li", {}, el("span", { dir: "auto" }, label), bar, el("span", { class: "num" }, percent(p)));
+  return el(
+    "li",
+    {},
+    el("span", { dir: "auto" }, state.kind.words(label)),
+    bar,
+    el("span", { class: "num" }, percent(p)),
+  );
 }
 
 async function neighbors(row, list) {

@@ -32,7 +32,7 @@ async function withdraw(items, done) {
       "Copies, exports and models that were saved before are yours to delete. Check items among them count for the ",
       "worst in every bound.",
     ),
-    el("label", { class: "wide-field" }, el("span", {}, "Reason, for the log (name nobody)"), reason),
+    el("label", {}, el("span", { class: "small" }, "Reason, for the log (name nobody)"), reason),
   ];
   const buttons = [
     { label: "Cancel", value: "", kind: "plain" },

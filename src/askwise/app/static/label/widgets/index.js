@@ -79,8 +79,9 @@ import { Refused } from "../../lib/api.js";
 import { number } from "./number.js";
 import { one } from "./one.js";
 import { sets } from "./sets.js";
+import { spans } from "./spans.js";
 
-const WIDGETS = { one, sets, number };
+const WIDGETS = { one, sets, number, spans };
 
 /** What is known of the answers of a task. */
 export function widgetFor(task) {
