@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from askwise import Session
+from askwise import Session, tasks
 from askwise.audit import drift
 from askwise.core import Array
 from askwise.model.said import to_ask
@@ -114,7 +114,7 @@ class Run:
 class Cached:
     """What a model says of known items; an item is its number here."""
 
-    kind, multilabel = "text", False
+    kind, task, task_ = "text", "one", tasks.get("one")
 
     def __init__(self, model: Any, texts: list[str]) -> None:
         self.card, self.labels_ = model.card, model.labels_

@@ -15,6 +15,7 @@ from askwise.audit import drift
 from askwise.core import BadInput
 from askwise.model import Model
 from askwise.monitor import Monitor
+from askwise.tasks import get
 
 UNIFORM = np.full(len(drift.LARGE_BETS), 1 / len(drift.LARGE_BETS))
 
@@ -22,7 +23,7 @@ UNIFORM = np.full(len(drift.LARGE_BETS), 1 / len(drift.LARGE_BETS))
 class Known:
     """A model whose features, labels and confidence are the item itself: (features…, confidence, label)."""
 
-    kind, multilabel, card = "array", False, None
+    kind, task, task_, card = "array", "one", get("one"), None
     labels_ = ("no", "yes")
 
     def seen(self, X):
@@ -449,7 +450,7 @@ def test_labels_that_the_model_does_not_know_and_sets():
     assert monitor.status().wrong == 1
 
     class Sets(Known):
-        multilabel = True
+        task, task_ = "sets", get("sets")
         labels_ = ("a", "b")
 
         def seen(self, X):

@@ -267,16 +267,17 @@ def test_a_session_finds_the_parts_of_a_package_again(folder, sample, askwise):
         session.refresh()
         assert session.settings["learner"].startswith("NearestMean()")
         assert session.guesses_of(["win a cash prize"]) is not None
+        kept = len(session.history())
     code, out, err = askwise("predict", "mail.askwise", "mail.csv", "--text", "text")
     assert (code, "spam" in out) == (0, True), err
     source = sample / "askwise_ratio.py"
     source.write_text(source.read_text().replace('"NearestMean()"', '"NearestMean(wider)"'))
     sys.modules.pop("askwise_ratio")
-    with Session.open("mail.askwise") as session, pytest.raises(BadInput, match=r"is NearestMean\(wider\) now"):
+    with Session.open("mail.askwise") as session, pytest.raises(BadInput, match=r"is NearestMean\(wider\) .* now"):
         session.refresh()
     shutil.rmtree(sample / "sample-1.0.dist-info")
     with Session.open("mail.askwise") as session:
-        assert len(session.history()) == 14, "nothing is lost"
+        assert len(session.history()) == kept >= 12, "nothing is lost"
         with pytest.raises(BadInput, match=r"learner= \(it was nearest_mean, of a package that is not installed"):
             session.refresh()
 

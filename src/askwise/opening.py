@@ -281,7 +281,7 @@ def resume(
         if not same and what in again.found and not parts.missing:
             parts.missing = (
                 f"This session learned with the {what} {opened[what]}, and {opened['sources'][what]!r} is {name} now. "
-                f"To go on learning, install the version from before, or open it with {option(what)}."
+                "To go on learning, install the version from before."
             )
         elif given is not None and not same:  # every figure of the report would be put down to another
             raise BadInput(
