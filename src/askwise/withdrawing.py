@@ -18,7 +18,6 @@ from itertools import accumulate
 from typing import Any
 
 from askwise.core import BadInput, Event
-from askwise.encoders.cache import EmbeddingCache
 from askwise.ledger import Ledger
 from askwise.media import File
 from askwise.options import named
@@ -179,6 +178,8 @@ def _said(s: State, pool: Pool, rows: Sequence[int], *, salted: bool) -> Withdra
 
 def _forget_embeddings(pool: Pool, rows: Sequence[int]) -> None:
     """Vectors of the texts, which the cache keeps beside a hash of each."""
+    from askwise.encoders.cache import EmbeddingCache  # brings what fetches models
+
     texts = [text for row in rows for text in _texts(pool.contents[row])] if pool.kind != "array" else []
     EmbeddingCache().forget(texts)
 
