@@ -18,7 +18,6 @@ from itertools import accumulate
 from typing import Any
 
 from askwise.core import BadInput, Event
-from askwise.encoders.cache import EmbeddingCache
 from askwise.ledger import Ledger
 from askwise.options import named
 from askwise.pool import Dropped, Pool, Problem
@@ -173,6 +172,8 @@ def _said(s: State, pool: Pool, rows: Sequence[int], *, salted: bool) -> Withdra
 
 def _forget_embeddings(pool: Pool, rows: Sequence[int]) -> None:
     """Vectors of the texts, which the cache keeps beside a hash of each."""
+    from askwise.encoders.cache import EmbeddingCache  # brings what fetches models
+
     EmbeddingCache().forget([text for row in rows for text in pool.item_kind.texts(pool.contents[row])])
 
 
