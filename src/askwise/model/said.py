@@ -22,7 +22,7 @@ from askwise.export import PROBLEM, names_beside
 from askwise.model.card import ASK, Card, Proved
 from askwise.model.fitted import Model
 from askwise.notices import progress
-from askwise.pool import Pool
+from askwise.pool import ItemKind, Pool
 from askwise.pool.kinds import WORD
 from askwise.state import State
 from askwise.tasks import Opinion
@@ -406,10 +406,11 @@ def _alike(session: Session, items: Sequence[Any], features: Matrix) -> list[tup
     """(place, rows of the session that an item is like), for those that are like any."""
     pool, X = session.pool, session.features()
     known, gone, by_text = _texts.get(session, (0, 0, {}))
+    kind = pool.item_kind
     if gone != len(pool.withdrawn):
         known, by_text = 0, {}
-    for row in range(known, len(pool) if pool.item_kind.prose else 0):
-        by_text.setdefault(_key(pool.contents[row]), []).append(row)
+    for row in range(known, len(pool) if kind.prose else 0):
+        by_text.setdefault(_key(kind, pool.contents[row]), []).append(row)
     _texts[session] = len(pool), len(pool.withdrawn), by_text
     found = []
     n, step = features.shape[0], max(1, (1 << 24) // max(1, X.shape[0]))
@@ -417,18 +418,17 @@ def _alike(session: Session, items: Sequence[Any], features: Matrix) -> list[tup
         for start in range(0, n, step):
             near = cosines(features[start : start + step], X) >= ALIKE
             for place, row in zip(range(start, min(n, start + step)), near, strict=True):
-                rows = set(np.flatnonzero(row).tolist()) | set(by_text.get(_key(items[place]), ()) if by_text else ())
+                same = by_text.get(_key(kind, items[place]), ()) if by_text else ()
+                rows = {*np.flatnonzero(row).tolist(), *same}
                 if rows:
                     found.append((place, rows))
             advance(len(near))
     return found
 
 
-def _key(content: Any) -> Any:
-    """The same for texts of the same words, in whatever order, case and punctuation."""
-    if isinstance(content, str):
-        return " ".join(sorted(WORD.findall(content.casefold()))) or content.strip()
-    return tuple(map(_key, content)) if isinstance(content, tuple) else id(content)
+def _key(kind: ItemKind, content: Any) -> tuple[str, ...]:
+    """The same for items whose texts are of the same words, in whatever order, case and punctuation."""
+    return tuple(" ".join(sorted(WORD.findall(text.casefold()))) or text.strip() for text in kind.texts(content))
 
 
 # ── beside the data ─────────────────────────────────────────────────────────────────────────
