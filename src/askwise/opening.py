@@ -12,9 +12,20 @@ from pathlib import Path
 from typing import Any
 
 from askwise import encoders, growing, learners, plugins, screening, strategies
-from askwise.core import BadInput, BadStore, Encoder, Event, Label, Learner, Matrix, seed_of, unknown
+from askwise.core import (
+    TARGETS,
+    BadInput,
+    BadStore,
+    Encoder,
+    Event,
+    Label,
+    Learner,
+    Matrix,
+    Target,
+    seed_of,
+    unknown,
+)
 from askwise.events import check as check_event
-from askwise.evidence import Target
 from askwise.options import named, only_python, option
 from askwise.pool import Pool, load_pool
 from askwise.sources import Again, noted
@@ -49,7 +60,7 @@ class Parts:
         task: Task,
     ) -> Parts:
         """Encoder and learner as objects, whatever they were given as."""
-        known = pool.kind != "array" and (encoder is not None or not reopened)
+        known = not pool.item_kind.features and (encoder is not None or not reopened)
         return cls(pool, encoders.get(encoder, pool.kind) if known else None, task.learner(learner), strategy)
 
     @property
@@ -142,7 +153,7 @@ def begin(
         )
     names = declared if declared is not None else sorted(found)
     given = {row: task.write(one, names) for row, one in said.items()}
-    if encoder is not None and loaded.kind == "array":
+    if encoder is not None and loaded.item_kind.features:
         raise BadInput(
             f"{option('encoder')} goes with texts, not with an array, which brings its own features. Leave it out."
         )
@@ -255,14 +266,14 @@ def resume(
             )
     again = Again(opened)
     encoder, learner, strategy = (
-        again.encoder(encoder, found.kind), again.learner(learner), again.strategy(strategy)
+        again.encoder(encoder, found.item_kind), again.learner(learner), again.strategy(strategy)
     )  # fmt: skip
     missing = again.missing
     encoder, learner = encoders.divided(encoder, learner, found.kind)
     goal = screening.goal_of(opened)
     if goal is not None and opened["strategy"] == "relevance":
         strategy = strategy or goal.strategy(opened["classes"])
-    if encoder is None and found.kind != "array":
+    if encoder is None and not found.item_kind.features:
         own = goal is not None and opened["encoder"] == screening.WordsEncoder.name
         encoder = screening.WordsEncoder() if own else again.encoder_source
     task = recorded(opened)
@@ -335,8 +346,8 @@ def _declared(classes: Sequence[Label] | None, fewest: int = 2) -> list[Label] |
 
 def check_target(target: str) -> None:
     """Raise `BadInput` for what is no target."""
-    if target not in ("auto", "dataset", "file"):
-        raise unknown("target", target, ("auto", "dataset", "file"))
+    if target not in TARGETS:
+        raise unknown("target", target, TARGETS)
 
 
 def check_share(name: str, value: float, *, low_open: bool = True, high_open: bool = True) -> None:

@@ -11,8 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from askwise import encoders, learners
-from askwise.core import Array, AutoLabels, BadInput, Label, Matrix, Oracle, Rows
-from askwise.evidence import Target
+from askwise.core import Array, AutoLabels, BadInput, Label, Matrix, Oracle, Rows, Target
 from askwise.options import named
 from askwise.pool import FeatureRows, Pool
 from askwise.session import Session
@@ -142,7 +141,7 @@ def contents_of(pool: Pool, rows: Sequence[int], encoder: Any = None) -> tuple[A
     Raises:
         BadInput: An encoder for a pool that holds features already.
     """
-    if pool.kind == "array":
+    if pool.item_kind.features:
         if encoder is not None:
             raise BadInput(f"{named('encoder')} is for texts; this pool holds features already. Leave it out.")
         if pool.features is None:
