@@ -104,11 +104,13 @@ class Share(Aim):
         return ""
 
     def kept(self, attempt: Attempt) -> audit.Plan:
+        """By the share of the region."""
         return audit.Plan(
             len(attempt.order), attempt.max_error, attempt.alpha, self.counts, attempt.needed, attempt.risk
         )
 
     def allowed(self, attempt: Attempt) -> int:
+        """By its plan, at the number of checks that certified."""
         return self.kept(attempt).allowed(attempt.checks)
 
 
@@ -134,14 +136,17 @@ class OfFile(Share):
     by_class = False
 
     def errors(self, left: int) -> int:
+        """All that is left."""
         return left
 
     def plan(self, n: int, max_error: float, alpha: float, allowed: int | None) -> audit.Plan:
+        """That allows just this many errors."""
         if allowed is None:
             raise ValueError("how many errors may remain is not said by the region's share")
         return audit.audit_plan(n, audit.share_of(allowed, n), alpha, self.counts)
 
     def refusal(self, standing: Standing, shares: Collection[float], confidence: float) -> str:
+        """Labels that stand count for this promise, too: with their confidence, their errors and their classes."""
         if standing.confidence < confidence:
             return (
                 f"Labels stand that were certified with {share(standing.confidence)} confidence only, so nothing can "
@@ -161,10 +166,12 @@ class OfFile(Share):
         return ""
 
     def kept(self, attempt: Attempt) -> audit.Plan:
+        """By the number of errors that was frozen."""
         limit = audit.share_of(attempt.allowed, len(attempt.order))
         return audit.Plan(len(attempt.order), limit, attempt.alpha, self.counts, attempt.needed, attempt.risk)
 
     def whole(self, attempt: Attempt) -> int:
+        """Those at the freeze."""
         return attempt.items - attempt.gone
 
 
@@ -174,16 +181,19 @@ class OfRelevant(Aim):
     name = "recall"
 
     def kept(self, attempt: Attempt) -> audit.RecallPlan:
+        """By the relevant items known at the freeze."""
         recall = round(1 - attempt.max_error, 9)
         return audit.RecallPlan(len(attempt.order), attempt.found, recall, attempt.alpha, attempt.needed, attempt.risk)
 
     def allowed(self, attempt: Attempt) -> None:
-        return None
+        """None: it hands over no guesses of a model."""
 
     def found(self, state: State, attempt: Attempt) -> int:
+        """By the answers as they are now."""
         return state.found_before(attempt)
 
     def void(self, attempt: Attempt, found: int) -> str:
+        """Where fewer are known than the plan counted on."""
         if found >= attempt.found:
             return ""
         return "items that counted as found were changed afterwards, and with fewer it would not have been given."

@@ -61,6 +61,7 @@ class _OfModel(Promise):
         """What is bounded, as part of the sentence."""
 
     def sentence(self, c: Certificate) -> str:
+        """How many the model labels, the bound, what it rests on, and what has changed since."""
         what = "by the model" if c.label is None else f"{c.label!r} by the model"
         return (
             f"{c.certified:,} items are labeled {what}; with {share(c.confidence)} confidence {self.bound(c)} "
@@ -74,6 +75,7 @@ class _OfModel(Promise):
         )
 
     def note(self, c: Certificate) -> str:
+        """The checks, the region, what was spent, and what the share is of."""
         return (
             "Each square is an item that a person checked without seeing the model's answer, in a random order fixed "
             f"before the first check. The region held {c.region:,} items when it was frozen; {_spent(c)}{self.counted}"
@@ -87,6 +89,7 @@ class OfLabels(_OfModel):
     mixes = True
 
     def bound(self, c: Certificate) -> str:
+        """Of the labels."""
         return f"at most {share(c.max_error, 1)} of them are wrong"
 
 
@@ -99,6 +102,7 @@ class OfRegion(_OfModel):
     counted = " The bound counts the checked items, which people corrected, as part of the whole."
 
     def bound(self, c: Certificate) -> str:
+        """Of the region."""
         return f"the wrong ones are at most {share(c.max_error, 1)} of the whole region of {c.region:,} items"
 
 
@@ -109,10 +113,12 @@ class OfFile(_OfModel):
     counted = " The bound is on all labels by the model together, as a share of all items, those of people included."
 
     def bound(self, c: Certificate) -> str:
+        """Of all items."""
         then = " there were then" * (c.later > 0)
         return f"the model's wrong labels are at most {share(c.max_error, 1)} of all {c.whole:,} items{then}"
 
-    def bound_on_all(self, c: Certificate) -> str:  # counts what earlier certificates allow
+    def bound_on_all(self, c: Certificate) -> str:
+        """The same share: it counts what earlier certificates allow."""
         return f"the wrong ones are at most {share(c.max_error, 1)} of all {c.whole:,} items"
 
 
@@ -124,6 +130,7 @@ class OfRelevant(Promise):
     unpictured = "That of a search has none; its sentence says all."
 
     def sentence(self, c: Certificate) -> str:
+        """How many are found, of all at least which share, and how many are left unread."""
         return (
             f"{c.found + c.wrong:,} relevant items are found; with {share(c.confidence)} confidence these "
             f"are at least {share(round(1 - c.max_error, 9))} of all ({c.audits:,} checks in random order, "
@@ -132,6 +139,7 @@ class OfRelevant(Promise):
         )
 
     def note(self, c: Certificate) -> str:
+        """The unread items, and what was spent."""
         return f"{c.region:,} items were unread when the order of the checks was drawn; {_spent(c)}"
 
 

@@ -1,8 +1,8 @@
 """What is recomputed of an attempt, target by target.
 
 Nothing here asks an aim (`askwise.aims`) for a plan or a decision, because these are what is looked at. What a target
-says of itself is written here once more, so that a mistake in one of the two places is found. One number is shared: what
-certificates that stand allow of the whole file (`evidence.allowance`), which follows from their frozen plans.
+says of itself is written here once more, so that a mistake in one of the two places is found. One number is shared:
+what certificates that stand allow of the whole file (`evidence.allowance`), which follows from their frozen plans.
 """
 
 from __future__ import annotations
@@ -63,6 +63,7 @@ class OfLabels(Witness):
     """A share of the labels given by the model."""
 
     def risk(self, w: Walk, e: Event, n: int) -> float:
+        """By the share of the labels."""
         return audit.false_certificate_risk(n, float(e.data["max_error"]), "auto", e.data["needed"])
 
 
@@ -70,6 +71,7 @@ class OfRegion(Witness):
     """A share of the region."""
 
     def risk(self, w: Walk, e: Event, n: int) -> float:
+        """By the share of the region."""
         return audit.false_certificate_risk(n, float(e.data["max_error"]), "dataset", e.data["needed"])
 
 
@@ -77,6 +79,7 @@ class OfFile(Witness):
     """A share of all items, less what earlier certificates allow."""
 
     def risk(self, w: Walk, e: Event, n: int) -> float:
+        """By the errors that are left of all items; earlier certificates must promise no less."""
         d = e.data
         due = evidence.allowance(w.state, d["max_error"])
         w.expect(
@@ -91,22 +94,27 @@ class OfFile(Witness):
 class OfRelevant(Witness):
     """A share of the relevant items; a search ends also where everything is read."""
 
-    def handed_over(self, s: State, guesses: Array) -> Array:  # what a search leaves unread is irrelevant
+    def handed_over(self, s: State, guesses: Array) -> Array:
+        """What a search leaves unread is irrelevant."""
         return np.full(s.n, s.class_number(s.opened["goal"]["irrelevant"]), np.int32)
 
     def open_rows(self, s: State) -> Array:
+        """All that is unread."""
         return np.flatnonzero(s.rest())
 
     def is_whole(self, s: State, order: Array) -> bool:
+        """All that is unread, again."""
         return len(np.unique(order)) == int(s.rest().sum())
 
     def risk(self, w: Walk, e: Event, n: int) -> float:
+        """Of stopping with a lower recall, by the relevant items counted anew."""
         d, goal = e.data, w.state.opened["goal"]
         found = sum(a.label == goal["relevant"] for a in w.state.answers.values())
         w.expect("plans", d["found"] == found, e, f"counts {d['found']} relevant items; {found} were found.")
         return audit.false_stop_risk(n, found, round(1 - float(d["max_error"]), 9), d["needed"])
 
     def last(self, attempt: Attempt) -> int | None:
+        """All of them: then nothing is unread."""
         return len(attempt.order)
 
 
