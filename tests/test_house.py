@@ -48,6 +48,7 @@ LAYERS = [
         "advice",
         "reasons",
         "questions",
+        "aims",
         "evidence",
         "handover",
         "people",

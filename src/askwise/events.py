@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, fields
 from typing import Any
 
-from askwise.core import BadStore, Control, CurvePoint, Event
+from askwise.core import PROMISES, TARGETS, BadStore, Control, CurvePoint, Event, one_of
 
 MOST_ITEMS = 50_000_000
 """More items than any session has: what says more is no number of items."""
@@ -223,7 +223,7 @@ FIELDS: dict[str, dict[str, Field]] = {
         "audit_share": Field("a share, 0 to 1", _of(_share)),
         "overlap": _optional_field("a share, 0 to 1", _of(_share)),
         "people_per_item": _optional_field("a number, 1 or more", lambda v, _: _int(v) and v >= 1),
-        "target": _optional_field("auto, dataset or file", lambda v, _: v in ("auto", "dataset", "file")),
+        "target": _optional_field(one_of(TARGETS), lambda v, _: v in TARGETS),
         "max_error": Field("a share between 0 and 1", _of(_inner)),
         "confidence": Field("a share between 0 and 1", _of(_inner)),
         "classes": Field("a list of different labels", lambda v, _: _texts(v) and len(set(v)) == len(v)),
@@ -350,7 +350,7 @@ FIELDS: dict[str, dict[str, Field]] = {
         "alpha": Field("a share between 0 and 1", _of(_inner)),
         "max_error": Field("a share between 0 and 1", _of(_inner)),
         "confidence": Field("a share between 0 and 1", _of(_inner)),
-        "target": Field("auto, dataset, file or recall", lambda v, _: v in ("auto", "dataset", "file", "recall")),
+        "target": Field(one_of(tuple(PROMISES)), lambda v, _: v in tuple(PROMISES)),
         "round": COUNT,
         "order": Field("a packed order", _of(_text)),
         "confidences": Field("packed confidences", _of(_text)),

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from fractions import Fraction
-from typing import Literal, TypeAlias
 
 import numpy as np
 
-from askwise import audit, relabeling
-from askwise.core import Array, Certificate, Errors, Estimate, Label, Metrics
+from askwise import aims, audit, relabeling
+from askwise.core import Array, Certificate, Errors, Estimate, Label, Metrics, Target, promise
 from askwise.state import Attempt, Draw, State
 from askwise.tasks import Checks
-
-Target: TypeAlias = Literal["auto", "dataset", "file"]
 
 PLANNING_CHECKS = 150
 """Check items that the choice of a region looks back on, at most."""
@@ -180,14 +175,7 @@ def _counted(state: State) -> Array:
 
 def plan_of(attempt: Attempt) -> audit.Plan | audit.RecallPlan:
     """The plan as frozen in the log, so that a later version judges as the one that made the promise."""
-    if attempt.target == "recall":
-        recall = round(1 - attempt.max_error, 9)
-        return audit.RecallPlan(len(attempt.order), attempt.found, recall, attempt.alpha, attempt.needed, attempt.risk)
-    if attempt.target == "file":
-        limit = audit.share_of(attempt.allowed, len(attempt.order))
-        return audit.Plan(len(attempt.order), limit, attempt.alpha, "dataset", attempt.needed, attempt.risk)
-    target: audit.Target = "dataset" if attempt.target == "dataset" else "auto"
-    return audit.Plan(len(attempt.order), attempt.max_error, attempt.alpha, target, attempt.needed, attempt.risk)
+    return aims.of(attempt).kept(attempt)
 
 
 def judge(state: State, attempt: Attempt) -> audit.Certification:
@@ -210,15 +198,12 @@ def certificate(state: State, attempt: Attempt) -> Certificate:
     void = ""
     if found.status != "certified" or found.audits != attempt.checks:
         void = "answers to its checks were changed afterwards, and with these it would not have been given."
-    known = 0
-    if attempt.target == "recall":
-        known = state.found_before(attempt)
-        if known < attempt.found:
-            void = "items that counted as found were changed afterwards, and with fewer it would not have been given."
-    plan = plan_of(attempt)
+    aim = aims.of(attempt)
+    known, allowed = aim.found(state, attempt), aim.allowed(attempt)
+    void = aim.void(attempt, known) or void
     return Certificate(
-        allowed=plan.allowed(attempt.checks) if isinstance(plan, audit.Plan) else None,
-        classes=_labeled_so(state, attempt) if isinstance(plan, audit.Plan) else (),
+        allowed=allowed,
+        classes=() if allowed is None else _labeled_so(state, attempt),
         sets=state.task.name == "sets",
         strict=state.task.strict,
         max_error=attempt.max_error,
@@ -229,13 +214,13 @@ def certificate(state: State, attempt: Attempt) -> Certificate:
         audits=attempt.checks,
         wrong=attempt.wrong,
         certified=len(attempt.order) - attempt.checks,
-        target=_target(attempt),
+        target=aim.name,
         found=known,
         void=void,
         fingerprint=attempt.fingerprint,
         label=attempt.called,
         since=tuple(said for seq, said in state.changes if seq > attempt.seq),
-        whole=attempt.items - attempt.gone if attempt.target == "file" else 0,
+        whole=aim.whole(attempt),
         later=state.n - attempt.items,
         people=_people(state, attempt),
         changed=_changed(state, attempt),
@@ -274,33 +259,30 @@ def labeled_so(state: State, codes: Array) -> tuple[tuple[Label, int], ...]:
     return tuple(zip(state.labels, np.asarray(found).tolist(), strict=False))
 
 
-def _target(attempt: Attempt) -> Literal["auto", "dataset", "file", "recall"]:
-    known: dict[str, Literal["auto", "dataset", "file", "recall"]] = {
-        "auto": "auto", "dataset": "dataset", "file": "file", "recall": "recall"
-    }  # fmt: skip
-    return known[attempt.target]
-
-
 def granted(state: State) -> int:
     """How many wrong labels the certificates that stand allow."""
-    plans = [(plan_of(a), a.checks) for a in state.attempts if a.outcome == "certified" and not a.taken_back]
-    return sum(plan.allowed(checks) for plan, checks in plans if isinstance(plan, audit.Plan))
+    return sum(aims.of(attempt).allowed(attempt) or 0 for attempt in _given(state))
 
 
 def allowance(state: State, max_error: float) -> int:
     """How many wrong labels another certificate may allow, so that all together keep to a share of all items."""
-    return _left(max_error, state.there, granted(state))
+    return aims.left_of_all(max_error, state.there, granted(state))
 
 
 def finer_now(state: State) -> bool:
     """Whether a certificate that stands limits errors by classes that tell less apart than today's."""
-    given = [a for a in state.attempts if a.outcome == "certified" and not a.taken_back]
-    return not all(relabeling.covers(state, attempt.system) for attempt in given)
+    return not all(relabeling.covers(state, attempt.system) for attempt in _given(state))
 
 
-def _left(max_error: float, items: int, granted: int) -> int:
-    """Wrong labels that a share of all items leaves after those granted; negative where they are too many already."""
-    return math.floor(Fraction(str(max_error)) * items) - granted
+def standing(state: State) -> aims.Standing:
+    """What the certificates that stand have promised."""
+    least = min((attempt.confidence for attempt in _given(state)), default=1.0)
+    return aims.Standing(least, granted(state), finer_now(state), state.there)
+
+
+def _given(state: State) -> list[Attempt]:
+    """The attempts whose certificates stand."""
+    return [a for a in state.attempts if a.outcome == "certified" and not a.taken_back]
 
 
 def _people(state: State, attempt: Attempt) -> int:
@@ -311,7 +293,7 @@ def _people(state: State, attempt: Attempt) -> int:
 
 def certificates(state: State) -> list[Certificate]:
     """Every certificate given and not taken back."""
-    return [certificate(state, a) for a in state.attempts if a.outcome == "certified" and not a.taken_back]
+    return [certificate(state, a) for a in _given(state)]
 
 
 def certifiable(state: State, ranked: int | None = None) -> Array:
@@ -359,7 +341,7 @@ class Planning:
 
     def allowance(self, max_error: float) -> int:
         """As `evidence.allowance`, but at least 0: a plan for nothing allowed is a plan, and not worth it."""
-        return max(0, _left(max_error, self.items, self.granted))
+        return max(0, aims.left_of_all(max_error, self.items, self.granted))
 
     def region(
         self, max_error: float, confidence: float, target: Target = "auto", parts: int = 1
@@ -375,7 +357,7 @@ class Planning:
         alpha = self.alpha(confidence) / parts
         if not alpha:
             return None
-        allowed = self.allowance(max_error) if target == "file" else None
+        aim = aims.SHARES[target]
         later = audit.SPEND[self.used + 1 : self.used + 2]
         retry = (1 - confidence) * later[0] / parts if later else None
         return audit.choose_region(
@@ -386,8 +368,8 @@ class Planning:
             alpha,
             changed=self.changed,
             retry=retry,
-            target="dataset" if target == "file" else target,
-            allowed=allowed,
+            target=aim.counts,
+            allowed=aim.errors(self.allowance(max_error)),
         )
 
 
@@ -432,7 +414,7 @@ def planning(state: State, sure: Array, label: Label | None = None) -> Planning:
             mistakes.append(mistake(members, draw.round))
     for attempt in state.attempts:
         left = doubt[attempt.order][doubt[attempt.order] > 0]
-        if attempt.outcome != "certified" and attempt.target != "recall" and len(left):
+        if attempt.outcome != "certified" and not promise(attempt.target).search and len(left):
             members = np.zeros(state.n, bool)
             members[attempt.order] = True
             doubted += attempt.checks * float(left.mean())

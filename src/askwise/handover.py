@@ -7,9 +7,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from askwise import audit, evidence
-from askwise.core import Array, AutoLabels, BadInput, Event, Label, share, unknown
-from askwise.evidence import Target
+from askwise import aims, audit, evidence
+from askwise.core import Array, AutoLabels, BadInput, Event, Label, Target, share, unknown
 from askwise.options import named
 from askwise.state import Attempt, State, pack
 
@@ -103,22 +102,9 @@ def freeze(
         )
     if sure is None or state.ranking is None:
         return refuse("The model moved on meanwhile; try again.")
-    weaker = [a.confidence for a in state.attempts if a.outcome == "certified" and not a.taken_back]
-    if target == "file" and min(weaker, default=1.0) < confidence:
-        return refuse(
-            f"Labels stand that were certified with {share(min(weaker))} confidence only, so nothing can be said of "
-            f"the whole file with {share(confidence)}. Take them back, or ask for {share(min(weaker))}."
-        )
-    if target == "file" and any(evidence.allowance(state, max_error) < 0 for max_error in wanted.values()):
-        return refuse(
-            f"The certificates that stand allow {evidence.granted(state):,} wrong labels, more than is asked for of all"
-            f" {state.there:,} items. Take labels back, or allow more errors."
-        )
-    if target == "file" and evidence.finer_now(state):
-        return refuse(
-            "Labels stand that were certified while classes were merged which are told apart now, so nothing can be "
-            "said of the whole file. Take these labels back, or merge the classes again."
-        )
+    aim = aims.SHARES[target]
+    if why := aim.refusal(evidence.standing(state), wanted.values(), confidence):
+        return refuse(why)
     if open_items and not np.any(state.rest() & ~state.shown_mask):
         return refuse(
             f"The model's guesses on all {open_items:,} open items have been shown or exported, so nobody could check "
@@ -140,12 +126,8 @@ def freeze(
         number = len(state.attempts) + len(events)
         rng = np.random.default_rng([int(state.opened["seed"]), 3, number, state.seq])
         order = rng.permutation(np.sort(known.rows[region.rows])).astype(np.int64)
-        alpha, allowed = known.alpha(confidence) / len(wanted), 0
-        if target == "file":
-            allowed = evidence.allowance(state, max_error)
-            plan = audit.audit_plan(len(order), audit.share_of(allowed, len(order)), alpha, "dataset")
-        else:
-            plan = audit.audit_plan(len(order), max_error, alpha, target)
+        allowed = aim.errors(evidence.allowance(state, max_error))
+        plan = aim.plan(len(order), max_error, known.alpha(confidence) / len(wanted), allowed)
         data = {
             "attempt": number + 1,
             "group": used + 1,
@@ -160,7 +142,7 @@ def freeze(
             "needed": list(plan.needed),
             "risk": plan.risk,
             "expected_error": region.error,
-            "allowed": allowed,
+            "allowed": 0 if allowed is None else allowed,
         }
         events.append(Event("frozen", data))
     return events

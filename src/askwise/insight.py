@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from askwise import audit, engine, evidence, learners
+from askwise import aims, engine, evidence, learners
 from askwise.batch.distances import cosines, places
-from askwise.core import Array, Matrix, Rows, unsaid
+from askwise.core import Array, Matrix, Rows, Target, unsaid
 from askwise.pool import Pool
 from askwise.state import State
 
@@ -113,7 +113,7 @@ class Offer:
 
 
 def offer(
-    known: evidence.Planning, max_error: float, confidence: float, target: evidence.Target = "auto", parts: int = 1
+    known: evidence.Planning, max_error: float, confidence: float, target: Target = "auto", parts: int = 1
 ) -> Offer | None:
     """The region that would be chosen for a share of errors; None where no attempt is left.
 
@@ -129,9 +129,8 @@ def offer(
         return None
     size, first, allowed = region.size if region.worth else 0, 0, 0
     if size:
-        share = audit.share_of(known.allowance(max_error), size) if target == "file" else max_error
-        of: audit.Target = "dataset" if target == "file" else target
-        plan = audit.audit_plan(size, share, known.alpha(confidence) / parts, of)
+        aim = aims.SHARES[target]
+        plan = aim.plan(size, max_error, known.alpha(confidence) / parts, aim.errors(known.allowance(max_error)))
         first, allowed = plan.first, plan.allowed(plan.first)  # later checks leave fewer items, and allow no more
     return Offer(
         max_error, size, len(known.rows), first, region.audits if size else 0.0, region.passes if size else 0.0,

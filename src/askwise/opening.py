@@ -12,9 +12,20 @@ from pathlib import Path
 from typing import Any
 
 from askwise import encoders, growing, learners, plugins, screening, strategies
-from askwise.core import BadInput, BadStore, Encoder, Event, Label, Learner, Matrix, seed_of, unknown
+from askwise.core import (
+    TARGETS,
+    BadInput,
+    BadStore,
+    Encoder,
+    Event,
+    Label,
+    Learner,
+    Matrix,
+    Target,
+    seed_of,
+    unknown,
+)
 from askwise.events import check as check_event
-from askwise.evidence import Target
 from askwise.options import named, only_python, option
 from askwise.pool import Pool, load_pool
 from askwise.sources import Again, noted
@@ -336,8 +347,8 @@ def _declared(classes: Sequence[Label] | None, fewest: int = 2) -> list[Label] |
 
 def check_target(target: str) -> None:
     """Raise `BadInput` for what is no target."""
-    if target not in ("auto", "dataset", "file"):
-        raise unknown("target", target, ("auto", "dataset", "file"))
+    if target not in TARGETS:
+        raise unknown("target", target, TARGETS)
 
 
 def check_share(name: str, value: float, *, low_open: bool = True, high_open: bool = True) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from askwise import plots
-from askwise.core import Certificate, Report, between, chance, share
+from askwise.core import Certificate, Report, between, chance, promise, share, together
 from askwise.export import whole
 
 if TYPE_CHECKING:
@@ -44,22 +44,13 @@ def headline(report: Report) -> str:
     people = report.human
     came = f" ({report.given:,} more came labeled with the data)" if report.given else ""
     if report.recall is not None:
-        proofs = [c.sentence for c in report.certificates if c.target == "recall" and not c.void]
+        proofs = [c.sentence for c in report.certificates if promise(c.target).search and not c.void]
         return proofs[-1] if proofs else report.recall.sentence
     void = [c for c in report.certificates if c.void]
     if report.auto and report.certificates and not void:
-        # What holds for all of the model's labels together is what the loosest certificate says.
-        limit = share(max(c.max_error for c in report.certificates), 1)
-        bound = f"at most {limit} of those are wrong"
-        if any(c.target == "dataset" for c in report.certificates):
-            region = sum(c.region for c in report.certificates)
-            bound = f"the wrong ones are at most {limit} of the {region:,} items that were frozen for it"
-        last = report.certificates[-1]
-        if last.target == "file":  # counts what earlier certificates allow
-            bound = f"the wrong ones are at most {share(last.max_error, 1)} of all {last.whole:,} items"
-        elif any(c.target == "file" for c in report.certificates):
-            bound = "each batch of labels keeps to what its certificate says"
-        proof = f"with {share(min(c.confidence for c in report.certificates))} confidence {bound}"
+        proof = (
+            f"with {share(min(c.confidence for c in report.certificates))} confidence {together(report.certificates)}"
+        )
         rest = f"; {report.open:,} are left for people" if report.open else ""
         return f"People labeled {people:,} of {report.items:,} items{came}, the model {report.auto:,}: {proof}{rest}."
     if report.auto:
@@ -362,15 +353,12 @@ def _curve(report: Report) -> str:
 def _certificate(number: int, certificate: Certificate) -> str:
     if certificate.void:  # a picture of what is no longer proved would say that it is
         return f'<div class="certificate void"><p class="sentence">{_e(certificate.sentence)}</p></div>'
-    if certificate.target == "recall":
-        note = (
-            f"{certificate.region:,} items were unread when the order of the checks was drawn; this was attempt "
-            f"{certificate.attempt} and it spent {certificate.alpha:.3g} of the allowed chance of a wrong proof, "
-            f"{1 - certificate.confidence:.3g} in all."
-        )
+    said = promise(certificate.target)
+    what = said.note(certificate)
+    if said.unpictured:
         return (
             f'<div class="certificate valid"><p class="sentence">{_e(certificate.sentence)}</p>'
-            f'<p class="note">{_e(note)}</p></div>'
+            f'<p class="note">{_e(what)}</p></div>'
         )
     picture = plots.inline_svg(
         plots.certificate(certificate),
@@ -378,16 +366,6 @@ def _certificate(number: int, certificate: Certificate) -> str:
         f"{certificate.audits} blind checks, {certificate.wrong} wrong; "
         f"proved: at most {share(certificate.max_error, 1)}.",
     )
-    what = (
-        "Each square is an item that a person checked without seeing the model's answer, in a random order fixed "
-        f"before the first check. The region held {certificate.region:,} items when it was frozen; this was attempt "
-        f"{certificate.attempt} and it spent {certificate.alpha:.3g} of the allowed chance of a wrong proof, "
-        f"{1 - certificate.confidence:.3g} in all."
-    )
-    if certificate.target == "dataset":
-        what += " The bound counts the checked items, which people corrected, as part of the whole."
-    if certificate.target == "file":
-        what += " The bound is on all labels by the model together, as a share of all items, those of people included."
     if certificate.fingerprint:
         what += (
             " Whoever has the session's file can recompute it: askwise verify SESSION --fingerprint "

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from askwise import display, evidence, plots
-from askwise.core import Array, BadInput, Certificate, Label, Report, Verdict, between, chance, frame, unknown
+from askwise.core import Array, BadInput, Certificate, Label, Report, Verdict, between, chance, frame, promise, unknown
 from askwise.export import COLUMNS, PROBLEM, names_beside, own_column, whole
 from askwise.formats import conll, marked
 from askwise.notices import each
@@ -314,8 +314,9 @@ def picture(state: State, what: str) -> plots.Picture:
     if not given:
         raise BadInput("There is no certificate to draw; session.autolabel() gives one.")
     last_given = given[-1]
-    if last_given.void or last_given.target == "recall":  # a picture of what no longer holds would say that it does
-        why = last_given.sentence if last_given.void else "That of a search has none; its sentence says all."
+    # A picture of what no longer holds would say that it does.
+    why = last_given.sentence if last_given.void else promise(last_given.target).unpictured
+    if why:
         raise BadInput(f"No picture of this certificate is drawn. {why}")
     return plots.Picture(plots.certificate(last_given), last_given.sentence)
 

@@ -11,7 +11,20 @@ import numpy as np
 from scipy.special import expit
 
 from askwise import audit, evidence, strategies
-from askwise.core import Array, AutoLabels, BadInput, Event, Label, Matrix, Recall, Rows, Selection, Verdict, unknown
+from askwise.core import (
+    Array,
+    AutoLabels,
+    BadInput,
+    Event,
+    Label,
+    Matrix,
+    Recall,
+    Rows,
+    Selection,
+    Verdict,
+    promise,
+    unknown,
+)
 from askwise.encoders.tfidf import kept, restored
 from askwise.options import named, option
 from askwise.state import Attempt, State, pack
@@ -144,7 +157,7 @@ def recall(state: State, wanted: Goal) -> Recall:
 
 
 def _given(state: State) -> list[Attempt]:
-    return [a for a in state.attempts if a.target == "recall" and a.outcome == "certified" and not a.taken_back]
+    return [a for a in state.attempts if promise(a.target).search and a.outcome == "certified" and not a.taken_back]
 
 
 def _unread(state: State) -> Array:

@@ -20,7 +20,7 @@ from askwise.app import wire
 from askwise.app.labeling import plain
 from askwise.app.roles import Here, Place, Routes
 from askwise.app.shapes import Name, Text
-from askwise.core import BadInput, unknown
+from askwise.core import BadInput, Target, unknown
 from askwise.labelsets import write_set
 from askwise.values import written
 
@@ -93,7 +93,7 @@ def dashboard(at: Here) -> dict[str, Any]:
     return found | {
         "title": session.title,
         "classes": list(session.classes),
-        "multilabel": session.multilabel,
+        "multilabel": session.task.named and not session.task.closed,
         "named": session.task.named,
         "errors": None if errors is None else plain(errors) | {"sentence": errors.sentence},
         "counts": counts,
@@ -123,10 +123,9 @@ def _no_model(session: Session) -> str:
     return "There is no model yet: it takes at least two different answers."
 
 
-def _target(session: Session) -> evidence.Target:
+def _target(session: Session) -> Target:
     """What the session's share of errors is a share of."""
-    found: evidence.Target = session.look(lambda s: s.opened.get("target", "auto"))
-    return found
+    return session.look(evidence.target)
 
 
 @routes.get("/api/v1/coverage", response_model=dict[str, Any])
@@ -261,7 +260,7 @@ def suspects(at: Here) -> dict[str, Any]:
             found.append((one, write_set([labels[i] for i in np.flatnonzero(likely)], labels)))
         return found
 
-    looked = session.task.named  # what a label of its own is doubted by needs labels
+    looked = session.task.closed or session.task.family == "multilabel"  # others have no labels of their own
     shown, hidden = [], 0
     for one, rather in _once(session, "suspects", (last, size), compute) if looked else ():
         row = int(rows[one.at])
@@ -620,13 +619,13 @@ class Limits(BaseModel):
     classes: dict[Name, Annotated[float, Field(gt=0, lt=1)]] = Field(
         default_factory=dict, max_length=1000, description="Instead: largest share for each class to be handed over."
     )
-    target: evidence.Target | None = Field(
+    target: Target | None = Field(
         default=None,
         description="Share of what: of the labels given by the model (auto), of the region that is checked (dataset), "
         "of the whole file (file); default: the session's. Shares for each class are always of the model's labels.",
     )
 
-    def of(self, session: Session) -> evidence.Target:
+    def of(self, session: Session) -> Target:
         """Share of what."""
         return "auto" if self.classes else self.target or _target(session)
 

@@ -11,7 +11,7 @@ from askwise.commands.options import BeganEncoder, BeganLearner, BeganStrategy, 
 from askwise.commands.saying import say
 
 if TYPE_CHECKING:
-    from askwise.evidence import Target
+    from askwise.core import Target
 
 
 def autolabel(
@@ -34,10 +34,10 @@ def autolabel(
     encoder: BeganEncoder = None,
 ) -> None:
     """Certify what the model is sure of, then let it label that. Ends with 1 when refused."""
-    from askwise.core import BadInput
+    from askwise.core import TARGETS, BadInput, one_of
 
-    if target not in (None, "auto", "dataset", "file"):
-        raise BadInput(f"--target is auto, dataset or file, got {target!r}.")
+    if target not in (None, *TARGETS):
+        raise BadInput(f"--target is {one_of(TARGETS)}, got {target!r}.")
     if undo and cancel:
         raise BadInput("--undo and --cancel are two things; give one.")
     session_file = needed(session_file, "autolabel SESSION")

@@ -13,6 +13,7 @@ from askwise.core.errors import (
     Unreachable,
     unknown,
 )
+from askwise.core.promises import PROMISES, TARGETS, Promise, Promised, Target, one_of, promise, together
 from askwise.core.protocols import Array, Encoder, Event, Executor, Label, Learner, Matrix, Rows, Store
 from askwise.core.records import (
     FINGERPRINT_DIGITS,
@@ -44,6 +45,8 @@ from askwise.core.shares import about, between, chance, share, told_apart
 __all__ = [
     "FINGERPRINT_DIGITS",
     "MOST_NAMED",
+    "PROMISES",
+    "TARGETS",
     "Agreement",
     "Annotator",
     "Answer",
@@ -71,20 +74,26 @@ __all__ = [
     "Metrics",
     "MissingExtra",
     "Oracle",
+    "Promise",
+    "Promised",
     "Query",
     "Recall",
     "Report",
     "Rows",
     "Selection",
     "Store",
+    "Target",
     "Unreachable",
     "Verdict",
     "about",
     "between",
     "chance",
     "frame",
+    "one_of",
+    "promise",
     "seed_of",
     "share",
+    "together",
     "told_apart",
     "unknown",
     "unsaid",

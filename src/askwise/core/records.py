@@ -11,6 +11,7 @@ import numpy as np
 
 from askwise import display
 from askwise.core.errors import MissingExtra
+from askwise.core.promises import Promised, promise
 from askwise.core.protocols import Array, Label, Rows
 from askwise.core.shares import between, chance, share
 
@@ -254,6 +255,8 @@ class Metrics:
     audits: int
     """Random check items answered."""
     rest: int
+    about: str = ""
+    """What the numbers speak of, behind "about", where that is not the current model on the rest."""
 
 
 @dataclass(frozen=True)
@@ -376,7 +379,7 @@ class Certificate:
     """… of which the model had wrong."""
     certified: int
     """Items labeled by the model under this certificate: region - audits."""
-    target: Literal["auto", "dataset", "file", "recall"] = "auto"
+    target: Promised = "auto"
     """For "recall", `max_error` is the share of relevant items that may be missed."""
     found: int = 0
     """Relevant items found before its checks, for "recall"; with the `wrong` ones of the checks all that are found."""
@@ -424,41 +427,7 @@ class Certificate:
         """One sentence for the person."""
         if self.void:
             return f"This certificate no longer holds: {self.void}"
-        bound = f"at most {share(self.max_error, 1)} of them are wrong"
-        if self.target == "dataset":  # among the model's labels alone the share may be larger
-            bound = (
-                f"the wrong ones are at most {share(self.max_error, 1)} of the whole region of {self.region:,} items"
-            )
-        if self.target == "file":
-            then = " there were then" * (self.later > 0)
-            bound = f"the model's wrong labels are at most {share(self.max_error, 1)} of all {self.whole:,} items{then}"
-        mark = f"; fingerprint {self.short_fingerprint}" if self.fingerprint else ""
-        if self.target == "recall":
-            return (
-                f"{self.found + self.wrong:,} relevant items are found; with {share(self.confidence)} confidence these "
-                f"are at least {share(round(1 - self.max_error, 9))} of all ({self.audits:,} checks in random order, "
-                f"{self.wrong:,} of them relevant{mark}). {self.certified:,} unread items are left as irrelevant."
-                + self._withdrawn()
-            )
-        what = "by the model" if self.label is None else f"{self.label!r} by the model"
-        return (
-            f"{self.certified:,} items are labeled {what}; with {share(self.confidence)} confidence {bound} "
-            f"({self.audits} blind checks, {self.wrong} wrong{mark})."
-            + (f" Right is what {self.people} annotators agree on (Dawid & Skene)." if self.people else "")
-            + (f" {self.strict}" if self.strict else "")
-            + (
-                f" The answers to {self.changed:,} of the checks were changed after they were given."
-                * (self.changed > 0)
-            )
-            + f" Of the {self.later:,} items added since it says nothing." * (self.later > 0)
-            + f" It speaks of the labels as they were: since then {'; '.join(self.since)}." * bool(self.since)
-            + self._withdrawn()
-        )
-
-    def _withdrawn(self) -> str:
-        return f" {self.withdrawn:,} of the {self.region:,} items that it speaks of were withdrawn since." * (
-            self.withdrawn > 0
-        )
+        return promise(self.target).sentence(self)
 
     def _repr_html_(self) -> str:
         if self.void:

@@ -17,7 +17,7 @@ import numpy as np
 
 from askwise import answers, evidence, growing, rounds
 from askwise.batch.distances import cosines
-from askwise.core import Array, BadInput, ContractError, Matrix, Unreachable
+from askwise.core import Array, BadInput, ContractError, Matrix, Unreachable, promise
 from askwise.export import PROBLEM, names_beside
 from askwise.model.card import ASK, Card, Proved
 from askwise.model.fitted import Model
@@ -268,7 +268,7 @@ def _proved(state: State) -> list[Proved]:
     found = []
     for certificate in evidence.certificates(state):
         attempt = state.attempts[certificate.attempt - 1]
-        if certificate.void or attempt.target == "recall" or state.predictions is None:
+        if certificate.void or promise(attempt.target).search or state.predictions is None:
             continue
         rows = attempt.order[attempt.checks :]
         repeats = int(np.count_nonzero(state.predictions[rows] == state.today(state.guesses_of(attempt)[rows])))

@@ -208,7 +208,7 @@ def _from_table(
     ids, labels = column_of(table, "id", ids), column_of(table, "label", labels)
     apart = {name for name in (ids, labels) if isinstance(name, str)} | shown_beside(table, address)
     address |= {"id": ids if isinstance(ids, str) else None, "label": labels if isinstance(labels, str) else None}
-    if isinstance(labels, str) and labels == SPANS and table.read_as.get("marked"):
+    if address.get("answers") == "spans" and isinstance(labels, str) and table.read_as.get("marked"):
         address["label"] = table.read_as["marked"]  # so that a longer file is read as this one
     if text is None and kind in (None, "text") and table.texts:
         text = list(table.texts)

@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from askwise import answers, evidence, handover, opening, screening
-from askwise.core import AutoLabels, BadInput, Certificate, ContractError, Event, Label, Oracle, share
-from askwise.evidence import Target
+from askwise import aims, answers, evidence, handover, opening, screening
+from askwise.core import AutoLabels, BadInput, Certificate, ContractError, Event, Label, Oracle, Target, share
 from askwise.options import named
 from askwise.questions import CHECKS_AHEAD
 from askwise.session.labeling import Labeling
@@ -80,7 +79,7 @@ class Handing(Labeling):
         opening.check_share("confidence", wanted_confidence)
         target = evidence.target(self._state) if target is None else target
         opening.check_target(target)
-        if target == "file" and list(wanted) != [None]:
+        if not aims.SHARES[target].by_class and list(wanted) != [None]:
             raise BadInput(
                 f"A limit for each class is about labels of that class; leave {named('target')} out, or the classes."
             )

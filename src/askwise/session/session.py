@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from askwise import answers, evidence, growing, opening, plots, results, strategies
-from askwise.core import BadInput, BadStore, Conflict, Event, Label, Report, Store
-from askwise.evidence import Target
+from askwise.core import BadInput, BadStore, Conflict, Event, Label, Report, Store, Target
 from askwise.export import write_table
 from askwise.ledger import Ledger
 from askwise.notices import progress, say

@@ -11,8 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from askwise import encoders, learners
-from askwise.core import Array, AutoLabels, BadInput, Label, Matrix, Oracle, Rows
-from askwise.evidence import Target
+from askwise.core import Array, AutoLabels, BadInput, Label, Matrix, Oracle, Rows, Target
 from askwise.options import named
 from askwise.pool import FeatureRows, Pool
 from askwise.session import Session

@@ -10,7 +10,7 @@ import numpy as np
 
 from askwise import relabeling
 from askwise.audit import UNKNOWN
-from askwise.core import Answer, Array, BadStore, Control, CurvePoint, Event, Label
+from askwise.core import Answer, Array, BadStore, Control, CurvePoint, Event, Label, promise
 from askwise.state.in_log import unpack
 from askwise.state.records import DOUBTED, OVERLAP, Ask, Attempt, Draw, Lease, Ranking
 from askwise.state.withdrawn import on_withdrawn
@@ -293,7 +293,7 @@ def _on_frozen(s: State, e: Event) -> None:
         raise ValueError("'confidences' must be a number for each row of 'order'")
     if d.get("label") is not None:
         _known(s, d["label"])
-    if d["target"] == "recall" and not s.opened.get("goal"):
+    if promise(d["target"]).search and not s.opened.get("goal"):
         raise ValueError("its target is a recall, but nothing is searched for")
     s.attempts.append(
         Attempt(

@@ -12,7 +12,7 @@ import numpy as np
 from askwise import events as kinds
 from askwise import relabeling
 from askwise.audit import UNKNOWN, UNSURE
-from askwise.core import Answer, Array, BadStore, Control, CurvePoint, Event, Label
+from askwise.core import Answer, Array, BadStore, Control, CurvePoint, Event, Label, promise
 from askwise.state.fold import BY_PEOPLE, HANDLERS
 from askwise.state.in_log import READS_FORMAT, too_new
 from askwise.state.records import MANGLED, QUARTER, Ask, Attempt, Draw, Lease, Ranking
@@ -321,8 +321,8 @@ class State:
         return current or round_ in self.past
 
     def guesses_of(self, attempt: Attempt) -> Array:
-        """(n,) class numbers that an attempt would hand over: all irrelevant where the target is a recall."""
-        if attempt.target == "recall":
+        """(n,) class numbers that an attempt would hand over: all irrelevant where something is searched."""
+        if promise(attempt.target).search:
             return np.full(self.n, self.class_number(self.opened["goal"]["irrelevant"]), np.int32)
         return self.predictions_of(attempt.round) if attempt.guesses is None else attempt.guesses
 

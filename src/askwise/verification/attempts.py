@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from askwise import audit, evidence
+from askwise import audit
 from askwise.core import Array, BadStore, Event
 from askwise.state import Attempt, State, unpack
 from askwise.verification.findings import CLOSE, CLOSE_RISK, same
+from askwise.verification.witnesses import NO_PLAN, WITNESSES, witness
 
 if TYPE_CHECKING:
     from askwise.verification.walk import Look, Walk
@@ -31,9 +32,7 @@ def _frozen(w: Walk, e: Event) -> None:
     w.expect("regions", d["round"] == s.ranking.round, e, f"freezes model {d['round']}, not the current one.")
     order = np.frombuffer(unpack(d["order"]), np.int64)
     w.rows(order.tolist())
-    w.frozen[number] = s.predictions
-    if d["target"] == "recall":  # what a search leaves unread is irrelevant
-        w.frozen[number] = np.full(s.n, s.class_number(s.opened["goal"]["irrelevant"]), np.int32)
+    w.frozen[number] = witness(d["target"]).handed_over(s, s.predictions)
     w.done["regions"] += 1
     w.done["plans"] += 1
     _region(w, e, order, label)
@@ -43,9 +42,8 @@ def _frozen(w: Walk, e: Event) -> None:
 
 def _region(w: Walk, e: Event, order: Array, label: str | None) -> None:
     """The region held open items only, and its checks come in the order that the seed draws."""
-    s = w.state
-    search = e.data["target"] == "recall"
-    closed = np.setdiff1d(order, np.flatnonzero(s.rest()) if search else evidence.certifiable(s))
+    s, of = w.state, witness(e.data["target"])
+    closed = np.setdiff1d(order, of.open_rows(s))
     w.expect("regions", len(closed) == 0, e, f"row {closed[:1]} of the region was not open at the freeze.")
     elsewhere = [r for a in s.attempts if a.outcome == "open" for r in order.tolist() if r in a.position]
     w.expect("regions", not elsewhere, e, f"rows {elsewhere[:3]} are in another region under way.")
@@ -53,8 +51,10 @@ def _region(w: Walk, e: Event, order: Array, label: str | None) -> None:
     rng = np.random.default_rng([int(s.opened["seed"]), 3, len(s.attempts), w.freeze_seq])
     due = rng.permutation(np.unique(order))
     w.expect("regions", np.array_equal(order, due), e, "the order of the checks is not the one that the seed draws.")
-    whole = not search or len(np.unique(order)) == int(s.rest().sum())
-    w.expect("regions", whole, e, "a search is finished on everything unread, and this region is not all of that.")
+    w.expect(
+        "regions", of.is_whole(s, order), e,
+        "a search is finished on everything unread, and this region is not all of that.",
+    )  # fmt: skip
     sure = np.frombuffer(unpack(e.data["confidences"]), np.float32)
     w.expect("regions", len(sure) == len(order), e, f"{len(sure)} confidences for {len(order)} items.")
     if label is not None:
@@ -67,26 +67,11 @@ def _plan(w: Walk, e: Event, n: int) -> None:
     d = e.data
     needed, alpha = d["needed"], float(d["alpha"])
     steps = all(type(m) is int for m in needed) and needed == sorted(needed)
-    if not (steps and all(1 <= m <= n for m in needed) and d["target"] in ("auto", "dataset", "file", "recall")):
-        raise BadStore("the numbers of checks that certify are not a plan.")
+    if not (steps and all(1 <= m <= n for m in needed) and d["target"] in tuple(WITNESSES)):
+        raise BadStore(NO_PLAN)
     if not (0 < d["max_error"] < 1 and 0 < d["confidence"] < 1):
         raise BadStore(f"an error of {d['max_error']!r} with a confidence of {d['confidence']!r}.")
-    if d["target"] == "recall":
-        goal = w.state.opened["goal"]
-        found = sum(a.label == goal["relevant"] for a in w.state.answers.values())
-        w.expect("plans", d["found"] == found, e, f"counts {d['found']} relevant items; {found} were found.")
-        risk = audit.false_stop_risk(n, found, round(1 - float(d["max_error"]), 9), needed)
-    elif d["target"] == "file":
-        due = evidence.allowance(w.state, d["max_error"])
-        w.expect(
-            "plans", d["allowed"] == due, e, f"allows {d['allowed']} errors; for the whole file it may allow {due}."
-        )
-        w.expect("plans", not evidence.finer_now(w.state), e, "a certificate that stands is about fewer classes.")
-        sure = all(a.confidence >= d["confidence"] for a in w.state.attempts if a.outcome == "certified")
-        w.expect("plans", sure, e, "an earlier certificate has less confidence than is claimed for the whole file.")
-        risk = audit.false_certificate_risk(n, audit.share_of(due, n), "dataset", needed)
-    else:
-        risk = audit.false_certificate_risk(n, float(d["max_error"]), d["target"], needed)
+    risk = witness(d["target"]).risk(w, e, n)
     w.expect("plans", risk <= alpha, e, f"the plan risks a false certificate with {risk:.6g}, allowed are {alpha:.6g}.")
     same = math.isclose(risk, d["risk"], rel_tol=CLOSE_RISK, abs_tol=CLOSE**2)
     w.expect("plans", same, e, f"says its risk is {d['risk']:.6g}; computed again it is {risk:.6g}.")
@@ -150,7 +135,7 @@ def _outcomes(s: State, attempt: Attempt, guesses: Array) -> list[bool]:
 
 def _accepted(attempt: Attempt, outcomes: Sequence[bool]) -> tuple[int, int] | None:
     """(checks, wrong) where the plan accepts first; a search ends also where everything is read."""
-    wrong, needed, all_read = 0, attempt.needed, len(attempt.order) if attempt.target == "recall" else None
+    wrong, needed, all_read = 0, attempt.needed, witness(attempt.target).last(attempt)
     for checks, outcome in enumerate(outcomes, 1):
         wrong += outcome
         if (wrong < len(needed) and checks >= needed[wrong]) or checks == all_read:
