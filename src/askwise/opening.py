@@ -264,6 +264,7 @@ def resume(
                 f"This is not the pool that the session was started with: {len(found):,} items given, "
                 f"{opened['n']:,} expected, or their content differs."
             )
+    encoder, learner = encoders.divided(encoder, learner, found.kind)  # a pipeline brings the encoder along
     again = Again(opened)
     encoder, learner, strategy = (
         again.encoder(encoder, found.item_kind), again.learner(learner), again.strategy(strategy)
