@@ -320,6 +320,14 @@ def test_a_refusal_names_event_kind_and_key(log: list[Event], tmp_path: Path) ->
     assert f"Event {place + 1} (told)" in said
 
 
+def test_items_of_a_kind_that_nobody_knows(log: list[Event], tmp_path: Path) -> None:
+    path = crafted(tmp_path / "a.askwise", log, 0, {**log[0].data, "kind": "vido"}, chained=True)
+    for door in ("report", "export", "verify"):
+        code, said = run(door, str(path), *([str(tmp_path / "out.csv")] if door == "export" else []))
+        assert code == (1 if door == "verify" else 2)
+        assert "of items of the kind 'vido', which this version does not know" in " ".join(said.split())
+
+
 def test_keys_that_nobody_knows_are_left_alone(log: list[Event], tmp_path: Path) -> None:
     left = amended(log)  # of what is left of these, the log holds a digest of its own
     more = {"of a later version": [1, {"a": None}]}

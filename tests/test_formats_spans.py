@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import itertools
 import json
 import random
 import zlib
@@ -73,7 +74,7 @@ def test_schemes_go_back_to_what_they_were(tags: list[str]) -> None:
     valid = spans.to_tags(spans.from_tags(tags, at), at)
     assert conll.usual(conll.from_bio(valid, "bioes"), "bioes") == valid
     assert conll.usual(conll.from_bio(valid, "bio"), "bio") == valid
-    if not any(tag[0] == "B" and before[2:] == tag[2:] for before, tag in zip(valid, valid[1:], strict=False)):
+    if not any(tag[0] == "B" and before[2:] == tag[2:] for before, tag in itertools.pairwise(valid)):
         again = conll.usual(conll.from_bio(valid, "io"), "io")
         assert spans.from_tags(again, at) == spans.from_tags(valid, at)
 
@@ -134,7 +135,7 @@ def test_doccano_and_prodigy_and_tags(tmp_path: Path) -> None:
         {"id": 1, "text": text, "label": doccano},
         {"text": text, "labels": doccano},
         {"text": text, "label": [], "entities": doccano} | {"label": doccano},
-        {"text": text, "entities": [{"id": 3, "label": "PER", "start_offset": s, "end_offset": e} for s, e, _ in doccano]},
+        {"text": text, "entities": [{"label": "PER", "start_offset": s, "end_offset": e} for s, e, _ in doccano]},
         {"text": text, "spans": [{"start": s, "end": e, "label": n, "token_start": 1} for s, e, n in doccano]},
         {"text": text, "spans": wanted},
         {"tokens": text.split(), "tags": ["O", "B-PER", "O", "B-PER"]},
@@ -196,7 +197,7 @@ def test_what_is_written_for_other_tools_is_read_again(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["wikiann_en_dev", "wnut17_train"])
 def test_the_shared_sets_load_without_loss(tmp_path: Path, name: str) -> None:
     source = SHARED / f"{name}.jsonl.gz"
-    rows = [json.loads(line) for line in gzip.open(source, "rt", encoding="utf-8")]
+    rows = [json.loads(line) for line in gzip.decompress(source.read_bytes()).decode().splitlines()]
     found = marked.marked(read_file(source, "jsonl"))
     assert len(found) == len(rows)
     assert not found.bad

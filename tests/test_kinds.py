@@ -149,7 +149,7 @@ def test_an_empty_folder_says_what_is_wanted(tmp_path: Path) -> None:
 def test_formats_and_their_types(form: str, tmp_path: Path) -> None:
     data = as_bytes(picture(1), form)
     assert media.image_type(data) == media.IMAGES[form]
-    assert media.wrong_with(data, "image") is None
+    assert media.wrong_image(data) is None
 
 
 WHOLE = {form: as_bytes(picture(1, size=(40, 40)), form) for form in media.IMAGES}
@@ -166,7 +166,7 @@ def test_damaged_images_are_told_never_raised(form: str, blows: list[tuple[float
         data[int(where * (len(data) - 1))] = value
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        wrong = media.wrong_with(bytes(data[: int(kept * len(data))]), "image")
+        wrong = media.wrong_image(bytes(data[: int(kept * len(data))]))
     assert wrong is None or wrong.startswith(("is ", "has "))
 
 

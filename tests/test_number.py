@@ -24,7 +24,7 @@ from askwise.core import BadInput, BadStore, ContractError, Event, Query
 from askwise.monitor import Monitor
 from askwise.pool import load_pool
 from askwise.state import State
-from askwise.store import MemoryStore, read_log, seal
+from askwise.store import MemoryStore, SQLiteStore, read_log, seal
 from askwise.tasks import available, get, recorded
 from askwise.tasks.number import Number, Values
 from askwise.terminal import label as label_in_terminal
@@ -418,7 +418,7 @@ def test_numbers_of_the_data_are_taken_and_what_is_none_is_said(tmp_path: Path) 
     session = Session(load_pool(X, label=labels), task="number:tolerance=0.5")
     assert session.counts()["given"] == 30
     assert session.predictions()[0][0]
-    with pytest.raises(BadInput, match="is no number"):
+    with pytest.raises(BadInput, match=r"The label column: 'much' is no number.*leave the cell empty"):
         Session(load_pool(X, label=[*["much"] * 2, *labels[2:]]), task="number:tolerance=0.5")
 
 
@@ -776,6 +776,31 @@ def test_a_log_with_another_task_ends_in_a_sentence(task: Any) -> None:
         for event in events:
             state.apply(event)
     assert len(str(said.value)) < 400
+
+
+@pytest.mark.parametrize(
+    "task",
+    [3, {"name": "nothing"}, {"name": "number", "options": {"tolerance": "0"}},
+     {"name": "number", "options": {"tolerance": "1", "low": "50"}}],
+    ids=str,
+)  # fmt: skip
+def test_a_file_with_another_task_is_refused_at_every_door(task: Any, tmp_path: Path) -> None:
+    path = tmp_path / "a.askwise"
+    session = Session(rooms(tmp_path / "r.csv"), task="number:tolerance=1", encoder="tfidf", store=path)
+    for query in session.ask(3):
+        session.tell(query, 12)
+    session.close()
+    events = list(read_log(path))
+    changed = [Event(e.kind, {**e.data, "task": task} if at == 0 else e.data, e.at) for at, e in enumerate(events)]
+    made = tmp_path / "b.askwise"
+    store = SQLiteStore(made)
+    store.append(changed, after=0)
+    store.close()
+    for verb, code in (("verify", 1), ("report", 2), ("export", 2)):
+        got, said = run(verb, str(made), *([str(tmp_path / "o.csv")] if verb == "export" else []))
+        assert got == code, said
+        assert "Traceback" not in said
+        assert "object is not" not in said
 
 
 @pytest.mark.parametrize("label", ["3.0", "three", "", "1e3", "-0", "nan", "0.50", "99999999999999999999"])

@@ -467,7 +467,7 @@ def test_array_ids_depend_on_values_alone(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("block", [1, 7, 1 << 20])
 def test_duplicate_rows_of_a_matrix_are_one_item(monkeypatch: pytest.MonkeyPatch, block: int) -> None:
-    monkeypatch.setattr("askwise.pool.items.BLOCK", block)
+    monkeypatch.setattr("askwise.pool.matrices.BLOCK", block)
     X = np.array([[1, 2], [3, 4], [1, 2], [5, 6]])
     for matrix in (X, sparse.csr_array(X), sparse.coo_matrix(X)):
         pool = load_pool(matrix)

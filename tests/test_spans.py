@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import unicodedata
 
@@ -52,7 +53,7 @@ def test_tokens_are_those_of_the_slow_reference(text: str) -> None:
 def test_tokens_of_any_text_ascend_and_hold_all_that_can_be_seen(text: str) -> None:
     at = spans.tokens(text)
     assert all(0 <= token.start < token.end <= len(text) for token in at)
-    assert all(one.end <= other.start for one, other in zip(at, at[1:], strict=False))
+    assert all(one.end <= other.start for one, other in itertools.pairwise(at))
     covered = {place for token in at for place in range(*token)}
     for place, sign in enumerate(text):
         if place not in covered:

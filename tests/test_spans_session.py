@@ -90,7 +90,8 @@ def test_a_session_learns_to_mark(ready: Session) -> None:
 
 def test_entities_are_bounded_by_label(ready: Session) -> None:
     found = ready.metrics()
-    assert [line.label for line in found.classes] == ["PER", "LOC", ""]
+    assert [line.label for line in found.classes] == ["PER", "LOC", "(all)"]
+    assert "taken together" in found.about
     for line in found.classes:
         assert line.guessed > 0
         for interval in (line.precision, line.recall, line.f1):
@@ -216,7 +217,7 @@ def test_people_agree_token_by_token(tmp_path: Path) -> None:
             for item, text in zip(session.pool.ids, texts, strict=True):
                 session.tell(item, full[text][: 1 if who == "c" else 2], annotator=who)
         session.refresh()
-        several = [row for row in session._state.several]
+        several = list(session._state.several)
         assert several
         labels = [session._state.label_of(row) for row in several if len(session._state.votes[row]) == 3]
         assert labels

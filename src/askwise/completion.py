@@ -18,13 +18,13 @@ _OURS = """
     expected_gradient_length expected_improvement expected_mistake_reduction expected_model_change
     expected_model_output_change facility_location falcun fass galaxy graph_density greedy_both greedy_features
     greedy_outputs hierarchical information_density information_density_gaussian k_center k_dpp k_means
-    label_cardinality_inconsistency label_consensus_kl label_vote_entropy largest_cluster least_confidence margin
-    max_det max_herding maximum_loss_reduction mean_std mean_variance_reduction mmr power_bald power_entropy
-    power_margin predictive_std prob_cover probabilistic_gain probability_of_improvement quire random rank_bald
-    rank_entropy rank_margin ranked_batch relevance relevance_mix seals separation_margin softmax_bald
-    softmax_entropy softmax_margin stratified_random targeted telling telling_margin thompson typical_direction
-    typiclust uncertainty_herding upper_confidence_bound value_of_information variance_reduction variation_ratio
-    vote_entropy
+    label_cardinality_inconsistency label_consensus_kl label_vote_entropy largest_cluster least_confidence
+    least_confident_sequence margin max_det max_herding maximum_loss_reduction maximum_normalized_log_probability
+    mean_std mean_variance_reduction mmr power_bald power_entropy power_margin predictive_std prob_cover
+    probabilistic_gain probability_of_improvement quire random rank_bald rank_entropy rank_margin ranked_batch
+    relevance relevance_mix seals separation_margin softmax_bald softmax_entropy softmax_margin stratified_random
+    targeted telling telling_margin thompson token_entropy typical_direction typiclust uncertainty_herding
+    upper_confidence_bound value_of_information variance_reduction variation_ratio vote_entropy
 """
 STRATEGIES = tuple(_OURS.split())
 """Those that come with us, which only their modules know otherwise; `tests/test_completion.py` compares."""

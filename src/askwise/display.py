@@ -8,7 +8,6 @@ may have written (item texts, labels, titles, names of files and of plug-ins) is
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Iterable, Sequence
 
@@ -32,6 +31,12 @@ _CELL = "text-align:left;vertical-align:top;padding:.1em 1em .1em 0;border:0;bac
 _CELL += ";white-space:normal;overflow-wrap:break-word"  # a narrow cell scrolls its table rather than cut its words
 
 
+def _escaped(text: str) -> str:
+    from html import escape  # with every entity there is, which who shows nothing does not wait for
+
+    return escape(text, quote=True)
+
+
 def _plain(value: object) -> str:
     return _STRANGE.sub("\N{REPLACEMENT CHARACTER}", str(value))
 
@@ -44,7 +49,7 @@ def text(value: object, most: int = LONGEST) -> str:
     """
     shown = _plain(value)
     shown = shown if len(shown) <= most else shown[: most - 1] + "…"
-    return _MATH.sub(lambda sign: f"<span>{sign[0]}</span>", html.escape(shown, quote=True))
+    return _MATH.sub(lambda sign: f"<span>{sign[0]}</span>", _escaped(shown))
 
 
 def card(kicker: object, sentences: Iterable[object], *parts: str) -> str:
@@ -100,7 +105,7 @@ def bar(parts: Sequence[tuple[object, int, str]], whole: int, *, beside: Iterabl
         f'width:{100 * n / max(whole, 1):.3f}%"></span>'
         for _, n, color in kept
     )
-    words = html.escape(", ".join(f"{_plain(name)} {n:,}" for name, n, _ in kept) or "nothing yet", quote=True)
+    words = _escaped(", ".join(f"{_plain(name)} {n:,}" for name, n, _ in kept) or "nothing yet")
     legend = [f'<span style="color:{color}">■</span> {text(name)} {n:,}' for name, n, color in kept]
     return _strip(words, pieces) + f'<div style="{_QUIET}">{" · ".join([*legend, *map(text, beside)])}</div>'
 
@@ -117,7 +122,7 @@ def interval(low: float, high: float, point: float | None, words: str) -> str:
     piece = _span(100 * low, 100 * max(high - low, 0.004), PEOPLE + "88")
     if point is not None:
         piece += _span(100 * min(point, 0.994), 0.6, "currentColor")
-    return _strip(html.escape(_plain(words), quote=True), piece)
+    return _strip(_escaped(_plain(words)), piece)
 
 
 def _span(left: float, width: float, color: str) -> str:

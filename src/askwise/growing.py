@@ -17,7 +17,8 @@ from askwise.events import check
 from askwise.features import joined
 from askwise.ledger import Ledger
 from askwise.options import marked, option
-from askwise.pool import Dropped, FeatureRows, Pool, Problem, content_digests, load_pool
+from askwise.pool import Dropped, FeatureRows, ItemKind, Pool, Problem, load_pool
+from askwise.pool.kinds import TEXT
 from askwise.state import (
     ITEMS_PER_EVENT,
     ByRow,
@@ -149,11 +150,11 @@ class Items:
         """`Session.add`."""
         refuse_search(ledger.look(lambda s: s.opened))
         more = load_more(self.pool, source, options)
-        digests = content_digests(more.contents)
+        digests = more.item_kind.digests(more.contents)
 
         def decide(s: State) -> tuple[list[Event], Added]:
             events, said = decided(self.known, self.pool, s, more, digests, annotator)
-            if more.kind == "array":  # the log holds no features: `take` finds them here
+            if more.item_kind.features:  # the log holds no features: `take` finds them here
                 for event in events:
                     if event.kind == "added":
                         self._later[event.data["fingerprint"]] = _rows_of(more, event)
@@ -165,7 +166,7 @@ class Items:
 
     def preview(self, ledger: Ledger, more: Pool) -> Added:
         """What `add` would do with a pool; nothing is written."""
-        digests = content_digests(more.contents)
+        digests = more.item_kind.digests(more.contents)
         return ledger.look(lambda s: decided(self.known, self.pool, s, more, digests, "")[1])
 
 
@@ -200,12 +201,12 @@ def load_more(pool: Pool, source: Any, options: Mapping[str, Any], *, load: Call
             raise BadInput(f"{', '.join(given)} say how to load a file; this pool is loaded already. Leave them out.")
         more = source
     else:
-        more = _loaded(pool.address, pool.kind, source, given, load)
+        more = _loaded(pool.address, pool.item_kind, source, given, load)
     if more.kind != pool.kind:
         raise BadInput(
             f"The items of this session are of the kind {pool.kind!r}; what is to be added is {more.kind!r}."
         )
-    if pool.kind == "array":
+    if pool.item_kind.features:
         _check_alike(pool.features, more.features)
     elif not more.address.get("text"):  # a list: its items stand where those of the session do
         more.address |= {"text": pool.address.get("text"), "id": None}
@@ -215,16 +216,16 @@ def load_more(pool: Pool, source: Any, options: Mapping[str, Any], *, load: Call
 
 
 def _loaded(
-    address: Mapping[str, Any], kind: str, source: Any, given: Mapping[str, Any], load: Callable[..., Pool]
+    address: Mapping[str, Any], kind: ItemKind, source: Any, given: Mapping[str, Any], load: Callable[..., Pool]
 ) -> Pool:
     """The source with the columns of the session, as far as it has them."""
-    if kind == "array" or (isinstance(source, list | tuple) or not _has_columns(source)):
+    if kind.features or (isinstance(source, list | tuple) or not _has_columns(source)):
         return load(source, **given)
     usual: dict[str, Any] = {"text": address.get("text"), "id": address.get("id")}
     usual |= {name: address[name] for name in ("delimiter", "header", "sheet", "answers", "scheme") if name in address}
-    if kind in ("image", "audio"):
+    if kind.files:
         usual |= {"text": None} if "files" in address and address.get("text") == "file" else {}
-    usual |= {} if kind == "text" else {"kind": kind}
+    usual |= {} if kind is TEXT else {"kind": kind.name}
     if not _is_file(source):
         usual = {name: value for name, value in usual.items() if name in ("text", "id")}
     usual = {name: value for name, value in (usual | dict(given)).items() if value is not None}
@@ -269,7 +270,7 @@ def _check_alike(own: Any, more: Any) -> None:
 def _rows_of(more: Pool, event: Event) -> Matrix:
     """The features of the items of an event, out of the pool that they came with."""
     names = {name: row for row, name in enumerate(more.ids)}
-    own = [names[name] for name, _, _, _ in read_items("array", {}, event.data["packed"])]
+    own = [names[name] for name, _, _, _ in read_items(more.item_kind, {}, event.data["packed"])]
     return cast("Any", more.features)[np.asarray(own, np.intp)]
 
 
@@ -408,14 +409,14 @@ def extended(pool: Pool, known: Known, data: Mapping[str, Any], rows: Matrix | N
     Raises:
         BadStore: The event cannot be read, does not go with what is there, or its features are not to be had.
     """
-    items = unpacked_items(pool.kind, data)
+    items = unpacked_items(pool.item_kind, data)
     if len(pool) != data["start"]:
         raise BadStore(
             f"This session is damaged: items were added behind {data['start']:,}, and {len(pool):,} are there."
         )
     ids = [name for name, _, _, _ in items]
     contents: Any
-    if pool.kind == "array":
+    if pool.item_kind.features:
         if rows is None:
             raise BadStore(
                 f"{_many(len(items), 'row')} were added to this session in another process, which has their features: "
@@ -423,14 +424,14 @@ def extended(pool: Pool, known: Known, data: Mapping[str, Any], rows: Matrix | N
             )
         features = joined(pool.features, rows)
         contents = FeatureRows(features)
-        digests = content_digests(FeatureRows(rows))
+        digests = pool.item_kind.digests(FeatureRows(rows))
         for row in pool.withdrawn:
             if data["start"] <= row < data["start"] + len(digests):
                 digests[row - data["start"]] = NOTHING
     else:
         features = None
         contents = [*pool.contents, *(content for _, content, _, _ in items)]
-        digests = content_digests([content for _, content, _, _ in items])
+        digests = pool.item_kind.digests([content for _, content, _, _ in items])
     if fingerprint(ids, digests) != data["fingerprint"]:
         raise BadStore("This session is damaged: items that were added do not match the fingerprint written with them.")
     known.extend(ids, digests)
@@ -454,7 +455,7 @@ def extended(pool: Pool, known: Known, data: Mapping[str, Any], rows: Matrix | N
     )
 
 
-def unpacked_items(kind: str, data: Mapping[str, Any]) -> list[tuple[str, Any, list[int], list[Any]]]:
+def unpacked_items(kind: ItemKind, data: Mapping[str, Any]) -> list[tuple[str, Any, list[int], list[Any]]]:
     """The items of an `added` event: (id, content, source rows, cells of each).
 
     Raises:
@@ -484,9 +485,9 @@ def split(whole: Pool, opened: Mapping[str, Any], events: Sequence[Event]) -> tu
     later = [event.data for event in events if event.kind == "added"]
     n = int(opened["n"])
     for event in events:
-        if event.kind == "withdrawn" and whole.kind == "array":
+        if event.kind == "withdrawn" and whole.item_kind.features:
             whole = without(whole, dict(zip(map(int, event.data["rows"]), event.data["ids"], strict=True)))
-    if not later or whole.kind != "array":
+    if not later or not whole.item_kind.features:
         return whole, {}
     total = n + sum(int(data["n"]) for data in later)
     if len(whole) != total:

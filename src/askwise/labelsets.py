@@ -87,9 +87,7 @@ def labels_in_line(text: str, option: str, fewest: int = 2) -> list[str]:
         raise BadInput(f"{option} names {twice!r} twice.")
     if len(names) < fewest:
         least = "two labels are" if fewest > 1 else "one label is"
-        raise BadInput(
-            f"At least {least} needed, got {len(names)} in {option} {text!r}. Example: {option} yes,no"
-        )
+        raise BadInput(f"At least {least} needed, got {len(names)} in {option} {text!r}. Example: {option} yes,no")
     return names
 
 

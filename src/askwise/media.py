@@ -8,7 +8,6 @@ import os
 import struct
 import zipfile
 import zlib
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
@@ -17,10 +16,6 @@ from askwise.core import BadInput, MissingExtra
 
 IMAGES = {"JPEG": "image/jpeg", "PNG": "image/png", "GIF": "image/gif", "WEBP": "image/webp"}
 """What is shown as an image. Never SVG, which can hold scripts."""
-SUFFIXES = {
-    **dict.fromkeys((".jpg", ".jpeg", ".png", ".gif", ".webp"), "image"),
-    **dict.fromkeys((".wav", ".mp3", ".ogg"), "audio"),
-}
 MAX_BYTES = 64 << 20
 """Of one file."""
 MAX_PIXELS = 50_000_000
@@ -196,30 +191,6 @@ def _hidden(part: str) -> bool:
 # ── what a file is ──────────────────────────────────────────────────────────────────────────
 
 
-def of_kind(names: list[str], kind: str | None) -> tuple[str, list[str], str]:
-    """The files of one kind.
-
-    Args:
-        names: All files.
-        kind: "image" or "audio"; None = whatever there is more of.
-
-    Returns:
-        (kind, names of that kind, a note on what was left out or "").
-    """
-    kinds = Counter(_kind(name) for name in names)
-    if kind is None:
-        kind = "audio" if kinds["audio"] > kinds["image"] else "image"
-    found = [name for name in names if _kind(name) == kind]
-    other = Counter(PurePosixPath(name).suffix.lower() or "no suffix" for name in names if _kind(name) != kind)
-    what = "images (JPEG, PNG, GIF, WebP)" if kind == "image" else "recordings (WAV, MP3, OGG)"
-    shown = ", ".join(f"{count:,} {suffix}" for suffix, count in other.most_common(5))
-    return kind, found, f"Files that are no {what} are left out: {shown}." if other else ""
-
-
-def _kind(name: str) -> str:
-    return SUFFIXES.get(PurePosixPath(name).suffix.lower(), "")
-
-
 def folders(names: list[str], *, packed: bool) -> list[str]:
     """The folder of each file, which may be its label; "" for those that lie in none, still to be sorted.
 
@@ -234,10 +205,13 @@ def folders(names: list[str], *, packed: bool) -> list[str]:
     return found
 
 
-def wrong_with(data: bytes, kind: str) -> str | None:
-    """Why these bytes are no image, or no recording, that a browser would show; None where they are."""
-    if kind == "audio":
-        return None if audio_type(data) else "is no WAV, MP3 or OGG recording"
+def wrong_recording(data: bytes) -> str | None:
+    """Why these bytes are no recording that a browser would play; None where they are."""
+    return None if audio_type(data) else "is no WAV, MP3 or OGG recording"
+
+
+def wrong_image(data: bytes) -> str | None:
+    """Why these bytes are no image that a browser would show; None where they are."""
     try:
         open_image(data).load()
     except BadInput as error:

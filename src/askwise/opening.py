@@ -60,7 +60,7 @@ class Parts:
         task: Task,
     ) -> Parts:
         """Encoder and learner as objects, whatever they were given as."""
-        known = pool.kind != "array" and (encoder is not None or not reopened)
+        known = not pool.item_kind.features and (encoder is not None or not reopened)
         return cls(pool, encoders.get(encoder, pool.kind) if known else None, task.learner(learner), strategy)
 
     @property
@@ -153,7 +153,7 @@ def begin(
         )
     names = declared if declared is not None else sorted(found)
     given = {row: task.write(one, names) for row, one in said.items()}
-    if encoder is not None and loaded.kind == "array":
+    if encoder is not None and loaded.item_kind.features:
         raise BadInput(
             f"{option('encoder')} goes with texts, not with an array, which brings its own features. Leave it out."
         )
@@ -264,16 +264,17 @@ def resume(
                 f"This is not the pool that the session was started with: {len(found):,} items given, "
                 f"{opened['n']:,} expected, or their content differs."
             )
+    encoder, learner = encoders.divided(encoder, learner, found.kind)  # a pipeline brings the encoder along
     again = Again(opened)
     encoder, learner, strategy = (
-        again.encoder(encoder, found.kind), again.learner(learner), again.strategy(strategy)
+        again.encoder(encoder, found.item_kind), again.learner(learner), again.strategy(strategy)
     )  # fmt: skip
     missing = again.missing
     encoder, learner = encoders.divided(encoder, learner, found.kind)
     goal = screening.goal_of(opened)
     if goal is not None and opened["strategy"] == "relevance":
         strategy = strategy or goal.strategy(opened["classes"])
-    if encoder is None and found.kind != "array":
+    if encoder is None and not found.item_kind.features:
         own = goal is not None and opened["encoder"] == screening.WordsEncoder.name
         encoder = screening.WordsEncoder() if own else again.encoder_source
     task = recorded(opened)

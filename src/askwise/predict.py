@@ -16,7 +16,7 @@ from askwise.model import Model, Said, beside, load, through
 from askwise.model.card import NEW_ITEMS
 from askwise.model.said import say_of
 from askwise.options import option
-from askwise.pool import Pool, load_pool
+from askwise.pool import Pool, kinds, load_pool
 
 if TYPE_CHECKING:
     from askwise.session import Session
@@ -71,8 +71,8 @@ def predict(
         model = load(source, trusted=trusted)
         kind, columns = model.kind, list(model.card.columns) if model.card else []
     else:
-        kind, columns = source.pool.kind, of_columns(source.pool)
-    if kind == "array":
+        kind, columns = source.pool.kind, source.pool.made_of()
+    if kinds.get(kind).features:
         raise BadInput("This model takes rows of features, not a file. Call model.predict(X) from Python.")
     with _data(file, how or {}) as (place, more):
         pool = _load(place, kind, list(text or ()), columns, more)
@@ -92,14 +92,6 @@ def predict(
     else:
         export.write_rows(rows, _output(), to, raw=raw, bom=bom)
     _summary(said, len(rows), out, tell)
-
-
-def of_columns(pool: Pool) -> list[str]:
-    """The columns that the items of a pool are made of."""
-    if pool.kind == "table":
-        return list(pool.contents[0])
-    text = pool.address.get("text")
-    return [text] if isinstance(text, str) else list(text or ())
 
 
 def _summary(said: Said, rows: int, out: Path | None, tell: Tell) -> None:
@@ -129,7 +121,7 @@ def _load(place: Any, kind: str, text: list[str], columns: list[str], how: Mappi
             )
         return load_pool(place)
     asked: dict[str, Any] = {"kind": kind, **how}
-    if text or kind in ("table", "pair"):
+    if text or isinstance(kinds.get(kind), kinds.OfColumns):
         return load_pool(place, text=text or columns or None, **asked)
     try:
         return load_pool(place, **asked) if not columns else load_pool(place, text=_several(columns), **asked)

@@ -9,6 +9,7 @@ from typing import Any
 from askwise import encoders, plugins, screening, strategies
 from askwise.core import BadInput, ContractError
 from askwise.options import named, option
+from askwise.pool import ItemKind
 from askwise.tasks import recorded
 
 
@@ -38,11 +39,11 @@ class Again:
         """Parts that were found by name, not given."""
         self.encoder_source: str | None = opened["encoder_source"]
 
-    def encoder(self, given: Any, kind: str) -> Any:
+    def encoder(self, given: Any, kind: ItemKind) -> Any:
         """The encoder; None where it is one of ours by name, none is needed, or it is missing."""
         given, source = self._given("encoder", given), self.encoder_source
         search = self.opened.get("goal") is not None and self.opened["encoder"] == screening.WordsEncoder.name
-        if given is not None or kind == "array" or search:
+        if given is not None or kind.features or search:
             return given
         if source is None:
             self._lacks("encoder")
@@ -50,7 +51,7 @@ class Again:
             if "/" in source or "\\" in source:
                 return None  # a folder, whose error says that it is gone
             try:
-                return encoders.get(source, kind)
+                return encoders.get(source, kind.name)
             except (BadInput, ContractError):
                 self.encoder_source = None
                 self._lacks("encoder", source)

@@ -7,6 +7,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from askwise.core import BadInput, unknown
@@ -55,7 +56,7 @@ _SKIN = "\U0001f3fb-\U0001f3ff"
 
 @cache
 def _pattern() -> re.Pattern[str]:
-    """What one token is. `\\w` knows no marks, and without them words of many scripts would fall apart."""
+    """What one token is. Python's word signs are no marks, and without them words of many scripts would fall apart."""
     signs = list(map(chr, (*range(0x20000), *range(0xE0000, 0xE0200))))  # no marks lie elsewhere
     marks = _ranges(sign for sign in signs if unicodedata.category(sign)[0] == "M")
     unseen = _ranges(sign for sign in signs if unicodedata.category(sign) in ("Cf", "Cc", "Cs") and not sign.isspace())
@@ -218,7 +219,7 @@ def read(
             raise unknown("label", name, labels)
         found.add(_fitted(Span(span.start, span.end, name), text, at))
     ordered = sorted(found)
-    for one, other in zip(ordered, ordered[1:], strict=False):
+    for one, other in pairwise(ordered):
         if other.start < one.end:
             raise BadInput(
                 f"The spans {list(one)} and {list(other)} of {_cut(text)!r} overlap. A piece of a text has one label: "

@@ -18,11 +18,9 @@ from itertools import accumulate
 from typing import Any
 
 from askwise.core import BadInput, Event
-from askwise.encoders.cache import EmbeddingCache
 from askwise.ledger import Ledger
-from askwise.media import File
 from askwise.options import named
-from askwise.pool import Dropped, FeatureRows, Pool, Problem, content_digests, packed
+from askwise.pool import Dropped, Pool, Problem
 from askwise.state import ByRow, State, pack, salt, unpack
 from askwise.store.chain import of_data
 from askwise.values import written
@@ -160,11 +158,6 @@ def _said(s: State, pool: Pool, rows: Sequence[int], *, salted: bool) -> Withdra
     gone, learned = set(rows), s.ranking.trained_on if s.ranking and s.model else 0
     answers = {row: s.answers[row] for row in rows if row in s.answers}
     given = {row for a in s.attempts if a.outcome == "certified" and not a.taken_back for row in a.position}
-    elsewhere = {
-        "array": "The numbers of an array are not in the session: take them out of yours.",
-        "image": "The images themselves lie where they lay: delete them there.",
-        "audio": "The recordings themselves lie where they lay: delete them there.",
-    }
     return Withdrawn(
         items=len(gone),
         answered=len(answers),
@@ -173,23 +166,15 @@ def _said(s: State, pool: Pool, rows: Sequence[int], *, salted: bool) -> Withdra
         learned=any(a.label is not None and (a.kind == "given" or a.seq <= learned) for a in answers.values())
         and s.model,
         salted=salted,
-        elsewhere=elsewhere.get(pool.kind, ""),
+        elsewhere=pool.item_kind.elsewhere,
     )
 
 
 def _forget_embeddings(pool: Pool, rows: Sequence[int]) -> None:
     """Vectors of the texts, which the cache keeps beside a hash of each."""
-    texts = [text for row in rows for text in _texts(pool.contents[row])] if pool.kind != "array" else []
-    EmbeddingCache().forget(texts)
+    from askwise.encoders.cache import EmbeddingCache  # brings what fetches models
 
-
-def _texts(content: Any) -> list[str]:
-    if isinstance(content, File):
-        return []
-    parts = (
-        list(content.values()) if isinstance(content, Mapping) else list(content) if isinstance(content, tuple) else []
-    )
-    return [content] if isinstance(content, str) else [written(part) for part in parts]
+    EmbeddingCache().forget([text for row in rows for text in pool.item_kind.texts(pool.contents[row])])
 
 
 # ── the pool ────────────────────────────────────────────────────────────────────────────────
@@ -206,12 +191,13 @@ def without(pool: Pool, ids: Mapping[int, str]) -> Pool:
     look = _Traces(pool, gone)
     new = list(pool.ids)
     contents: Any = pool.contents
-    if pool.kind != "array":
+    kind = pool.item_kind
+    if not kind.features:
         contents = list(pool.contents)
     for row, name in gone.items():
         new[row] = name
-        if pool.kind != "array":
-            contents[row] = blank(pool.contents[row])
+        if not kind.features:
+            contents[row] = kind.blank(pool.contents[row])
     record = pool.record
     if record is not None:
         sources = {source for row in gone for source in pool.sources[row]}
@@ -241,21 +227,12 @@ def _emptied(first: Sequence[Mapping[str, Any]], sources: set[int]) -> Sequence[
     return [dict.fromkeys(one) if row in sources else one for row, one in enumerate(first)]
 
 
-def blank(content: Any) -> Any:
-    """What stands in the place of an item: as it was, with nothing in it."""
-    if isinstance(content, File):
-        return File("", NOTHING.hex(), content.source)
-    if isinstance(content, Mapping):
-        return dict.fromkeys(content)
-    return ("",) * len(content) if isinstance(content, tuple) else ""
-
-
 def digests_of(pool: Pool, start: int = 0, stop: int | None = None) -> list[bytes]:
-    """`content_digests` of some items of a pool; of an array's rows that were withdrawn `NOTHING`."""
+    """`ItemKind.digests` of some items of a pool; of an array's rows that were withdrawn `NOTHING`."""
     stop = len(pool) if stop is None else stop
-    if not isinstance(pool.contents, FeatureRows):
-        return content_digests(pool.contents[start:stop])
-    found = content_digests(pool.contents[start:stop])
+    found = pool.item_kind.digests(pool.contents[start:stop])
+    if not pool.item_kind.features:
+        return found
     for row in pool.withdrawn:
         if start <= row < stop:
             found[row - start] = NOTHING
@@ -280,8 +257,9 @@ class _Traces:
         self._column = pool.address.get("id")
         self._ids = {pool.ids[row] for row in gone}
         self._rows = {source + 1 for row in gone for source in (pool.sources[row] if pool.sources else ())}
-        whole = [pool.contents[row] for row in gone] if pool.kind in ("text", "pair") else []
-        texts = {text for content in whole for text in _texts(content)}  # the cells of a table, others may have, too
+        kind = pool.item_kind
+        whole = [pool.contents[row] for row in gone] if kind.prose else []  # the cells of a table, others may have, too
+        texts = {text for content in whole for text in kind.texts(content)}
         self._cells = {text for text in texts if len(text) >= SHORTEST} | (self._ids if self._column else set())
         self._quoted = {repr(name) for name in self._ids} | {text for text in texts if len(text) >= SHORTEST}
         self._quoted |= {name for name in self._ids if len(name) >= SHORTEST}
@@ -350,7 +328,7 @@ def _emptied_items(text: str, start: int, left: Pool, ids: Mapping[int, str]) ->
     for row in here:
         _, _, sources, cells = items[row - start]
         cells = None if cells is None else [dict.fromkeys(one) for one in cells]
-        content = None if left.kind == "array" else packed(left.contents[row])
+        content = left.item_kind.packed(left.contents[row])
         items[row - start] = [ids[row], content, sources, cells]
     return (pack(json.dumps(items, ensure_ascii=False).encode("utf-8", "surrogatepass")) if here else text), stop
 

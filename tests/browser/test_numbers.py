@@ -172,7 +172,7 @@ def test_the_page_writes_numbers_as_the_server_does(visit: Any) -> None:
     texts += [f"{rng.randint(-20, 20)}.{rng.randint(0, 99):02d}" for _ in range(60)]
     line = """async (given) => {
         const main = document.querySelector('script[type=module]').src;
-        const m = await import(main.replace('main.js', 'widgets/number.js'));
+        const m = await import(main.replace('label/main.js', 'lib/decimals.js'));
         return given.tasks.map((options) => given.texts.map((text) => {
             const numbers = new m.Numbers(options);
             return numbers.problem(text) ? null : m.written(m.decimal(text));

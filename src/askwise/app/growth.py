@@ -56,9 +56,9 @@ def accepted(at: Here) -> dict[str, Any]:
 
 def _refusal(at: Place) -> str:
     session = at.session
-    if session.pool.kind in ("image", "audio"):
+    if session.pool.item_kind.files:
         return "Images and recordings are added where they lie: askwise add SESSION FOLDER"
-    if session.pool.kind == "array":
+    if session.pool.item_kind.features:
         return "The items of this project are numbers that a program gave, which adds more: session.add(…)"
     if session.recall() is not None:
         return "A search does not grow: the share it proves is one of all the records it began with."

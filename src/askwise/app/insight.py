@@ -93,7 +93,7 @@ def dashboard(at: Here) -> dict[str, Any]:
     return found | {
         "title": session.title,
         "classes": list(session.classes),
-        "multilabel": session.multilabel,
+        "multilabel": session.task.named and not session.task.closed,
         "named": session.task.named,
         "errors": None if errors is None else plain(errors) | {"sentence": errors.sentence},
         "counts": counts,
@@ -260,7 +260,7 @@ def suspects(at: Here) -> dict[str, Any]:
             found.append((one, write_set([labels[i] for i in np.flatnonzero(likely)], labels)))
         return found
 
-    looked = session.task.named  # what a label of its own is doubted by needs labels
+    looked = session.task.closed or session.task.family == "multilabel"  # others have no labels of their own
     shown, hidden = [], 0
     for one, rather in _once(session, "suspects", (last, size), compute) if looked else ():
         row = int(rows[one.at])

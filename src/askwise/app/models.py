@@ -42,7 +42,7 @@ def predict(at: Here, body: Items) -> dict[str, Any]:
     from askwise import model
 
     session = at.session
-    if session.pool.kind not in ("text", "table", "pair"):
+    if not session.pool.item_kind.in_json:
         raise BadInput(
             f"New items of the kind {session.pool.kind!r} cannot be sent as JSON. Take the model's file, and predict "
             "with it: askwise predict MODEL FILE."

@@ -32,7 +32,7 @@ from askwise.app.uploads import ACCEPTED, EXAMPLES, LONGEST, MAX_UPLOAD, SHOWN, 
 from askwise.app.wire import shown
 from askwise.core import BadInput, Conflict, ContractError, MissingExtra, Unreachable
 from askwise.options import on_page, option, render
-from askwise.pool import Pool
+from askwise.pool import Pool, kinds
 from askwise.tasks import Task, chosen
 
 if TYPE_CHECKING:
@@ -42,7 +42,10 @@ if TYPE_CHECKING:
 UPLOADS = 4
 """Uploads that are kept at a time and not yet a project."""
 
-Kind = Literal["text", "image", "audio", "table", "pair"]
+if TYPE_CHECKING:
+    Kind = str
+else:
+    Kind = Literal[kinds.KINDS]  # a type made of the list: the API's document names each of them
 
 
 class Limits(BaseModel):
@@ -267,12 +270,12 @@ class Intake:
                 taken = self._taken[look.upload]
                 whole = taken.files
                 text = None if whole or not look.text else look.text
-                kind = None if whole and look.kind not in ("image", "audio") else look.kind
+                kind = None if whole and not kinds.are_files(look.kind) else look.kind
                 pool = reading.loaded(
                     path, kind=kind, text=text, id=look.id, label=look.label, show=look.show or None, answers=answers,
                     **taken.how,
                 )  # fmt: skip
-                if self.shelf is not None and pool.kind in ("image", "audio"):
+                if self.shelf is not None and pool.item_kind.files:
                     raise BadInput(
                         "A database keeps the names of images and recordings, not the files, which other servers would "
                         "not find. Put them in a folder that every server sees, and start there: askwise label FOLDER "

@@ -17,7 +17,7 @@ from askwise.core import BadInput
 from askwise.export import exported
 from askwise.media import Archive, check_archive, folders
 from askwise.options import on_page, render
-from askwise.pool import TEXT_NAMES, holds_paths, is_packed_table
+from askwise.pool import TEXT_NAMES, holds_paths, is_packed_table, kinds
 from askwise.tables import (
     PACKED,
     SUFFIXES,
@@ -93,7 +93,7 @@ def describe(path: Path, *, format: str | None = None, **how: Any) -> dict[str, 
         where = folders(names, packed=True)
         table = Table({"file": list(names), "folder": where})
         grouped = 2 <= len(set(where)) <= max(2, len(names) // 2)
-        kind = "audio" if Counter(map(_ending, names)).most_common(1)[0][0] in ("wav", "mp3", "ogg") else "image"
+        kind = kinds.SUFFIXES.get(Counter(map(_ending, names)).most_common(1)[0][0], "image")
         proposal = {"kind": kind, "text": ["file"], "label": "folder" if grouped else None, "id": None}
     else:
         form = file_format(path, format)
@@ -119,7 +119,7 @@ def _offered(table: Table) -> dict[str, Sequence[Any]]:
 
 
 def _ending(name: str) -> str:
-    return PurePosixPath(name).suffix.lower().lstrip(".")
+    return PurePosixPath(name).suffix.lower()
 
 
 def propose(table: Table) -> dict[str, Any]:

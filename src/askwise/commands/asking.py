@@ -85,7 +85,7 @@ def check_terminal(pool: Pool) -> None:
     """
     from askwise.core import BadInput
 
-    if pool.kind in ("image", "audio"):
+    if pool.item_kind.files:
         raise BadInput("A terminal shows no images and plays no recordings. Leave --terminal out.")
 
 

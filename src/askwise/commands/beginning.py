@@ -42,7 +42,7 @@ def begin(
     }
     if wanted is None and len(names) < task.fewest and task.named:
         found = f"the label column holds {len(names)}" if pool.given else "none is given"
-        folders = pool.kind in ("image", "audio") and not pool.given and "folder" in pool.columns
+        folders = pool.item_kind.files and not pool.given and "folder" in pool.columns
         hint = ", or take the folders that the files lie in: --label folder" if folders else ""
         least = "two labels are" if task.fewest > 1 else "one label is"
         raise BadInput(f"At least {least} needed, and {found}. Name them: --labels a,b,c{hint}")
@@ -135,7 +135,7 @@ def grows(session: Session, path: Place, pool: Pool) -> bool:
     """
     from askwise.core import BadInput
 
-    if pool.kind != session.pool.kind or pool.kind == "array" or session.recall() is not None:
+    if pool.kind != session.pool.kind or pool.item_kind.features or session.recall() is not None:
         return False
     found = session.would_add(pool)
     if not found.items:

@@ -255,6 +255,8 @@ class Metrics:
     audits: int
     """Random check items answered."""
     rest: int
+    about: str = ""
+    """What the numbers speak of, behind "about", where that is not the current model on the rest."""
 
 
 @dataclass(frozen=True)

@@ -6,18 +6,20 @@ import os
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 from askwise import plugins
 from askwise.core import BadInput, Encoder, Matrix, unknown
 from askwise.encoders.pipeline import checked, divided
 from askwise.options import only_python
+from askwise.pool import kinds
 
 __all__ = ["NAMES", "OF_KIND", "FunctionEncoder", "default_name", "divided", "get", "packed", "unpacked"]
 
 NAMES = ("tfidf", "minilm")
 """Text encoders that `get` knows by name; a folder with model.onnx and tokenizer.json works as well."""
-OF_KIND = ("image", "audio", "table")
+OF_KIND = tuple(name for name, kind in kinds.REGISTRY.items() if kind.encoder)
 """Kinds of items with one encoder of their own, which has the name of the kind."""
 EMBED_PACKAGES = ("onnxruntime", "tokenizers", "onnx", "safetensors")
 
@@ -105,17 +107,8 @@ def _own(name: str, kind: str) -> Encoder:
             + only_python(", an object with name and encode, or a callable encode(list) -> array")
             + "."
         )
-    if kind == "image":
-        from askwise.encoders.image import ImageEncoder
-
-        return ImageEncoder()
-    if kind == "table":
-        from askwise.encoders.table import TableEncoder
-
-        return TableEncoder()
-    from askwise.encoders.audio import AudioEncoder
-
-    return AudioEncoder()
+    made: Encoder = resolve_name(kinds.get(kind).encoder)()
+    return made
 
 
 def _by_name(name: str | Path) -> Encoder:

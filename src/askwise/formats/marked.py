@@ -15,7 +15,7 @@ from askwise.values import missing
 
 TAGS = ("tags", "ner_tags")
 OFFSETS = ("spans", "label", "labels", "entities")
-"""Columns that hold lists of spans: Prodigy and exports of ours; doccano, old and new; spaCy and doccano's relations."""
+"""Columns that hold lists of spans: Prodigy's and ours; doccano's, old and new; spaCy's and doccano's relations."""
 
 
 def marked(table: Table, *, text: str = TEXT, answer: str | None = None, scheme: str | None = None) -> Table:

@@ -8,8 +8,6 @@ from typing import Any
 
 from askwise.core import BadInput, Label
 
-KINDS = ("text", "array", "image", "audio", "table", "pair")
-"""Of items."""
 FORMAT = 1
 """Of the card and of what lies beside it; rises when a program of today would misread it."""
 NEW_ITEMS = (

@@ -17,9 +17,10 @@ import numpy as np
 from askwise import budget
 from askwise.core import AskwiseError, BadInput, MissingExtra
 from askwise.export import whole
-from askwise.model.card import KINDS, Card
+from askwise.model.card import Card
 from askwise.notices import say
 from askwise.options import option
+from askwise.pool import kinds
 from askwise.tasks import get as get_task
 
 if TYPE_CHECKING:
@@ -189,7 +190,7 @@ def _check(model: Any, card: Card, more: bool) -> None:
     if type(model.task) is not str:
         raise BadInput("its parts do not belong together")
     if (
-        model.kind not in KINDS
+        model.kind not in kinds.REGISTRY
         or not isinstance(labels, list)
         or not (labels or not get_task(model.task).named)
         or not isinstance(gone, list)
@@ -200,15 +201,17 @@ def _check(model: Any, card: Card, more: bool) -> None:
         raise BadInput("its card is about another model")
     ours = {name.rpartition(".")[2] for name in TRUSTED if "Encoder" in name} | {"SentenceEncoder"}
     encoder = state.get("encoder_")
-    if (encoder is None) != (model.kind == "array") or (not more and type(encoder).__name__ not in {*ours, "NoneType"}):
+    kind = model.item_kind
+    if (encoder is None) != kind.features or (not more and type(encoder).__name__ not in {*ours, "NoneType"}):
         raise BadInput("its encoder is none")
     model._name(labels, gone)  # what is derived is not taken from the file
     numeric = getattr(encoder, "_numeric", None)  # steps of somebody's own may not take a row without a value
     row = dict.fromkeys(card.columns) | (
         {name: 0.0 if one else "" for name, one in numeric.items()} if isinstance(numeric, dict) else {}
     )
-    tried: Any = {"text": ["a"], "pair": [("a", "b")], "table": [row]}.get(model.kind)
-    if model.kind == "array":
+    example = kind.example(row)
+    tried: Any = None if example is None else [example]
+    if kind.features:
         tried = np.zeros((1, int(model.n_features_in_)))
     if tried is not None and not _answers(model, tried):
         raise BadInput("it does not answer")

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,19 +16,15 @@ from askwise import encoders, learners, rounds
 from askwise.core import Array, BadInput, Matrix
 from askwise.engine import CHUNK, blocks
 from askwise.features import as_features
-from askwise.media import File, Folder, wrong_with
 from askwise.model import files
-from askwise.model.card import KINDS, Card
+from askwise.model.card import Card
 from askwise.notices import progress
 from askwise.options import named
+from askwise.pool import ItemKind, kinds
 from askwise.tables import is_frame
 from askwise.tasks import Opinion, Task
 from askwise.tasks import get as get_task
-from askwise.values import missing
 
-WORD = re.compile(r"\w[\w'’-]*")
-MOST_WORDS = 100
-"""Different words of one text that are tried by `explain`."""
 MOST_ODDS = 30.0
 """Log-odds are kept within these: beyond, a probability is 0 or 1 in all but name."""
 
@@ -81,6 +76,17 @@ class Model(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.learner = learner
         self.kind = kind
         self.task = task
+
+    @property
+    def item_kind(self) -> ItemKind:
+        """What its items are.
+
+        Raises:
+            BadInput: `kind` is none.
+        """
+        if self.kind not in kinds.REGISTRY:
+            raise BadInput(f"kind is one of {', '.join(kinds.REGISTRY)}, got {self.kind!r}.")
+        return kinds.get(self.kind)
 
     @property
     def task_(self) -> Task:
@@ -135,16 +141,15 @@ class Model(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """
         if self.task != "one":
             raise BadInput(f"A model of {self.task_.asks} an item is trained by a session: {named('task')} there.")
-        if self.kind not in KINDS:
-            raise BadInput(f"kind is one of {', '.join(KINDS)}, got {self.kind!r}.")
+        kind = self.item_kind
         items = self._items(X, new=True)
         classes, codes = np.unique(np.asarray(y), return_inverse=True)
-        if len(codes) != len(items) if self.kind != "array" else len(codes) != items.shape[0]:
+        if len(codes) != (items.shape[0] if kind.features else len(items)):
             raise BadInput(f"fit needs one label for each item, got {len(codes)} labels.")
         encoder, learner = encoders.divided(self.encoder, self.learner, self.kind)
-        self.encoder_ = None if self.kind == "array" else encoders.get(copy.deepcopy(encoder), self.kind)
+        self.encoder_ = None if kind.features else encoders.get(copy.deepcopy(encoder), self.kind)
         features = items if self.encoder_ is None else rounds.encoded(self.encoder_, items)
-        if self.kind == "array":
+        if kind.features:
             self.n_features_in_ = int(features.shape[1])
         fresh = learners.unfitted(learners.adapt(learner))
         self.learner_ = fresh.fit(features, codes).for_prediction()
@@ -203,9 +208,9 @@ class Model(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """All that it says of some items; see `askwise.tasks.Opinion`."""
         self._check_fitted()
         items = self._items(X)
-        n = items.shape[0] if self.kind == "array" else len(items)
+        n = items.shape[0] if self.item_kind.features else len(items)
         # Blocks as a session has them, so that matrix products round alike, to the last digit.
-        step = CHUNK if self.kind not in ("image", "audio") else max(n, 1)
+        step = max(n, 1) if self.item_kind.files else CHUNK
         found: list[Opinion] = []
         with progress("predicting", n, whole=True) as advance:
             for start in range(0, max(n, 1), step):
@@ -243,51 +248,39 @@ class Model(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Raises:
             BadInput: Items without parts that could be left out: files, rows of features.
         """
-        if self.kind not in ("text", "pair", "table"):
+        if not self.item_kind.in_json:
             raise BadInput(f"explain leaves out words or columns; items of the kind {self.kind!r} have none.")
         found = []
         for item in self._items(X):
-            names, variants = zip(*_without(item), strict=True) if any(_without(item)) else ((), ())
+            parts = list(self.item_kind.without(item))
+            names, variants = zip(*parts, strict=True) if parts else ((), ())
             proba = self.proba([item, *variants]).astype(np.float64)
             with np.errstate(divide="ignore"):
                 odds = np.clip(np.log(proba) - np.log1p(-proba), -MOST_ODDS, MOST_ODDS)
             best = int(proba[0].argmax())
             lost = odds[0, best] - odds[1:, best]
             order = np.argsort(-np.abs(lost), kind="stable")[:most]
-            parts = sorted(((str(names[i]), float(lost[i])) for i in order.tolist()), key=lambda one: -one[1])
-            found.append(Explanation(str(self.labels_[best]), float(proba[0, best]), tuple(parts)))
+            told = sorted(((str(names[i]), float(lost[i])) for i in order.tolist()), key=lambda one: -one[1])
+            found.append(Explanation(str(self.labels_[best]), float(proba[0, best]), tuple(told)))
         return found
 
     # ── items ───────────────────────────────────────────────────────────────────────────────
 
     def _items(self, X: Any, *, new: bool = False) -> Any:
         """The items as an encoder takes them, checked."""
-        if self.kind == "array":
+        kind = self.item_kind
+        if kind.features:
             return self._rows(X, new=new)
-        if self.kind == "table":
+        if kind.cells:
             return self._records(X)
         if isinstance(X, str | bytes | Mapping) or not hasattr(X, "__iter__"):
             raise BadInput(f"Give a list of items, not one {type(X).__name__}: [item].")
         if is_frame(X):
-            X = _of_frame(X, self.kind)
+            X = _of_frame(X, kind.width)
         items = X.tolist() if hasattr(X, "tolist") else list(X)
         for row, item in enumerate(items):
-            items[row] = self._item(item, row)
+            items[row] = kind.given(item, row)
         return items
-
-    def _item(self, item: Any, row: int) -> Any:
-        if self.kind == "text":
-            if not isinstance(item, str) or missing(item):
-                raise BadInput(f"Item {row} is no text but one {type(item).__name__}; this model was trained on texts.")
-            return str(item)
-        if self.kind == "pair":
-            two = list(item) if isinstance(item, list | tuple | np.ndarray) else []
-            if len(two) != 2 or not all(isinstance(text, str) for text in two):
-                raise BadInput(
-                    f"Item {row} is no pair of texts; this model was trained on pairs: [(first, second), …]."
-                )
-            return str(two[0]), str(two[1])
-        return item if isinstance(item, File) or not isinstance(item, str | Path) else _file(Path(item), self.kind)
 
     def _records(self, X: Any) -> list[Any]:
         if is_frame(X):
@@ -299,8 +292,7 @@ class Model(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         records = list(X)
         wanted = [] if self.card is None or not hasattr(self, "encoder_") else list(self.card.columns)
         for row, record in enumerate(records):
-            if not isinstance(record, Mapping):
-                raise BadInput(f"Item {row} is no row with columns but one {type(record).__name__}.")
+            records[row] = self.item_kind.given(record, row)
             lacking = [name for name in wanted if name not in record]
             if lacking:
                 raise BadInput(
@@ -323,9 +315,10 @@ class Model(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.input_tags.string = self.kind == "text"
-        tags.input_tags.one_d_array = self.kind != "array"
-        tags.input_tags.two_d_array = self.kind in ("array", "pair", "table")
+        kind = kinds.REGISTRY.get(self.kind, kinds.TEXT)  # of another `fit` says what is wrong
+        tags.input_tags.string = kind is kinds.TEXT
+        tags.input_tags.one_d_array = not kind.features
+        tags.input_tags.two_d_array = kind.features or kind.cells or kind.width > 1
         tags.no_validation = True
         return tags
 
@@ -363,42 +356,10 @@ def load(path: str | Path, *, trusted: Sequence[str] = ()) -> Model:
 # ── small things ────────────────────────────────────────────────────────────────────────────
 
 
-def words_of(text: str) -> list[str]:
-    """The different words of a text, in lower case, `MOST_WORDS` at most."""
-    return list(dict.fromkeys(found.lower() for found in WORD.findall(text)))[:MOST_WORDS]
-
-
-def without_word(text: str, word: str) -> str:
-    """The text with a word left out, wherever it stands."""
-    return re.sub(rf"(?<!\w){re.escape(word)}(?!\w)", " ", text, flags=re.IGNORECASE)
-
-
-def _without(item: Any) -> Iterator[tuple[str, Any]]:
-    """(name of a part, the item without it)."""
-    if isinstance(item, str):
-        yield from ((word, without_word(item, word)) for word in words_of(item))
-    elif isinstance(item, tuple):
-        first, second = item
-        yield from ((f"first: {word}", (without_word(first, word), second)) for word in words_of(first))
-        yield from ((f"second: {word}", (first, without_word(second, word))) for word in words_of(second))
-    else:
-        yield from ((str(name), {**item, name: None}) for name in item)
-
-
-def _of_frame(frame: Any, kind: str) -> list[Any]:
+def _of_frame(frame: Any, width: int) -> list[Any]:
     columns = [list(frame[name].to_list()) for name in frame.columns]
-    if len(columns) != (2 if kind == "pair" else 1):
+    if len(columns) != width:
         raise BadInput(
             f"Give the column of the items, not a frame of {len(columns)} columns: model.predict(frame['text'])."
         )
     return columns[0] if len(columns) == 1 else list(zip(*columns, strict=True))
-
-
-def _file(path: Path, kind: str) -> File:
-    import hashlib
-
-    place = Folder(path.expanduser().resolve().parent)
-    data = place.read(path.name)
-    if wrong := wrong_with(data, kind):
-        raise BadInput(f"{str(path)!r} {wrong}.")
-    return File(path.name, hashlib.sha256(data).hexdigest(), place)

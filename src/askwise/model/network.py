@@ -29,8 +29,8 @@ def to_onnx(model: Any) -> tuple[bytes, Card]:
         MissingExtra: onnx is not installed.
     """
     learner = model.learner_
-    if model.kind != "array" or model.task != "one" or not isinstance(learner, SoftmaxRegression):
-        what = "items of the kind " + repr(model.kind) if model.kind != "array" else type(learner).__name__
+    if not model.item_kind.features or model.task != "one" or not isinstance(learner, SoftmaxRegression):
+        what = "items of the kind " + repr(model.kind) if not model.item_kind.features else type(learner).__name__
         raise BadInput(
             f"ONNX holds a softmax regression on rows of features, one class for each; this model is one of {what}, "
             "whose steps no ONNX operators do alike. Save it as .skops."

@@ -20,9 +20,10 @@ from askwise.batch.distances import cosines
 from askwise.core import Array, BadInput, ContractError, Matrix, Unreachable, promise
 from askwise.export import PROBLEM, names_beside
 from askwise.model.card import ASK, Card, Proved
-from askwise.model.fitted import WORD, Model
+from askwise.model.fitted import Model
 from askwise.notices import progress
-from askwise.pool import Pool
+from askwise.pool import ItemKind, Pool
+from askwise.pool.kinds import WORD
 from askwise.state import State
 from askwise.tasks import Opinion
 from askwise.values import plain
@@ -176,7 +177,7 @@ def _parts(session: Session) -> tuple[Any, Any]:
 def _encoder(session: Session) -> Any:
     """The encoder here, if need be taught the pool, as where another process has encoded it; None of given features."""
     encoder, pool = session._parts.encoder, session.pool
-    if encoder is None or pool.kind == "array":
+    if encoder is None or pool.item_kind.features:
         return None
     X, contents = session.features(), growing.to_encode(pool)
     some = list(contents[:PROBED])
@@ -210,7 +211,7 @@ def _made(session: Session, encoder: Any, learner: Any) -> Model:
         _card(session),
         kind=pool.kind,
         task=repr(s.task),
-        given=(None, given[1]) if pool.kind == "array" else given,
+        given=(None, given[1]) if pool.item_kind.features else given,
         features=None if pool.features is None else int(pool.features.shape[1]),
         gone=[name for name in s.labels if name not in s.shown_labels()],
     )
@@ -226,13 +227,11 @@ def _card(session: Session) -> Card:
         for name in s.parts(s.current(str(answer.label))):
             by_class[name] = by_class.get(name, 0) + 1
     search = session.recall()
-    text = pool.address.get("text")
-    columns = list(pool.contents[0]) if pool.kind == "table" else [text] if isinstance(text, str) else list(text or ())
     newest = session._store.read(s.seq - 1)
     return Card(
         title=session.title,
         kind=pool.kind,
-        columns=tuple(columns),
+        columns=tuple(pool.made_of()),
         classes=tuple(s.shown_labels()),
         task=repr(s.task),
         encoder=session._parts.encoder_name,
@@ -331,8 +330,8 @@ def through(session: Session, items: Sequence[Any], *, annotator: str = "") -> S
             "of an item could be what a check is to find out."
         )
     _settle(session)
-    kind = session.pool.kind
-    checked = Model(kind=kind)._items(items) if kind != "table" else _records(session, items)
+    pool = session.pool
+    checked = _records(session, items) if pool.item_kind.cells else Model(kind=pool.kind)._items(items)
     if not session._trainer.refreshing.acquire(timeout=WAIT):
         raise Unreachable("The model is being trained; ask again in a moment.")
     try:
@@ -370,7 +369,7 @@ def _limits(state: State) -> Any:
 
 
 def _records(session: Session, items: Sequence[Any]) -> list[Any]:
-    model = Model(kind="table")
+    model = Model(kind=session.pool.kind)
     found: list[Any] = model._items(items)
     for row, record in enumerate(found):
         if lacking := [name for name in session.pool.contents[0] if name not in record]:
@@ -407,10 +406,11 @@ def _alike(session: Session, items: Sequence[Any], features: Matrix) -> list[tup
     """(place, rows of the session that an item is like), for those that are like any."""
     pool, X = session.pool, session.features()
     known, gone, by_text = _texts.get(session, (0, 0, {}))
+    kind = pool.item_kind
     if gone != len(pool.withdrawn):
         known, by_text = 0, {}
-    for row in range(known, len(pool) if pool.kind in ("text", "pair") else 0):
-        by_text.setdefault(_key(pool.contents[row]), []).append(row)
+    for row in range(known, len(pool) if kind.prose else 0):
+        by_text.setdefault(_key(kind, pool.contents[row]), []).append(row)
     _texts[session] = len(pool), len(pool.withdrawn), by_text
     found = []
     n, step = features.shape[0], max(1, (1 << 24) // max(1, X.shape[0]))
@@ -418,18 +418,17 @@ def _alike(session: Session, items: Sequence[Any], features: Matrix) -> list[tup
         for start in range(0, n, step):
             near = cosines(features[start : start + step], X) >= ALIKE
             for place, row in zip(range(start, min(n, start + step)), near, strict=True):
-                rows = set(np.flatnonzero(row).tolist()) | set(by_text.get(_key(items[place]), ()) if by_text else ())
+                same = by_text.get(_key(kind, items[place]), ()) if by_text else ()
+                rows = {*np.flatnonzero(row).tolist(), *same}
                 if rows:
                     found.append((place, rows))
             advance(len(near))
     return found
 
 
-def _key(content: Any) -> Any:
-    """The same for texts of the same words, in whatever order, case and punctuation."""
-    if isinstance(content, str):
-        return " ".join(sorted(WORD.findall(content.casefold()))) or content.strip()
-    return tuple(map(_key, content)) if isinstance(content, tuple) else id(content)
+def _key(kind: ItemKind, content: Any) -> tuple[str, ...]:
+    """The same for items whose texts are of the same words, in whatever order, case and punctuation."""
+    return tuple(" ".join(sorted(WORD.findall(text.casefold()))) or text.strip() for text in kind.texts(content))
 
 
 # ── beside the data ─────────────────────────────────────────────────────────────────────────

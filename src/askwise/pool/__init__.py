@@ -1,21 +1,10 @@
-"""Unique items with stable ids: what a pool is, and every way to load one."""
+"""Unique items with stable ids: what a pool is, what its items are, and every way to load one."""
 
 from askwise.pool.columns import TEXT_NAMES
-from askwise.pool.items import (
-    KINDS,
-    Dropped,
-    FeatureRows,
-    Pool,
-    columns_of,
-    content_digest,
-    content_digests,
-    packed,
-    pool_digest,
-    row_digests,
-    source_of,
-    unpacked,
-)
+from askwise.pool.items import Dropped, Pool, digest_of, source_of
+from askwise.pool.kinds import KINDS, ItemKind
 from askwise.pool.load import holds_paths, is_packed_table, load_pool
+from askwise.pool.matrices import FeatureRows
 from askwise.tables import Problem
 
 __all__ = [
@@ -23,17 +12,12 @@ __all__ = [
     "TEXT_NAMES",
     "Dropped",
     "FeatureRows",
+    "ItemKind",
     "Pool",
     "Problem",
-    "columns_of",
-    "content_digest",
-    "content_digests",
+    "digest_of",
     "holds_paths",
     "is_packed_table",
     "load_pool",
-    "packed",
-    "pool_digest",
-    "row_digests",
     "source_of",
-    "unpacked",
 ]  # fmt: skip

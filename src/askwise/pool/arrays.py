@@ -9,7 +9,8 @@ import numpy as np
 
 from askwise.core import BadInput, Matrix
 from askwise.pool.build import Builder, values_of
-from askwise.pool.items import FeatureRows, Pool, dense_digests, sparse_digests
+from askwise.pool.items import Pool
+from askwise.pool.matrices import FeatureRows, dense_digests, sparse_digests
 from askwise.tables import (
     Table,
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,44 +15,20 @@ from askwise.labelsets import NONE, SEPARATOR
 from askwise.notices import each
 from askwise.options import marked, option
 from askwise.pool.columns import is_number
-from askwise.pool.items import Dropped, Kind, Pool, content_digest, digest_of
+from askwise.pool.items import Dropped, Pool, digest_of
+from askwise.pool.kinds import TEXT, ItemKind, Reader, with_article
 from askwise.tables import (
     Problem,
     Table,
 )
-from askwise.values import Spelling, id_name, label_name, missing, plain, why_no_label, written
+from askwise.values import Spelling, id_name, label_name, plain, why_no_label, written
 
-MAX_TEXT = 1_000_000
-"""Characters of one text; nobody reads more to give a label."""
 WESTERN = "cp1252"
 """The one encoding that is recognised by what it makes of the bytes."""
 
 
-def wrong_text(value: object) -> str | None:
-    """Why a value is no text to label; None where it is one."""
-    if missing(value):
-        return "has an empty text"
-    if not isinstance(value, str):
-        return f"has a text that is no string but {_shown(value)}"
-    if not value.strip():
-        return "has an empty text"
-    if len(value) > MAX_TEXT:
-        return f"has a text of {len(value):,} characters; {MAX_TEXT:,} are the limit"
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return "has a text with half a surrogate pair, which is no character"
-    return None
-
-
 def _shown(value: object) -> str:
     return f"{with_article(value)} ({str(value)[:40]})"
-
-
-def with_article(value: object) -> str:
-    """What kind of value it is, as "a list" is written."""
-    name = type(value).__name__
-    return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
 
 
 def _decoded(value: object) -> object:
@@ -195,7 +171,7 @@ class Builder:
     def pool(
         self,
         contents: Sequence[Any],
-        kind: Kind,
+        kind: str,
         features: Matrix | None,
         rows: int,
         address: dict[str, Any],
@@ -238,16 +214,14 @@ def from_values(
 ) -> Pool:
     """A pool of plain values."""
     texts = list(map(_decoded, table.columns[text]))
-    return build_pool(
-        table, "text", len(texts), lambda row: wrong_text(texts[row]) or (texts[row],), ids, labels, address
-    )
+    return build_pool(table, TEXT, len(texts), TEXT.reader(texts), ids, labels, address)
 
 
 def build_pool(
     table: Table,
-    kind: Kind,
+    kind: ItemKind,
     rows: int,
-    item: Callable[[int], str | tuple[Any]],
+    item: Reader,
     ids: str | Sequence[Any] | None,
     labels: str | Sequence[Any] | None,
     address: dict[str, Any],
@@ -256,16 +230,16 @@ def build_pool(
     build = Builder(table, values_of(table, "id", ids, rows), values_of(table, "label", labels, rows))
     contents: list[Any] = []
     shown = [address["text"]] if isinstance(address["text"], str) else list(address["text"] or ())
-    needed = [*([] if kind == "table" else shown), *([ids] if isinstance(ids, str) else [])]
+    needed = [*([] if kind.cells else shown), *([ids] if isinstance(ids, str) else [])]
     for row in each("loading rows", range(rows)):
         made = table.bad.get(row) or table.flaw(row, needed) or item(row)
         if isinstance(made, str):
             build.drop(row, made)
             continue
-        if kind == "table" and (flaw := table.flaw(row, shown)):
+        if kind.cells and (flaw := table.flaw(row, shown)):
             build.refuse(row, f"{flaw}; the cell is taken as empty")
         if isinstance(labels, str) and (flaw := table.flaw(row, [labels])):
             build.refuse(row, f"{flaw}; the item is left open")
-        if build.add(row, content_digest(made[0])):
+        if build.add(row, kind.digest(made[0])):
             contents.append(made[0])
-    return build.pool(contents, kind, None, rows, address)
+    return build.pool(contents, kind.name, None, rows, address)

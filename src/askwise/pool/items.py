@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, overload
-
-import numpy as np
+from typing import Any
 
 from askwise import display
 from askwise.core import Matrix, frame
-from askwise.media import Archive, File, Folder, Source
+from askwise.media import Archive, Folder, Source
+from askwise.pool import kinds
+from askwise.pool.kinds import ItemKind
 from askwise.tables import (
     Problem,
 )
 from askwise.values import written
-
-Kind = Literal["text", "array", "image", "audio", "table", "pair"]
-KINDS = ("text", "image", "audio", "table", "pair")
-"""What the rows of a table may be taken for; an array is an array."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +38,8 @@ class Pool:
     contents: Sequence[Any]
     """What is shown. text: strings; array: feature rows, (d,) or (1, d) CSR; image, audio: `File`; table: column →
     value; pair: two strings."""
-    kind: Kind
+    kind: str
+    """The name of an `ItemKind`."""
     features: Matrix | None = None
     """(n, d) features of an array pool; None for the others (an encoder makes them)."""
     sources: list[list[int]] = field(default_factory=list)
@@ -75,6 +71,11 @@ class Pool:
         return len(self.ids)
 
     @property
+    def item_kind(self) -> ItemKind:
+        """What its items are."""
+        return kinds.get(self.kind)
+
+    @property
     def fingerprint(self) -> str:
         """SHA-256 over the ids and the contents in order, hex: the same pool gives the same on every run."""
         return hashlib.sha256("\n".join([*self.ids, self.digest]).encode()).hexdigest()
@@ -84,6 +85,13 @@ class Pool:
         if self.columns or self.record is None:
             return self.columns
         return list(self.record[self.sources[0][0]])  # a session of an earlier version does not know their order
+
+    def made_of(self) -> list[str]:
+        """The columns that the items are made of; empty for lists and matrices."""
+        if self.item_kind.cells:
+            return list(self.contents[0])
+        text = self.address.get("text")
+        return [text] if isinstance(text, str) else list(text or ())
 
     def beside(self, row: int) -> dict[str, str]:
         """What is shown with an item and not learned from: column → text, of the columns named by `show`."""
@@ -101,7 +109,7 @@ class Pool:
             MissingExtra: pandas is not installed.
         """
         n = len(self)
-        shown = [None] * n if self.kind == "array" else [self._as_text(row) for row in range(n)]
+        shown = self._shown(n)
         columns = {
             "item": self.ids,
             "content": shown,
@@ -110,11 +118,10 @@ class Pool:
         }
         return frame(columns, "the same lies in .ids, .contents, .given and .sources")
 
-    def _as_text(self, row: int) -> str:
-        content = self.contents[row]
-        if isinstance(content, Mapping):
-            return " · ".join(f"{name}: {written(value)}" for name, value in content.items())
-        return " · ".join(map(str, content)) if self.kind == "pair" else str(content)
+    def _shown(self, n: int) -> list[Any]:
+        """The first n items as text; None for rows of features."""
+        kind = self.item_kind
+        return [None] * n if kind.features else list(map(kind.as_text, self.contents[:n]))
 
     def __repr__(self) -> str:
         return f"<Pool of {len(self):,} items, {self.kind}>"
@@ -131,55 +138,11 @@ class Pool:
             says.append(f"{display.number(len(self.problems), 'row or label', 'rows or labels')} could not be used:")
         wrong = [f"row {p.row}: {p.what}" for p in self.problems[:3]]
         # a text may be a million characters long
-        few = [] if self.kind == "array" else [self._as_text(row)[:1000] for row in range(min(n, 3))]
+        few = [text[:1000] for text in self._shown(min(n, 3)) if text is not None]
         return display.card(
             "Pool", says, display.listed(wrong, len(self.problems)), display.listed(few, n if few else 0),
             *map(display.note, self.notes),
         )  # fmt: skip
-
-
-def content_digest(content: Any) -> bytes:
-    """SHA-256 of what an item shows, 32 bytes; of a file that of its bytes."""
-    if isinstance(content, File):
-        return bytes.fromhex(content.sha256)
-    text = content if isinstance(content, str) else json.dumps(content)
-    return hashlib.sha256(text.encode()).digest()
-
-
-def pool_digest(contents: Sequence[Any]) -> str:
-    """`Pool.digest` of these contents."""
-    return digest_of(content_digests(contents))
-
-
-def packed(content: Any) -> Any:
-    """An item as JSON, for the log: the text itself, the cells; of a file its name and SHA-256."""
-    return [content.name, content.sha256] if isinstance(content, File) else content
-
-
-def unpacked(kind: str, kept: Any, source: Source | None) -> Any:
-    """The inverse of `packed`; `source` is where the files of the pool lie."""
-    if source is not None:
-        return File(kept[0], kept[1], source)
-    return tuple(kept) if kind == "pair" else kept
-
-
-def columns_of(content: Any, text: Any) -> dict[str, Any]:
-    """What the columns that are shown hold: the part of a row's record that its content tells.
-
-    Args:
-        content: Of an item.
-        text: `Pool.address["text"]`: the column, or the columns.
-    """
-    if isinstance(content, Mapping):
-        return dict(content)
-    if isinstance(content, tuple):
-        return dict(zip(text, content, strict=True))
-    return {text: str(content)} if text else {}
-
-
-def content_digests(contents: Sequence[Any]) -> list[bytes]:
-    """`content_digest` of each item; of an array pool, whose contents are rows, `row_digests`."""
-    return row_digests(contents.matrix) if isinstance(contents, FeatureRows) else list(map(content_digest, contents))
 
 
 def digest_of(contents: Iterable[bytes]) -> str:
@@ -188,64 +151,6 @@ def digest_of(contents: Iterable[bytes]) -> str:
     for content in contents:
         found.update(content)
     return found.hexdigest()
-
-
-class FeatureRows(Sequence[Any]):
-    """The rows of a matrix as a sequence, dense or sparse, without a copy."""
-
-    def __init__(self, matrix: Matrix) -> None:
-        self.matrix = matrix
-
-    def __len__(self) -> int:
-        return int(self.matrix.shape[0])
-
-    @overload
-    def __getitem__(self, index: int) -> Any: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Any]: ...
-    def __getitem__(self, index: int | slice) -> Any:
-        if isinstance(index, slice):
-            return FeatureRows(self.matrix[index])
-        if not -len(self) <= index < len(self):
-            raise IndexError(index)
-        return self.matrix[index if index >= 0 else index + len(self)]
-
-
-BLOCK = 1 << 24
-"""Matrix elements checked at a time, so that a memory map never has to fit in memory."""
-
-
-def row_digests(matrix: Matrix) -> list[bytes]:
-    """SHA-256 of each row of an (n, d) matrix of finite numbers, 32 bytes: `content_digest` of such items."""
-    digests = sparse_digests(matrix) if hasattr(matrix, "tocsr") else dense_digests(matrix)
-    return [digest for _, digest in digests]
-
-
-def dense_digests(array: Any) -> Iterator[tuple[bool, bytes]]:
-    """For each row whether it is finite, and its digest."""
-    # The hash depends on the values alone: neither on byte order, nor on the sign of a zero, nor on the block.
-    dtype = array.dtype.newbyteorder("<") if array.dtype.itemsize <= 8 else np.dtype("<f8")
-    for block in _blocks(array):
-        dense = np.ascontiguousarray(array[block], dtype=dtype)
-        finite = np.isfinite(dense).all(axis=1)
-        dense = dense + dtype.type(0) if dtype.kind == "f" else dense
-        for good, row in zip(finite.tolist(), dense, strict=True):
-            yield good, hashlib.sha256(row.tobytes()).digest()
-
-
-def sparse_digests(matrix: Any) -> Iterator[tuple[bool, bytes]]:
-    """The same of a CSR matrix without zeros and duplicates."""
-    for start, stop in zip(matrix.indptr[:-1].tolist(), matrix.indptr[1:].tolist(), strict=True):
-        values = matrix.data[start:stop]
-        places = matrix.indices[start:stop].astype("<i8").tobytes()
-        content = places + values.astype(values.dtype.newbyteorder("<")).tobytes()
-        yield bool(np.isfinite(values).all()), hashlib.sha256(content).digest()
-
-
-def _blocks(array: Any) -> Iterator[slice]:
-    step = max(1, BLOCK // array.shape[1])
-    for start in range(0, array.shape[0], step):
-        yield slice(start, start + step)
 
 
 def source_of(address: Mapping[str, Any]) -> Source | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, cast
@@ -13,11 +13,12 @@ from askwise.core import BadInput, unknown
 from askwise.export import exported
 from askwise.formats.conll import SCHEMES, SPANS, TEXT, TOKENS
 from askwise.formats.marked import marked
-from askwise.media import SUFFIXES, Archive, File, Folder, Source, folders, of_kind, wrong_with
+from askwise.media import Archive, Folder, Source, folders
 from askwise.notices import progress
 from askwise.options import Sentence, option
+from askwise.pool import kinds
 from askwise.pool.arrays import from_array, from_sparse
-from askwise.pool.build import WESTERN, build_pool, from_values, with_article, wrong_text
+from askwise.pool.build import WESTERN, build_pool, from_values
 from askwise.pool.columns import (
     SAMPLE,
     TEXT_NAMES,
@@ -28,7 +29,8 @@ from askwise.pool.columns import (
     shown_beside,
     taken_over_note,
 )
-from askwise.pool.items import KINDS, Kind, Pool
+from askwise.pool.items import Pool
+from askwise.pool.kinds import KINDS, Files, OfColumns, with_article
 from askwise.tables import (
     Records,
     Table,
@@ -41,7 +43,6 @@ from askwise.tables import (
     read_file,
     read_frame,
 )
-from askwise.values import plain, written
 
 
 def load_pool(
@@ -207,7 +208,7 @@ def _from_table(
     ids, labels = column_of(table, "id", ids), column_of(table, "label", labels)
     apart = {name for name in (ids, labels) if isinstance(name, str)} | shown_beside(table, address)
     address |= {"id": ids if isinstance(ids, str) else None, "label": labels if isinstance(labels, str) else None}
-    if labels == SPANS and table.read_as.get("marked"):
+    if address.get("answers") == "spans" and isinstance(labels, str) and table.read_as.get("marked"):
         address["label"] = table.read_as["marked"]  # so that a longer file is read as this one
     if text is None and kind in (None, "text") and table.texts:
         text = list(table.texts)
@@ -223,15 +224,11 @@ def _from_table(
         if labels is None or labels == known.label:
             labels, address["label"] = known.labels, known.label
             table.notes.append(taken_over_note(known.labels, known.by_model))
-    if kind in ("table", "pair"):
-        named = [text] if isinstance(text, str) else list(text or ())
-        if kind == "pair":
-            pool = _from_pairs(table, named, ids, labels, address)
-        else:
-            rest = [name for name in table.columns if name not in apart]
-            pool = _from_rows(table, named or rest, ids, labels, address)
-    elif kind in ("image", "audio"):
-        pool = _from_paths(table, cast("Kind", kind), text, ids, labels, address, apart)
+    items = kinds.get(kind or kinds.TEXT.name)
+    if isinstance(items, OfColumns):
+        pool = _from_columns(table, items, text, ids, labels, address, apart)
+    elif isinstance(items, Files):
+        pool = _from_paths(table, items, text, ids, labels, address, apart)
     else:
         if text is not None and not isinstance(text, str):
             text = join_columns(table, list(text))
@@ -261,37 +258,21 @@ def _with_spans(
     return found, name or TEXT, labels if own else SPANS
 
 
-def _from_pairs(table: Table, names: list[str], ids: Any, labels: Any, address: dict[str, Any]) -> Pool:
-    if len(names) != 2:
-        raise BadInput(f"A pair is two texts: name their two columns, as in {option('text', ['a', 'b'])}; got {names}.")
-    left, right = (table.columns[name] for name in names)
-
-    def item(row: int) -> str | tuple[Any]:
-        return wrong_text(left[row]) or wrong_text(right[row]) or ((left[row], right[row]),)
-
-    pool = build_pool(table, "pair", len(table), item, ids, labels, address | {"text": names})
+def _from_columns(
+    table: Table,
+    kind: OfColumns,
+    text: str | Sequence[str] | None,
+    ids: Any,
+    labels: Any,
+    address: dict[str, Any],
+    apart: set[str],
+) -> Pool:
+    named = [text] if isinstance(text, str) else list(text or ())
+    names = kind.chosen(named, [name for name in table.columns if name not in apart])
+    read = kind.reader(table.columns, names)
+    pool = build_pool(table, kind, len(table), read, ids, labels, address | {"text": names})
     pool.record = Records(table.columns)
     return pool
-
-
-def _from_rows(table: Table, names: list[str], ids: Any, labels: Any, address: dict[str, Any]) -> Pool:
-    def item(row: int) -> str | tuple[Any]:
-        cells = {name: plain(table.columns[name][row]) for name in names}
-        if all(value is None or value == "" for value in cells.values()):
-            return "is empty"
-        for name, value in cells.items():
-            if isinstance(value, str) and value.strip() and (wrong := wrong_text(value)):
-                return f"{wrong} in column {name!r}"
-        return ({name: _flat(value) for name, value in cells.items()},)
-
-    pool = build_pool(table, "table", len(table), item, ids, labels, address | {"text": names})
-    pool.record = Records(table.columns)
-    return pool
-
-
-def _flat(value: Any) -> Any:
-    """A cell of an item as one scalar: a nested one as JSON text."""
-    return written(value) if isinstance(value, dict | list) else value
 
 
 def _files_at(source: str | Path, kind: str | None) -> Source | None:
@@ -314,16 +295,16 @@ def is_packed_table(path: Path, kind: str | None = None) -> bool:
         path: A file.
         kind: What its items shall be; None = by what it holds.
     """
-    if path.suffix.lower() != ".zip" or kind in ("image", "audio"):
+    if path.suffix.lower() != ".zip" or kinds.are_files(kind):
         return False
     names = members(path)
-    return not any(PurePosixPath(name).suffix.lower() in SUFFIXES for name in names) and packed_table(path) is not None
+    return not any(map(kinds.of_suffix, names)) and packed_table(path) is not None
 
 
 def _from_files(place: Source, kind: str | None, ids: Any, labels: Any, address: dict[str, Any]) -> Pool:
-    if kind in ("text", "table", "pair"):
+    if kind is not None and not kinds.are_files(kind):
         raise BadInput(f"A folder or an archive holds images or recordings; {option('kind', kind)} goes with a table.")
-    kind, names, note = of_kind(place.names(), kind)
+    files, names, note = _of_one_kind(place.names(), kind)
     table = Table({"file": names, "folder": folders(names, packed=isinstance(place, Archive))})
     table.notes += [note] * bool(note)
     where = place.path if isinstance(place, Archive) else cast("Folder", place).root
@@ -344,14 +325,35 @@ def _from_files(place: Source, kind: str | None, ids: Any, labels: Any, address:
     loose = sum(not folder for folder in table.columns["folder"])
     if labels == "folder" and 0 < loose < len(names):
         table.notes.append(f"{loose:,} of {len(names):,} files lie in no folder of their own: they are open.")
-    pool = _from_media(table, cast("Kind", kind), "file", place, ids, labels, address)
+    pool = _from_media(table, files, "file", place, ids, labels, address)
     pool.columns = list(table.columns)
     return pool
 
 
+def _of_one_kind(names: list[str], kind: str | None) -> tuple[Files, list[str], str]:
+    """The files of one kind.
+
+    Args:
+        names: All files.
+        kind: A kind of files; None = whatever there is most of, the first where there is as much of others.
+
+    Returns:
+        (kind, names of that kind, a note on what was left out or "").
+    """
+    found = [kinds.of_suffix(name) for name in names]
+    counts = Counter(found)
+    every = [one for one in kinds.REGISTRY.values() if isinstance(one, Files)]
+    chosen = max((one for one in every if kind in (None, one.name)), key=lambda one: counts[one.name])
+    left = [name for name, one in zip(names, found, strict=True) if one != chosen.name]
+    other = Counter(PurePosixPath(name).suffix.lower() or "no suffix" for name in left)
+    shown = ", ".join(f"{count:,} {suffix}" for suffix, count in other.most_common(5))
+    note = f"Files that are no {chosen.plural} are left out: {shown}." if other else ""
+    return chosen, [name for name, one in zip(names, found, strict=True) if one == chosen.name], note
+
+
 def _from_paths(
     table: Table,
-    kind: Kind,
+    kind: Files,
     text: str | Sequence[str] | None,
     ids: Any,
     labels: Any,
@@ -360,11 +362,11 @@ def _from_paths(
 ) -> Pool:
     if address["path"] is None:
         raise BadInput(
-            f"{option('kind', kind)} goes with a file: the paths of a frame belong to no folder. Save it as a CSV."
+            f"{option('kind', kind.name)} goes with a file: the paths of a frame belong to no folder. Save it as a CSV."
         )
     named = [text] if isinstance(text, str) else list(text or ())
     if not named:
-        named = [name for name in table.columns if name not in apart and holds_paths(table.columns[name]) == kind]
+        named = [name for name in table.columns if name not in apart and holds_paths(table.columns[name]) == kind.name]
     if len(named) != 1:
         raise BadInput(
             f"Which column holds the paths? The columns are {', '.join(map(repr, table.columns))}. Name it with "
@@ -377,27 +379,14 @@ def _from_paths(
 def holds_paths(values: Sequence[Any]) -> str | None:
     """The kind ("image", "audio") of the files that a column names; None where it names none."""
     seen = [value for value in values[:SAMPLE] if value is not None and value != ""]
-    kinds = {SUFFIXES.get("." + str(value).lower().rpartition(".")[2]) for value in seen}
-    return kinds.pop() if len(kinds) == 1 else None
+    found = {kinds.SUFFIXES.get("." + str(value).lower().rpartition(".")[2]) for value in seen}
+    return found.pop() if len(found) == 1 else None
 
 
 def _from_media(
-    table: Table, kind: Kind, column: str, place: Source, ids: Any, labels: Any, address: dict[str, Any]
+    table: Table, kind: Files, column: str, place: Source, ids: Any, labels: Any, address: dict[str, Any]
 ) -> Pool:
     names = table.columns[column]
-
-    def item(row: int) -> str | tuple[Any]:
-        if wrong := wrong_text(names[row]):
-            return wrong
-        name = names[row].strip().replace("\\", "/")
-        try:
-            data = place.read(name)
-        except BadInput as error:
-            return f"cannot be used: {error}"
-        if wrong := wrong_with(data, kind):
-            return f"names {name[:200]!r}, which {wrong}"
-        return (File(name, hashlib.sha256(data).hexdigest(), place),)
-
-    pool = build_pool(table, kind, len(names), item, ids, labels, address | {"text": column})
+    pool = build_pool(table, kind, len(names), kind.reader(place, names), ids, labels, address | {"text": column})
     pool.record = Records(table.columns)
     return pool

@@ -141,7 +141,7 @@ def contents_of(pool: Pool, rows: Sequence[int], encoder: Any = None) -> tuple[A
     Raises:
         BadInput: An encoder for a pool that holds features already.
     """
-    if pool.kind == "array":
+    if pool.item_kind.features:
         if encoder is not None:
             raise BadInput(f"{named('encoder')} is for texts; this pool holds features already. Leave it out.")
         if pool.features is None:

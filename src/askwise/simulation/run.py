@@ -108,7 +108,7 @@ def simulate(
             "seeds": which,
             "batch": batch,
             "audit_share": "10 % for auto, none otherwise" if audit_share is None else audit_share,
-            "encoder": "given features" if pool.kind == "array" else encoders.get(encoder, pool.kind).name,
+            "encoder": "given features" if pool.item_kind.features else encoders.get(encoder, pool.kind).name,
             "encoded": "pool part only" if fitted is not None else "all items at once",
             "learner": learners.describe(learners.adapt(copy.deepcopy(learner))),
         },

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from askwise.core import BadStore, Event
-from askwise.pool import Dropped, Pool, Problem, columns_of, packed, pool_digest, source_of, unpacked
+from askwise.pool import Dropped, ItemKind, Pool, Problem, digest_of, source_of
+from askwise.pool.kinds import recorded
 from askwise.state.records import MANGLED
 from askwise.values import plain
 
@@ -43,7 +44,7 @@ def pool_events(pool: Pool) -> Iterator[Event]:
     """The items as `items` events: texts and cells as they are, of a file its name and SHA-256; an array pool travels
     as its fingerprint alone. The first one also holds the order of the columns and the rows that could not be loaded.
     """
-    if pool.kind == "array":
+    if pool.item_kind.features:
         return
     for start in range(0, len(pool), ITEMS_PER_EVENT):
         rows = range(start, min(start + ITEMS_PER_EVENT, len(pool)))
@@ -63,14 +64,15 @@ def packed_items(pool: Pool, rows: Iterable[int], *, later: int = 0) -> str:
         rows: Which.
         later: Added to the numbers of their source rows.
     """
+    kind = pool.item_kind
     chunk = []
     for row in rows:
         extras: list[dict[str, Any]] = []
         if pool.record is not None:
-            told = _told(pool.address, pool.ids[row], pool.contents[row])
+            told = _told(kind, pool.address, pool.ids[row], pool.contents[row])
             extras = [_untold(pool.record[source], told) for source in pool.sources[row]]
         kept = extras if any(extras) else None
-        content = None if pool.kind == "array" else packed(pool.contents[row])
+        content = None if kind.features else kind.packed(pool.contents[row])
         chunk.append([pool.ids[row], content, [source + later for source in pool.sources[row]], kept])
     return pack(_json(chunk))
 
@@ -85,9 +87,9 @@ def read_dropped(text: str) -> dict[int, Dropped]:
     return {int(row): Dropped(dict(cells), str(why)) for row, cells, why in json.loads(unpack(text))}
 
 
-def _told(address: Mapping[str, Any], item: str, content: Any) -> dict[str, Any]:
+def _told(kind: ItemKind, address: Mapping[str, Any], item: str, content: Any) -> dict[str, Any]:
     """What an item and its id say of the columns of its rows."""
-    told = columns_of(content, address.get("text"))
+    told = kind.columns_of(content, address.get("text"))
     return told | {address["id"]: item} if address.get("id") else told
 
 
@@ -106,7 +108,7 @@ def _json(value: Any) -> bytes:
 
 def pool_from_log(opened: Mapping[str, Any], events: Sequence[Event]) -> Pool | None:
     """The pool that `pool_events` wrote, or None for an array pool."""
-    if opened["kind"] == "array":
+    if recorded(opened["kind"]).features:
         return None
     try:
         pool = _pool_of(opened, events)
@@ -120,17 +122,19 @@ def pool_from_log(opened: Mapping[str, Any], events: Sequence[Event]) -> Pool | 
     return pool
 
 
-def read_items(kind: str, address: Mapping[str, Any], text: str) -> Iterator[tuple[str, Any, list[int], list[Any]]]:
+def read_items(
+    kind: ItemKind, address: Mapping[str, Any], text: str
+) -> Iterator[tuple[str, Any, list[int], list[Any]]]:
     """(id, content, source rows, cells of each source row) of the items in an event; content is None for an array."""
     files = source_of(address)
     for item, kept, rows, extras in json.loads(unpack(text)):
-        content = None if kind == "array" else unpacked(kind, kept, files)
-        told = {} if kind == "array" else _told(address, item, content)
+        content = kind.unpacked(kept, files)
+        told = {} if kind.features else _told(kind, address, item, content)
         yield item, content, rows, [told | extra for extra in extras or [{}] * len(rows)]
 
 
 def _pool_of(opened: Mapping[str, Any], events: Sequence[Event]) -> Pool:
-    kind = opened["kind"]
+    kind = recorded(opened["kind"])
     address = dict(opened["pool"])
     ids: list[str] = []
     contents: list[Any] = []
@@ -153,7 +157,7 @@ def _pool_of(opened: Mapping[str, Any], events: Sequence[Event]) -> Pool:
     return Pool(
         ids=ids,
         contents=contents,
-        kind=kind,
+        kind=kind.name,
         features=None,
         sources=sources,
         given={int(row): label for row, label in opened["given"].items()},
@@ -161,7 +165,7 @@ def _pool_of(opened: Mapping[str, Any], events: Sequence[Event]) -> Pool:
         address=address,
         record=ByRow(record) if address.get("text") else None,
         notes=list(opened["notes"]),
-        digest=pool_digest(contents),
+        digest=digest_of(kind.digests(contents)),
         columns=order,
         dropped=dropped,
     )

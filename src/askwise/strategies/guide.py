@@ -65,7 +65,7 @@ NEEDS = {
     "proba": "probabilities", "committee": "a committee", "decision": "decision values", "whitened": "a linear model",
     "members": "several regressors", "mean": "predictions", "std": "predicted deviations", "embedding": "embeddings",
     "norm": "embeddings", "pool_mean": "embeddings", "labeled": "embeddings", "cost": "costs", "labeled_y": "answers",
-    "token_entropy": "probabilities of tags", "mnlp": "probabilities of tags", "sequence_doubt": "probabilities of tags",
+    **dict.fromkeys(signals.OF_PARTS, "probabilities of tags"),
     "label_count": "a predicted number of labels", "flips": "predictions without some features",
 }  # fmt: skip
 """Inputs in words; what is missing here is nothing a person would have to care about."""

@@ -112,4 +112,6 @@ def recorded(opened: Mapping[str, Any]) -> Task:
     said = opened.get("task")
     if said is None:
         return find("sets" if opened.get("multilabel", False) else "one").of({})
+    if not (isinstance(said, Mapping) and isinstance(said.get("name"), str)):
+        raise BadInput(f"The task of a session is a name with options, and this one says {said!r:.60}.")
     return find(said["name"]).of(said.get("options", {}))

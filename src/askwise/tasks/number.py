@@ -186,6 +186,13 @@ class Number(Task):
             )
         return [_plain(value)]
 
+    def from_data(self, raw: Any, spell: Spell, item: Any = None) -> Said:
+        """As `read`; the error says where it stands."""
+        try:
+            return self.read(raw, spell, item)
+        except BadInput as error:
+            raise BadInput(f"The label column: {error.marked} Mend it, or leave the cell empty.") from None
+
     def labels_in(self, said: Said) -> list[Label]:
         """None: a number has no labels."""
         return []

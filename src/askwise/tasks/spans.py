@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -17,6 +18,10 @@ from askwise.tasks.task import Checks, Opinion, Said, Spell, Task, Votes
 MOST = 64
 """Spans in one text, unless the task's option `most` says otherwise: a bound on recall needs such a limit, and the
 smaller it is the more a check can prove."""
+
+
+ALL = "(all)"
+"""The line of numbers about the spans of all labels together."""
 
 
 class Marks(Opinion):
@@ -266,7 +271,7 @@ class Spans(Task):
         return f"The model marks {what} here, and gives all of it {chance(p)} ({model})."
 
     def metrics(self, checks: Checks) -> Metrics | None:
-        """Precision, recall and F1 of entities by label, and of all together as ""; see `audit.entities`.
+        """Precision, recall and F1 of entities by label, and of all together as `ALL`; see `audit.entities`.
 
         Of the models that were checked, not of the newest alone; balanced accuracy is not defined, and left open.
         """
@@ -275,9 +280,13 @@ class Spans(Task):
         counts = entities.entity_counts([c.classes[code] for code in c.said], answers, c.labels)
         used = np.unique(np.concatenate([*(np.unique(then) for then in c.then), np.zeros(0, np.int64)]).astype(int))
         said = max((len(_parsed(c.classes[code])) for code in used.tolist() if code >= 0), default=0)
-        lines = entities.entity_metrics(counts, c.labels, said, self.most, confidence=c.confidence)
+        lines = [
+            replace(line, label=line.label or ALL)
+            for line in entities.entity_metrics(counts, c.labels, said, self.most, confidence=c.confidence)
+        ]
         answered = sum(code is not None for code in c.answered)
-        return Metrics(lines, Interval(None, 0.0, 1.0), None, c.confidence, answered, int(c.rest.sum()))
+        about = "spans, exact in bounds and label, by the models that were checked, taken together"
+        return Metrics(tuple(lines), Interval(None, 0.0, 1.0), None, c.confidence, answered, int(c.rest.sum()), about)
 
 
 def _parsed(written: str) -> tuple[Span, ...]:

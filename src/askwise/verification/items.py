@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from askwise import growing, relabeling
 from askwise.core import BadStore, Event
-from askwise.pool import content_digests
+from askwise.pool import kinds
 from askwise.state import State
 from askwise.tasks import recorded
 
@@ -35,7 +35,8 @@ def _items(w: Walk, e: Event) -> None:
 def _added(w: Walk, e: Event) -> None:
     """Items that came later are new, are those of the fingerprint, and take nothing from what was there."""
     s, d = w.state, e.data
-    items = growing.unpacked_items(s.opened["kind"], d)
+    kind = kinds.recorded(s.opened["kind"])
+    items = growing.unpacked_items(kind, d)
     w.expect("items", d["start"] == s.n, e, f"adds items behind {d['start']:,}; {s.n:,} are there.")
     w.rows([int(row) for row in d["given"]], s.n + d["n"])
     strange = sorted({name for name in d["given"].values() if not is_class(s, name)})
@@ -45,7 +46,7 @@ def _added(w: Walk, e: Event) -> None:
     w.done["items"] += len(items)
     if w.known is None:
         return
-    ids, digests = [name for name, _, _, _ in items], content_digests([content for _, content, _, _ in items])
+    ids, digests = [name for name, _, _, _ in items], kind.digests([content for _, content, _, _ in items])
     there = [row not in w.gone for row in range(s.n, s.n + len(items))]
     same = growing.fingerprint(ids, digests) == d["fingerprint"]
     w.expect("items", same, e, "holds other items than those of its fingerprint.")

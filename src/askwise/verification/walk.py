@@ -13,6 +13,7 @@ from askwise import __version__, evidence, growing
 from askwise.core import FINGERPRINT_DIGITS, Array, BadInput, BadStore, Certificate, Event, Store
 from askwise.events import Damaged
 from askwise.notices import each
+from askwise.pool.kinds import recorded
 from askwise.state import State, pool_from_log
 from askwise.store import Place, digest, read_log
 from askwise.store.chain import amended
@@ -155,7 +156,7 @@ class Walk:
         """The items of a text session are those it began with."""
         opened = self.log[0]
         try:
-            if opened.data["kind"] == "array":
+            if recorded(opened.data["kind"]).features:
                 self.remarks.append(
                     Finding(
                         "items", None, "The items are an array, which the file does not hold; only its fingerprint."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import cycle
+from itertools import cycle, pairwise
 from typing import TYPE_CHECKING
 
 from askwise import spans
@@ -113,7 +113,7 @@ class MarkSpans(OneLabel):
     def _plain(self, line: Text, start: int, end: int, chosen: Token, style: str) -> None:
         """A piece of the text; what of it is selected is reversed."""
         cuts = sorted({start, end, *(place for place in chosen if start < place < end)})
-        for a, b in zip(cuts, cuts[1:], strict=False):
+        for a, b in pairwise(cuts):
             inside = chosen.start <= a and b <= chosen.end and chosen.end > chosen.start
             line.append(printable(self.text[a:b]), style=f"{style} reverse".strip() if inside else style)
 

@@ -12,6 +12,8 @@ export async function panel(about) {
   const { card, advice, about: promise } = await call("model", undefined, { timeout: 60_000 });
   if (!card) return null;
   const classes = Object.entries(card.by_class).map(([name, n]) => `${name} ${count(n)}`);
+  const each = classes.length ? `: ${classes.join(", ")}` : "";
+  const learned = `${plural(card.labels, "labeled item")} of ${count(card.items)}${each}`;
   const proved = card.certificates.flatMap((one) => [
     one.sentence,
     one.unsaid,
@@ -26,10 +28,7 @@ export async function panel(about) {
     el(
       "dl",
       { class: "columns" },
-      ...line(
-        "Learned from",
-        `${plural(card.labels, "labeled item")} of ${count(card.items)}${classes.length ? `: ${classes.join(", ")}` : ""}`,
-      ),
+      ...line("Learned from", learned),
       ...line("Learner", `${card.learner} on ${card.encoder}`),
       ...line("Of the session", card.bounds),
       ...proved.filter(Boolean).flatMap((sentence, i) => line(i ? "" : "Proved", sentence)),

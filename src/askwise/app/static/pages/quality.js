@@ -23,7 +23,8 @@ export function classes({ metrics, confidence }) {
   return figure({
     ...head,
     sentence:
-      `From ${plural(metrics.audits, "check item")}, on the ${plural(metrics.rest, "item")} still open; the ` +
+      `From ${plural(metrics.audits, "check item")}, ` +
+      `${metrics.about ? `about ${metrics.about}` : `on the ${plural(metrics.rest, "item")} still open`}; the ` +
       `bounds of a class hold with ${percent(confidence)} confidence.`,
     body: el(
       "ul",

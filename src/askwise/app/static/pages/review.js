@@ -64,7 +64,8 @@ function arrows(event) {
 const address = (name, offset = 0) =>
   `review/${name}${["disagreements", "deferred"].includes(name) ? `?offset=${offset}&limit=${PAGE}` : ""}`;
 const tally = (name, reply) =>
-  ($(`n-${name}`).textContent = count({ disagreements: reply.undecided, spot: reply.left }[name] ?? reply.total));
+  ($(`n-${name}`).textContent =
+    reply.looked === false ? "" : count({ disagreements: reply.undecided, spot: reply.left }[name] ?? reply.total));
 
 async function show(name, offset = 0) {
   shown = name;
