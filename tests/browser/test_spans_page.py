@@ -135,7 +135,7 @@ def test_the_tokens_of_the_page_are_those_of_the_server(serve: Any, visit: Any) 
     # Signs that this Python does not know yet may be marks to a newer browser.
     known = [chr(n) for n in (*range(0x20, 0xD7FF), *range(0x10000, 0x1FAFF)) if unicodedata.category(chr(n)) != "Cn"]
     texts += ["".join(rng.choices(known, k=8)) for _ in range(3000)]
-    module = "/static/any/label/widgets/spans.js"
+    module = "/static/any/lib/spans.js"
     found = page.evaluate(
         f"async (texts) => {{ const m = await import('{module}'); return texts.map((t) => m.tokens(t)); }}", texts
     )
