@@ -37,7 +37,7 @@ BLOCK = 1 << 24
 
 
 def row_digests(matrix: Matrix) -> list[bytes]:
-    """SHA-256 of each row of an (n, d) matrix of finite numbers, 32 bytes: `content_digest` of such items."""
+    """SHA-256 of each row of an (n, d) matrix of finite numbers, 32 bytes: `ItemKind.digest` of such items."""
     digests = sparse_digests(matrix) if hasattr(matrix, "tocsr") else dense_digests(matrix)
     return [digest for _, digest in digests]
 
