@@ -342,9 +342,10 @@ def test_later_questions_are_one_batch_too_however_many(strategy: str) -> None:
     labeled = np.array(sorted(session.answers()))
     free = np.setdiff1d(np.arange(160), labeled)
     learner = SoftmaxRegression().fit(X[labeled], (X[labeled, 0] > 0).astype(int))
+    said = session._trainer.opinion.signals()["proba"]
     told = select(
         X, free, learner, strategy, k=12,
-        given={"labeled_rows": labeled, "labeled_y": (X[labeled, 0] > 0).astype(int), "proba": session._trainer.proba},
+        given={"labeled_rows": labeled, "labeled_y": (X[labeled, 0] > 0).astype(int), "proba": said},
     )  # fmt: skip
     assert [q.row for q in session.ask(12)] == told.rows.tolist()
 
