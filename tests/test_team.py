@@ -347,7 +347,7 @@ def test_a_reviewer_sees_everybodys_answers(house: House) -> None:
     people = {p["name"]: p for p in rita.get(f"{THINGS}/annotators").json()}
     assert (people["ann"]["labels"], people["ann"]["seconds"]) == (3, 6.0)
     assert rita.get(f"{THINGS}/agreement").json()["items"] == 0
-    assert rita.get(f"{THINGS}/metrics").json() == {"metrics": None}
+    assert rita.get(f"{THINGS}/metrics").json() == {"metrics": None, "errors": None}
 
 
 # ── coming in ───────────────────────────────────────────────────────────────────────────────

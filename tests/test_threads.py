@@ -11,6 +11,7 @@ from threadpoolctl import threadpool_limits
 from askwise import strategies
 from askwise.engine import select
 from askwise.learners import MultiLabel, RidgeRegression, SoftmaxRegression
+from askwise.signals import OF_PARTS
 from askwise.strategies import learning
 
 LABELED, FREE = np.arange(20), np.arange(20, 500)
@@ -36,6 +37,8 @@ def problem(task):
 def chosen(name, threads, learner=None, **options):
     X, answers, new = problem(strategies.get(name).task)
     told = {"labeled_rows": LABELED, "labeled_y": answers[LABELED], "cost": np.linspace(1, 2, len(X))}
+    if strategies.get(name).task == "spans":
+        told |= {signal: np.abs(X[:, at]) for at, signal in enumerate(OF_PARTS)}
     learning._memory.clear()
     with threadpool_limits(threads):
         learner = learner or new().fit(X[LABELED], answers[LABELED])
