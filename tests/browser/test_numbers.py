@@ -155,6 +155,7 @@ def test_an_answer_is_taken_back_and_changed(visit: Any) -> None:
     for _ in range(5):
         page.keyboard.press("Backspace")
     page.keyboard.type("4")
+    settled(page)
     page.keyboard.press("Enter")
     until(lambda: known(session) == {first: "4"}, page)
     session.close()

@@ -213,6 +213,7 @@ def test_suggestions_are_outlines_and_one_key_takes_them(serve: Any, visit: Any)
 def test_empty_answers_undo_and_looking_back(serve: Any, visit: Any) -> None:
     served = serve(["Ada sang", "Bob sang", "nobody sang"])
     page = visit(served)
+    settled(page)
     page.keyboard.press("Enter")
     page.wait_for_selector("text=Mark words, or say that there is nothing to mark")
     first = press(page, "x")
