@@ -504,8 +504,7 @@ class _There:
         return rounds.opinion_of(task, self.learner, given, labels)
 
     def guess_pool(self, task: Task, labels: int) -> Opinion | None:
-        items = rounds.reads_items(self.learner)
-        return rounds.opinion_of(task, self.learner, rounds.Read(self.contents) if items else self.X, labels)
+        return rounds.opinion_of(task, self.learner, rounds.rows_for(self.learner, self.contents, self.X), labels)
 
     def encode(self, contents: list[Any]) -> Matrix:
         return self._fitted().encode(contents)

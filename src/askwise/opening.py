@@ -136,7 +136,7 @@ def begin(
     def spell(part: Any, _: Any = None) -> Label:
         return spelling.of(label_name(part) or "")
 
-    said = {row: task.from_data(label, spell, loaded.contents[row]) for row, label in loaded.given.items()}
+    said = task.in_data(loaded.given, loaded.contents, spell)
     found = {name for one in said.values() for name in task.labels_in(one)}
     for name in found | set(declared or ()):
         task.check_label(name)

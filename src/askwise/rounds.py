@@ -89,7 +89,7 @@ def learn(
         name_classes = getattr(learner, "name_classes", None)
         if name_classes is not None and round_.names:
             name_classes(round_.names)
-        given = Read(items) if reads_items(learner) else X
+        given = rows_for(learner, items, X)
         learner.fit(given[round_.labeled], round_.y)
         opinion = round_.task.ask(learner, given, round_.classes, list(engine.blocks(int(X.shape[0]))))
     return rank(round_, X, learner, strategy, opinion, dense)
@@ -123,6 +123,17 @@ class Read:
         if isinstance(rows, slice):
             return list(self.items[rows])
         return [self.items[int(row)] for row in rows]
+
+
+def rows_for(learner: Any, items: Sequence[Any], X: Matrix) -> Any:
+    """What a learner is given of some items: their features, or where it reads them the items as rows.
+
+    Args:
+        learner: Any.
+        items: The items; may be empty where it takes features.
+        X: (n, d) their features.
+    """
+    return Read(items) if reads_items(learner) else X
 
 
 def opinion_of(task: Task, learner: Any, given: Any, labels: int) -> Opinion | None:

@@ -289,11 +289,7 @@ class Intake:
 
 
 def _seen(pool: Pool, task: Task) -> dict[str, Any]:
-    given = [
-        name
-        for row, raw in pool.given.items()
-        for name in task.labels_in(task.from_data(raw, lambda part, _=None: str(part), pool.contents[row]))
-    ]
+    given = [name for said in task.in_data(pool.given, pool.contents).values() for name in task.labels_in(said)]
     return {
         "items": len(pool),
         "rows": int(pool.address["rows"]),

@@ -35,11 +35,7 @@ def begin(
     from askwise.tasks import chosen
 
     task = chosen(more.pop("task", None) or "one", bool(more.pop("multilabel", False)))
-    names = {
-        name
-        for row, raw in pool.given.items()
-        for name in task.labels_in(task.from_data(raw, lambda part, _=None: str(part), pool.contents[row]))
-    }
+    names = {name for said in task.in_data(pool.given, pool.contents).values() for name in task.labels_in(said)}
     if wanted is None and len(names) < task.fewest and task.named:
         found = f"the label column holds {len(names)}" if pool.given else "none is given"
         folders = pool.item_kind.files and not pool.given and "folder" in pool.columns
@@ -111,10 +107,8 @@ def go_on(
                     f"start a new session with --session OTHER{SESSION_SUFFIX}"
                 )
         task, labels = session.task, session.look(lambda state: list(state.labels))
-        given = {
-            row: task.write(task.from_data(name, lambda part, _=None: spelling.of(part), pool.contents[row]), labels)
-            for row, name in pool.given.items()
-        }
+        told = task.in_data(pool.given, pool.contents, lambda part, *_: spelling.of(part))
+        given = {row: task.write(said, labels) for row, said in told.items()}
         if whole and given and given != session.pool.given:
             raise BadInput(
                 f"The session {path} was started with {len(session.pool.given):,} labels from the data; the column of "

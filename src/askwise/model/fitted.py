@@ -221,7 +221,7 @@ class Model(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return found[0] if len(found) == 1 else found[0].joined(found[1:])
 
     def _said_of(self, items: Any, features: Matrix) -> Opinion:
-        given = rounds.Read(items) if rounds.reads_items(self.learner_) else features
+        given = rounds.rows_for(self.learner_, items, features)
         blocks_ = list(blocks(int(given.shape[0])))
         return self.task_.ask(self.learner_, given, len(self.labels_), blocks_)
 

@@ -147,8 +147,7 @@ def _of_pool(session: Session) -> Opinion | None:
     if trainer.apart is not None:
         found: Opinion | None = trainer.apart.guess_pool(task, labels)
         return found
-    items = rounds.Read(session.pool.contents) if rounds.reads_items(learner) else X
-    return rounds.opinion_of(task, learner, items, labels)
+    return rounds.opinion_of(task, learner, rounds.rows_for(learner, session.pool.contents, X), labels)
 
 
 def _as_logged(state: State, said: Opinion) -> bool:
@@ -391,7 +390,7 @@ def _guessed(session: Session, items: Any, features: Matrix) -> Opinion | None:
     """What the newest model says of items with these features."""
     trainer, learner = session._trainer, session._parts.learner
     task, labels = session.look(lambda s: (s.task, len(s.labels)))
-    given = rounds.Read(items) if rounds.reads_items(learner) else features
+    given = rounds.rows_for(learner, items, features)
     if trainer.apart is None:
         return rounds.opinion_of(task, learner, given, labels)
     found: Opinion | None = trainer.apart.guess_at(given, task, labels)

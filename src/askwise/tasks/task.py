@@ -238,6 +238,21 @@ class Task:
             raise BadInput(f"The data holds a label {why_no_label(raw)}. Mend the label column.")
         return said
 
+    def in_data(
+        self, given: Mapping[int, Any], contents: Sequence[Any], spell: Spell = lambda label, *_: str(label)
+    ) -> dict[int, Said]:
+        """Row → the answer that came with the data.
+
+        Args:
+            given: Row → as it came.
+            contents: The items.
+            spell: See `Spell`; default: as it stands there.
+
+        Raises:
+            BadInput: One of them is none.
+        """
+        return {row: self.from_data(raw, spell, contents[row]) for row, raw in given.items()}
+
     # ── right and wrong ─────────────────────────────────────────────────────────────────────
     # Numbers are those of written answers (`State.numbers`); below 0 there is no label.
 
