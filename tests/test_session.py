@@ -434,7 +434,7 @@ def test_interval_holds_at_every_look_while_the_model_changes() -> None:
 
 def ready_session(n: int = 1500, noise: float = 0.0, seed: int = 0, **more) -> tuple[Session, np.ndarray]:
     X, y = blobs(n, noise, seed)
-    session = Session(X, classes=["a", "b"], seed=seed, audit_share=0.4, **more)
+    session = Session(X, classes=["a", "b"], seed=seed, audit_share=0.4, learner="linear", **more)
     answer_all(session, y, 16)
     return session, y
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 KINDS = ("text", "image", "audio", "table", "pair")
 ENCODERS = ("tfidf", "minilm")
+LEARNERS = ("portfolio", "linear", "kernel", "gaussians", "forest")
 TASKS = ("one", "sets", "number", "spans")
 TARGETS = ("auto", "dataset", "file")
 METRICS = ("accuracy", "balanced_accuracy", "macro_f1")
@@ -85,8 +86,8 @@ def encoders(incomplete: str) -> list[str]:
 
 
 def learners(incomplete: str) -> list[str]:
-    """Learners of installed plug-ins."""
-    return sorted(name for name in _plugins("askwise.learners") if name.startswith(incomplete))
+    """Learners of ours and of installed plug-ins."""
+    return sorted(name for name in {*LEARNERS, *_plugins("askwise.learners")} if name.startswith(incomplete))
 
 
 def _plugins(group: str) -> set[str]:

@@ -198,6 +198,19 @@ def _cost(value: Any) -> bool:
     return isinstance(value, list | tuple) and len(value) in (3, 4) and all(map(_number, value))
 
 
+def _standing(value: Any) -> bool:
+    if not isinstance(value, Mapping) or set(value) != {"weights", "since", "right", "base"}:
+        return False
+    weights = value["weights"]
+    shares = isinstance(weights, Mapping) and bool(weights) and all(map(_text, weights)) and _shares(weights)
+    tested = all(value[name] is None or _share(value[name]) for name in ("right", "base"))
+    return shares and tested and _int(value["since"]) and value["since"] >= 0
+
+
+def _shares(value: Mapping[str, Any]) -> bool:
+    return all(map(_share, value.values()))
+
+
 def _task(value: Any) -> bool:
     options = value.get("options", {}) if isinstance(value, Mapping) else None
     return (
@@ -334,14 +347,13 @@ FIELDS: dict[str, dict[str, Field]] = {
         "predictions": _optional_field("packed guesses", _optional(_of(_text))),
         "sets": _optional_field("a list of sets of labels", _of(_texts)),
         "again": _optional_field("rows with scores", _pairs),
-        "quality": _optional_field(
-            "a share by name", _of(lambda v: isinstance(v, Mapping) and all(map(_share, v.values())))
-        ),
+        "quality": _optional_field("a share by name", _of(lambda v: isinstance(v, Mapping) and _shares(v))),
         "point": _optional_field("the numbers of the round", _of(_point)),
         "control": _optional_field(
             "a comparison with random sampling", _optional(_of(_record(Control, "labels", "checks")))
         ),
         "cost": _optional_field("three or four numbers", _optional(_of(_cost))),
+        "learner": _optional_field("weights of the parts of a learner, and since when", _of(_standing)),
     },
     "frozen": {
         "attempt": ATTEMPT,

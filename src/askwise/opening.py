@@ -119,6 +119,11 @@ def begin(
     sources: dict[str, str] = {}
     encoder, learner, strategy = noted(encoder, learner, strategy, sources)
     own_learner = learner is None
+    if sources.get("learner") in learners.NAMES and task.name != "one":
+        raise BadInput(
+            f"The learner {sources['learner']!r} learns one label an item; this session asks for {task.asks} an item. "
+            f"Leave {named('learner')} out."
+        )
     encoder, learner = encoders.divided(encoder, learner, loaded.kind)
     check_share("audit_share", audit_share, low_open=False, high_open=False)
     check_target(target)
@@ -170,7 +175,8 @@ def begin(
             "items to find."
         )
     else:
-        learner_, chosen = learner, _strategy(strategy, task)
+        own = learners.named(loaded.item_kind.learner) if learner is None and task.name == "one" else None
+        learner_, chosen = learner if own is None else own, _strategy(strategy, task)
     if chosen.task != task.family and not (task.family != "classification" and chosen.features_only):
         raise BadInput(
             f"The strategy {chosen.name!r} is for {chosen.task}; this session asks for {task.asks} an item. "

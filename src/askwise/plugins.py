@@ -45,8 +45,13 @@ def registered(what: What) -> tuple[str, ...]:
     return tuple(sorted({point.name for point in metadata.entry_points(group=GROUPS[what])}))
 
 
-def plugin(what: Literal["learner", "encoder"], name: str) -> Found:
+def plugin(what: Literal["learner", "encoder"], name: str, ours: Sequence[str] = ()) -> Found:
     """A new learner or encoder of an installed package, by the name of its entry point.
+
+    Args:
+        what: Which part it is.
+        name: Of the entry point.
+        ours: What else could have been given, for the error.
 
     Raises:
         BadInput: No installed package has one of this name; for `module:object` what to do instead.
@@ -54,7 +59,7 @@ def plugin(what: Literal["learner", "encoder"], name: str) -> Found:
     """
     points = [point for point in metadata.entry_points(group=GROUPS[what]) if point.name == name]
     if not points:
-        raise _unknown(what, name)
+        raise _unknown(what, name, ours)
     where = f"The {what} plug-in {name!r} = {points[0].value!r}"
     try:
         loaded = points[0].load()
@@ -131,8 +136,8 @@ def _told(error: BaseException) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split())}".rstrip(": .")
 
 
-def _unknown(what: Literal["learner", "encoder"], name: str) -> BadInput:
-    known = registered(what)
+def _unknown(what: Literal["learner", "encoder"], name: str, ours: Sequence[str]) -> BadInput:
+    known = (*ours, *registered(what))
     if is_code(name):
         return BadInput(
             f"{named(what)} takes the name of an installed package's entry point here, got {name!r}: code by "

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -54,6 +54,8 @@ class Learned:
     """How many of the queue the strategy picked together."""
     strategy: str
     """Which one ranked."""
+    standing: Mapping[str, Any] | None = None
+    """What a learner of several parts says of them: see `learners.Standing`."""
 
 
 def encoded(encoder: Encoder, contents: Sequence[Any], *, fit: int | None = None) -> Matrix:
@@ -89,10 +91,15 @@ def learn(
         name_classes = getattr(learner, "name_classes", None)
         if name_classes is not None and round_.names:
             name_classes(round_.names)
+        know_pool = getattr(learner, "know_pool", None)
+        if know_pool is not None:
+            know_pool(X)
         given = rows_for(learner, items, X)
         learner.fit(given[round_.labeled], round_.y)
         opinion = round_.task.ask(learner, given, round_.classes, list(engine.blocks(int(X.shape[0]))))
-    return rank(round_, X, learner, strategy, opinion, dense)
+    found = rank(round_, X, learner, strategy, opinion, dense)
+    standing = getattr(learner, "standing", None)
+    return found if standing is None or opinion is None else replace(found, standing=standing())
 
 
 def reads_items(learner: Any) -> bool:

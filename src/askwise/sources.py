@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from askwise import encoders, plugins, screening, strategies
+from askwise import encoders, learners, plugins, screening, strategies
 from askwise.core import BadInput, ContractError
 from askwise.options import named, option
 from askwise.pool import ItemKind
@@ -15,12 +15,25 @@ from askwise.tasks import recorded
 
 def noted(encoder: Any, learner: Any, strategy: Any, sources: dict[str, str]) -> tuple[Any, Any, Any]:
     """The parts of a new session; those found by the name of a plug-in, or by `module:object`, go into `sources`."""
-    given = [encoder, plugins.plugin("learner", learner) if isinstance(learner, str) else learner, strategy]
+    given = [encoder, learner_of(learner), strategy]
     for place, what in enumerate(("encoder", "learner", "strategy")):
         given[place], source = plugins.source_of(given[place])
         if source is not None:
             sources[what] = source
     return given[0], given[1], given[2]
+
+
+def learner_of(given: Any) -> Any:
+    """A learner by name, one of ours or a plug-in's, as the part and its name; what is no name as it is.
+
+    Raises:
+        BadInput, ContractError: As `plugins.plugin`.
+    """
+    if not isinstance(given, str):
+        return given
+    if given in learners.NAMES and given not in plugins.registered("learner"):
+        return plugins.Found(learners.named(given), given)
+    return plugins.plugin("learner", given, learners.NAMES)
 
 
 class Again:
@@ -60,13 +73,15 @@ class Again:
     def learner(self, given: Any) -> Any:
         """The learner; None where it is our own, or is missing."""
         given, source = self._given("learner", given), self.sources.get("learner")
-        if given is not None or self.opened["own_learner"]:
+        if given is not None:
             return given
+        if self.opened["own_learner"]:
+            return learners.again(str(self.opened["learner"])) if self.opened.get("goal") is None else None
         if source is None or plugins.is_code(source):
             self._lacks("learner")
             return None
         try:
-            given = plugins.plugin("learner", source).part
+            given = learner_of(source).part
             recorded(self.opened).learner(given)  # says what is wrong with it
         except (BadInput, ContractError):
             self._lacks("learner", source)
@@ -90,8 +105,8 @@ class Again:
     def _given(self, what: plugins.What, given: Any) -> Any:
         if isinstance(given, plugins.Offered):
             given = given.of(self.sources.get(what))
-        if what == "learner" and isinstance(given, str):
-            given = plugins.plugin("learner", given)
+        if what == "learner":
+            given = learner_of(given)
         return plugins.source_of(given)[0]
 
     def _lacks(self, what: str, plugin: str | None = None) -> None:

@@ -236,6 +236,8 @@ class Trainer:
                 } | advice.numbers(s, guesses, None if opinion is None else self.sure)
             if self._compared is not None and self._compared[1] != s.control:
                 data["control"] = asdict(self._compared[1])
+            if learned.standing is not None:
+                data["learner"] = dict(learned.standing)
             if region is not None:
                 data["cost"] = [s.human, round(region.cost, 2), int(s.rest().sum()), round(region.floor, 2)]
             return [Event("ranked", data)], number
@@ -344,9 +346,8 @@ class Trainer:
             if known is not None and known[0] == key:
                 return last
             sample, seed = advice.sample(s, s.predictions, sure), int(s.opened["seed"])
-        learner = learners.unfitted(self.parts.learner)
-        if isinstance(learner, learners.SoftmaxRegression):  # what is counted are guesses, and these to a few in 1,000
-            learner.calibrate, learner.tol = False, 1e-2
+        quick = getattr(self.parts.learner, "for_comparison", None)
+        learner = learners.unfitted(self.parts.learner) if quick is None else quick()
         X = self.features()
         found = self.apart.compare(sample, learner, seed) if self.apart else sample.compare(X, learner, seed)
         with self.ledger.lock:

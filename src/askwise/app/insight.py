@@ -22,6 +22,7 @@ from askwise.app.roles import Here, Place, Routes
 from askwise.app.shapes import Name, Text
 from askwise.core import BadInput, Target, unknown
 from askwise.labelsets import write_set
+from askwise.learners.portfolio import in_charge
 from askwise.values import written
 
 if TYPE_CHECKING:
@@ -538,8 +539,9 @@ def models(at: Here, offset: Offset = 0, limit: Limit = 50) -> dict[str, Any]:
         first = (s.ranking.round if s.ranking else 0) - len(s.points) + 1
         seqs = sorted(seq for trail in s.trail.values() for seq, _ in trail)
         versions = [
-            {"version": first + i, "since": len(seqs) - bisect.bisect_right(seqs, learned), **dataclasses.asdict(point)}
-            for i, (point, learned) in enumerate(zip(s.points, s.learned, strict=True))
+            {"version": first + i, "since": len(seqs) - bisect.bisect_right(seqs, learned), "learner": in_charge(one)}
+            | dataclasses.asdict(point)
+            for i, (point, learned, one) in enumerate(zip(s.points, s.learned, s.standings, strict=True))
         ]
         handed = [
             {"attempt": a.number, "version": a.round, "outcome": a.outcome, "taken_back": a.taken_back}

@@ -20,7 +20,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from askwise import encoders, plugins, strategies
+from askwise import encoders, learners, plugins, strategies
 from askwise.app import reading
 from askwise.app.guard import Codes, Guard
 from askwise.app.progress import tell_progress
@@ -147,7 +147,7 @@ class Begin(Look):
     title: Text = Field(default="", max_length=200)
     guidelines: Text = Field(default="", max_length=100_000)
     learner: Name | None = Field(
-        default=None, description="A registered name; null = the default. Never module:object."
+        default=None, description="One of ours or a registered name; null = the default. Never module:object."
     )
     encoder: Name | None = Field(default=None, description="The same, or one of ours.")
     strategy: Name | None = Field(default=None, description="The same, or one of ours.")
@@ -424,7 +424,7 @@ def _registered(body: Begin) -> dict[str, str]:
         HTTPException: 422, a name that is not on the list. A module would be imported, a folder read: who can reach the
             page could then run what they like here.
     """
-    ours = {"learner": (), "encoder": (*encoders.NAMES, body.kind), "strategy": strategies.available()}
+    ours = {"learner": learners.NAMES, "encoder": (*encoders.NAMES, body.kind), "strategy": strategies.available()}
     named = {"learner": body.learner, "encoder": body.encoder, "strategy": body.strategy}
     for what in plugins.GROUPS:
         known = sorted({*ours[what], *plugins.registered(what)})

@@ -81,7 +81,8 @@ LearnerName = Annotated[
         "--learner",
         metavar="NAME",
         autocompletion=completion.learners,
-        help="What learns: a plug-in's name, or module:object; default our softmax regression.",
+        help="What learns: portfolio, linear, kernel, gaussians, forest, a plug-in's name, or module:object; default "
+        "linear for texts, portfolio for all else.",
     ),
 ]
 TheStrategy = Annotated[

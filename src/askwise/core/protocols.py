@@ -66,8 +66,9 @@ class Store(Protocol):
 class Learner(Protocol):
     """Any scikit-learn classifier or pipeline with `predict_proba` already is one.
 
-    Optional powers are looked up by name: `predict_committee(X)` → (members, n, classes),
-    `embed(X)` → (n, d). `fit` may start from where it was.
+    Optional powers are looked up by name: `predict_committee(X)` → (members, n, classes), `embed(X)` → (n, d),
+    `know_pool(X)`, told the (n, d) features of the pool before each `fit`, `for_comparison()` → a quicker unfitted one
+    whose guesses are alike, `standing()` → what the log says of it. `fit` may start from where it was.
     """
 
     classes_: Any

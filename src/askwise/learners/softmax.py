@@ -106,6 +106,12 @@ class SoftmaxRegression:
         other._seen, other._half, other._posterior, other._whitening = None, None, {}, None
         return other
 
+    def for_comparison(self) -> SoftmaxRegression:
+        """An unfitted learner whose guesses are those of this one, but for a few in 1,000, in less time."""
+        return SoftmaxRegression(
+            self.C, class_weight=self.class_weight, calibrate=False, tol=1e-2, max_iter=self.max_iter
+        )
+
     # ── fitting ─────────────────────────────────────────────────────────────────────────────
 
     def fit(self, X: Matrix, y: Any) -> SoftmaxRegression:

@@ -151,7 +151,7 @@ class Model(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         features = items if self.encoder_ is None else rounds.encoded(self.encoder_, items)
         if kind.features:
             self.n_features_in_ = int(features.shape[1])
-        fresh = learners.unfitted(learners.adapt(learner))
+        fresh = learners.unfitted(learners.named(kind.learner) if learner is None else learners.adapt(learner))
         self.learner_ = fresh.fit(features, codes).for_prediction()
         self.card = None
         self._name(classes.tolist())

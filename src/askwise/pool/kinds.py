@@ -47,6 +47,8 @@ class ItemKind:
     """Whether an item is made of texts that are its own: who quotes one of them, quotes the item."""
     width = 1
     """Columns of a frame that hold items in Python."""
+    learner = "linear"
+    """Which learner of ours works where none is named."""
     encoder = ""
     """Its own encoder, as "module:class", since encoders are built on top of pools; "" = one of texts."""
     elsewhere = ""
@@ -178,6 +180,7 @@ class Features(ItemKind):
 
     name = "array"
     features = True
+    learner = "portfolio"
     elsewhere = "The numbers of an array are not in the session: take them out of yours."
 
     def digest(self, content: Any) -> bytes:
@@ -269,6 +272,7 @@ class Images(Files):
     name = "image"
     plural = "images (JPEG, PNG, GIF, WebP)"
     suffixes = (".jpg", ".jpeg", ".png", ".gif", ".webp")
+    learner = "portfolio"
     encoder = "askwise.encoders.image:ImageEncoder"
     elsewhere = "The images themselves lie where they lay: delete them there."
 
@@ -283,6 +287,7 @@ class Recordings(Files):
     name = "audio"
     plural = "recordings (WAV, MP3, OGG)"
     suffixes = (".wav", ".mp3", ".ogg")
+    learner = "portfolio"
     encoder = "askwise.encoders.audio:AudioEncoder"
     elsewhere = "The recordings themselves lie where they lay: delete them there."
 
@@ -316,6 +321,7 @@ class Rows(OfColumns):
 
     name = "table"
     cells = True
+    learner = "portfolio"
     encoder = "askwise.encoders.table:TableEncoder"
 
     def chosen(self, named: list[str], rest: list[str]) -> list[str]:

@@ -66,6 +66,8 @@ class Split:
     y_test: Array
     """(n_test,) class numbers."""
     classes: tuple[Label, ...]
+    learner: str = "portfolio"
+    """The learner of ours that works on such items where none is named."""
 
 
 def split(
@@ -76,6 +78,7 @@ def split(
     seed: int,
     test_share: float,
     encoder: Any = None,
+    learner: str = "portfolio",
 ) -> Split:
     """Divide at random.
 
@@ -87,6 +90,7 @@ def split(
         seed: Decides the division.
         test_share: Share held out, 0 < share < 1.
         encoder: Has `fit` and `encode`; only for texts.
+        learner: As in `Split`.
     """
     test, rows = divide(labels, seed=seed, test_share=test_share)
     if encoder is None:
@@ -103,6 +107,7 @@ def split(
         X_test=X_test,
         y_test=np.array([numbers[labels[r]] for r in test], np.intp),
         classes=tuple(classes),
+        learner=learner,
     )
 
 
@@ -197,7 +202,7 @@ def replay(
         audit_share: None = the session's default for "auto", 0 for any other strategy, so that baselines are pure.
         learner: None = the default; else a scikit-learn classifier (cloned by deep copy).
     """
-    model = learners.adapt(copy.deepcopy(learner))
+    model = learners.named(split.learner) if learner is None else learners.adapt(copy.deepcopy(learner))
     share = audit_share if audit_share is not None else None if strategy == "auto" else 0.0
     options: dict[str, Any] = {} if share is None else {"audit_share": share}
     numbers = {name: i for i, name in enumerate(split.classes)}

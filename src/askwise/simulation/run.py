@@ -20,6 +20,7 @@ from askwise.pool import Pool
 from askwise.simulation.loop import contents_of, divide, replay, schedule, split
 from askwise.simulation.results import Run, Simulation
 from askwise.simulation.terms import METRICS, Target
+from askwise.sources import learner_of
 from askwise.strategies import Strategy
 from askwise.values import Spelling, label_name, why_no_label
 
@@ -62,7 +63,8 @@ def simulate(
         batch: Labels between refreshes, see `schedule`.
         targets: What to count labels to: metric (accuracy, balanced_accuracy, macro_f1) and value in 0..1.
         encoder: For texts; None = the default.
-        learner: None = the default; else a scikit-learn classifier, or the name of a plug-in's.
+        learner: None = the default of such items; else a scikit-learn classifier, or the name of one of ours
+            (`learners.NAMES`) or of a plug-in's.
         audit_share: Share of random check items; None = the default for "auto", none for other strategies.
         hold: Measurements in a row for which a target must be met to count as reached; 1 = the first crossing.
         processes: Worker processes; None = one a core. With more than one, the calling script needs the usual
@@ -81,10 +83,9 @@ def simulate(
     if not which:
         raise BadInput(f"{named('seeds')} must be at least 1, got 0.")
     budget = min(budget, len(rows) - max(1, round(test_share * len(rows))))
-    if isinstance(learner, str):
-        learner = plugins.plugin("learner", learner)
-    (learner, _), (encoder, _) = plugins.source_of(learner), plugins.source_of(encoder)
+    (learner, _), (encoder, _) = plugins.source_of(learner_of(learner)), plugins.source_of(encoder)
     encoder, learner = encoders.divided(encoder, learner, pool.kind)
+    learner = learners.named(pool.item_kind.learner) if learner is None else learners.adapt(copy.deepcopy(learner))
     contents, fitted = contents_of(pool, rows.tolist(), encoder)
     grid = schedule(budget, batch)
     tasks = [
@@ -110,7 +111,7 @@ def simulate(
             "audit_share": "10 % for auto, none otherwise" if audit_share is None else audit_share,
             "encoder": "given features" if pool.item_kind.features else encoders.get(encoder, pool.kind).name,
             "encoded": "pool part only" if fitted is not None else "all items at once",
-            "learner": learners.describe(learners.adapt(copy.deepcopy(learner))),
+            "learner": learners.describe(learner),
         },
     )
 

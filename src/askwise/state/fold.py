@@ -272,6 +272,7 @@ def _on_ranked(s: State, e: Event) -> None:
     if "point" in d:
         s.points.append(CurvePoint(**d["point"]))
         s.learned.append(ranking.trained_on)
+        s.standings.append(d.get("learner"))
     if d.get("control") is not None:
         s.control = Control(**d["control"])
     if d.get("cost") is not None:

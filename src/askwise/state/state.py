@@ -116,6 +116,8 @@ class State:
     points: list[CurvePoint] = field(default_factory=list)
     learned: list[int] = field(default_factory=list)
     """For each of `points` the newest event that its model knew."""
+    standings: list[Mapping[str, Any] | None] = field(default_factory=list)
+    """For each of `points` which parts of the learner were in charge; see `learners.Standing`."""
     control: Control | None = None
     """The last comparison with random sampling that was made before a ranking."""
     costs: list[tuple[int, float, int]] = field(default_factory=list)

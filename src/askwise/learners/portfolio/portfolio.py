@@ -1,0 +1,390 @@
+"""A learner that chooses itself: several models side by side, mixed by what the labels say of each."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from askwise.core import Array, BadInput, Matrix
+from askwise.features import as_features
+from askwise.learners.portfolio import evidence
+from askwise.learners.portfolio.parts import Forest, Kernel, Linear, Part, Quadratic
+from askwise.learners.portfolio.views import Scaling, Views
+from askwise.learners.softmax import as_matrix, is_sparse
+from askwise.learners.whitening import Whitening, softmax_curvature
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How a part is made, and of what rows."""
+
+    make: Callable[[], Part]
+    scaled: bool = False
+    """Which of the `Views` it sees."""
+    twin: bool = False
+    """Whether another part is the same where both views are."""
+    columns: int = 100_000
+    """With more columns than this it is not tried: it would take too long."""
+
+
+PARTS: Mapping[str, Kind] = {
+    "linear": Kind(Linear),
+    "firm linear": Kind(partial(Linear, each=True)),
+    "scaled linear": Kind(partial(Linear, 0.3), scaled=True, twin=True),
+    "kernel": Kind(Kernel),
+    "scaled kernel": Kind(Kernel, scaled=True, twin=True),
+    "Gaussians": Kind(Quadratic, scaled=True, columns=100),
+    "forest": Kind(Forest, scaled=True, columns=2_000),
+}
+"""Who is asked, in the order in which ties are decided."""
+BASE = "firm linear"
+"""What the mixture is compared with in what is said of it: the default of texts."""
+AGAIN, AT_LEAST = 0.2, 4
+"""Share by which the labels grow until the parts are weighed anew, and how many come at least."""
+REFIT = 0.1
+"""Share by which they grow until a heavy part that is in charge learns anew."""
+FOLDS, MANY_FOLDS, MANY = 5, 10, 100
+"""Parts that labels are held out in: more up to `MANY` labels."""
+SMALL = 0.05
+"""A part with less weight has none, and costs nothing."""
+CAUTION = 2.0
+"""Labels that the weights from before count for."""
+SAMPLE = 2_000
+"""Rows of the pool that stand for it where labels are weighed."""
+BINS = 5
+"""Of confidence, in which labels and pool are compared."""
+MOST_WEIGHT = 4.0
+"""What one label counts for at most, and one over it at least."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Which parts are in charge, and since when."""
+
+    weights: Mapping[str, float]
+    """Part → weight; they sum to 1."""
+    since: int
+    """Labels at which they were weighed."""
+    right: float | None
+    """Share of labels held out that the mixture gets right, weighed as `Portfolio` says."""
+    base: float | None
+    """The same of a linear model alone; None where that is no part."""
+
+    def data(self) -> dict[str, Any]:
+        """As the log has it."""
+        return {
+            "weights": {name: round(weight, 4) for name, weight in self.weights.items()},
+            "since": self.since,
+            "right": self.right,
+            "base": self.base,
+        }
+
+    @classmethod
+    def of(cls, data: Mapping[str, Any]) -> Standing:
+        """The inverse of `data`."""
+        return cls(dict(data["weights"]), int(data["since"]), data["right"], data["base"])
+
+    def sentence(self) -> str:
+        """Who is in charge since when, and what speaks for it: forest 62 %, kernel 38 % since label 80: …"""
+        order = sorted(self.weights, key=lambda name: -self.weights[name])
+        said = ", ".join(f"{name} {self.weights[name]:.0%}".replace("%", " %") for name in order)
+        said = order[0] if len(order) == 1 else said
+        if self.right is None or self.base is None or set(self.weights) == {BASE}:
+            return f"{said} since label {self.since:,}"
+        right, base = (f"{100 * share:.0f} %" for share in (self.right, self.base))
+        return f"{said} since label {self.since:,}: {right} of labels held out are right, of a linear model {base}"
+
+
+def in_charge(data: Mapping[str, Any] | None) -> str | None:
+    """`Standing.sentence` of what the log holds of a round; None where it holds nothing."""
+    return None if data is None else Standing.of(data).sentence()
+
+
+class Portfolio:
+    """Linear, kernel and Gaussian models and a forest, mixed; for tables, and whatever is not linear.
+
+    Each part is judged by probabilities of labels that were held out from it. They are brought to one scale by a power,
+    and the weights of the mixture are those that make the labels likeliest (stacking; Wolpert, 1992; of densities
+    Smyth & Wolpert, 1999), pulled to what they were before. Weights stay until the labels have grown by a fifth: in
+    between only the parts that are in charge learn, so that the next question comes soon.
+
+    Labels that a strategy chose lie where the model doubts. So a label counts for as much as the pool has of its kind:
+    by confidence of the mixture in five bins, as if labels had been drawn at random (post-stratification). Where no
+    pool is known (`fit` alone), features are scaled by the labeled rows, and labels count alike.
+
+    Of sparse features a linear model alone learns.
+
+    Args:
+        parts: Names out of `PARTS`; None = all.
+
+    Attributes:
+        classes_: (classes,) sorted labels seen.
+        standing_: Who is in charge; None before two classes are known.
+    """
+
+    classes_: Array
+    standing_: Standing | None
+    is_adapted = True
+
+    def __init__(self, parts: Sequence[str] | None = None) -> None:
+        self.names = tuple(PARTS) if parts is None else tuple(parts)
+        for name in self.names:
+            if name not in PARTS:
+                raise BadInput(f"No part {name!r}; there are {', '.join(PARTS)}.")
+        if not self.names:
+            raise BadInput(f"Give at least one part; there are {', '.join(PARTS)}.")
+        self.standing_ = None
+        self._fixed: Standing | None = None
+        self._scaling: Scaling | None = None
+        self._sample: Array | None = None  # rows of the pool; None = no pool is known
+        self._shape: tuple[int, ...] = ()  # of the pool
+        self._parts: dict[str, Part] = {}
+        self._powers: dict[str, float] = {}
+        self._heat = 1.0
+        self._refitted: dict[str, int] = {}
+        self._knew: set[int] = set()
+        self._seen: Array | None = None
+        self._whitening: Whitening | None = None
+
+    def __repr__(self) -> str:
+        return "Portfolio()" if self.names == tuple(PARTS) else f"Portfolio({list(self.names)!r})"
+
+    def fresh(self) -> Portfolio:
+        """An unfitted learner with the same parts."""
+        return Portfolio(self.names)
+
+    def for_prediction(self) -> Portfolio:
+        """A copy that predicts as this one does and holds no more of what it learned from than its parts need."""
+        other = copy.copy(self)
+        other._seen, other._whitening, other._sample, other._knew = None, None, None, set()
+        other._parts = {name: part.for_prediction() for name, part in self._parts.items()}
+        return other
+
+    def standing(self) -> dict[str, Any] | None:
+        """What the log says of it; None before two classes are known."""
+        return None if self.standing_ is None else self.standing_.data()
+
+    def for_comparison(self) -> Portfolio:
+        """An unfitted learner of the parts in charge, their weights and powers fixed: many quick fits tell a trend."""
+        other = self.fresh()
+        if self.standing_ is not None:
+            other._fixed = self.standing_
+            other._powers, other._heat = self._powers, self._heat
+        return other
+
+    # ── fitting ─────────────────────────────────────────────────────────────────────────────
+
+    def know_pool(self, X: Matrix) -> None:
+        """Say what the pool is like, before `fit`, as often as one likes.
+
+        Args:
+            X: (n, d) features of the pool, dense or CSR, n > 0.
+        """
+        if is_sparse(X) or tuple(X.shape) == self._shape:
+            return
+        n = int(X.shape[0])
+        rows = np.unique(np.linspace(0, n - 1, min(n, SAMPLE)).astype(np.intp))
+        self._sample, self._shape = np.asarray(X[rows], np.float64), tuple(X.shape)
+        self._scaling = Scaling.of(self._sample)
+        self.standing_, self._parts = None, {}  # learned in another scale
+
+    def fit(self, X: Matrix, y: Any) -> Portfolio:
+        """Learn from (m, d) features, dense or CSR, and (m,) labels.
+
+        Raises:
+            BadInput: no rows, unequal lengths, or features that are not finite.
+        """
+        X, names = as_features(X), np.asarray(y)
+        if X.shape[0] != len(names) or len(names) == 0:
+            raise BadInput(
+                f"fit needs one label per row and at least one row, got {X.shape[0]} rows, {len(names)} labels."
+            )
+        if not np.isfinite(X.data if is_sparse(X) else X).all():
+            raise BadInput("The features hold NaN or infinity; fill or drop those rows before fitting.")
+        classes, codes = np.unique(names, return_inverse=True)
+        same = hasattr(self, "classes_") and np.array_equal(self.classes_, classes)
+        self.classes_, self._seen, self._whitening = classes, X, None
+        if self._sample is None and not is_sparse(X):
+            self._scaling, same = Scaling.of(X), False
+        if not same:
+            self.standing_, self._parts = None, {}
+        if len(classes) == 1:
+            return self
+        before = self._fixed or self.standing_
+        if is_sparse(X):
+            self._only_linear(X, codes)
+        elif before is None or not (self._fixed or 0 <= len(codes) - before.since < _until(before.since)):
+            self._weigh(self._views(X), codes, before)
+        else:
+            self._refit(self._views(X), codes, before)
+        return self
+
+    def _views(self, X: Matrix) -> Views:
+        if is_sparse(X):
+            return _Sparse(X)
+        if self._scaling is None:
+            raise BadInput("This learner has learned nothing; call fit first.")
+        return Views(np.asarray(X), self._scaling)
+
+    def _only_linear(self, X: Matrix, codes: Array) -> None:
+        part = self._parts.get("linear") or Linear()
+        self._parts = {"linear": part.fit(as_matrix(X), codes, len(self.classes_))}
+        self._powers, self._heat = {"linear": 1.0}, 1.0
+        self.standing_ = Standing({"linear": 1.0}, len(codes), None, None)
+
+    def _refit(self, rows: Views, codes: Array, standing: Standing) -> None:
+        """Let the parts in charge learn; a heavy one only where it is worth it, or a label was taken back."""
+        m, now = len(codes), _known(rows.plain, codes)
+        for name in standing.weights:
+            part = self._parts.get(name)
+            if part is None:
+                part = self._parts[name] = PARTS[name].make()
+            elif part.heavy and m < (1 + REFIT) * self._refitted[name] and self._knew <= now:
+                continue
+            part.fit(rows.of(PARTS[name].scaled), codes, len(self.classes_))
+            if part.heavy:
+                self._refitted[name], self._knew = m, now
+        self.standing_ = standing
+
+    def _suited(self, columns: int) -> list[str]:
+        alike = self._scaling is not None and self._scaling.alike
+        suited = [n for n in self.names if columns <= PARTS[n].columns and not (alike and PARTS[n].twin)]
+        return suited or list(self.names)
+
+    def _weigh(self, rows: Views, codes: Array, before: Standing | None) -> None:
+        """Fit all parts, and find powers and weights by what each says of labels held out from it."""
+        m, classes, at = len(codes), len(self.classes_), np.arange(len(codes))
+        fold = evidence.folds_of(codes, MANY_FOLDS if m <= MANY else FOLDS)
+        names = self._suited(rows.plain.shape[1])
+        parts: dict[str, Part] = {}
+        held: dict[str, Array] = {}
+        for name in names:
+            Z = rows.of(PARTS[name].scaled)
+            parts[name] = PARTS[name].make().fit(Z, codes, classes)
+            held[name] = self._held_out(name, parts[name], Z, codes, fold)
+        prior = np.full(len(names), 1 / len(names))
+        if before is not None:
+            prior = (prior + np.array([before.weights.get(name, 0.0) for name in names])) / 2
+        counted: Array = np.ones(m)
+        for last in (self._sample is None, True):
+            powers = {name: evidence.power_of(P, codes, counted) for name, P in held.items()}
+            said = {name: evidence.powered(P, powers[name]) for name, P in held.items()}
+            weights = evidence.mixture(np.stack([P[at, codes] for P in said.values()], 1), counted, prior, CAUTION)
+            weights = np.where(weights < min(SMALL, weights.max()), 0.0, weights)
+            weights /= weights.sum()
+            chosen = {name: float(weight) for name, weight in zip(names, weights, strict=True) if weight}
+            mixed: Array = np.sum([weight * said[name] for name, weight in chosen.items()], axis=0)
+            if last:
+                break
+            self._parts, self._powers, self._heat = parts, powers, 1.0
+            self.standing_ = Standing(chosen, m, None, None)
+            counted = stratified(mixed.max(1), self.predict_proba(self._sample).max(1))
+        self._heat = evidence.power_of(mixed, codes, counted)
+        self._powers, self._parts = powers, {name: parts[name] for name in chosen}
+        self._refitted, self._knew = dict.fromkeys(chosen, m), _known(rows.plain, codes)
+        base = said.get(BASE)
+        self.standing_ = Standing(
+            chosen, m, _right(mixed, codes, counted), None if base is None else _right(base, codes, counted)
+        )
+
+    def _held_out(self, name: str, part: Part, Z: Array, codes: Array, fold: Array) -> Array:
+        if isinstance(part, Forest):
+            return part.out_of_bag
+        classes = len(self.classes_)
+
+        def fit(rest: Array) -> Callable[[Array], Array]:
+            known, y = np.unique(codes[rest], return_inverse=True)
+            model = PARTS[name].make().fit(Z[rest], y, len(known))
+
+            def said(rows: Array) -> Array:
+                P = np.zeros((len(rows), classes), np.float32)
+                P[:, known] = model.proba(Z[rows])
+                return P
+
+            return said
+
+        return evidence.held_out(fit, codes, fold, classes)
+
+    # ── predicting ──────────────────────────────────────────────────────────────────────────
+
+    def predict_proba(self, X: Matrix) -> Array:
+        """(n, classes) float32 probabilities, columns in the order of `classes_`."""
+        if self.standing_ is None:
+            return np.ones((int(X.shape[0]), 1), np.float32)
+        return self._mixed(lambda part, Z: part.proba(Z), self._views(X))
+
+    def _mixed(self, ask: Callable[[Part, Array], Array], rows: Views) -> Array:
+        if self.standing_ is None:
+            raise BadInput("This learner has learned nothing; call fit first.")
+        total: Any = 0
+        for name, weight in self.standing_.weights.items():
+            P = ask(self._parts[name], rows.of(PARTS[name].scaled))
+            total = total + np.float32(weight) * evidence.powered(P, self._powers[name])
+        found: Array = evidence.powered(total, self._heat).astype(np.float32)
+        return found
+
+    def predict(self, X: Matrix) -> Array:
+        """(n,) the likeliest class of each row."""
+        return np.asarray(self.classes_[self.predict_proba(X).argmax(1)])
+
+    def predict_committee(self, X: Matrix, members: int = 10, seed: int = 0) -> Array:
+        """(members, n, classes) probabilities: each member mixes one of every part, see `Part.committee`."""
+        if self.standing_ is None:
+            return np.ones((members, int(X.shape[0]), 1), np.float32)
+        return self._mixed(lambda part, Z: part.committee(Z, members, seed), self._views(X))
+
+    def whiten(self, X: Matrix) -> Array:
+        """(n, r) float32 rows F(x) whose products stand for how far a label at one row moves another.
+
+        A stand-in for what only linear models know: those of a linear model on the scaled features with penalty 1 and
+        with the curvature of the mixture's probabilities; see `SoftmaxRegression.whiten`.
+        """
+        if self._seen is None:
+            raise BadInput("whiten needs a fitted learner; call fit first.")
+        if self._whitening is None:
+            curvature = softmax_curvature(self.predict_proba(self._seen))
+            self._whitening = Whitening(self._views(self._seen).scaled, curvature, 1.0)
+        return self._whitening(self._views(X).scaled)
+
+
+class _Sparse(Views):
+    """Sparse rows, which have one view: themselves."""
+
+    def __init__(self, X: Matrix) -> None:
+        self.plain = self.scaled = as_matrix(X)
+
+
+def _until(labels: int) -> float:
+    """How many labels come until the parts are weighed again."""
+    return max(AGAIN * labels, AT_LEAST)
+
+
+def _known(Z: Array, codes: Array) -> set[int]:
+    """What stands for each row with its label."""
+    return {hash((row.tobytes(), code)) for row, code in zip(Z, codes.tolist(), strict=True)}
+
+
+def _right(P: Array, codes: Array, weight: Array) -> float:
+    return round(float((P.argmax(1) == codes) @ weight / weight.sum()), 4)
+
+
+def stratified(labeled: Array, pool: Array) -> Array:
+    """(m,) what each label counts for, 1 on average, so that their confidences are spread as those of the pool.
+
+    Args:
+        labeled: (m,) held-out confidence of each label.
+        pool: (n,) confidence of rows of the pool.
+    """
+    edges: Array = np.quantile(pool, np.linspace(0, 1, BINS + 1)[1:-1])
+    own, every = np.searchsorted(edges, labeled), np.searchsorted(edges, pool)
+    have = np.bincount(own, minlength=BINS) + 1.0
+    want = np.bincount(every, minlength=BINS) + 1.0
+    ratio: Array = np.clip((want / want.sum()) / (have / have.sum()), 1 / MOST_WEIGHT, MOST_WEIGHT)
+    weight: Array = ratio[own]
+    weight /= weight.mean()
+    return weight
