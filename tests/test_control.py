@@ -198,15 +198,15 @@ def test_sentences(found, says, apart):
 
 
 def test_a_session_compares_itself_and_remembers():
-    session, _X, y = labeled(200, audit_share=0.2)
+    session, X, y = labeled(200, audit_share=0.2)
     with session:
-        fitted = session._parts.learner.coef_.copy()
+        fitted = session._parts.learner.predict_proba(X)
         events = len(session._store.read())
         found = session.control()
         assert found.labels == 200
         assert found.checks >= 20
         assert len(session._store.read()) == events, "comparing writes nothing"
-        assert np.array_equal(session._parts.learner.coef_, fitted), "the session's own model is not touched"
+        assert np.array_equal(session._parts.learner.predict_proba(X), fitted), "the session's own model is not touched"
         assert session.control() is found, "once for each ranking"
         again, *_ = labeled(200, audit_share=0.2)
         with again:

@@ -326,3 +326,66 @@ def test_discriminative_learns_between_parts():
     picked = contrast.discriminative(E, E[:20], np.zeros(120), 10, np.random.default_rng(0))
     assert set(group[picked]) == {1, 2}
     assert group[contrast.discriminative(E, E[:20], np.zeros(120), 1, np.random.default_rng(0))[0]] == 1
+
+
+# ── before two classes are known ────────────────────────────────────────────────────────────
+
+
+@settings(max_examples=30)
+@given(SEEDS, st.integers(1, 30), st.integers(0, 4), st.integers(1, 12))
+def test_rows_are_drawn_apart_by_the_law_of_capped_distances(seed, n, m, k):
+    """Against a loop with the full matrix that draws with the same generator."""
+    X, labeled = points(seed, n), points(seed + 1, m)
+    picked = cover.drawn_apart(X, labeled, k, np.random.default_rng(seed))
+    rng, expected = np.random.default_rng(seed), []
+    for _ in range(min(k, n)):
+        free = [i for i in range(n) if i not in expected]
+        centers = np.concatenate([labeled, X[expected]])
+        near = squares(X[free], centers).min(1) if len(centers) else np.ones(len(free))
+        weight = np.minimum(near, cover.FAR**2 * np.median(near)) if np.median(near) > 0 else near
+        weight = weight if weight.sum() > 0 else np.ones(len(free))
+        expected.append(free[rng.choice(len(free), p=weight / weight.sum())])
+    assert picked.tolist() == expected
+
+
+def test_a_copy_of_what_was_asked_is_drawn_last():
+    X = np.repeat(points(0, 6), 20, axis=0)
+    picked = cover.drawn_apart(X, X[:1], 5, np.random.default_rng(0))
+    assert {int(row) // 20 for row in picked} == {1, 2, 3, 4, 5}
+
+
+def test_junk_does_not_take_all_questions():
+    """Nine in ten rows lie close together, one in ten is far from everything: it gets 2.25 / 0.9 times its share."""
+    X = np.concatenate([points(1, 900), 100 * points(2, 100) + 1000])
+    far = [cover.drawn_apart(X, X[:200], 1, np.random.default_rng(seed))[0] >= 900 for seed in range(400)]
+    assert 0.1 < np.mean(far) < 0.35
+
+
+def test_cold_asks_typical_rows_and_then_draws():
+    X = points(3, 300)
+    noise = np.random.default_rng(4).random(300)
+    at_first = cover.cold(X, X[:0], noise, 10, np.random.default_rng(5))
+    assert at_first.tolist() == cover.typical(X, X[:0], noise, 10, np.random.default_rng(5)).tolist()
+    later = cover.cold(X, X[:25], noise, 10, np.random.default_rng(5))
+    assert later.tolist() == cover.drawn_apart(X, X[:25], 10, np.random.default_rng(5)).tolist()
+    both = cover.cold(X, X[:0], noise, 40, np.random.default_rng(5))
+    assert len(set(both.tolist())) == 40
+    assert both[:20].tolist() == cover.typical(X, X[:0], noise, 20, np.random.default_rng(5)).tolist()
+    assert len(set(cover.cold(X[:30] * 0, X[:25] * 0, noise[:30], 40, np.random.default_rng(5)).tolist())) == 30
+
+
+def test_rare_rows_far_from_everything_are_found_before_two_classes_are_known():
+    """One in a hundred lies somewhere else, each by itself: typical rows never meet them."""
+    found = []
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        X = rng.normal(size=(800, 8)).astype(np.float32)
+        rare = rng.choice(800, 8, replace=False)
+        X[rare] += 8 * rng.normal(size=(8, 8)).astype(np.float32)
+        asked: list[int] = []
+        while not set(asked) & set(rare.tolist()) and len(asked) < 300:
+            left = np.setdiff1d(np.arange(800), asked)
+            picked = select(X, left, None, "auto", k=5, seed=seed, given={"labeled_rows": np.array(asked, np.intp)})
+            asked += picked.rows.tolist()
+        found.append(len(asked))
+    assert np.median(found) <= 50  # a random order: 71 in the median

@@ -38,6 +38,7 @@ LAYERS = [
     {"strategies", "tables", "pool", "encoders", "learners", "store", "fetch", "tasks", "plugins"},
     {
         "engine",
+        "hints",
         "rounds",
         "apart",
         "state",

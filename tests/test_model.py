@@ -602,7 +602,7 @@ def test_onnx_says_the_same_of_rows_of_features(tmp_path: Path, far: float) -> N
     onnxruntime = pytest.importorskip("onnxruntime")
     X = np.random.default_rng(3).normal(size=(300, 6)).astype(np.float32) + np.float32(far)
     y = np.where(X[:, 0] > far, "up", "down")
-    with Session(X, classes=["up", "never", "down"], audit_share=0.1) as session:
+    with Session(X, classes=["up", "never", "down"], audit_share=0.1, learner="linear") as session:
         for _ in range(8):
             for query in session.ask(4):
                 session.tell(query, str(y[query.row]))

@@ -264,8 +264,9 @@ def team(seed=0, most=2, store=None, rounds=8, overlap=0.2):
         for name, right in zip(("ann", "bob", "cid"), (0.97, 0.97, 0.65), strict=True)
     }
     session = Session(
-        X, classes=["no", "yes"], overlap=overlap, people_per_item=most, audit_share=0.2, seed=seed, store=store
-    )
+        X, classes=["no", "yes"], overlap=overlap, people_per_item=most, audit_share=0.2, seed=seed, store=store,
+        learner="linear",
+    )  # fmt: skip
     for _ in range(rounds):
         for who in said:
             answered(session, said[who], who, 10)

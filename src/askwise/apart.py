@@ -16,12 +16,13 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, cast
 
 import numpy as np
 
-from askwise import features, notices, rounds, signals
+from askwise import features, hints, notices, rounds, signals
 from askwise.core import Array, AskwiseError, Learner, Matrix, Unreachable
 from askwise.strategies import Strategy
 from askwise.tasks import Opinion, Task
@@ -435,6 +436,7 @@ class _There:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.near = hints.Nearest()
 
     def reply(self, packed: bytes) -> bytes:
         """The answer to a message."""
@@ -487,7 +489,8 @@ class _There:
         """They are there since `begin`."""
 
     def learn(self, round_: rounds.Round) -> rounds.Learned:
-        return rounds.learn(round_, self.X, self.learner, self.strategy, self._dense, self.contents)
+        near = partial(self.near, X=self.X, encode=self.encode)
+        return rounds.learn(round_, self.X, self.learner, self.strategy, self._dense, self.contents, near)
 
     def compute(self, task: Callable[..., Any], *args: Any) -> Any:
         return task(*args)

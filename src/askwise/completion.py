@@ -14,7 +14,7 @@ TARGETS = ("auto", "dataset", "file")
 METRICS = ("accuracy", "balanced_accuracy", "macro_f1")
 _OURS = """
     acs_fw adaptive_multilabel albl alfa_mix auto badge bait bait_regression batch_bald bemps binary_minimum clue
-    cluster_margin committee_variance confidence_ratio consensus_kl contrastive cvirs decision_boundary
+    cluster_margin cold_cover committee_variance confidence_ratio consensus_kl contrastive cvirs decision_boundary
     discriminative diverse_margin drop_query entropy epig epistemic expected_cost expected_error_reduction
     expected_gradient_length expected_improvement expected_mistake_reduction expected_model_change
     expected_model_output_change facility_location falcun fass galaxy graph_density greedy_both greedy_features

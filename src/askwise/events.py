@@ -253,6 +253,10 @@ FIELDS: dict[str, dict[str, Field]] = {
         "notes": Field("a list of texts", _of(_texts)),
         "n": Field(f"a number of items, 1 to {MOST_ITEMS:,}", lambda v, _: _int(v) and 1 <= v <= MOST_ITEMS),
         "rows": Field("a number of rows", lambda v, _: _int(v) and v >= 1),
+        "examples": _optional_field(
+            "a list of [label, text]",
+            _of(lambda v: isinstance(v, list | tuple) and all(_texts(one) and len(one) == 2 for one in v)),
+        ),
         "encoder": Field("the name of an encoder", _of(_text)),
         "encoder_source": Field("the name of an encoder", _optional(_of(_text))),
         "learner": Field("the name of a learner", _of(_text)),

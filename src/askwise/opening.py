@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from askwise import encoders, growing, learners, plugins, screening, strategies
+from askwise import encoders, growing, hints, learners, plugins, screening, strategies
 from askwise.core import (
     TARGETS,
     BadInput,
@@ -111,6 +111,7 @@ def begin(
     first: Sequence[int],
     title: str,
     guidelines: str,
+    examples: Mapping[Label, Any],
 ) -> tuple[Parts, list[Event]]:
     """A new session: its parts, and the events that its log begins with.
 
@@ -219,6 +220,10 @@ def begin(
     }
     if task.name not in ("one", "sets"):
         opened["task"] = {"name": task.name, "options": task.options()}
+    if examples:
+        if not task.hinted or not loaded.item_kind.described or goal is not None:
+            raise BadInput(f"{named('examples')} are words that items of a label may hold: of texts with one label.")
+        opened["examples"] = hints.check(examples, names, named("examples"))
     if goal is not None:
         opened["goal"] = goal.data()
     if sources:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from askwise import strategies
 from askwise.core import AskwiseError, Label
+from askwise.hints import HINT
 from askwise.state import DOUBTED
 from askwise.tasks import Task
 
@@ -52,6 +53,8 @@ def reason_for(
         return "Somebody else has labeled this one, and another opinion is worth most here."
     if ask.audit:
         return "Random check item: keeps the accuracy estimate honest."
+    if ask.strategy == HINT:
+        return "Like what was said of a label of which there is no example yet."
     if ask.strategy == "volunteered":
         return "You opened this item yourself."
     family = _family(ask.strategy)

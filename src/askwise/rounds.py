@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
-from askwise import engine
+from askwise import engine, hints
 from askwise.core import Array, Encoder, Learner, Matrix
 from askwise.notices import progress
 from askwise.strategies import Strategy
 from askwise.tasks import Opinion, Task, get
+
+Near: TypeAlias = Callable[[Sequence[hints.Hint]], Sequence[Array]]
+"""Hints → rows most like each, see `hints.Nearest`."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,8 @@ class Round:
     """What the class numbers stand for: a learner whose settings go by label is told."""
     task: Task = field(default_factory=lambda: get("one"))
     """What an answer is."""
+    hints: tuple[hints.Hint, ...] = ()
+    """What is known of labels without an example."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +80,7 @@ def learn(
     strategy: Strategy,
     dense: Callable[[], Array] | None = None,
     items: Sequence[Any] = (),
+    near: Near | None = None,
 ) -> Learned:
     """Fit the learner on the labels, ask it about the whole pool, and rank what may be asked.
 
@@ -85,6 +91,7 @@ def learn(
         strategy: Ranks.
         dense: Gives (n, d) rows for distances; needed where `X` is sparse.
         items: The items themselves, for a learner that `reads` them.
+        near: Hints → rows most like each.
     """
     opinion = None
     if round_.task.enough(round_.y):
@@ -97,7 +104,7 @@ def learn(
         given = rows_for(learner, items, X)
         learner.fit(given[round_.labeled], round_.y)
         opinion = round_.task.ask(learner, given, round_.classes, list(engine.blocks(int(X.shape[0]))))
-    found = rank(round_, X, learner, strategy, opinion, dense)
+    found = rank(round_, X, learner, strategy, opinion, dense, near)
     standing = getattr(learner, "standing", None)
     return found if standing is None or opinion is None else replace(found, standing=standing())
 
@@ -164,6 +171,7 @@ def rank(
     strategy: Strategy,
     opinion: Opinion | None,
     dense: Callable[[], Array] | None = None,
+    near: Near | None = None,
 ) -> Learned:
     """Rank what may be asked by what a learner said of the pool; without a word of it the strategy covers the pool.
 
@@ -174,6 +182,7 @@ def rank(
         strategy: Ranks.
         opinion: As in `Learned`.
         dense: Gives (n, d) rows for distances; needed where `X` is sparse.
+        near: As in `learn`.
     """
     y = round_.y if round_.y.dtype.kind in "biuf" else np.unique(round_.y, return_inverse=True)[1]  # texts: numbered
     known_y = np.full((len(round_.known), *y.shape[1:]), round_.task.pending, y.dtype)
@@ -201,4 +210,8 @@ def rank(
         spare=round_.spare,
     )
     queue = list(zip(picked.rows.tolist(), picked.scores.tolist(), picked.parts, strict=True))
+    if round_.hints and near is not None:
+        free = np.zeros(int(X.shape[0]), bool)
+        free[round_.candidates] = True
+        queue = hints.between(queue, near(round_.hints), free)
     return Learned(opinion, queue, min(round_.batch, len(queue)), picked.strategy)

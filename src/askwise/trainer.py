@@ -14,7 +14,20 @@ from typing import Any
 
 import numpy as np
 
-from askwise import advice, audit, control, evidence, growing, learners, people, rounds, screening, signals, strategies
+from askwise import (
+    advice,
+    audit,
+    control,
+    evidence,
+    growing,
+    hints,
+    learners,
+    people,
+    rounds,
+    screening,
+    signals,
+    strategies,
+)
 from askwise.apart import Apart, CannotTravel
 from askwise.core import Array, BadInput, Control, Event, Label, Matrix
 from askwise.ledger import Ledger
@@ -65,6 +78,7 @@ class Trainer:
         self._encoding = threading.Lock()
         self._gone = len(items.pool.withdrawn)  # how many items were withdrawn when the features were made
         self._projected: Array | None = None
+        self._nearest = hints.Nearest()
         self._held_up = 0.0  # seconds that the last ranking kept people waiting while it was written
         self._compared: tuple[tuple[int, int], Control] | None = None
         self.worker = Worker(
@@ -116,7 +130,8 @@ class Trainer:
                 X[: self.ledger.state.ranked] if X.shape[0] > self.ledger.state.ranked else X
             )  # what came since has no guess
             dense = partial(self._dense, X.shape[0])
-            return rounds.rank(task, X, self.parts.learner, self.parts.strategy, opinion, dense).queue[:n]
+            near = partial(self._nearest, X=X, encode=self._encode)
+            return rounds.rank(task, X, self.parts.learner, self.parts.strategy, opinion, dense, near).queue[:n]
 
     def _round(self, batch: int) -> rounds.Round:
         """What there is to learn from and to ask, as the state says."""
@@ -129,8 +144,21 @@ class Trainer:
             known=np.union1d(labeled, np.fromiter(s.leases, np.intp, len(s.leases))),
             candidates=np.flatnonzero(s.eligible_mask | s.waiting()),
             classes=len(s.labels), seed=int(s.opened["seed"]), spare=QUEUE, batch=batch, names=tuple(s.labels),
-            task=s.task,
+            task=s.task, hints=self._hints(s, labeled),
         )  # fmt: skip
+
+    def _hints(self, s: State, labeled: Array) -> tuple[hints.Hint, ...]:
+        """What is known of labels without an example, where items and hints are texts."""
+        if not s.task.hinted or not self.items.pool.item_kind.described or s.opened.get("goal") is not None:
+            return ()
+        seen = set(s.codes[labeled].tolist())
+        given: dict[Label, list[str]] = {}
+        for label, text in s.opened.get("examples", ()):
+            given.setdefault(label, []).append(text)
+        lacking = [name for name in s.shown_labels() if s.class_number(name) not in seen]
+        return tuple(
+            hint for name in lacking for hint in hints.of_label(name, s.descriptions.get(name, ""), given.get(name, ()))
+        )
 
     def refresh(self) -> bool:
         """Fit, score, rank: the slow verb. Returns whether there is a new ranking (False: nothing new was told).
@@ -160,7 +188,8 @@ class Trainer:
                     dense = partial(self._dense, X.shape[0])
                     reads = rounds.reads_items(self.parts.learner)
                     items = self.items.pool.contents[: int(X.shape[0])] if reads else ()
-                    learned = rounds.learn(task, X, self.parts.learner, self.parts.strategy, dense, items)
+                    near = partial(self._nearest, X=X, encode=self._encode)
+                    learned = rounds.learn(task, X, self.parts.learner, self.parts.strategy, dense, items, near)
             opinion = learned.opinion
             region = None
             if opinion is not None and screening.goal_of(self.ledger.state.opened) is None:
@@ -294,6 +323,13 @@ class Trainer:
                 if self.apart is not None:
                     self.apart.close()
                     self.apart = None
+
+    def _encode(self, contents: list[Any]) -> Matrix:
+        if self.apart is not None:
+            return self.apart.encode(contents)
+        if self.parts.encoder is None:
+            raise BadInput("Items of this session are features, so nothing else can be made into such.")
+        return self.parts.encoder.encode(contents)
 
     def guesses_of(self, contents: Sequence[Any]) -> Opinion | None:
         """See `Session.guesses_of`."""

@@ -7,7 +7,7 @@ shortlist, most useful first. `labeled` holds labeled and pending rows alike.
 
 from askwise.batch.best import top_k
 from askwise.batch.cluster import diverse, k_means
-from askwise.batch.cover import k_center, typical
+from askwise.batch.cover import cold, drawn_apart, k_center, typical
 from askwise.batch.multilabel import by_label_ranks
 
-__all__ = ["by_label_ranks", "diverse", "k_center", "k_means", "top_k", "typical"]
+__all__ = ["by_label_ranks", "cold", "diverse", "drawn_apart", "k_center", "k_means", "top_k", "typical"]

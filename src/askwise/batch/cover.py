@@ -8,6 +8,11 @@ from askwise.batch.cluster import lloyd
 from askwise.batch.distances import BLOCK, assign, distances, framed, mean_row, nearest
 from askwise.core import Array, Rows
 
+TYPICAL = 20
+"""Typical rows that `cold` asks about before it draws; 10 to 30 find rare ones equally soon."""
+FAR = 1.5
+"""Medians of the distance at which distance counts no more, as in `cluster`, for the same reason."""
+
 
 def k_center(embedding: Array, labeled: Array, noise: Array, k: int) -> Rows:
     """Greedy k-center: again and again the row farthest from everything labeled or picked (Sener & Savarese, 2018).
@@ -90,6 +95,58 @@ def around(embedding: Array, labeled: Array, k: int, *, neighbors: int = 100) ->
             return rows
         near *= 2
     return np.arange(n)
+
+
+def drawn_apart(embedding: Array, labeled: Array, k: int, rng: np.random.Generator, *, far: float = FAR) -> Rows:
+    """Rows drawn one after the other, with chances as their squared distance to the nearest row labeled or drawn.
+
+    That is the seeding of k-means++ (Arthur & Vassilvitskii, 2007) with squared distances capped at far² times their
+    median: an outlier is at most so many times as likely as a middling row, so junk does not take all questions, no row
+    that differs from all labeled ones is out of reach, and a copy of a labeled one is never drawn while others are
+    left. Where all distances are alike (long texts) it is a uniform draw without near-copies.
+
+    Args:
+        embedding: (n, d) candidates.
+        labeled: (m, d), m >= 0.
+        k: Rows to draw.
+        rng: Draws.
+        far: In medians of the distance.
+    """
+    embedding, labeled = framed(embedding, labeled)
+    n = len(embedding)
+    near = nearest(embedding, labeled).astype(np.float64) if len(labeled) else np.ones(n)
+    free, picked, known = np.ones(n, bool), list[int](), bool(len(labeled))
+    while len(picked) < min(k, n):
+        rows = np.flatnonzero(free)
+        weight = near[rows]
+        middle = float(np.median(weight))
+        if middle > 0:
+            weight = np.minimum(weight, far**2 * middle)
+        total = weight.sum()
+        if not total > 0:
+            weight, total = np.ones(len(rows)), float(len(rows))
+        row = int(rows[rng.choice(len(rows), p=weight / total)])
+        picked.append(row)
+        free[row] = False
+        apart = distances(embedding, embedding[row][None])[:, 0]
+        near, known = np.minimum(near, apart) if known else apart.astype(np.float64), True
+    return np.asarray(picked, np.intp)
+
+
+def cold(embedding: Array, labeled: Array, noise: Array, k: int, rng: np.random.Generator) -> Rows:
+    """Which rows are asked while fewer than two classes are known: `typical` ones first, then `drawn_apart`.
+
+    Typical rows show the common classes within a few questions. Where all of them are of one class, the others are rare
+    or like nothing else, and more typical rows would never meet them (docs/default.md has what was measured).
+    """
+    m = len(labeled)
+    first = max(0, min(k, len(embedding), TYPICAL - m))
+    picked = typical(embedding, labeled, noise, first, rng) if first else np.zeros(0, np.intp)
+    if first == min(k, len(embedding)):
+        return picked
+    rest = np.setdiff1d(np.arange(len(embedding)), picked)
+    known = np.concatenate([np.asarray(labeled, np.float32).reshape(m, embedding.shape[1]), embedding[picked]])
+    return np.concatenate([picked, rest[drawn_apart(embedding[rest], known, k - first, rng)]])
 
 
 def typical(embedding: Array, labeled: Array, noise: Array, k: int, rng: np.random.Generator) -> Rows:

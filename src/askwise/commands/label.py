@@ -13,6 +13,7 @@ import typer
 from askwise import completion
 from askwise.commands import asking, beginning
 from askwise.commands.opening import (
+    examples_in,
     is_code,
     is_session,
     load,
@@ -90,6 +91,14 @@ def label(
         str | None,
         typer.Option("--scheme", metavar="NAME", help="Of the tags of spans: bio, bioes or io; default by the tags."),
     ] = None,
+    example: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--example",
+            metavar="TEXT=LABEL",
+            help="Words that items of a label may hold: asked first, while none has it; again for more.",
+        ),
+    ] = None,
     id_column: IdColumn = None,
     label_column: LabelColumn = None,
     show: ShownColumns = None,
@@ -136,13 +145,13 @@ def label(
         given = {"--text": text, "--labels": labels, "--id": id_column, "--label": label_column, "--kind": kind,
                  "--session": session_file, "--strategy": strategy, "--learner": learner, "--encoder": encoder,
                  "--seed": seed, "--show": show, "--guidelines": guidelines, "--terminal": terminal or None,
-                 "--scheme": scheme, **flags(how), **fixed}  # fmt: skip
+                 "--scheme": scheme, "--example": example, **flags(how), **fixed}  # fmt: skip
         _new_project([name for name, value in given.items() if value is not None], port, no_browser)
         return
     if is_session(file):
         given = {"--kind": kind, "--text": text, "--labels": labels, "--id": id_column, "--label": label_column,
                  "--session": session_file, "--strategy": None if is_code(strategy) else strategy, "--seed": seed,
-                 "--show": show, "--scheme": scheme, **flags(how), **fixed}  # fmt: skip
+                 "--show": show, "--scheme": scheme, "--example": example, **flags(how), **fixed}  # fmt: skip
         refuse_options(file, [name for name, value in given.items() if value is not None])
     path = file if is_session(file) else session_file or session_path(file)
     where: dict[str, Any] = {"terminal": terminal, "port": port, "no_browser": no_browser}
@@ -159,14 +168,20 @@ def label(
             if terminal:
                 asking.check_terminal(pool)
             wanted = None if labels is None else labels_in_line(labels, "--labels", get(task or "one").fewest)
+            examples = examples_in(example or ())
             if exists(path):
+                refuse_options(path, ["--example"] if example else [])
                 session = beginning.go_on(
                     path, pool, wanted, strategy=strategy, learner=learner, encoder=encoder, seed=seed, fixed=fixed
                 )
             else:
                 begin: dict[str, Any] = {setting(name): value for name, value in fixed.items() if value is not None}
                 begin |= {"guidelines": advice, "strategy": part("strategy", strategy) or "auto", "seed": seed or 0}
-                begin |= {"learner": part("learner", learner), "encoder": part("encoder", encoder)}
+                begin |= {
+                    "examples": examples,
+                    "learner": part("learner", learner),
+                    "encoder": part("encoder", encoder),
+                }
                 session = beginning.begin(path, pool, wanted, **begin)
     for slip, meant in session.change.alike()[:5]:  # typed into the data, or by somebody since
         merge = shlex.join(["askwise", "labels", str(path), "merge", slip, meant])

@@ -47,6 +47,23 @@ def setting(option: str) -> str:
     return option.removeprefix("--").replace("-", "_")
 
 
+def examples_in(given: Sequence[str]) -> dict[str, list[str]]:
+    """Label → texts of `--example TEXT=LABEL`.
+
+    Raises:
+        BadInput: One without `=`.
+    """
+    from askwise.core import BadInput
+
+    found: dict[str, list[str]] = {}
+    for one in given:
+        text, sign, label = one.rpartition("=")
+        if not sign:
+            raise BadInput(f'--example is written TEXT=LABEL, such as "win cash now=spam"; got {one!r}.')
+        found.setdefault(label.strip(), []).append(text)
+    return found
+
+
 def is_session(where: Place) -> bool:
     """Whether it is a session, by its name or by what lies there."""
     from askwise.store import is_session_file

@@ -80,6 +80,7 @@ _FLAGS = {
     "header": ("--no-header",),
     "label": ("--label", "--labels-from"),
     "classes": ("--labels",),
+    "examples": ("--example",),
     "audit_share": ("--checks",),
     "trusted": ("--trust",),
 }

@@ -37,7 +37,7 @@ SLACK = 2.0**-14
 """What may lie between scores that are to tie, as a share of the largest: `BITS` part some at an edge of their grid."""
 PROBE = 8
 """Columns that tell most rows apart; side by side they are read at once."""
-COLD_START = "typiclust"
+COLD_START = "cold_cover"
 SAMPLE = 1000
 """Candidates in the sample behind the `sample_` inputs."""
 
@@ -66,7 +66,7 @@ def select(
             the strategy reads must be finite; NaN may stay where only a learner that takes it reads it.
         candidates: Row numbers that may be asked, or None for all.
         learner: A fitted learner. None before the first model: a strategy that would need one is replaced by
-            `typiclust`, which covers the pool, as `Selection.strategy` and `parts` then say.
+            `cold_cover`, which covers the pool, as `Selection.strategy` and `parts` then say.
         strategy: Name or `Strategy`.
         k: Rows wanted; more than there are candidates gives all of them.
         seed: Decides ties and random draws; None draws one.

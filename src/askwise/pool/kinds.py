@@ -45,6 +45,8 @@ class ItemKind:
     """Whether an item is a mapping, column → value, in which a cell may be missing."""
     prose = False
     """Whether an item is made of texts that are its own: who quotes one of them, quotes the item."""
+    described = False
+    """Whether what people say of a label, in words, is like an item that has it."""
     width = 1
     """Columns of a frame that hold items in Python."""
     learner = "linear"
@@ -144,7 +146,7 @@ class Texts(ItemKind):
     """Texts: strings."""
 
     name = "text"
-    prose = True
+    prose = described = True
 
     def reader(self, texts: Sequence[Any]) -> Reader:
         """What makes an item of each value of a column."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -55,6 +56,8 @@ class Session(Handing):
         first: Rows to ask first in a search.
         title: Shown in the app and the report.
         guidelines: For the people who label, shown in the app: headings, lists, **bold**, `code`.
+        examples: Label → words that its items may hold, such as {"spam": "win cash now"}: while no item has the label,
+            some most like these are asked. Of texts with one label each; names and descriptions do the same.
         text, id, label, show: Column names (or, for `label`, a sequence) when `pool` is a source to load.
         apart: Learn in a process of its own from the beginning, until `stop` or `close`; see `start`.
         kind, format, encoding, delimiter, header, sheet, scheme: How to load `pool`, see `load_pool`.
@@ -87,6 +90,7 @@ class Session(Handing):
         first: Sequence[int] = (),
         title: str = "",
         guidelines: str = "",
+        examples: Mapping[Label, str | Sequence[str]] = MappingProxyType({}),
         text: str | Sequence[str] | None = None,
         id: str | None = None,  # noqa: A002 - the column's usual name
         label: Any = None,
@@ -109,7 +113,7 @@ class Session(Handing):
             classes=classes, task=chosen, strategy=strategy, learner=learner, encoder=encoder,
             seed=seed, audit_share=audit_share, overlap=overlap, people_per_item=people_per_item, target=target,
             max_error=max_error, confidence=confidence, recall=recall, relevant=relevant, first=first, title=title,
-            guidelines=guidelines,
+            guidelines=guidelines, examples=examples,
         )  # fmt: skip
         opened = open_store(store)
         try:

@@ -16,6 +16,11 @@ def enough_labels(n_labeled: int, n_classes: int) -> bool:
     return n_classes >= 2 and n_labeled >= 3 * n_classes
 
 
+def two_classes(n_labeled: int, n_classes: int) -> bool:
+    """Whether there is anything to tell apart."""
+    return n_labeled >= 2 and n_classes >= 2
+
+
 register(Strategy(
     "random", scores.random, family="random", aliases=("uniform", "passive"),
     summary="Every item equally likely; the baseline.",
@@ -67,9 +72,15 @@ register(Strategy(
     cost="shortlist", paper="after Zhdanov 2019; Settles, Craven & Ray 2007",
     summary="Small margins of items with large features, spread over different kinds of items.",
 ))  # fmt: skip
+register(Strategy(
+    "cold_cover", pick=batch.cold, family="coverage", cost="passes",
+    paper="after Hacohen, Dekel & Weinshall 2022; Arthur & Vassilvitskii 2007",
+    summary="Typical items first, then draws of items unlike all that were asked.",
+))  # fmt: skip
 register(switch(
-    "typiclust", "diverse_margin", enough_labels, name="auto", aliases=("default",),
-    summary="Typical items until every class seen has some labels, then small margins spread over the pool.",
+    "cold_cover", switch("typiclust", "diverse_margin", enough_labels), two_classes, name="auto", aliases=("default",),
+    summary="Typical and unlike items until two classes are seen, typical ones until each has some labels, then small "
+    "margins spread over the pool.",
 ))  # fmt: skip
 register(switch(
     "typical_direction", "telling_margin", enough_labels, name="telling",

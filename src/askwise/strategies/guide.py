@@ -11,7 +11,7 @@ from askwise.strategies.registry import GROUP, Strategy, available, get
 
 WANTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("not think about it", ("auto",)),
-    ("start without any label", ("typiclust", "prob_cover", "k_means")),
+    ("start without any label", ("cold_cover", "typiclust", "prob_cover", "k_means")),
     ("ask one question at a time", ("margin",)),
     ("ask many at once, without asking the same thing twice", ("diverse_margin", "badge", "cluster_margin")),
     ("ask many at once, as fast as one", ("power_margin",)),

@@ -168,13 +168,13 @@ class Switch(Combinator):
     """`when(n_labeled, n_classes)`: labels given and classes the learner knows; True = `then` takes over."""
 
     def at(self, n_labeled: int, n_classes: int) -> Strategy:
-        """The strategy in charge."""
+        """The strategy in charge; of switches within switches the innermost."""
         chosen = self.then if self.when(n_labeled, n_classes) else self.first
         if chosen is None:
             raise BadInput(
                 f"The switch {self.name!r} misses one of its strategies; build it with switch(first, then, when)."
             )
-        return chosen
+        return chosen.at(n_labeled, n_classes) if isinstance(chosen, Switch) else chosen
 
     def choose(self, engine: Engine, rows: Rows, k: int, spare: int) -> Selection:
         """What the strategy in charge chooses."""

@@ -65,6 +65,7 @@ class One(Task):
     merges = True
     compares = True
     searches = True
+    hinted = True
 
     def learner(self, given: Any = None) -> Learner:
         """See `learners.adapt`."""

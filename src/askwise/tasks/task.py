@@ -288,6 +288,8 @@ class Task:
         """What the learner is told of answers, from their (m,) numbers."""
         return codes.astype(np.intp)
 
+    hinted: ClassVar[bool] = False
+    """Whether a label without an example is looked for by its name and what was said of it."""
     pending: ClassVar[float] = -1
     """What stands for the target of an item that is in somebody's hands."""
 
