@@ -125,7 +125,7 @@ def contradictions(items: int) -> list[str]:
     some = f"{items:,} items stand" if items > 1 else "1 item stands"
     return [
         f"{some} in the data with different labels and {'are' if items > 1 else 'is'} left out. Published tables keep "
-        f"such rows; so does {option('duplicates', 'keep')}."
+        "such rows; so do `askwise simulate --duplicates keep` and `simulation.kept`."
     ]
 
 
