@@ -24,7 +24,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from askwise import benchmark, cli, simulation
-from askwise.benchmark import practitioner, results, statistics
+from askwise.benchmark import practitioner, report, results, statistics
 from askwise.benchmark.results import at
 from askwise.benchmark.run import _plan, carry_out
 from askwise.core import BadInput, MissingExtra
@@ -492,12 +492,13 @@ def curves(**ways):
     spec = benchmark.parse(body, Path())
     records = []
     for name, rows in ways.items():
-        learner, strategy = ("practitioner", "random") if name == "practitioner" else ("linear", name)
+        his = name.startswith("practitioner")
+        learner, strategy = (name.replace("_", ": "), "random") if his else ("linear", name)
         for seed, row in enumerate(rows):
             scores = {metric: tuple(row) for metric in simulation.METRICS}
             run = Run(strategy, seed, (10, 20, 30), scores, 0.3, tuple(range(30)), (0.1, 0.1, 0.1))
             records.append(results.Record(f"{name}{seed}", "a", learner, run))
-    told_of = {"items": 150, "classes": 3, "encoder": "given features", "budget": 30, "contradicting": 0,
+    told_of = {"items": 150, "classes": 3, "single": 0, "encoder": "given features", "budget": 30, "contradicting": 0,
                "duplicates": "merge"}  # fmt: skip
     return results.Benchmark(spec, False, tuple(records), {"a": told_of}, {"linear": "linear"})
 
@@ -512,9 +513,23 @@ def test_shares_gaps_and_levels_are_those_of_the_curves():
     assert against_him.share == pytest.approx(0.5)
     assert found.level("a", ("accuracy", "practitioner")) == pytest.approx(0.9)
     assert found.level("a", ("accuracy", "random")) == pytest.approx(0.75)
+    alone = {s.title: s for s in benchmark.sections(found)}["The learner alone"]
+    assert alone.rows[0][:2] == ("a", "linear")
+    assert alone.rows[0][2].startswith("-15.0 (")
+    assert "within 1 point of the practitioner or ahead in 0 of 1 cells" in alone.notes[-1]
+    assert "Farthest behind, or least ahead: a at 20: -15.0" in alone.notes[-1]
     gap = found.gap("a", ("linear", "random"), ("practitioner", "random"), 20)
     assert gap.mean == pytest.approx(-0.15)
     assert at(found.records[0].run, (10, 30)).scores["accuracy"] == (0.8, 0.9)
+
+
+def test_regret_is_against_the_best_of_his_in_hindsight_over_the_seeds():
+    forest, logistic = [[0.5, 0.9, 0.9], [0.5, 0.7, 0.9]], [[0.5, 0.6, 0.5], [0.5, 0.9, 0.5]]
+    found = curves(random=[[0.4, 0.7, 0.99], [0.4, 0.8, 0.99]], practitioner=forest, practitioner_forest=forest,
+                   practitioner_logistic=logistic)  # fmt: skip
+    assert report._regret(found, "a", "linear", 10) == pytest.approx(0.1)
+    assert report._regret(found, "a", "linear", 20) == pytest.approx(0.8 - 0.75)
+    assert report._regret(found, "a", "linear", 30) == 0
 
 
 def test_a_strategy_that_is_behind_random_is_named():

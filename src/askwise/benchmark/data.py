@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zlib
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -127,6 +128,7 @@ def told_of(found: Loaded, encoder: str) -> Mapping[str, Any]:
     return {
         "items": len(found.rows),
         "classes": len(found.classes),
+        "single": sum(count == 1 for count in Counter(found.labels).values()),
         "kind": found.pool.kind,
         "encoder": encoder,
         "duplicates": found.duplicates,

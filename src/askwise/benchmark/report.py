@@ -70,6 +70,12 @@ def _sets(result: Benchmark) -> Section:
         f"alike. Learners: {learned}.",
         "Contradicting: items that stand in the data with different labels.",
     ]
+    single = [f"{name} ({told['single']})" for name, told in result.sets.items() if told["single"]]
+    if single:
+        notes.append(
+            f"Classes with a single item, which is either never learned or never tested: {', '.join(single)}. An "
+            "untested class counts as 0 in balanced accuracy and macro F1."
+        )
     if result.quick:
         notes.insert(0, "A quick run: it shows that all works, and says nothing of what is better.")
     if any(way[0] == PRACTITIONER for way in result.ways):
@@ -126,6 +132,7 @@ def _alone(result: Benchmark) -> Section | None:
     cells = [n for n in result.spec.cells if any(n in result.common(data) for data in result.sets)]
     for learner in result.spec.learners:
         near: list[bool] = []
+        gaps: list[tuple[float, str]] = []
         regrets: list[float] = []
         for data in result.sets:
             row = []
@@ -134,6 +141,7 @@ def _alone(result: Benchmark) -> Section | None:
                 row.append("" if gap is None else _points(gap))
                 if gap is not None:
                     near.append(gap.mean >= -NEAR)
+                    gaps.append((gap.mean, f"{data} at {n:,}: {_points(gap)}"))
                     regrets += [] if n < 50 else [_regret(result, data, learner, n)]
             rows.append((data, learner, *row))
         if near:
@@ -142,7 +150,7 @@ def _alone(result: Benchmark) -> Section | None:
                 said += (
                     f"; from 50 labels on behind the best of his in hindsight by {100 * np.mean(regrets):.1f} points"
                 )
-            notes.append(f"{said}.")
+            notes.append(f"{said}. Farthest behind, or least ahead: {min(gaps)[1]}.")
     if not cells:
         return None
     notes.insert(

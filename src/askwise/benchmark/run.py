@@ -103,9 +103,9 @@ class _Plan:
     def described(self, name: str, found: Loaded) -> str:
         """What a learner is on a set."""
         given = self.learners[name]
-        return (
-            found.pool.item_kind.learner if given is None else learners.describe(learners.adapt(copy.deepcopy(given)))
-        )
+        if given is None:
+            return learners.describe(learners.named(found.pool.item_kind.learner))
+        return learners.describe(learners.adapt(copy.deepcopy(given)))
 
     def parts(self, data: str, learner: str) -> tuple[Any, Any, str]:
         """(encoder, learner, its name where it begins with raw items and so has features of its own)."""
@@ -160,8 +160,9 @@ def benchmark(
     journal = out.with_name(out.name + ".runs")
     wanted = {job.key for job in plan.jobs}
     done = {} if fresh else _known(out, journal, wanted)
-    if fresh and journal.exists():
-        shutil.rmtree(journal)
+    if fresh:  # what lies there as well: after a kill nobody could tell it from the new
+        shutil.rmtree(journal, ignore_errors=True)
+        out.unlink(missing_ok=True)
     left = [job for job in plan.jobs if job.key not in done]
     for found in plan.sets.values():
         _warn(found)
