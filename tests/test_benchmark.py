@@ -25,6 +25,7 @@ from sklearn.svm import SVC
 
 from askwise import benchmark, cli, simulation
 from askwise.benchmark import practitioner, report, results, statistics
+from askwise.benchmark.data import load
 from askwise.benchmark.results import at
 from askwise.benchmark.run import _plan, carry_out
 from askwise.core import BadInput, MissingExtra
@@ -652,10 +653,10 @@ def test_a_curve_is_played_back_from_its_questions():
 
 def test_the_example_names_sets_that_load(shared, monkeypatch):
     shared("tabular_lu2023/heart.libsvm.gz")
-    path = Path(__file__).parents[1] / "benchmarks" / "learners.toml"
-    spec = benchmark.read(path)
-    from askwise.benchmark.data import load
-
+    root = Path(__file__).parents[1]
+    monkeypatch.chdir(root)
+    monkeypatch.setattr(sys, "path", [str(root), *sys.path])
+    spec = benchmark.read(root / "benchmarks" / "learners.toml")
     for entry in spec.data:
         found = load(entry, spec)
         assert len(found.classes) >= 2
