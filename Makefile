@@ -7,7 +7,7 @@ TEXTS ?= 100000
 STATIC := src/askwise/app/static
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test docs peers check lint types bench bench-speed balance certificate control screening screenshots load latency numbers clean
+.PHONY: help demo test docs peers check lint types bench bench-speed balance certificate control learners screening screenshots load latency numbers clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -66,6 +66,11 @@ certificate: $(VENV)/dev ## Measure: what certificates cost, and whether they ar
 
 control: $(VENV)/dev ## Measure: the comparison with random questions, and the forecast (an hour)
 	for part in compare forecast tables; do $(BIN)/python benchmarks/control.py $$part; done
+
+learners: $(VENV)/dev ## Measure: learners and strategies beside a practitioner (hours; QUICK=1: minutes)
+	mkdir -p build
+	$(BIN)/askwise benchmark benchmarks/learners.toml $(if $(QUICK),--quick) \
+		--out build/learners$(if $(QUICK),-quick).parquet --report build/learners.html
 
 screening: $(VENV)/dev ## Measure: searches for rare items beside ASReview and BUSCAR (an hour)
 	$(BIN)/python benchmarks/screening.py

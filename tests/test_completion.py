@@ -33,6 +33,7 @@ def offered(folder, line):
 def folder(tmp_path):
     for name in ("mail.askwise", "mail.askwise-wal", "mail.csv", ".hidden.askwise"):
         (tmp_path / name).touch()
+    (tmp_path / "compared.toml").touch()
     (tmp_path / "more").mkdir()
     (tmp_path / "more" / "deep.askwise").touch()
     return tmp_path
@@ -55,6 +56,9 @@ def folder(tmp_path):
         ("askwise label mail.csv --encoder ti", []),
         ("askwise label mail.csv --encoder tf", ["tfidf"]),
         ("askwise autolabel mail.askwise --target da", ["dataset"]),
+        ("askwise bench", ["benchmark"]),
+        ("askwise benchmark co", ["compared.toml"]),
+        ("askwise simulate mail.csv --kind ta", ["table"]),
         ("askwise report nowhere/", []),
     ],
 )

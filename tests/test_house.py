@@ -70,7 +70,7 @@ LAYERS = [
         "monitor",
         "trainer",
     },
-    {"simulation", "report", "testing", "datasets"},
+    {"simulation", "benchmark", "report", "testing", "datasets"},
     {"cli", "commands", "app", "client", "terminal", "demo", "recent", "completion", "predict", "__main__"},
 ]
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}

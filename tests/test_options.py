@@ -103,7 +103,8 @@ def test_a_command_names_its_own_options():
     saying.running[:] = ["simulate"]
     try:
         assert saying.said(option("label")) == "--labels-from COLUMN"
-        assert saying.said(option("kind")) == "--kind"  # another command has it
+        assert saying.said(option("kind")) == "--kind KIND"
+        assert saying.said(option("show")) == "--show"  # another command has it
         assert saying.said(option("learner")) == "--learner NAME"
         assert saying.said(option("costs")) == "costs (from Python)"
         assert saying.said(option("text", ["a b", "c"])) == "--text 'a b' --text c"

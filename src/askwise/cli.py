@@ -8,7 +8,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from askwise.commands import about, certify, changing, label, model, results, screen, serve, simulate, withdraw
+from askwise.commands import (
+    about,
+    benchmark,
+    certify,
+    changing,
+    label,
+    model,
+    results,
+    screen,
+    serve,
+    simulate,
+    withdraw,
+)
 from askwise.commands.app import app, running
 from askwise.commands.saying import console, said
 
@@ -77,6 +89,7 @@ app.command()(changing.labels)
 app.command()(serve.serve)
 app.command()(screen.screen)
 app.command()(simulate.simulate)
+app.command()(benchmark.benchmark)
 app.command()(certify.autolabel)
 app.command()(results.report)
 app.command()(results.export)

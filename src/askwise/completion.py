@@ -54,6 +54,11 @@ def models(incomplete: str) -> list[str]:
     return _files(incomplete, lambda path: path.suffix in (".askwise", ".skops"))
 
 
+def benchmarks(incomplete: str) -> list[str]:
+    """What is to be compared, and results."""
+    return _files(incomplete, lambda path: path.suffix in (".toml", ".parquet"))
+
+
 def data(incomplete: str) -> list[str]:
     """Files that may be labeled: all but hidden ones and what SQLite leaves beside a session."""
     return _files(incomplete, lambda path: not path.name.endswith(("-wal", "-shm")))

@@ -81,9 +81,25 @@ def code(what: What, text: str) -> Found:
     Raises:
         BadInput: There is no such module or object, or it fails when it is imported or made.
     """
+    where = f"The {what} {text!r}"
+    part = _made(what, imported(text, where), where, BadInput)
+    if isinstance(part, Strategy) and part.name in available():
+        raise BadInput(f"{where} is called {part.name!r}, as one that is known already; give it another name.")
+    return Found(part, text)
+
+
+def imported(text: str, where: str) -> Any:
+    """The object itself that `module:object` names; see `code`.
+
+    Args:
+        text: As there.
+        where: What a sentence calls it.
+
+    Raises:
+        BadInput: There is no such module or object, or it fails when it is imported.
+    """
     if not is_code(text):
         raise BadInput(f"{text!r} is not written module:object, such as mypkg.mine:Part.")
-    where = f"The {what} {text!r}"
     module, _, path = text.partition(":")
     found: Any = _imported(module, where)
     for name in path.split("."):
@@ -92,10 +108,7 @@ def code(what: What, text: str) -> Found:
             hint = f" Did you mean {close[0]!r}?" if close else ""
             raise BadInput(f"{where} cannot be found: {module} has no {path!r}.{hint}")
         found = getattr(found, name)
-    part = _made(what, found, where, BadInput)
-    if isinstance(part, Strategy) and part.name in available():
-        raise BadInput(f"{where} is called {part.name!r}, as one that is known already; give it another name.")
-    return Found(part, text)
+    return found
 
 
 def _imported(module: str, where: str) -> Any:

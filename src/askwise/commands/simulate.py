@@ -16,7 +16,6 @@ from askwise.commands.options import (
     IdColumn,
     LearnerName,
     Reading,
-    TextColumn,
     reads_file,
 )
 from askwise.commands.saying import console, say
@@ -26,7 +25,14 @@ from askwise.commands.saying import console, say
 def simulate(
     file: DataFile,
     labels_from: Annotated[str, typer.Option("--labels-from", metavar="COLUMN", help="Column of the true labels.")],
-    text: TextColumn = None,
+    text: Annotated[
+        list[str] | None,
+        typer.Option("--text", metavar="COLUMN", help="Column that holds the texts (or paths); again for more."),
+    ] = None,
+    kind: Annotated[
+        str | None,
+        typer.Option("--kind", metavar="KIND", autocompletion=completion.kinds, help="What an item is; default text."),
+    ] = None,
     id_column: IdColumn = None,
     how: Reading = NOTHING_SAID,
     strategy: Annotated[
@@ -48,6 +54,13 @@ def simulate(
     ] = ("balanced_accuracy"),
     budget: Annotated[int, typer.Option("--budget", min=2, help="Labels in each run.")] = 300,
     test_share: Annotated[float, typer.Option("--test-share", help="Share held out to measure on.")] = 0.3,
+    hold: Annotated[
+        int, typer.Option("--hold", min=1, help="Measurements in a row for which a target must be met; default 1.")
+    ] = 1,
+    duplicates: Annotated[
+        str,
+        typer.Option("--duplicates", metavar="HOW", help="merge: equal rows are one item; keep: as published tables."),
+    ] = "merge",
     learner: LearnerName = None,
     encoder: EncoderName = None,
     out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Write plot, CSV and JSON here.")] = None,
@@ -55,13 +68,17 @@ def simulate(
 ) -> None:
     """Replay known labels: how many would each strategy have needed?"""
     from askwise import simulation
+    from askwise.core import unknown
     from askwise.plugins import source_of
 
-    pool = load(file, text=text, id_column=id_column, label_column=labels_from, how=how)
+    if duplicates not in ("merge", "keep"):
+        raise unknown("way with duplicates", duplicates, ("merge", "keep"))
+    pool = load(file, kind=kind, text=text, id_column=id_column, label_column=labels_from, how=how)
+    pool, truth = simulation.kept(pool) if duplicates == "keep" else (pool, pool.given)
     chosen = [source_of(part("strategy", name))[0] for name in strategy or []]
     result = simulation.simulate(
         pool,
-        pool.given,
+        truth,
         strategies=chosen or ("auto", "margin", "random"),
         seeds=seeds,
         budget=budget,
@@ -69,6 +86,7 @@ def simulate(
         targets=[(metric, value) for value in target or [0.9]],
         encoder=part("encoder", encoder),
         learner=part("learner", learner),
+        hold=hold,
         processes=processes,
         progress=True,
     )

@@ -94,7 +94,7 @@ class Builder:
         self.sources: list[list[int]] = []
         self.given: dict[int, str] = {}
         self.labeled_by: dict[int, int] = {}
-        self.conflicting: set[int] = set()
+        self.contradicting: dict[int, dict[int, str]] = {}
         self.problems: list[Problem] = []
         self.dropped: dict[int, Dropped] = {}
         self.spelling = Spelling()
@@ -156,13 +156,18 @@ class Builder:
             label = _written(value)
         if label is None:
             self.refuse(row, f"has a label {why_no_label(value)}; the item is left open")
-        if not label or item in self.conflicting:
+        if not label:
             return
         label = self.spelling.of(label)
+        if item in self.contradicting:
+            self.contradicting[item][row] = label
+            return
         before = self.given.setdefault(item, label)
         first = self.labeled_by.setdefault(item, row)
         if before != label:
-            self.conflicting.add(item)
+            given = self.raw_labels or ()
+            alike = [r for r in self.sources[item] if r != row and label_name(given[r])]
+            self.contradicting[item] = dict.fromkeys(alike, before) | {row: label}
             del self.given[item]
             self.refuse(
                 row, f"is labeled {label!r}, but the same item is {before!r} in row {first + 1}; it is left open"
@@ -191,6 +196,7 @@ class Builder:
             digest=digest_of(self.by_content),
             sets=self.sets,
             dropped=self.dropped,
+            contradicting=self.contradicting,
         )
         pool.address = address | {"fingerprint": pool.fingerprint, "rows": rows}
         return pool

@@ -64,6 +64,8 @@ class Pool:
     """Of the input, in their order; empty for matrices, and in sessions of earlier versions."""
     dropped: dict[int, Dropped] = field(default_factory=dict)
     """Source row → what stood there, of the rows that could not be loaded."""
+    contradicting: dict[int, dict[int, str]] = field(default_factory=dict)
+    """Item row → source row → label, of items whose equal rows came with different labels; `given` has none of them."""
     withdrawn: frozenset[int] = frozenset()
     """Rows of items that were withdrawn from a session: each keeps its place, and nothing is left of what it held."""
 

@@ -179,6 +179,8 @@ class Point:
     """Metric → value on the held-out part."""
     seconds: float
     """What the refresh took."""
+    asked: tuple[int, ...] = ()
+    """What was asked since the point before, as rows of the source that was divided."""
 
 
 def replay(
@@ -202,29 +204,74 @@ def replay(
         audit_share: None = the session's default for "auto", 0 for any other strategy, so that baselines are pure.
         learner: None = the default; else a scikit-learn classifier (cloned by deep copy).
     """
-    model = learners.named(split.learner) if learner is None else learners.adapt(copy.deepcopy(learner))
+    model = _model(split, learner)
     share = audit_share if audit_share is not None else None if strategy == "auto" else 0.0
     options: dict[str, Any] = {} if share is None else {"audit_share": share}
-    numbers = {name: i for i, name in enumerate(split.classes)}
     with Session(split.pool, classes=split.classes, strategy=strategy, learner=model, seed=seed, **options) as session:
         told: list[int] = []
         for goal in grid:
+            before = len(told)
             while len(told) < goal and (queries := session.ask(goal - len(told))):
                 for query in queries:
-                    answer = split.answers[query.row]
-                    session.tell(query, answer)
-                    told.append(numbers[answer])
+                    session.tell(query, split.answers[query.row])
+                    told.append(query.row)
             if len(told) < goal:
                 return  # the pool is used up
-            started = time.perf_counter()
-            session.refresh()
-            seconds = time.perf_counter() - started
-            if len(set(told)) < 2:  # no model yet: the one class seen is the only sensible guess
-                guessed = np.full(len(split.y_test), told[0], np.intp)
-            else:
-                proba = model.predict_proba(split.X_test)
-                guessed = np.asarray(model.classes_, np.intp)[np.argmax(proba, axis=1)]
-            yield Point(goal, score(split.y_test, guessed, len(split.classes), every=True), seconds)
+            yield _measured(session, model, split, told, before)
+
+
+def play_back(
+    split: Split, asked: Sequence[int], *, grid: Sequence[int], seed: int = 0, learner: Any = None
+) -> Iterator[Point]:
+    """What the model of a session could do after the answers of another run: its curve again, from its questions.
+
+    Args:
+        split: Of that run.
+        asked: Its items in order, as `Run.asked` has them.
+        grid: The numbers of labels at which its model was refreshed.
+        seed: Of that session.
+        learner: As in `replay`.
+
+    Raises:
+        BadInput: An item is not in the pool's part of this division.
+    """
+    model = _model(split, learner)
+    places = {sources[0]: row for row, sources in enumerate(split.pool.sources)}
+    strange = next((item for item in asked if item not in places), None)
+    if strange is not None:
+        raise BadInput(f"Item {strange} is not among the {len(places):,} that could be asked in this division.")
+    told: list[int] = []
+    # What the strategy would have asked does not matter: every answer is to an item of the list.
+    with Session(
+        split.pool, classes=split.classes, strategy="random", learner=model, seed=seed, audit_share=0.0
+    ) as session:
+        for goal in grid:
+            before = len(told)
+            for item in asked[before:goal]:
+                told.append(places[item])
+                session.tell(split.pool.ids[told[-1]], split.answers[told[-1]])
+            if len(told) < goal:
+                return
+            yield _measured(session, model, split, told, before)
+
+
+def _model(split: Split, learner: Any) -> Any:
+    return learners.named(split.learner) if learner is None else learners.adapt(copy.deepcopy(learner))
+
+
+def _measured(session: Session, model: Any, split: Split, told: Sequence[int], before: int) -> Point:
+    """Refresh a session that was told of some rows, and measure its model."""
+    started = time.perf_counter()
+    session.refresh()
+    seconds = time.perf_counter() - started
+    seen = {split.answers[row] for row in told}
+    if len(seen) < 2:  # no model yet: the one class seen is the only sensible guess
+        guessed = np.full(len(split.y_test), split.classes.index(split.answers[told[0]]), np.intp)
+    else:
+        proba = model.predict_proba(split.X_test)
+        guessed = np.asarray(model.classes_, np.intp)[np.argmax(proba, axis=1)]
+    asked = tuple(split.pool.sources[row][0] for row in told[before:])
+    return Point(len(told), score(split.y_test, guessed, len(split.classes), every=True), seconds, asked)
 
 
 def work(

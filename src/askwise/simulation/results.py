@@ -30,6 +30,10 @@ class Run:
     """Metric → value at each number of labels."""
     seconds: float
     """Of all refreshes together."""
+    asked: tuple[int, ...] = ()
+    """The items in the order in which they were asked, by number from 0 of those with a label, in the pool's order."""
+    times: tuple[float, ...] = ()
+    """Seconds of the refresh at each number of labels."""
 
     def reaches(self, metric: str, value: float, hold: int = 1) -> float:
         """The first number of labels, on the grid, at which the metric is at least `value`; inf = never.

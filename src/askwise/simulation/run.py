@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import copy
 import os
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from multiprocessing import get_context
-from typing import Any, Literal
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import wait
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 
@@ -17,12 +19,15 @@ from askwise import encoders, learners, plugins, strategies
 from askwise.core import AskwiseError, BadInput, Label, Rows, seed_of, unknown
 from askwise.options import named, only_python, option
 from askwise.pool import Pool
-from askwise.simulation.loop import contents_of, divide, replay, schedule, split
+from askwise.simulation.loop import Point, contents_of, divide, replay, schedule, split
 from askwise.simulation.results import Run, Simulation
 from askwise.simulation.terms import METRICS, Target
 from askwise.sources import learner_of
 from askwise.strategies import Strategy
 from askwise.values import Spelling, label_name, why_no_label
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 TARGETS: tuple[Target, ...] = (("balanced_accuracy", 0.9), ("accuracy", 0.9))
 
@@ -76,7 +81,7 @@ def simulate(
         MissingExtra: The encoder needs something that is not installed.
     """
     chosen = _check(strategies, budget, batch, test_share, targets)
-    rows, labels, classes = _labeled(pool, truth)
+    rows, labels, classes = labeled(pool, truth)
     which = _seeds(seeds)
     if hold < 1:
         raise BadInput(f"{named('hold')} must be at least 1 measurement, got {hold}.")
@@ -94,7 +99,7 @@ def simulate(
         for strategy in chosen
     ]
     workers = min(processes or os.cpu_count() or 1, len(tasks))
-    runs = list(_observed(_run_all(tasks, workers), len(tasks), progress))
+    runs = list(_observed(parallel(_run, tasks, workers), len(tasks), progress))
     place = {_name(strategy): i for i, strategy in enumerate(chosen)}
     return Simulation(
         runs=tuple(sorted(runs, key=lambda run: (run.seed, place[run.strategy]))),
@@ -104,6 +109,7 @@ def simulate(
         settings={
             "items": len(rows),
             "classes": len(classes),
+            "contradicting": len(pool.contradicting),
             **_lacking(labels, classes, which, test_share),
             "held_out": max(1, round(test_share * len(rows))),
             "seeds": which,
@@ -175,21 +181,38 @@ def _run(task: _Task) -> Run:
                 learner=task.learner,
             )
         )
+    return run_of(_name(task.strategy), task.seed, points)
+
+
+def run_of(strategy: str, seed: int, points: Sequence[Point]) -> Run:
+    """The points of a replay as a run."""
     return Run(
-        strategy=_name(task.strategy),
-        seed=task.seed,
+        strategy=strategy,
+        seed=seed,
         labels=tuple(p.labels for p in points),
         scores={metric: tuple(p.scores[metric] for p in points) for metric in METRICS},
         seconds=sum(p.seconds for p in points),
+        asked=tuple(item for p in points for item in p.asked),
+        times=tuple(p.seconds for p in points),
     )
 
 
-def _run_all(tasks: Sequence[_Task], workers: int) -> Iterator[Run]:
+def parallel(function: Callable[[T], R], tasks: Sequence[T], workers: int) -> Iterator[R]:
+    """What a function makes of tasks, in the order in which they end, in processes of their own.
+
+    Args:
+        function: One of a module.
+        tasks: What it is called with.
+        workers: Processes; 1 = all here.
+
+    Raises:
+        AskwiseError: A process was ended from outside.
+    """
     if workers <= 1:
-        yield from map(_run, tasks)
+        yield from map(function, tasks)
         return
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        futures: list[Future[Run]] = [pool.submit(_run, task) for task in tasks]
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_end_with_parent) as pool:
+        futures: list[Future[R]] = [pool.submit(function, task) for task in tasks]
         try:
             for future in as_completed(futures):
                 yield future.result()
@@ -202,6 +225,18 @@ def _run_all(tasks: Sequence[_Task], workers: int) -> Iterator[Run]:
             ) from error
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _end_with_parent() -> None:
+    """Let a worker process end when the one that began it is gone: killed, it could not tell its workers to."""
+    parent = parent_process()
+
+    def watch() -> None:
+        if parent is not None:
+            wait([parent.sentinel])
+            os._exit(1)
+
+    threading.Thread(target=watch, name="askwise-parent", daemon=True).start()
 
 
 def _observed(runs: Iterable[Run], total: int, progress: bool | Callable[[Run], None]) -> Iterator[Run]:
@@ -248,8 +283,16 @@ def _name(strategy: str | Strategy) -> str:
     return strategy if isinstance(strategy, str) else strategy.name
 
 
-def _labeled(pool: Pool, truth: Mapping[int, Label] | Sequence[Label]) -> tuple[Rows, list[Label], list[Label]]:
-    """Rows that have a label, their labels, the classes."""
+def labeled(pool: Pool, truth: Mapping[int, Label] | Sequence[Label]) -> tuple[Rows, list[Label], list[Label]]:
+    """(rows that have a label, their labels, the classes), rows ascending and classes sorted.
+
+    Args:
+        pool: The items.
+        truth: As in `simulate`.
+
+    Raises:
+        BadInput: Fewer than two classes, fewer than 10 labels, a row that is none, a label that is none.
+    """
     known = dict(truth) if isinstance(truth, Mapping) else dict(enumerate(truth))
     strange = [row for row in known if not 0 <= row < len(pool)]
     if strange:

@@ -37,7 +37,7 @@ def to_rich(result: Simulation) -> Group:
         title = f"{metric.replace('_', ' ')} by labels (mean ± 95 % interval)"
         parts += [Text(f"\n{title}", style="bold"), _curve_table(result, metric)]
     parts += [Text("\nLabels to target", style="bold"), _target_table(result)]
-    warnings = lacking(result)
+    warnings = [*contradictions(result.settings.get("contradicting", 0)), *lacking(result)]
     if warnings:
         parts.append(Text("\n" + "\n".join(warnings), style="yellow"))
     parts.append(Text("\n".join(_caveats(result)), style="dim"))
@@ -66,7 +66,10 @@ def to_html(result: Simulation) -> str:
         f"Simulation · {_setting(result)}",
         [f"Labels to each target, {result.budget:,} at most."],
         display.table(columns, rows),
-        *map(display.note, [*lacking(result), " ".join(_caveats(result))]),
+        *map(
+            display.note,
+            [*contradictions(result.settings.get("contradicting", 0)), *lacking(result), " ".join(_caveats(result))],
+        ),
     )
 
 
@@ -113,6 +116,17 @@ def lacking(result: Simulation) -> list[str]:
     if said:
         said.append("Such classes have too few labeled items; more of them, or a larger part held out, would help.")
     return said
+
+
+def contradictions(items: int) -> list[str]:
+    """What must be known of items whose equal rows have different labels: a sentence, or none where there are none."""
+    if not items:
+        return []
+    some = f"{items:,} items stand" if items > 1 else "1 item stands"
+    return [
+        f"{some} in the data with different labels and {'are' if items > 1 else 'is'} left out. Published tables keep "
+        "such rows; so do `askwise simulate --duplicates keep` and `simulation.kept`."
+    ]
 
 
 def _of(times: int, seeds: int) -> str:
