@@ -206,6 +206,53 @@ def test_tfidf_of_a_large_pool_learns_from_a_sample(monkeypatch: pytest.MonkeyPa
     assert TfidfEncoder().fit(texts).encode(texts).shape[0] == 24
 
 
+def scikit_learns(texts: list[str]) -> Any:
+    """What scikit-learn's vectorizers make of texts, in the order of the parts; None where no term is left."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    from askwise.encoders.tfidf import _fold
+
+    for options in (
+        {"analyzer": "word", "ngram_range": (1, 2), "token_pattern": r"(?u)\b\w+\b"},
+        {"analyzer": "char_wb", "ngram_range": (3, 5)},
+    ):
+        for least in (2, 1):
+            made = TfidfVectorizer(preprocessor=_fold, sublinear_tf=True, min_df=least, dtype=np.float32, **options)
+            try:
+                yield made.fit(texts)
+                break
+            except ValueError:
+                continue
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    st.lists(st.text(st.sampled_from("abAB 1.\n\u00a0\u0130é你\x1c"), max_size=14), min_size=1, max_size=9),
+    st.lists(st.text(st.sampled_from("abc 2"), max_size=9), max_size=4),
+)
+def test_tfidf_counts_and_weighs_as_scikit_learn_does(texts: list[str], later: list[str]) -> None:
+    encoder = TfidfEncoder(dims=2).fit(texts)
+    expected = list(scikit_learns(texts))
+    assert len(expected) == len(encoder._parts)
+    for ours, theirs in zip(encoder._parts, expected, strict=True):
+        assert ours.vocabulary_ == theirs.vocabulary_
+        assert np.array_equal(ours.idf_, theirs.idf_)
+    for items in (texts, later):
+        if expected and items:
+            whole = sparse.hstack([one.transform(items) for one in expected], format="csr")
+            assert np.array_equal(encoder._weigh(items).toarray(), whole.toarray())
+
+
+@pytest.mark.parametrize("fit", [None, 7, 12, 24])
+def test_tfidf_learns_and_encodes_in_one_go(fit: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = [f"{text} {n % 5}" for n, text in enumerate(SMALL * 4)]
+    monkeypatch.setattr("askwise.encoders.tfidf.SAMPLE", 10)
+    one, two = TfidfEncoder(), TfidfEncoder()
+    features = one.fit_encode(texts, fit)
+    assert np.array_equal(features, two.fit(texts[:fit]).encode(texts))
+    assert np.array_equal(one.encode(texts[:3]), features[:3])
+
+
 def test_tfidf_refuses_nonsense() -> None:
     with pytest.raises(BadInput, match="at least one text"):
         TfidfEncoder().fit([])

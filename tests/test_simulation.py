@@ -212,6 +212,45 @@ def test_an_encoder_that_learns_never_sees_the_held_out_part():
     assert {len(t) for t in shown} == set(range(1, 41)) - held_out
 
 
+class Counting:
+    """An encoder that learns, and writes into a file what it did, whichever process that was in."""
+
+    name = "counting"
+
+    def __init__(self, path):
+        self.path = path
+
+    def fit(self, items):
+        with self.path.open("a") as file:
+            file.write(f"fit {len(items)}\n")
+        return self
+
+    def encode(self, items):
+        with self.path.open("a") as file:
+            file.write("encode\n")
+        return np.array([[len(item), item.count("a")] for item in items], np.float32)
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_division_is_encoded_once_for_all_strategies(processes, tmp_path):
+    texts = ["a" * (n % 7) + "b" * (n + 1) for n in range(60)]
+    labels = ["odd" if n % 2 else "even" for n in range(60)]
+    log = tmp_path / "log"
+    found = simulate(
+        load_pool(texts),
+        labels,
+        strategies=["margin", "random", "entropy"],
+        seeds=[3, 8],
+        budget=4,
+        processes=processes,
+        encoder=Counting(log),
+    )
+    assert [(run.seed, run.strategy) for run in found.runs] == [
+        (seed, name) for seed in (3, 8) for name in ("margin", "random", "entropy")
+    ]
+    assert sorted(log.read_text().split("\n")) == ["", *["encode"] * 4, *["fit 42"] * 2]
+
+
 def test_the_loop_asks_each_item_once_and_measures_on_the_grid():
     pool, labels = blobs(60)
     parts = simulation.split(pool.features, labels, ["c0", "c1"], seed=0, test_share=0.2)

@@ -64,10 +64,15 @@ class Learned:
 
 
 def encoded(encoder: Encoder, contents: Sequence[Any], *, fit: int | None = None) -> Matrix:
-    """(n, d) features of the pool's items; an encoder that learns from them does so first, from the first `fit`."""
+    """(n, d) features of the pool's items; an encoder that learns from them does so first, from the first `fit`, with
+    each item read once where it can (`fit_encode`).
+    """
     items = list(contents)
-    learn = getattr(encoder, "fit", None)
+    learn, both = getattr(encoder, "fit", None), getattr(encoder, "fit_encode", None)
     with progress(f"encoding {len(items):,} items"):
+        if both is not None:
+            found: Matrix = both(items, fit)
+            return found
         if learn is not None:
             learn(items[:fit])
         return encoder.encode(items)

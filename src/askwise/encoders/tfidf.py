@@ -5,15 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from askwise.core import Array, BadInput, Matrix
-from askwise.notices import each, progress
+from askwise.encoders.terms import Terms
+from askwise.notices import progress
 
-WORD = r"(?u)\b\w+\b"
-"""One-letter words count, and there is no list of stop words: both tell spam from ham."""
 SAMPLE = 20_000
 """Texts that the vocabulary is learned from; of a larger pool every k-th."""
 BLOCK = 20_000
@@ -48,19 +47,33 @@ class TfidfEncoder:
             raise BadInput(f"dims must be at least 2, got {dims}.")
         self.dims = dims
         self.version = f"tfidf-1-{dims}"
-        self._parts: list[Any] = []
+        self._parts: list[Terms] = []
         self._axes: Array | None = None
 
     def fit(self, items: Sequence[str]) -> TfidfEncoder:
         """Learn vocabulary, weights and directions from (n,) texts, n ≥ 1."""
-        if not len(items):
-            raise BadInput("TF-IDF needs at least one text to learn its words from.")
-        step = -(-len(items) // SAMPLE)
-        sample = list(items[::step])
-        self._parts = [part for part in (_words(sample), _pieces(sample)) if part is not None]
-        with progress("finding what tells texts apart"):
-            self._axes = _directions(self._weigh(sample), self.dims)
+        self._learn(items)
         return self
+
+    def fit_encode(self, items: Sequence[str], fit: int | None = None) -> Matrix:
+        """What `fit` with the first `fit` of the items and then `encode` with all give, each text read once.
+
+        Args:
+            items: (n,) texts, n ≥ 1.
+            fit: How many of them to learn from; None = all.
+
+        Returns:
+            As `encode`.
+        """
+        weights, step = self._learn(items[:fit])
+        axes = cast("Array", self._axes)
+        features = np.zeros((len(items), axes.shape[1]), dtype=np.float32)
+        known = np.arange(0, len(items) if fit is None else min(fit, len(items)), step)
+        features[known] = _unit_rows(weights @ axes)
+        others = np.setdiff1d(np.arange(len(items)), known)
+        if len(others):
+            features[others] = self.encode([items[row] for row in others])
+        return features
 
     def encode(self, items: Sequence[str]) -> Matrix:
         """(n, d) float32 features, dense, rows of length 1; all zero where nothing in a text is known.
@@ -68,7 +81,7 @@ class TfidfEncoder:
         Fits itself to `items` where `fit` was not called.
         """
         if self._axes is None:
-            return self.fit(items).encode(items)
+            return self.fit_encode(items)
         features = np.zeros((len(items), self._axes.shape[1]), dtype=np.float32)
         with progress("encoding", len(items)) as advance:
             for start in range(0, len(items), BLOCK):
@@ -84,18 +97,37 @@ class TfidfEncoder:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.dims, self.version, self._axes = int(state["dims"]), str(state["version"]), state["axes"]
-        self._parts = [restored(_vectorizer(_OPTIONS[part["analyzer"]]), part) for part in state["parts"]]
+        self._parts = [restored(Terms(str(part["analyzer"])), part) for part in state["parts"]]
         if self._axes is not None:
             terms = sum(len(part.vocabulary_) for part in self._parts) or 1
             if not isinstance(self._axes, np.ndarray) or self._axes.ndim != 2 or len(self._axes) != terms:
                 raise BadInput(f"The directions of the encoder do not go with its {terms:,} terms.")
 
-    def _weigh(self, items: list[str]) -> Any:
-        from scipy import sparse
+    def _learn(self, items: Sequence[str]) -> tuple[Any, int]:
+        """Learn from every k-th of the items; gives ((m, terms) their weights, k)."""
+        if not len(items):
+            raise BadInput("TF-IDF needs at least one text to learn its words from.")
+        step = -(-len(items) // SAMPLE)
+        sample = [_fold(text) for text in items[::step]]
+        learned = [(part, part.learn(sample)) for part in (Terms("word"), Terms("char_wb"))]
+        self._parts = [part for part, weights in learned if weights is not None]
+        weights = _beside([weights for _, weights in learned if weights is not None], len(sample))
+        with progress("finding what tells texts apart"):
+            self._axes = _directions(weights, self.dims)
+        return weights, step
 
-        if not self._parts:  # a pool without a single word, or piece of one
-            return np.zeros((len(items), 1), dtype=np.float32)
-        return sparse.hstack([part.transform(items) for part in self._parts], format="csr", dtype=np.float32)
+    def _weigh(self, items: Sequence[str]) -> Any:
+        texts = [_fold(text) for text in items]
+        return _beside([part.weigh(texts) for part in self._parts], len(items))
+
+
+def _beside(parts: list[Any], n: int) -> Any:
+    """(n, terms) weights of all parts."""
+    from scipy import sparse
+
+    if not parts:  # a pool without a single word, or piece of one
+        return np.zeros((n, 1), dtype=np.float32)
+    return sparse.hstack(parts, format="csr", dtype=np.float32)
 
 
 def _directions(weights: Any, most: int) -> Array:
@@ -114,38 +146,8 @@ def _unit_rows(features: Array) -> Array:
     return np.where(norms > NOISE, features / np.maximum(norms, NOISE), np.float32(0))
 
 
-_OPTIONS: dict[str, dict[str, Any]] = {
-    "word": {"analyzer": "word", "ngram_range": (1, 2), "token_pattern": WORD},
-    "char_wb": {"analyzer": "char_wb", "ngram_range": (3, 5)},
-}
-
-
-def _words(sample: list[str]) -> Any:
-    return _learn(sample, _OPTIONS["word"])
-
-
-def _pieces(sample: list[str]) -> Any:
-    return _learn(sample, _OPTIONS["char_wb"])
-
-
-def _vectorizer(options: dict[str, Any], min_df: int = 1) -> Any:
-    from sklearn.feature_extraction.text import TfidfVectorizer
-
-    return TfidfVectorizer(preprocessor=_fold, sublinear_tf=True, min_df=min_df, dtype=np.float32, **options)
-
-
-def _learn(sample: list[str], options: dict[str, Any]) -> Any:
-    """A fitted vectorizer of terms that occur in two texts, in one where none occurs in two; None without any term."""
-    for min_df in (2, 1):
-        try:
-            return _vectorizer(options, min_df).fit(each("learning the words", sample))
-        except ValueError:  # what scikit-learn raises where no term is left
-            continue
-    return None
-
-
 def kept(vectorizer: Any) -> dict[str, Any]:
-    """What a fitted `TfidfVectorizer` has learned, as plain data: one text and one array, however many terms."""
+    """What a `TfidfVectorizer`, or `Terms`, has learned, as plain data: one text, one array, however many terms."""
     terms = sorted(vectorizer.vocabulary_, key=vectorizer.vocabulary_.get)
     return {"terms": json.dumps(terms), "idf": vectorizer.idf_}
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from askwise import encoders, learners
+from askwise import encoders, learners, rounds
 from askwise.core import Array, AutoLabels, BadInput, Label, Matrix, Oracle, Rows, Target
 from askwise.options import named
 from askwise.pool import FeatureRows, Pool
@@ -98,8 +98,7 @@ def split(
     else:
         own = copy.deepcopy(encoder)
         texts = [contents[r] for r in rows]
-        own.fit(texts)
-        X, X_test = own.encode(texts), own.encode([contents[r] for r in test])
+        X, X_test = rounds.encoded(own, texts), own.encode([contents[r] for r in test])
     numbers = {name: i for i, name in enumerate(classes)}
     return Split(
         pool=_feature_pool(X, rows),

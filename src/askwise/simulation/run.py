@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, as_completed, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from multiprocessing import get_context, parent_process
-from multiprocessing.connection import wait
-from typing import Any, Literal, TypeVar
+from functools import partial
+from multiprocessing import connection, get_context, parent_process
+from typing import Any, Literal, TypeVar, cast
 
 import numpy as np
 
@@ -19,7 +20,7 @@ from askwise import encoders, learners, plugins, strategies
 from askwise.core import AskwiseError, BadInput, Label, Rows, seed_of, unknown
 from askwise.options import named, only_python, option
 from askwise.pool import Pool
-from askwise.simulation.loop import Point, contents_of, divide, replay, schedule, split
+from askwise.simulation.loop import Point, Split, contents_of, divide, replay, schedule, split
 from askwise.simulation.results import Run, Simulation
 from askwise.simulation.terms import METRICS, Target
 from askwise.sources import learner_of
@@ -30,6 +31,8 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 TARGETS: tuple[Target, ...] = (("balanced_accuracy", 0.9), ("accuracy", 0.9))
+AHEAD = 2
+"""So many pieces of work wait or run for each worker before another division is made."""
 
 
 def simulate(
@@ -56,7 +59,7 @@ def simulate(
     or more has one in both parts, if these are large enough; `settings["untested"]` and `settings["unlearned"]` name
     those that have none in some divisions, and a class that is not tested counts as 0 in balanced accuracy and macro
     F1: a model that never met it must not look good. An encoder that learns
-    from texts (TF-IDF) is fitted on the pool's part alone; any other encodes everything once.
+    from texts (TF-IDF) is fitted on the pool's part alone, once for all strategies; any other encodes everything once.
 
     Args:
         pool: The items; exact duplicates are one item, so none is in both parts.
@@ -93,13 +96,10 @@ def simulate(
     learner = learners.named(pool.item_kind.learner) if learner is None else learners.adapt(copy.deepcopy(learner))
     contents, fitted = contents_of(pool, rows.tolist(), encoder)
     grid = schedule(budget, batch)
-    tasks = [
-        _Task(strategy, seed, contents, labels, classes, test_share, fitted, grid, audit_share, learner)
-        for seed in which
-        for strategy in chosen
-    ]
-    workers = min(processes or os.cpu_count() or 1, len(tasks))
-    runs = list(_observed(parallel(_run, tasks, workers), len(tasks), progress))
+    division = partial(_division, contents, labels, classes, test_share, fitted)
+    plan = [_Task(strategy, seed, grid, audit_share, learner) for seed in which for strategy in chosen]
+    workers = min(processes or os.cpu_count() or 1, len(plan))
+    runs = list(_observed(_run_all(division, plan, workers), len(plan), progress))
     place = {_name(strategy): i for i, strategy in enumerate(chosen)}
     return Simulation(
         runs=tuple(sorted(runs, key=lambda run: (run.seed, place[run.strategy]))),
@@ -144,36 +144,29 @@ def _lacking(labels: list[Label], classes: list[Label], which: list[int], test_s
 
 @dataclass(frozen=True)
 class _Task:
-    """All that one run needs; travels to a worker process."""
+    """What one run needs beside its division; travels to a worker process."""
 
     strategy: str | Strategy
     seed: int
-    contents: Any
-    labels: list[Label]
-    classes: list[Label]
-    test_share: float
-    encoder: Any
     grid: list[int]
     audit_share: float | None
     learner: Any
 
 
-def _run(task: _Task) -> Run:
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped] # comes with scikit-learn
-
+def _division(
+    contents: Any, labels: list[Label], classes: list[Label], test_share: float, encoder: Any, seed: int
+) -> Split:
+    """The division of a seed, encoded: once for all strategies."""
     # Runs are parallel already; more threads in each would only fight for the cores.
-    with threadpool_limits(1):
-        parts = split(
-            task.contents,
-            task.labels,
-            task.classes,
-            seed=task.seed,
-            test_share=task.test_share,
-            encoder=task.encoder,
-        )
+    with _one_thread():
+        return split(contents, labels, classes, seed=seed, test_share=test_share, encoder=encoder)
+
+
+def _run(division: Split, task: _Task) -> Run:
+    with _one_thread():
         points = list(
             replay(
-                parts,
+                division,
                 task.strategy,
                 seed=task.seed,
                 grid=task.grid,
@@ -197,6 +190,12 @@ def run_of(strategy: str, seed: int, points: Sequence[Point]) -> Run:
     )
 
 
+def _one_thread() -> Any:
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped] # comes with scikit-learn
+
+    return threadpool_limits(1)
+
+
 def parallel(function: Callable[[T], R], tasks: Sequence[T], workers: int) -> Iterator[R]:
     """What a function makes of tasks, in the order in which they end, in processes of their own.
 
@@ -211,11 +210,16 @@ def parallel(function: Callable[[T], R], tasks: Sequence[T], workers: int) -> It
     if workers <= 1:
         yield from map(function, tasks)
         return
+    with _processes(workers) as pool:
+        for future in as_completed([pool.submit(function, task) for task in tasks]):
+            yield future.result()
+
+
+@contextlib.contextmanager
+def _processes(workers: int) -> Iterator[ProcessPoolExecutor]:
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_end_with_parent) as pool:
-        futures: list[Future[R]] = [pool.submit(function, task) for task in tasks]
         try:
-            for future in as_completed(futures):
-                yield future.result()
+            yield pool
         except BrokenProcessPool as error:
             raise AskwiseError(
                 "A worker process ended before its run did; perhaps memory ran out. Give "
@@ -227,13 +231,51 @@ def parallel(function: Callable[[T], R], tasks: Sequence[T], workers: int) -> It
             pool.shutdown(wait=False, cancel_futures=True)
 
 
+def _run_all(division: Callable[[int], Split], plan: Sequence[_Task], workers: int) -> Iterator[Run]:
+    by_seed: dict[int, list[_Task]] = {}
+    for task in plan:
+        by_seed.setdefault(task.seed, []).append(task)
+    if workers <= 1:
+        for seed, tasks in by_seed.items():
+            divided = division(seed)
+            yield from (_run(divided, task) for task in tasks)
+        return
+    with _processes(workers) as pool:
+        yield from _spread(pool, division, by_seed, workers)
+
+
+def _spread(
+    pool: ProcessPoolExecutor, division: Callable[[int], Split], by_seed: Mapping[int, list[_Task]], workers: int
+) -> Iterator[Run]:
+    """The runs of all seeds, as they end. A division is made only when the runs of those before leave workers idle,
+    so that few of them are in memory at a time.
+    """
+    waiting = list(by_seed)[::-1]
+    divisions: dict[Future[Split], int] = {}
+    runs: set[Future[Run]] = set()
+    while waiting or divisions or runs:
+        while waiting and len(divisions) + len(runs) < AHEAD * workers:
+            seed = waiting.pop()
+            divisions[pool.submit(division, seed)] = seed
+        working: list[Future[Any]] = [*divisions, *runs]
+        done, _ = wait(working, return_when=FIRST_COMPLETED)
+        for future in done:
+            if future in divisions:
+                made = cast("Future[Split]", future)
+                runs |= {pool.submit(_run, made.result(), task) for task in by_seed[divisions.pop(made)]}
+            else:
+                ended = cast("Future[Run]", future)
+                runs.remove(ended)
+                yield ended.result()
+
+
 def _end_with_parent() -> None:
     """Let a worker process end when the one that began it is gone: killed, it could not tell its workers to."""
     parent = parent_process()
 
     def watch() -> None:
         if parent is not None:
-            wait([parent.sentinel])
+            connection.wait([parent.sentinel])
             os._exit(1)
 
     threading.Thread(target=watch, name="askwise-parent", daemon=True).start()
