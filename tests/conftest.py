@@ -3,12 +3,6 @@
 from __future__ import annotations
 
 import os
-
-# Several modules run at a time, and two threads for each product of small matrices only stand in each other's way.
-# Read when NumPy loads its library: before anything else is imported, and by all programs that tests start.
-for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-    os.environ.setdefault(name, "1")
-
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,6 +14,7 @@ from hypothesis import settings
 from help import warm
 
 warm.install()
+
 os.environ.setdefault("ASKWISE_NO_RECENT", "1")  # tests leave nothing in the state of whoever runs them
 
 # A shell that runs us in the background ignores Ctrl+C, and what we start would inherit that.

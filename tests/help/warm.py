@@ -32,6 +32,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+# Several modules run at a time, and two threads for each product of small matrices only stand in each other's way. This
+# is read when NumPy loads its library: by this process, if `conftest.py` comes first, and by all that tests start.
+for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(name, "1")
+
 PLACE = "ASKWISE_TEST_WARM"
 """In the environment: the socket at which such a process is asked for."""
 LOADED = (
@@ -317,7 +322,7 @@ def ended(wanted: dict[str, Any]) -> int:
     except SystemExit as said:
         code = said.code if isinstance(said.code, int) else int(said.code is not None)
         if isinstance(said.code, str):
-            print(said.code, file=sys.stderr)
+            sys.stderr.write(f"{said.code}\n")
     except KeyboardInterrupt:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGINT)  # as Python ends then
