@@ -26,6 +26,7 @@ $(VENV)/dev: pyproject.toml $(BIN)/askwise
 demo: $(BIN)/askwise ## The spam filter challenge on real messages (about a minute)
 	$(BIN)/askwise demo --out demo
 
+test: export PYTHONDONTWRITEBYTECODE = # or each of the many programs that tests start compiles all of Askwise
 test: $(VENV)/dev ## Run the tests, docs included; WORKERS=3 modules at a time, then those that measure time alone
 	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not alone"
 	$(BIN)/python -m pytest -q -m alone

@@ -11,6 +11,10 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+from help import warm
+
+warm.install()
+
 os.environ.setdefault("ASKWISE_NO_RECENT", "1")  # tests leave nothing in the state of whoever runs them
 
 # A shell that runs us in the background ignores Ctrl+C, and what we start would inherit that.

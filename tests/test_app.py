@@ -31,6 +31,7 @@ from askwise.app.server import create_app
 from askwise.core import BadInput
 from askwise.session import Session
 from help.processes import running
+from help.warm import cold
 
 TOKEN = "a-token-of-some-length"
 ORIGIN = {"origin": "http://127.0.0.1"}
@@ -737,7 +738,7 @@ def test_the_key_of_label_is_in_no_command_line(tmp_path: Path) -> None:
     (tmp_path / "d.csv").write_text("text\none word\ntwo words\n")
     command = [sys.executable, "-m", "askwise", "label", "d.csv", "--labels", "a,b", "--port", "0"]
     environment = os.environ | {"BROWSER": str(browser)}
-    with running(command, stdout=subprocess.PIPE, cwd=tmp_path, env=environment) as process:
+    with cold(), running(command, stdout=subprocess.PIPE, cwd=tmp_path, env=environment) as process:
         assert process.stdout is not None
         key = next(line.split("token=")[1].strip() for line in process.stdout if "token=" in line)
         for _ in range(1800):

@@ -16,6 +16,7 @@ from askwise import cli
 from askwise.commands import opening
 from askwise.core import BadInput
 from askwise.session import Session
+from help.warm import cold
 
 GOOD = ["lovely", "wonderful", "great", "happy", "sunny", "bright", "pleasant", "kind"]
 BAD = ["awful", "terrible", "bad", "sad", "gloomy", "nasty", "horrid", "cruel"]
@@ -475,11 +476,12 @@ def test_export_by_suffix(labeled, tmp_path, askwise, suffix):
 def test_output_is_whole_lines_when_it_is_no_terminal(labeled, tmp_path):
     deep = tmp_path / ("a-rather-long-folder-name-" * 5)
     deep.mkdir()
-    found = subprocess.run(
-        [sys.executable, "-m", "askwise", "export", labeled, deep / "out.csv"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    with cold():
+        found = subprocess.run(
+            [sys.executable, "-m", "askwise", "export", labeled, deep / "out.csv"],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
     assert found.stdout == f"wrote 60 rows to {deep / 'out.csv'}\n"
     assert found.stderr == ""

@@ -361,17 +361,41 @@ def test_junk_does_not_take_all_questions():
     assert 0.1 < np.mean(far) < 0.35
 
 
-def test_cold_asks_typical_rows_and_then_draws():
+def test_cold_asks_typical_rows_and_draws_in_turns():
     X = points(3, 300)
     noise = np.random.default_rng(4).random(300)
     at_first = cover.cold(X, X[:0], noise, 10, np.random.default_rng(5))
-    assert at_first.tolist() == cover.typical(X, X[:0], noise, 10, np.random.default_rng(5)).tolist()
+    assert at_first[::2].tolist() == cover.typical(X, X[:0], noise, 5, np.random.default_rng(5)).tolist()
+    assert len(set(at_first.tolist())) == 10
+    one = [cover.cold(X, X[:m], noise, 1, np.random.default_rng(5)).tolist() for m in range(22)]
+    for m in range(22):
+        rule = cover.typical if m % 2 == 0 and m < 20 else None
+        rng = np.random.default_rng(5)
+        expected = rule(X, X[:m], noise, 1, rng) if rule else cover.drawn_apart(X, X[:m], 1, rng)
+        assert one[m] == expected.tolist()
     later = cover.cold(X, X[:25], noise, 10, np.random.default_rng(5))
     assert later.tolist() == cover.drawn_apart(X, X[:25], 10, np.random.default_rng(5)).tolist()
     both = cover.cold(X, X[:0], noise, 40, np.random.default_rng(5))
     assert len(set(both.tolist())) == 40
-    assert both[:20].tolist() == cover.typical(X, X[:0], noise, 20, np.random.default_rng(5)).tolist()
+    assert both[:20:2].tolist() == cover.typical(X, X[:0], noise, 10, np.random.default_rng(5)).tolist()
     assert len(set(cover.cold(X[:30] * 0, X[:25] * 0, noise[:30], 40, np.random.default_rng(5)).tolist())) == 30
+
+
+def test_a_class_all_around_another_is_met_at_once():
+    """Typical rows lie in the middle, where the other class is not: with these alone 20 labels knew one class."""
+    found = []
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        y = rng.integers(2, size=900)
+        X = (rng.normal(size=(900, 12)) * np.where(y, 0.5, 1.0)[:, None]).astype(np.float32)
+        asked: list[int] = []
+        while len(set(y[asked].tolist())) < 2 and len(asked) < 40:
+            left = np.setdiff1d(np.arange(900), asked)
+            asked.append(
+                int(select(X, left, None, "auto", seed=seed, given={"labeled_rows": np.array(asked, int)}).rows[0])
+            )
+        found.append(len(asked))
+    assert np.median(found) <= 4
 
 
 def test_rare_rows_far_from_everything_are_found_before_two_classes_are_known():

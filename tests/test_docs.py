@@ -15,11 +15,16 @@ from pathlib import Path
 
 import pytest
 
+from help import warm
+
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(
     r"(?P<mark><!-- not run: (?P<why>[^>]+?) -->\s*)?^```(?P<kind>\w+)[^\n]*\n(?P<code>.*?)^```", re.M | re.S
 )
+
+COLD = "simulate.md"
+"""The commands of this document are started as a person starts them; those of the others, warm."""
 
 
 def blocks(text: str) -> list[tuple[str, str, int]]:
@@ -31,8 +36,13 @@ def blocks(text: str) -> list[tuple[str, str, int]]:
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda p: str(p.relative_to(ROOT)))
-def test_examples_run(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_examples_run(
+    path: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
+    programs = tmp_path_factory.mktemp("programs")
+    if path.name != COLD:
+        warm.command(programs)
     monkeypatch.setenv("MPLBACKEND", "Agg")
     namespace: dict[str, object] = {"__name__": "__docs__"}
     found = blocks(path.read_text())
@@ -42,13 +52,13 @@ def test_examples_run(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         if kind == "python":
             exec(compile("\n" * line + code, str(path), "exec"), namespace)
         else:
-            run_console(code, tmp_path, f"{path.name}:{line}")
+            run_console(code, tmp_path, f"{path.name}:{line}", programs)
 
 
-def run_console(code: str, folder: Path, where: str) -> None:
+def run_console(code: str, folder: Path, where: str, programs: Path) -> None:
     commands = re.findall(r"^\$ (.+(?:\\\n.+)*)", code, re.M)
     assert commands, f"{where}: a console block without a `$ command`"
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    path = os.pathsep.join([str(programs), str(Path(sys.executable).parent), os.environ["PATH"]])
     for command in commands:
         done = subprocess.run(
             command, shell=True, cwd=folder, env=os.environ | {"PATH": path, "NO_COLOR": "1"},

@@ -25,6 +25,7 @@ from askwise.app.projects import Intake, create_new
 from askwise.app.serve import _listen
 from askwise.core import BadInput
 from askwise.pool import load_pool
+from help.warm import cold
 
 httpx = pytest.importorskip("httpx2")
 uvicorn = pytest.importorskip("uvicorn")
@@ -264,6 +265,13 @@ class Door:
         self.thread.join()
         self.listener.close()
         reading.stop()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def as_for_a_person() -> Iterator[None]:
+    """What a file may take is measured with a process that has loaded what it needs, and no more."""
+    with cold():
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -19,6 +19,7 @@ import pytest
 
 from askwise import Session
 from askwise.store import SQLiteStore
+from help.warm import cold
 
 KILLS = 50
 
@@ -98,7 +99,8 @@ def test_kill_minus_nine_loses_no_acknowledged_answer(tmp_path: Path) -> None:
     acknowledged: dict[str, str] = {}
     killed_while_labeling = 0
     for number in range(KILLS):
-        server = Server(path)
+        with cold() if number == 0 else contextlib.nullcontext():
+            server = Server(path)
         labeler = threading.Thread(target=label_until_cut_off, args=(server, acknowledged, f"tab{number}"))
         before = len(acknowledged)
         labeler.start()

@@ -433,7 +433,7 @@ REFERENCES = {
     "albl": "test_learning.py::test_albl_draws_from_the_chances_of_the_replayed_past",
     "adaptive_multilabel": "test_multilabel.py::test_adaptive_picks_the_first_row_of_the_best_combination",
     "alfa_mix": "test_hybrid.py::test_alfa_mix_finds_the_smallest_mixture_that_changes_the_label",
-    "cold_cover": "test_cover.py::test_cold_asks_typical_rows_and_then_draws",
+    "cold_cover": "test_cover.py::test_cold_asks_typical_rows_and_draws_in_turns",
     "auto": "test_strategies.py::test_auto_covers_the_pool_until_every_class_has_some_labels",
     "badge": "test_change.py::test_badge_draws_by_the_law_of_k_means_plus_plus",
     "bait": "test_change.py::test_bait_is_the_greedy_choice_with_every_matrix_built",

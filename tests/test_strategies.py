@@ -102,7 +102,7 @@ def test_auto_covers_the_pool_until_every_class_has_some_labels():
     auto = strategies.get("auto")
     assert isinstance(auto, strategies.Switch)
     facts = ((0, 0), (50, 1), (5, 2), (6, 2), (29, 10), (30, 10))
-    cold, first, then = "cold_cover", "typiclust", "diverse_margin"
+    cold, first, then = "cold_cover", "typiclust + random", "diverse_margin"
     names = [cold, cold, first, then, first, then]
     assert [auto.at(*fact).name for fact in facts] == names
 

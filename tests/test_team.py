@@ -19,6 +19,7 @@ from starlette.testclient import TestClient
 from askwise.core import BadInput, BadStore, ContractError
 from askwise.session import Session
 from help.processes import running
+from help.warm import cold
 
 argon2 = pytest.importorskip("argon2", reason="the extra `team` is not installed")
 sqlalchemy = pytest.importorskip("sqlalchemy", reason="the extra `team` is not installed")
@@ -852,7 +853,7 @@ def test_the_command_serves_a_team_and_ends_in_order(tmp_path: Path) -> None:
     httpx = pytest.importorskip("httpx2")
     Session(["a b", "c d", "e f"], classes=["x", "y"], encoder="tfidf", store=tmp_path / "mail.askwise").close()
     command = [sys.executable, "-m", "askwise", "serve", str(tmp_path), "--port", "0"]
-    with running(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    with cold(), running(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None
         address = process.stdout.readline().split()[-1]
         link = process.stdout.readline().split()[-1]

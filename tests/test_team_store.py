@@ -112,10 +112,10 @@ def test_two_web_processes_serve_one_session(server: Server) -> None:
         with contextlib.ExitStack() as tabs:
             first = one.up()
             link = next(line for line in one.lines if "Become the owner" in line).split()[-1]
-            two = Web(store)  # starts while the owner lets people in
             owner = tabs.enter_context(browser(first))
             body = {"secret": link.split("#")[1], "name": "olga", "password": PASSWORD}
             good(owner.post("/api/v1/join", json=body))
+            two = Web(store)  # starts while the owner lets people in
             for name in ("ann", "ben"):
                 made = good(owner.post("/api/v1/invitations", json={"role": "annotator"}))["link"]
                 with browser(first) as joining:

@@ -6,7 +6,7 @@ import functools
 
 import numpy as np
 import pytest
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from askwise import strategies
 from askwise.engine import select
@@ -41,6 +41,7 @@ def chosen(name, threads, learner=None, **options):
         told |= {signal: np.abs(X[:, at]) for at, signal in enumerate(OF_PARTS)}
     learning._memory.clear()
     with threadpool_limits(threads):
+        assert all(one["num_threads"] == threads for one in threadpool_info() if one["user_api"] == "blas")
         learner = learner or new().fit(X[LABELED], answers[LABELED])
         options = {"candidates": FREE} | options
         found = select(X, learner=learner, strategy=name, k=6, seed=1, given=told, **options)

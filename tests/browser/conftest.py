@@ -22,6 +22,8 @@ CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 FLAGS = [
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-quic",
     "--no-first-run", "--disable-component-update", "--disable-sync",
+    # One process draws all pages of a context, and is still there for the next: starting it is most of a short test.
+    "--renderer-process-limit=1", "--disable-site-isolation-trials",
 ]  # fmt: skip
 TIMEOUT = 20_000
 HERE = Path(__file__).parent
@@ -87,18 +89,56 @@ def run() -> Iterator[Callable[[Any], Running]]:
         one.stop()
 
 
+class Contexts:
+    """Contexts of the browser, each for one person at a time; the next test has it when this one is done.
+
+    A new one costs a new process that draws. What a person leaves behind lies with the address of the server, whose
+    port no other test has, or is cleared here.
+    """
+
+    def __init__(self, browser: Any) -> None:
+        self.browser = browser
+        self.free: dict[str, list[Any]] = {}
+
+    def take(self, **settings: Any) -> Any:
+        like = repr(sorted(settings.items()))
+        if kept := self.free.get(like):
+            return kept.pop()
+        context = self.browser.new_context(**settings)
+        context.like = like
+        context.anchor = context.new_page()  # without any page the process would end
+        context.storage = context.new_cdp_session(context.anchor)
+        return context
+
+    def give_back(self, context: Any, urls: list[str]) -> None:
+        for page in context.pages:
+            if page != context.anchor:
+                page.close()
+        context.set_offline(False)
+        context.clear_cookies()
+        for url in urls:
+            where = {"origin": url.rstrip("/"), "storageTypes": "all"}
+            context.storage.send("Storage.clearDataForOrigin", where)
+        self.free.setdefault(context.like, []).append(context)
+
+
+@pytest.fixture(scope="session")
+def contexts(browser: Any) -> Contexts:
+    return Contexts(browser)
+
+
 @pytest.fixture
-def new_page(browser: Any) -> Iterator[Callable[..., Any]]:
+def new_page(contexts: Contexts) -> Iterator[Callable[..., Any]]:
     """A page in a context of its own, that is a person of their own.
 
     The test fails when the page complains, runs what an item holds, breaks its policy, or calls another host.
     """
-    contexts: list[Any] = []
+    taken: list[tuple[Any, str]] = []
     troubles: list[str] = []
 
     def make(url: str, **settings: Any) -> Any:
-        context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}} | settings)
-        contexts.append(context)
+        context = contexts.take(**{"viewport": {"width": 1280, "height": 900}} | settings)
+        taken.append((context, url))
         page = context.new_page()
         page.set_default_timeout(TIMEOUT)
         page.on("pageerror", lambda error: troubles.append(str(error)))
@@ -108,8 +148,8 @@ def new_page(browser: Any) -> Iterator[Callable[..., Any]]:
         return page
 
     yield make
-    for context in contexts:
-        context.close()
+    for context, _ in taken:
+        contexts.give_back(context, sorted({url for _, url in taken}))
     assert troubles == []
 
 

@@ -9,7 +9,7 @@ from askwise.batch.distances import BLOCK, assign, distances, framed, mean_row, 
 from askwise.core import Array, Rows
 
 TYPICAL = 20
-"""Typical rows that `cold` asks about before it draws; 10 to 30 find rare ones equally soon."""
+"""Labels after which `cold` asks about no typical row any more; 10 to 30 find rare ones equally soon."""
 FAR = 1.5
 """Medians of the distance at which distance counts no more, as in `cluster`, for the same reason."""
 
@@ -134,19 +134,21 @@ def drawn_apart(embedding: Array, labeled: Array, k: int, rng: np.random.Generat
 
 
 def cold(embedding: Array, labeled: Array, noise: Array, k: int, rng: np.random.Generator) -> Rows:
-    """Which rows are asked while fewer than two classes are known: `typical` ones first, then `drawn_apart`.
+    """Which rows are asked while fewer than two classes are known: `typical` ones and `drawn_apart` in turns.
 
-    Typical rows show the common classes within a few questions. Where all of them are of one class, the others are rare
-    or like nothing else, and more typical rows would never meet them (docs/default.md has what was measured).
+    Typical rows show common classes within a few questions, where each has a region of its own. Where one lies all
+    around another, or is rare and like nothing else, typical rows never meet it; the draws do. After `TYPICAL` rows of
+    one class more typical ones tell nothing, and all are drawn (docs/default.md has what was measured).
     """
-    m = len(labeled)
-    first = max(0, min(k, len(embedding), TYPICAL - m))
-    picked = typical(embedding, labeled, noise, first, rng) if first else np.zeros(0, np.intp)
-    if first == min(k, len(embedding)):
-        return picked
-    rest = np.setdiff1d(np.arange(len(embedding)), picked)
-    known = np.concatenate([np.asarray(labeled, np.float32).reshape(m, embedding.shape[1]), embedding[picked]])
-    return np.concatenate([picked, rest[drawn_apart(embedding[rest], known, k - first, rng)]])
+    m, n = len(labeled), len(embedding)
+    k = min(k, n)
+    turns = sum(at % 2 == 0 and at < TYPICAL for at in range(m, m + k))
+    typically = typical(embedding, labeled, noise, turns, rng) if turns else np.zeros(0, np.intp)
+    rest = np.setdiff1d(np.arange(n), typically)
+    known = np.concatenate([np.asarray(labeled, np.float32).reshape(m, embedding.shape[1]), embedding[typically]])
+    apart = iter(rest[drawn_apart(embedding[rest], known, k - turns, rng)].tolist())
+    first = iter(typically.tolist())
+    return np.array([next(first) if at % 2 == 0 and at < TYPICAL else next(apart) for at in range(m, m + k)], np.intp)
 
 
 def typical(embedding: Array, labeled: Array, noise: Array, k: int, rng: np.random.Generator) -> Rows:

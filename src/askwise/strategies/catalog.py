@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from askwise import batch, scores
 from askwise.batch import direction
-from askwise.strategies.registry import Strategy, register, switch
+from askwise.strategies.registry import Strategy, mix, register, switch
 
 
 def enough_labels(n_labeled: int, n_classes: int) -> bool:
@@ -75,12 +75,13 @@ register(Strategy(
 register(Strategy(
     "cold_cover", pick=batch.cold, family="coverage", cost="passes",
     paper="after Hacohen, Dekel & Weinshall 2022; Arthur & Vassilvitskii 2007",
-    summary="Typical items first, then draws of items unlike all that were asked.",
+    summary="Typical items in turns with items unlike all that were asked, then these alone.",
 ))  # fmt: skip
 register(switch(
-    "cold_cover", switch("typiclust", "diverse_margin", enough_labels), two_classes, name="auto", aliases=("default",),
-    summary="Typical and unlike items until two classes are seen, typical ones until each has some labels, then small "
-    "margins spread over the pool.",
+    "cold_cover", switch(mix(("typiclust", 2), ("random", 1)), "diverse_margin", enough_labels), two_classes,
+    name="auto", aliases=("default",),
+    summary="Typical and unlike items until two classes are seen, typical and random ones until each has some labels, "
+    "then small margins spread over the pool.",
 ))  # fmt: skip
 register(switch(
     "typical_direction", "telling_margin", enough_labels, name="telling",
