@@ -148,7 +148,7 @@ def test_the_encoder_works_there_and_words_are_still_told(tmp_path: Path) -> Non
 def test_from_the_beginning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with Session(TEXTS, classes=["nice", "not"], encoder="tfidf", apart=True) as session:
         assert session._parts.encoder._axes is None, "it was fitted there"
-        assert session.ask()[0].strategy == "typiclust"
+        assert session.ask()[0].strategy == "hint"
         apart = session._trainer.apart
         assert apart is not None
         pid, folder = apart.pid, apart._folder
