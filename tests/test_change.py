@@ -545,7 +545,7 @@ def test_a_screen_shows_the_dear_strategy_few_rows():
     engine.select(X, np.arange(20, 400), learner, screened, k=1)
     assert sum(shown) == 10
     cold = engine.select(X, None, None, "eer", k=3)
-    assert cold.strategy == "typiclust"
+    assert cold.strategy == "cold_cover"
 
 
 def test_a_screen_draws_doubtful_rows_more_often():

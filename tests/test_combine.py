@@ -109,7 +109,7 @@ def test_before_the_first_model_the_pool_is_covered():
         class_quota("margin"), no_duplicates("margin"), subsample("margin", 30), "power_margin", "epig",
     ):  # fmt: skip
         found = select(X, None, None, strategy, k=4, spare=2, given={"cost": COST})
-        assert found.parts[:4] == ("typiclust",) * 4
+        assert found.parts[:4] == ("cold_cover",) * 4
         assert len(set(found.rows.tolist())) == 6
 
 

@@ -133,7 +133,7 @@ def test_parts_of_a_mix_do_not_choose_twins_of_each_other():
 def test_before_the_first_model_the_pool_is_covered_and_the_result_says_so():
     for name in ("margin", "vote_entropy", "auto", mix(("entropy", 1))):
         found = select(X, None, None, name, k=3, given={"labeled_rows": lambda: LABELED[:2]})
-        assert found.parts == ("typiclust",) * 3
+        assert found.parts == ("cold_cover",) * 3
     assert select(X, None, None, "margin", k=3, given={"proba": LEARNER.predict_proba(X)}).strategy == "margin"
 
 
