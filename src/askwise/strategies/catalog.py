@@ -85,5 +85,6 @@ register(switch(
 ))  # fmt: skip
 register(switch(
     "typical_direction", "telling_margin", enough_labels, name="telling",
-    summary="As auto, but passes over items that say little: mixtures of others, near the middle of everything.",
+    summary="Typical items, then small margins, and passes over items that say little: mixtures of others, near the "
+    "middle of everything.",
 ))  # fmt: skip
