@@ -267,7 +267,7 @@ def test_a_multi_label_strategy_refuses_classes(name):
 def test_before_the_first_model_multi_label_strategies_cover_the_pool():
     X, _ = data(4)
     for name in ("adaptive_multilabel", "cvirs", "mmc", "binary_minimum"):
-        assert select(X, None, None, name, k=4).strategy == "typiclust"
+        assert select(X, None, None, name, k=4).strategy == "cold_cover"
 
 
 def test_the_kit_finds_multi_label_culprits():

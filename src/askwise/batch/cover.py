@@ -145,7 +145,7 @@ def cold(embedding: Array, labeled: Array, noise: Array, k: int, rng: np.random.
     turns = sum(at % 2 == 0 and at < TYPICAL for at in range(m, m + k))
     typically = typical(embedding, labeled, noise, turns, rng) if turns else np.zeros(0, np.intp)
     rest = np.setdiff1d(np.arange(n), typically)
-    known = np.concatenate([np.asarray(labeled, np.float32).reshape(m, embedding.shape[1]), embedding[typically]])
+    known = np.concatenate([np.asarray(labeled).reshape(m, embedding.shape[1]), embedding[typically]])
     apart = iter(rest[drawn_apart(embedding[rest], known, k - turns, rng)].tolist())
     first = iter(typically.tolist())
     return np.array([next(first) if at % 2 == 0 and at < TYPICAL else next(apart) for at in range(m, m + k)], np.intp)

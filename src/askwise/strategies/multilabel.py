@@ -12,7 +12,7 @@ from askwise.scores import multilabel
 from askwise.strategies.registry import Combinator, Engine, Strategy, get, register
 
 BETAS = np.linspace(0, 1, 11)
-STARTING = "typiclust"
+STARTING = "cold_cover"
 
 
 @dataclass(frozen=True)
