@@ -217,7 +217,10 @@ def test_the_whole_file_is_cheaper_and_its_certificates_add_up():
         X = rng.normal(size=(2000, 5)).astype(np.float32)
         X[:, 0] += 4.2 * truth  # a few are on the wrong side
         store = MemoryStore()
-        session = Session(X, classes=["a", "b"], max_error=0.03, target=target, audit_share=0.2, store=store)
+        session = Session(
+            X, classes=["a", "b"], max_error=0.03, target=target, audit_share=0.2, store=store,
+            learner="linear",
+        )  # fmt: skip
         for _ in range(6):
             for query in session.ask(20):
                 session.tell(query, "ab"[truth[query.row]])
