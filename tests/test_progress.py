@@ -178,7 +178,7 @@ def test_another_process_says_how_far_it_is(heard, monkeypatch):
     monkeypatch.setattr(notices, "TELL_EVERY", 0.0)
     with Session(TEXTS * 3, classes=["bad", "good"], encoder="tfidf", apart=True) as session:
         assert session.features().shape[0] == 40
-    from_there = [work for work in heard if work.title == "encoding" and work.total == 40]  # not the names of labels
+    from_there = [work for work in heard if work.title == "reading the words" and work.total == 40]
     assert from_there
     assert from_there[-1].ended
     assert from_there[-1].done == 40
