@@ -80,6 +80,8 @@ def _plan(w: Walk, e: Event, n: int) -> None:
 def _share_of_budget(w: Walk, e: Event, group: int, label: str | None) -> None:
     """What attempts frozen together spend is an equal part of what their freeze may spend."""
     d, used = e.data, group - 1
+    if not 0 < float(d["alpha"]) < 1:
+        raise BadStore(f"a risk of {d['alpha']!r}.")
     share = (1 - float(d["confidence"])) * audit.SPEND[used] if 0 <= used < len(audit.SPEND) else 0.0
     beside = [a for a in w.state.attempts if a.group == group]
     parts = share / float(d["alpha"])
