@@ -380,7 +380,9 @@ def labeling_run(rng, *, n, classes, labels, drift, confidence):
             current[worse] = rng.integers(0, classes, int(worse.sum()))
         if step % 4 == 3:
             rest = truth == audit.UNKNOWN
-            slacks = [audit.slack(members, predicted, truth, current, rest) for members, predicted in drawn]
+            models = {id(predicted): predicted for _, predicted in drawn}
+            changes = {one: audit.Change(predicted, truth, current, rest) for one, predicted in models.items()}
+            slacks = [changes[id(predicted)].slack(members) for members, predicted in drawn]
             late = {i for i, _ in waiting}
             seen = [None if i in late else w for i, w in enumerate(wrong)]
             counts = ([getattr(s, f) for s in slacks] for f in ("size", "known_errors", "outside", "disagree"))

@@ -328,12 +328,13 @@ def guessing_run(rng: np.random.Generator, *, n: int, labels: int, drift: float,
             current[moved] = guessed(hidden[moved], 0.1)
         if step % 4 == 3:
             rest = truth == audit.UNKNOWN
-            slacks = [
-                audit.Change(
+            changes = {
+                id(old): audit.Change(
                     old, truth, current, rest, task.wrong(old, truth, names), task.clash(old, current, names)
-                ).slack(members)
-                for members, old in drawn
-            ]
+                )
+                for old in {id(old): old for _, old in drawn}.values()
+            }
+            slacks = [changes[id(old)].slack(members) for members, old in drawn]
             counts = ([getattr(s, f) for s in slacks] for f in ("size", "known_errors", "outside", "disagree"))
             shown = audit.accuracy_on_rest(
                 wrong, *counts, int(rest.sum()), clash=[s.clash or 0 for s in slacks], confidence=confidence

@@ -9,6 +9,7 @@ import pytest
 
 from askwise.app.server import create_app
 from askwise.session import Session
+from help.hands import let_in
 
 TOKEN = "a-token-of-some-length"
 FRUIT, TOOL = ["apple", "pear", "plum", "cherry"], ["hammer", "saw", "drill", "wrench"]
@@ -73,11 +74,13 @@ def visit(new_page: Any) -> Callable[..., Any]:
 
     def open_page(url: str, name: str, *, width: int = 1280, **settings: Any) -> Any:
         page = new_page(url, viewport={"width": width, "height": 900}, **settings)
-        page.goto(f"{url}?token={TOKEN}")
-        page.wait_for_selector("#rail a")
         if name:
+            let_in(page, url, TOKEN)
             page.goto(url + name)
             page.wait_for_selector(READY[name.split("#")[0]])
+        else:
+            page.goto(f"{url}?token={TOKEN}")
+        page.wait_for_selector("#rail a")
         return page
 
     return open_page

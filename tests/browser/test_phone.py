@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from askwise.app.projects import Intake, create_new
 from askwise.app.roles import OWNER, Routes, Who
 from askwise.app.server import build, create_app
 from askwise.session import Session
+from help.hands import let_in
 
 TOKEN = "a-token-of-some-length"
 CLASSES = [
@@ -53,9 +55,9 @@ def visit(run: Any, new_page: Any) -> Callable[..., Any]:
             has_touch=width < 500,
             reduced_motion="reduce",
         )
-        page.goto(f"{url}?token={TOKEN}")
         if path:
-            page.goto(url + path)
+            let_in(page, url, TOKEN)
+        page.goto(url + path if path else f"{url}?token={TOKEN}")
         return page
 
     return open_
@@ -93,8 +95,9 @@ def check(page: Any, width: int) -> None:
 
 
 def picture(page: Any, name: str, request: Any) -> None:
-    """Kept where a person asks for pictures: `pytest --basetemp=… -k phone`, then look below it."""
-    page.screenshot(path=request.getfixturevalue("tmp_path") / f"{name}.png", full_page=True)
+    """Where a person asks for pictures: `ASKWISE_TEST_PICTURES=1 pytest --basetemp=… -k phone`, then look below it."""
+    if os.environ.get("ASKWISE_TEST_PICTURES"):
+        page.screenshot(path=request.getfixturevalue("tmp_path") / f"{name}.png", full_page=True)
 
 
 @pytest.mark.parametrize(("width", "scheme"), LOOKS)
