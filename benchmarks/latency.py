@@ -136,7 +136,7 @@ class Askwise:
     """`askwise label`."""
 
     name = "Askwise"
-    shown = '() => document.getElementById("why-row").hidden ? null : document.getElementById("text")'
+    shown = '() => (document.getElementById("why-row")?.hidden ?? true) ? null : document.getElementById("text")'
     saves = r"/\/api\/v1\/tell$/"
     process: subprocess.Popen[str] | None = None
 

@@ -408,3 +408,20 @@ def test_names_are_those_that_tab_offers() -> None:
 
     assert completion.LEARNERS == learners.NAMES
     assert set(PARTS) >= {"linear", "forest"}
+
+
+def test_a_pool_that_changes_is_scaled_anew() -> None:
+    """As where items are withdrawn: as many rows as before, of which one is another."""
+    X, y = rings(300)
+    learner = Portfolio()
+    learner.know_pool(X)
+    learner.fit(X[:60], y[:60])
+    since = learner.standing_
+    learner.know_pool(X.copy())
+    assert learner.standing_ is since
+    changed = X.copy()
+    changed[7] *= 50
+    learner.know_pool(changed)
+    assert learner.standing_ is None
+    learner.fit(X[:60], y[:60])
+    assert learner._scaling.center[0] == pytest.approx(changed[:, 0].mean())

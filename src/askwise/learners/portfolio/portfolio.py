@@ -142,7 +142,6 @@ class Portfolio:
         self._fixed: Standing | None = None
         self._scaling: Scaling | None = None
         self._sample: Array | None = None  # rows of the pool; None = no pool is known
-        self._shape: tuple[int, ...] = ()  # of the pool
         self._parts: dict[str, Part] = {}
         self._powers: dict[str, float] = {}
         self._heat = 1.0
@@ -185,12 +184,13 @@ class Portfolio:
         Args:
             X: (n, d) features of the pool, dense or CSR, n > 0.
         """
-        if is_sparse(X) or tuple(X.shape) == self._shape:
+        if is_sparse(X):
             return
         n = int(X.shape[0])
-        rows = np.unique(np.linspace(0, n - 1, min(n, SAMPLE)).astype(np.intp))
-        self._sample, self._shape = np.asarray(X[rows], np.float64), tuple(X.shape)
-        self._scaling = Scaling.of(self._sample)
+        sample = np.asarray(X[np.unique(np.linspace(0, n - 1, min(n, SAMPLE)).astype(np.intp))], np.float64)
+        if self._sample is not None and np.array_equal(sample, self._sample):
+            return
+        self._sample, self._scaling = sample, Scaling.of(sample)
         self.standing_, self._parts = None, {}  # learned in another scale
 
     def fit(self, X: Matrix, y: Any) -> Portfolio:
