@@ -91,9 +91,7 @@ export async function open(page, about, offset = 0) {
       `${settings.learner} on ${settings.encoder}, strategy ${settings.strategy}, seed ${settings.seed}, ` +
         `Askwise ${settings.version}${data.training ? " · training now" : ""}`,
     ),
-    versions.length && versions[0].learner
-      ? el("p", { class: "small" }, `In charge: ${versions[0].learner}.`)
-      : null,
+    versions.length && versions[0].learner ? el("p", { class: "small" }, `In charge: ${versions[0].learner}.`) : null,
     card,
     known.length > 1
       ? el(
