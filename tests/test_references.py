@@ -503,7 +503,7 @@ REFERENCES = {
     "separation_margin": "test_multilabel.py::test_scores_are_the_papers_formulas",
     "stratified_random": "test_references.py::test_stratified_takes_every_so_manyth_row_of_the_strata_in_line",
     "targeted": "test_hybrid.py::test_targeted_is_the_greedy_maximum_of_its_objective",
-    "telling": "test_direction.py::test_on_rows_of_one_length_telling_is_auto",
+    "telling": "test_direction.py::test_on_rows_of_one_length_telling_is_what_it_is_made_of",
     "telling_margin": "test_references.py::test_telling_margin_is_diverse_by_score_times_squared_length",
     "token_entropy": "test_sequence.py::test_scores_are_the_papers_formulas",
     "typical_direction": "test_direction.py::test_typical_direction_is_typical_of_the_scaled_rows",
