@@ -23,7 +23,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from askwise import benchmark, cli, simulation
+from askwise import benchmark, simulation
 from askwise.benchmark import practitioner, report, results, statistics
 from askwise.benchmark.data import load
 from askwise.benchmark.results import at
@@ -31,6 +31,7 @@ from askwise.benchmark.run import _plan, carry_out
 from askwise.core import BadInput, MissingExtra
 from askwise.pool import load_pool
 from askwise.simulation import Run, loop
+from help import command
 
 pytest.importorskip("pyarrow", reason="results are a Parquet file: pip install 'askwise[parquet]'")
 
@@ -91,16 +92,10 @@ def folder(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def askwise(capsys):
+def askwise(capsys, monkeypatch):
     def run(*args):
-        try:
-            cli.main([str(a) for a in args])
-        except SystemExit as end:
-            code = end.code or 0
-        else:
-            code = 0
-        out, err = capsys.readouterr()
-        return code, out, re.sub(r"^askwise: .* (so far|left)\n", "", err, flags=re.MULTILINE)
+        code, out, err = command.ran(capsys, monkeypatch, *args)
+        return code, out, command.SLOW.sub("", err)
 
     return run
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import re
 import sqlite3
 import subprocess
 import sys
@@ -12,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from askwise import cli
 from askwise.commands import opening
 from askwise.core import BadInput
 from askwise.session import Session
+from help.command import SLOW, ran
 from help.warm import cold
 
 GOOD = ["lovely", "wonderful", "great", "happy", "sunny", "bright", "pleasant", "kind"]
@@ -45,18 +44,8 @@ def askwise(capsys, monkeypatch):
     """`askwise("label", FILE, …, keys="12q")` → (exit code, output, error output)."""
 
     def run(*args, keys=""):
-        import io
-
-        monkeypatch.setattr(sys, "stdin", io.StringIO(keys))
-        try:
-            cli.main([str(a) for a in args])
-        except SystemExit as end:
-            code = end.code or 0
-        else:
-            code = 0
-        out, err = capsys.readouterr()
-        # What is said only where work takes over two seconds: on a busy machine anything may.
-        return code, out, re.sub(r"^askwise: .* (so far|left)\n", "", err, flags=re.MULTILINE)
+        code, out, err = ran(capsys, monkeypatch, *args, keys=keys)
+        return code, out, SLOW.sub("", err)
 
     return run
 

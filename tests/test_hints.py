@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import sparse
 
-from askwise import Session, cli, hints
+from askwise import Session, hints
 from askwise.commands.opening import session_path
 from askwise.core import BadInput
 from askwise.hints import BY_EXAMPLE, BY_NAME, HINT, Hint
+from help.command import ran
 
 TOPICS = {
     "card_arrival": "when will my new card arrive by post",
@@ -138,12 +138,9 @@ def test_the_command_takes_them(tmp_path: Path, capsys: pytest.CaptureFixture[st
     file.write_text("text\n" + "\n".join(messages(60)), encoding="utf-8")
 
     def run(*more: str) -> tuple[int, str]:
-        monkeypatch.setattr("sys.stdin", io.StringIO("q"))
-        label = ["label", str(file), "--labels", "chat,pin", "--terminal", "--encoder", "tfidf", "--no-recent"]
-        with pytest.raises(SystemExit) as end:
-            cli.main([*label, *more])
-        out = capsys.readouterr()
-        return int(end.value.code or 0), out.out + out.err
+        label = ["label", file, "--labels", "chat,pin", "--terminal", "--encoder", "tfidf", "--no-recent"]
+        code, out, err = ran(capsys, monkeypatch, *label, *more, keys="q")
+        return code, out + err
 
     code, said = run("--example", "pin")
     assert (code, "TEXT=LABEL" in said) == (2, True)

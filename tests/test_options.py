@@ -6,19 +6,18 @@ import copy
 import json
 import pickle
 import re
-import sys
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from askwise import cli
 from askwise.commands import asking, saying
 from askwise.core import AskwiseError, BadInput
 from askwise.options import PAGE, Sentence, in_python, named, on_page, only_python, option, render
 from askwise.pool import load_pool
 from askwise.session import Session
+from help.command import ran
 
 PYTHON = re.compile(r"\b[a-z_]+=|\b[a-z_]+\(|(?<!encoding )(?<!format )\(from Python")
 """Advice that only code can follow."""
@@ -39,15 +38,7 @@ def askwise(capsys, monkeypatch, tmp_path):
     monkeypatch.setattr("askwise.app.serve.serve_new", opened)
 
     def run(*args):
-        import io
-
-        monkeypatch.setattr(sys, "stdin", io.StringIO(""))
-        code = 0
-        try:
-            cli.main([str(a) for a in args])
-        except SystemExit as end:
-            code = end.code or 0
-        out, err = capsys.readouterr()
+        code, out, err = ran(capsys, monkeypatch, *args)
         return code, out + err
 
     return run

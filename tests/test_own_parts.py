@@ -16,11 +16,12 @@ import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
-from askwise import Session, cli, plugins, testing, verify
+from askwise import Session, plugins, testing, verify
 from askwise.app.projects import Intake, create_new
 from askwise.app.serve import open_team
 from askwise.core import BadInput
 from askwise.learners import describe
+from help.command import ran
 from help.plugins import PLUGIN, clean_registry, lay_out, points_of
 
 PAGE = (Path(__file__).parents[1] / "docs" / "own-parts.md").read_text()
@@ -63,15 +64,7 @@ def askwise(capsys, monkeypatch):
     """`askwise("label", FILE, …, keys="12q")` → (exit code, standard output, standard error)."""
 
     def run(*args: object, keys: str = "") -> tuple[int, str, str]:
-        import io
-
-        monkeypatch.setattr(sys, "stdin", io.StringIO(keys))
-        code = 0
-        try:
-            cli.main([str(a) for a in args])
-        except SystemExit as end:
-            code = end.code or 0
-        out, err = capsys.readouterr()
+        code, out, err = ran(capsys, monkeypatch, *args, keys=keys)
         return code, " ".join(out.split()), " ".join(err.split())
 
     return run

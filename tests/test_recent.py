@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import stat
-import sys
+from functools import partial
 
 import pytest
 
-from askwise import cli, recent
+from askwise import recent
 from askwise.session import Session
+from help.command import ran
 
 TEXTS = [f"{'good happy' if i % 2 else 'bad sad'} thing {i}" for i in range(30)]
 
@@ -34,16 +34,7 @@ def work(tmp_path, monkeypatch):
 
 @pytest.fixture
 def askwise(capsys, monkeypatch):
-    def run(*args, keys=""):
-        monkeypatch.setattr(sys, "stdin", io.StringIO(keys))
-        code = 0
-        try:
-            cli.main([str(a) for a in args])
-        except SystemExit as end:
-            code = end.code or 0
-        return (code, *capsys.readouterr())
-
-    return run
+    return partial(ran, capsys, monkeypatch)
 
 
 def made(path, title="", labels=0):

@@ -38,6 +38,7 @@ from askwise.commands.options import (
     Reading,
     ShownColumns,
     TargetName,
+    TextColumns,
     TheStrategy,
     flags,
     place,
@@ -57,10 +58,7 @@ def label(
             help="Data to label, or a session to go on with; default asks in the browser.",
         ),
     ] = None,
-    text: Annotated[
-        list[str] | None,
-        typer.Option("--text", metavar="COLUMN", help="Column that holds the texts (or paths); again for more."),
-    ] = None,
+    text: TextColumns = None,
     kind: Annotated[
         str | None,
         typer.Option(

@@ -58,7 +58,10 @@ NewSession = Annotated[
         "--session", metavar="PATH", parser=place, help=f"Session file, or {ADDRESS}; default a file next to FILE."
     ),
 ]
-TextColumn = Annotated[str | None, typer.Option("--text", metavar="COLUMN", help="Column that holds the texts.")]
+TextColumns = Annotated[
+    list[str] | None,
+    typer.Option("--text", metavar="COLUMN", help="Column that holds the texts (or paths); again for more."),
+]
 IdColumn = Annotated[
     str | None, typer.Option("--id", metavar="COLUMN", help="Column that names the rows; default a hash of the text.")
 ]

@@ -16,6 +16,7 @@ from askwise.commands.options import (
     IdColumn,
     LearnerName,
     Reading,
+    TextColumns,
     reads_file,
 )
 from askwise.commands.saying import console, say
@@ -25,10 +26,7 @@ from askwise.commands.saying import console, say
 def simulate(
     file: DataFile,
     labels_from: Annotated[str, typer.Option("--labels-from", metavar="COLUMN", help="Column of the true labels.")],
-    text: Annotated[
-        list[str] | None,
-        typer.Option("--text", metavar="COLUMN", help="Column that holds the texts (or paths); again for more."),
-    ] = None,
+    text: TextColumns = None,
     kind: Annotated[
         str | None,
         typer.Option("--kind", metavar="KIND", autocompletion=completion.kinds, help="What an item is; default text."),

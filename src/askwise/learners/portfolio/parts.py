@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from askwise.batch.distances import distances
 from askwise.core import Array
 from askwise.learners.portfolio.trees import Trees, quickly
 from askwise.learners.softmax import SoftmaxRegression
@@ -97,7 +98,7 @@ class Kernel:
         """See `Part`."""
         at = np.unique(np.linspace(0, len(Z) - 1, min(len(Z), LANDMARKS)).astype(np.intp))
         self.landmarks = np.ascontiguousarray(Z[at], np.float32)
-        D = squared(self.landmarks, self.landmarks)
+        D = distances(self.landmarks, self.landmarks)
         apart = D[np.triu_indices(len(D), 1)]
         middle = float(np.median(apart)) if len(apart) else 1.0
         self.scale = 1 / (self.width * middle) if middle > 0 else 1.0
@@ -108,7 +109,7 @@ class Kernel:
         return self
 
     def _features(self, Z: Array) -> Array:
-        found: Array = np.exp(-np.float32(self.scale) * squared(Z, self.landmarks)) @ self.map
+        found: Array = np.exp(-np.float32(self.scale) * distances(Z, self.landmarks)) @ self.map
         return found
 
     def proba(self, Z: Array) -> Array:
@@ -233,12 +234,3 @@ def _out_of_bag(forest: Any, Z: Array, classes: int) -> Array:
             count[out] += 1
     found: Array = np.where(count[:, None] > 0, total / np.maximum(count, 1)[:, None], 1 / classes)
     return found.astype(np.float32)
-
-
-def squared(A: Array, B: Array) -> Array:
-    """(n, k) squared distances."""
-    found: Array = A @ B.T
-    found *= -2
-    found += np.einsum("ij,ij->i", A, A)[:, None]
-    found += np.einsum("ij,ij->i", B, B)
-    return np.maximum(found, 0, out=found)

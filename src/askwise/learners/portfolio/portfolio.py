@@ -281,9 +281,8 @@ class Portfolio:
             mixed: Array = np.sum([weight * said[name] for name, weight in chosen.items()], axis=0)
             if last:
                 break
-            self._parts, self._powers, self._heat = parts, powers, 1.0
-            self.standing_ = Standing(chosen, m, None, None)
-            counted = stratified(mixed.max(1), self.predict_proba(self._sample).max(1))
+            pool = blended(chosen, parts, powers, lambda part, Z: part.proba(Z), self._views(self._sample))
+            counted = stratified(mixed.max(1), evidence.powered(pool, 1.0).max(1))
         self._heat = evidence.power_of(mixed, codes, counted)
         self._powers, self._parts = powers, {name: parts[name] for name in chosen}
         self._refitted, self._knew = dict.fromkeys(chosen, m), _known(rows.plain, codes)
@@ -321,12 +320,8 @@ class Portfolio:
     def _mixed(self, ask: Callable[[Part, Array], Array], rows: Views) -> Array:
         if self.standing_ is None:
             raise BadInput("This learner has learned nothing; call fit first.")
-        total: Any = 0
-        for name, weight in self.standing_.weights.items():
-            P = ask(self._parts[name], rows.of(PARTS[name].scaled))
-            total = total + np.float32(weight) * evidence.powered(P, self._powers[name])
-        found: Array = evidence.powered(total, self._heat).astype(np.float32)
-        return found
+        P = blended(self.standing_.weights, self._parts, self._powers, ask, rows)
+        return evidence.powered(P, self._heat).astype(np.float32)
 
     def predict(self, X: Matrix) -> Array:
         """(n,) the likeliest class of each row."""
@@ -357,6 +352,22 @@ class _Sparse(Views):
 
     def __init__(self, X: Matrix) -> None:
         self.plain = self.scaled = as_matrix(X)
+
+
+def blended(
+    weights: Mapping[str, float],
+    parts: Mapping[str, Part],
+    powers: Mapping[str, float],
+    ask: Callable[[Part, Array], Array],
+    rows: Views,
+) -> Array:
+    """(…, n, classes) float32 what parts say of rows, each to its power, weighed."""
+    total: Any = 0
+    for name, weight in weights.items():
+        P = ask(parts[name], rows.of(PARTS[name].scaled))
+        total = total + np.float32(weight) * evidence.powered(P, powers[name])
+    found: Array = total
+    return found
 
 
 def _until(labels: int) -> float:
