@@ -75,6 +75,8 @@ class Apart:
         """Whether the encoder that knows the pool is there, not here."""
         self._folder: Path | None = None
         self._kept: Any = None  # where the features are
+        self.waiting = False
+        """Whether features are missing that the encoder there has put off."""
         self._files = 0  # how often such files were written
         self._fit: int | None = None  # of how many items the encoder learned; None = of all
         self._sent = 0  # how many items it knows
@@ -106,7 +108,8 @@ class Apart:
                 self._fit = fit
                 self._answer("features")
             learns = hasattr(self._encoder, "fit") and self._encoded
-            anew = learns and fit is not None and fit != self._fit
+            lost = self.waiting and self._process is None  # what the process that has ended was at
+            anew = learns and fit is not None and (fit != self._fit or lost)
             have = cast(Matrix, self._X).shape[0]
             if contents is not None and self._encoded and (anew or have < len(contents)):
                 if self._process is None:
@@ -115,8 +118,25 @@ class Apart:
                 learn = list(contents[:fit]) if learns and (anew or not self._knows) else None
                 self._moved(self._answer("grow", list(contents[old:]), learn, bool(old), self._next()))
                 self._fit, self._knows = fit, True
+                self.waiting &= not lost
             found: Matrix = self._X
             return found
+
+    def encode_on(self) -> bool:
+        """Let it make some of what was put off; whether that was the last of it, and `features` are others now.
+
+        Raises:
+            CannotTravel, Unreachable: As `features`.
+        """
+        with self._lock:
+            if self._process is None:
+                return False  # `features` makes up for it
+            kept = self._answer("encode_on", self._next())
+            if kept is None:
+                return False
+            self._moved(kept)
+            self.waiting = False
+            return True
 
     def replace(self, X: Matrix) -> None:
         """Give it other features: those of a pool that has grown, where they are not made there.
@@ -251,7 +271,8 @@ class Apart:
                     self._end()  # it knows nothing
                     raise begun.error
                 if self._kept is None:
-                    self._kept, self._X = begun, _mapped(begun)
+                    self._kept, self.waiting = begun
+                    self._X = _mapped(self._kept)
             found = self._exchange(lambda: (verb, *args))
             if isinstance(found, _Failed):
                 raise found.error
@@ -461,8 +482,18 @@ class _There:
         self.learner, self.strategy, self.encoder = learner, strategy, encoder
         self.learned_from, self.contents = (contents or [])[:fit], contents or []
         if kept is None:
-            kept, self.knows_pool = _keep(rounds.encoded(encoder, contents or [], fit=fit), self.folder), True
+            made = rounds.encoded(encoder, contents or [], fit=fit, put_off=True)
+            kept, self.knows_pool = _keep(made, self.folder), True
         self.X = _mapped(kept)
+        return kept, bool(getattr(encoder, "waiting", False))
+
+    def encode_on(self, number: int) -> Any:
+        """Make some of what was put off; says where the features are once all of it is made."""
+        made = self.encoder.encode_on(self.contents, self.X, rounds.SLICE)
+        if made is None:
+            return None
+        kept = _keep(made, self.folder, number)
+        self.moved(kept)
         return kept
 
     def grow(self, new: list[Any], learn: list[Any] | None, behind: bool, number: int) -> Any:
@@ -483,7 +514,7 @@ class _There:
 
     def moved(self, kept: Any) -> None:
         """The features are in other files."""
-        self.X, self.dense = _mapped(kept), None
+        self.X, self.dense, self.near = _mapped(kept), None, hints.Nearest()
 
     def features(self) -> None:
         """They are there since `begin`."""

@@ -63,15 +63,29 @@ class Learned:
     """What a learner of several parts says of them: see `learners.Standing`."""
 
 
-def encoded(encoder: Encoder, contents: Sequence[Any], *, fit: int | None = None) -> Matrix:
+PATIENCE = 2_000
+"""Vectors of a slow encoder that people wait for at the beginning, where a quicker one stands beside it."""
+
+SLICE = 512
+"""Of them made at a time later on: answers wait for so long at most until the model learns from them."""
+
+
+def encoded(encoder: Encoder, contents: Sequence[Any], *, fit: int | None = None, put_off: bool = False) -> Matrix:
     """(n, d) features of the pool's items; an encoder that learns from them does so first, from the first `fit`, with
     each item read once where it can (`fit_encode`).
+
+    Args:
+        encoder: Any.
+        contents: (n,) items.
+        fit: None = all.
+        put_off: Where slow parts of it would have to make `PATIENCE` vectors, leave them to `encode_on`.
     """
     items = list(contents)
     learn, both = getattr(encoder, "fit", None), getattr(encoder, "fit_encode", None)
     with progress(f"encoding {len(items):,} items"):
         if both is not None:
-            found: Matrix = both(items, fit)
+            later = {"patience": PATIENCE} if put_off and hasattr(encoder, "encode_on") else {}
+            found: Matrix = both(items, fit, **later)
             return found
         if learn is not None:
             learn(items[:fit])

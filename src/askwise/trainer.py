@@ -78,6 +78,7 @@ class Trainer:
         self._encoding = threading.Lock()
         self._gone = len(items.pool.withdrawn)  # how many items were withdrawn when the features were made
         self._projected: Array | None = None
+        self._richer = False  # whether features are others since the last ranking
         self._nearest = hints.Nearest()
         self._held_up = 0.0  # seconds that the last ranking kept people waiting while it was written
         self._compared: tuple[tuple[int, int], Control] | None = None
@@ -98,7 +99,17 @@ class Trainer:
                     return growing.features_apart(self.apart, self.kept, pool, fit)
                 except CannotTravel as error:
                     self._stay(error)
-            return self.kept.here(pool, fit)
+            return self.kept.here(pool, fit, put_off=self.worker.running)
+
+    def _encode_on(self) -> bool:
+        """Make some of the features that were put off; whether there were any."""
+        with self._encoding:
+            if not self.kept.waiting:
+                return False
+            pool = self.items.pool
+            if self.kept.on(pool) if self.apart is None else self.apart.encode_on():
+                self._richer = True
+        return True
 
     def _dense(self, n: int) -> Array:
         """(n, d) dense rows for distances where the features are sparse; of the first n items."""
@@ -176,6 +187,8 @@ class Trainer:
                 s = self.ledger.state
                 if not self.stale():
                     return False
+                if self._richer:
+                    self._richer, self._nearest, self._projected = False, hints.Nearest(), None
                 seen = s.last_answer
                 task = self._round(int(np.clip(self.asked, 1, QUEUE)))
                 self.asked = 0
@@ -277,7 +290,7 @@ class Trainer:
         """Whether the ranking in the log is older than the answers, or this process has no model at all."""
         with self.ledger.lock:
             ranking = self.ledger.state.ranking
-            if ranking is None or ranking.trained_on < self.ledger.state.last_answer:
+            if self._richer or ranking is None or ranking.trained_on < self.ledger.state.last_answer:
                 return True
             return self.ledger.state.model and self.round < 0
 
@@ -398,7 +411,7 @@ class Trainer:
         last = self.control(compute=False)
         if done and self.ledger.state.human >= COMPARE_EVERY * (last.labels if last else control.LEAST_LABELS):
             self.control()
-        return done
+        return self._encode_on() or done
 
 
 def _guessed(state: State, opinion: Opinion) -> tuple[Array, list[Label]]:

@@ -11,6 +11,7 @@ from askwise.learners.softmax import SoftmaxRegression
 LEARNERS: Mapping[str, Callable[[], Any]] = {
     "portfolio": Portfolio,
     "linear": SoftmaxRegression,
+    "linears": lambda: Portfolio(["linear", "firm linear"]),
     "kernel": lambda: Portfolio(["kernel", "scaled kernel"]),
     "gaussians": lambda: Portfolio(["Gaussians"]),
     "forest": lambda: Portfolio(["forest"]),
