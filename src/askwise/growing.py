@@ -554,6 +554,8 @@ class Features:
         self.X = X
         self.waiting = False
         """Whether features are missing that the encoder has put off."""
+        self.blocks: Mapping[str, int] = {}
+        """Columns of each encoder, where several stand side by side."""
         self._fit = 0  # how many items the features are made with …
         self._knows = 0  # … and the encoder here has learned from
 
@@ -579,6 +581,7 @@ class Features:
             self.X = rounds.encoded(self.encoder, to_encode(pool), fit=fit, put_off=put_off)
             self._fit = self._knows = fit
             self.waiting = bool(getattr(self.encoder, "waiting", False))
+            self.blocks = getattr(self.encoder, "blocks", {})
         elif self.X.shape[0] < len(pool):
             if learns and self._knows != fit:  # another process made the features so far
                 cast("Any", self.encoder).fit(list(to_encode(pool)[:fit]))
@@ -591,12 +594,12 @@ class Features:
         made = cast("Any", self.encoder).encode_on(to_encode(pool), self.X, rounds.SLICE)
         if made is None:
             return False
-        self.X, self.waiting = made, False
+        self.X, self.waiting, self.blocks = made, False, cast("Any", self.encoder).blocks
         return True
 
-    def made(self, X: Matrix, fit: int, *, waiting: bool = False) -> Matrix:
+    def made(self, X: Matrix, fit: int, apart: Apart) -> Matrix:
         """Keep features that another process has made."""
-        self.X, self._fit, self.waiting = X, fit, waiting
+        self.X, self._fit, self.waiting, self.blocks = X, fit, apart.waiting, apart.blocks
         return X
 
 
@@ -612,8 +615,7 @@ def features_apart(apart: Apart, own: Features, pool: Pool, fit: int) -> Matrix:
             apart.replace(X)
         own.X = apart.features(pool.contents)
         return own.X
-    X = apart.features(to_encode(pool), fit)
-    return own.made(X, fit, waiting=apart.waiting)
+    return own.made(apart.features(to_encode(pool), fit), fit, apart)
 
 
 def filled(guesses: Array, n: int) -> Array:

@@ -45,6 +45,8 @@ class Round:
     """What an answer is."""
     hints: tuple[hints.Hint, ...] = ()
     """What is known of labels without an example."""
+    blocks: Mapping[str, int] = field(default_factory=dict)
+    """Columns of the features by encoder, in their order, where several stand side by side."""
 
 
 @dataclass(frozen=True)
@@ -117,6 +119,7 @@ def learn(
         name_classes = getattr(learner, "name_classes", None)
         if name_classes is not None and round_.names:
             name_classes(round_.names)
+        know_blocks(learner, round_.blocks)
         know_pool = getattr(learner, "know_pool", None)
         if know_pool is not None:
             know_pool(X)
@@ -126,6 +129,18 @@ def learn(
     found = rank(round_, X, learner, strategy, opinion, dense, near)
     standing = getattr(learner, "standing", None)
     return found if standing is None or opinion is None else replace(found, standing=standing())
+
+
+def know_blocks(learner: Any, blocks: Mapping[str, int]) -> None:
+    """Tell a learner that wants to know it which columns belong together, before it is fitted.
+
+    Args:
+        learner: Any.
+        blocks: As in `Round`; of none it is told nothing.
+    """
+    tell = getattr(learner, "know_blocks", None)
+    if tell is not None and blocks:
+        tell(blocks)
 
 
 def reads_items(learner: Any) -> bool:

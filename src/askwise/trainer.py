@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
 
@@ -194,6 +194,7 @@ class Trainer:
                 self.asked = 0
             self._forget()
             X = self.features()
+            task = replace(task, blocks=self.kept.blocks)
             with progress(f"training on {len(task.labeled):,} labels and ranking {len(task.candidates):,} items"):
                 if self.apart is not None:
                     learned = self.apart.learn(task)

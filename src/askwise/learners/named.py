@@ -10,8 +10,8 @@ from askwise.learners.softmax import SoftmaxRegression
 
 LEARNERS: Mapping[str, Callable[[], Any]] = {
     "portfolio": Portfolio,
-    "linear": SoftmaxRegression,
     "linears": lambda: Portfolio(["linear", "firm linear"]),
+    "linear": SoftmaxRegression,
     "kernel": lambda: Portfolio(["kernel", "scaled kernel"]),
     "gaussians": lambda: Portfolio(["Gaussians"]),
     "forest": lambda: Portfolio(["forest"]),
