@@ -69,7 +69,7 @@ def test_tab_offers_what_fits_and_loads_nothing_heavy(folder, line, wanted):
 def test_the_names_are_those_that_are_known():
     assert set(completion.STRATEGIES) <= set(strategies.available())
     assert set(completion.strategies("")) == set(strategies.available())
-    assert completion.ENCODERS == (*encoders.NAMES, encoders.BOTH)
+    assert (*encoders.NAMES, encoders.BOTH) == completion.ENCODERS
     assert completion.KINDS == pool.KINDS
     assert set(completion.METRICS) == set(METRICS)
     assert tuple(tasks.OURS) == completion.TASKS

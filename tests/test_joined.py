@@ -104,7 +104,7 @@ def test_a_copy_made_before_goes_on_as_it_was() -> None:
 
 
 @pytest.mark.parametrize(
-    ("parts", "words"), [([Wide()], "two or more"), ([Wide(), Wide()], "each once"), ([], "two or more")]
+    ("parts", "words"), [([Wide()], "two encoders or more"), ([Wide(), Wide()], "each once"), ([], "two or more")]
 )
 def test_what_cannot_stand_side_by_side(parts: list[Any], words: str) -> None:
     with pytest.raises(BadInput, match=words):
@@ -117,7 +117,9 @@ def test_sparse_features_are_refused() -> None:
 
 
 def test_names_side_by_side() -> None:
-    assert encoders.found_by("tfidf+minilm") and encoders.found_by("pair:tfidf") and encoders.found_by("table")
+    assert encoders.found_by("tfidf+minilm")
+    assert encoders.found_by("pair:tfidf")
+    assert encoders.found_by("table")
     assert not encoders.found_by("tfidf+nonsense")
     with pytest.raises(BadInput, match="nonsense"):
         encoders.get("tfidf+nonsense")
@@ -131,12 +133,14 @@ def test_names_side_by_side() -> None:
 def test_what_is_slow_is_put_off_and_made_up_for(tmp_path: Path) -> None:
     joined, whole = (JoinedEncoder([TfidfEncoder(dims=4), Slow(tmp_path / f"{n}.db")]) for n in range(2))
     X = joined.fit_encode(MANY, patience=50)
-    assert joined.waiting and X.shape == (len(MANY), 4)
+    assert joined.waiting
+    assert X.shape == (len(MANY), 4)
     np.testing.assert_array_equal(joined.encode(MANY[:3]), X[:3])
     rounds_ = 0
     while (made := joined.encode_on(MANY, X, 70)) is None:
         rounds_ += 1
-        assert joined.waiting and joined.encode(["new"]).shape == (1, 4)
+        assert joined.waiting
+        assert joined.encode(["new"]).shape == (1, 4)
     assert rounds_ == 2, "180 texts, 70 at a time"
     assert not joined.waiting
     np.testing.assert_allclose(made, whole.fit_encode(MANY), atol=1e-6)
@@ -149,7 +153,7 @@ def test_nothing_is_put_off_where_all_is_slow_or_little_is_missing(tmp_path: Pat
     assert joined.fit_encode(TEXTS, patience=1).shape == (60, 7), "all vectors are there"
     other = Slow(tmp_path / "c.db")
     other.name = "other"  # type: ignore[misc]
-    assert not JoinedEncoder([Slow(tmp_path / "b.db"), other]).fit_encode(TEXTS, patience=1).shape == (60, 3)
+    assert JoinedEncoder([Slow(tmp_path / "b.db"), other]).fit_encode(TEXTS, patience=1).shape != (60, 3)
 
 
 @pytest.mark.parametrize("apart", [False, True])
@@ -166,7 +170,8 @@ def test_a_session_begins_with_words_and_goes_on_with_both(
         assert session.features().shape == (len(pool), 4)
         for query in session.ask(6):
             session.tell(query, "spam" if query.text.startswith("win") else "ham")
-        assert session.refresh() and not session.refresh()
+        assert session.refresh()
+        assert not session.refresh()
         before = session.look(lambda s: s.ranking.round)
         while trainer._encode_on():
             assert session.features().shape[1] in (4, 7)
@@ -175,7 +180,8 @@ def test_a_session_begins_with_words_and_goes_on_with_both(
         np.testing.assert_allclose(session.features(), whole, atol=1e-6)
         assert session.refresh(), "the ranking is made anew, though nobody has answered since"
         assert session.look(lambda s: s.ranking.round) == before + 1
-        assert not session.refresh() and not trainer._encode_on()
+        assert not session.refresh()
+        assert not trainer._encode_on()
         monkeypatch.setattr(Worker, "running", False)
         trainer.stop()
         assert session.features().shape == (len(pool), 7)
@@ -220,5 +226,48 @@ def test_a_model_of_words_alone_says_the_same_while_the_rest_is_put_off(
 def test_packed_and_unpacked(tmp_path: Path) -> None:
     joined = JoinedEncoder([TfidfEncoder(dims=4), Wide()]).fit(TEXTS)
     again = encoders.unpacked(encoders.packed(joined))
-    assert isinstance(again, JoinedEncoder) and again.name == joined.name
+    assert isinstance(again, JoinedEncoder)
+    assert again.name == joined.name
     np.testing.assert_array_equal(again.encode(MANY), joined.encode(MANY))
+
+
+# ── the first look ──────────────────────────────────────────────────────────────────────────
+
+
+def test_the_first_questions_of_a_large_pool_come_from_a_part_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rounds, "LARGE", 100)
+    monkeypatch.setattr(rounds, "LOOK", 40)
+    read: list[int] = []
+
+    class Counting(TfidfEncoder):
+        def fit_encode(self, items: Sequence[str], fit: int | None = None) -> Any:
+            read.append(len(items))
+            return super().fit_encode(items, fit)
+
+    monkeypatch.setattr(Worker, "running", True)
+    with Session(MANY, classes=["spam", "ham"], encoder=Counting(dims=4)) as session:
+        assert read == [40], "nobody waits for the rest"
+        first = session.look(lambda s: s.ranking.queue)
+        assert len(set(first)) == 40
+        assert max(first) > 60, "of all of it, not of the beginning"
+        for query in session.ask(5):
+            session.tell(query, "spam" if query.text.startswith("win") else "ham")
+        assert session.refresh()
+        assert read == [40, 180]
+        assert session.look(lambda s: len(s.ranking.queue)) > 90
+
+
+def test_where_nobody_waits_all_of_the_pool_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rounds, "LARGE", 100)
+    with Session(MANY, classes=["spam", "ham"], encoder="tfidf") as session:
+        assert session.look(lambda s: len(s.ranking.queue)) > 90
+        assert session._trainer.kept.X is not None
+
+
+def test_names_lead_the_first_look_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rounds, "LARGE", 100)
+    monkeypatch.setattr(Worker, "running", True)
+    with Session(MANY, classes=["prize", "home"], encoder="tfidf") as session:
+        texts = [query.text for query in session.ask(4)]
+        assert {"win" in text for text in texts} == {True, False}
+        assert session.look(lambda s: "hint" in s.ranking.parts)

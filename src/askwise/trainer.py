@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -29,7 +29,7 @@ from askwise import (
     strategies,
 )
 from askwise.apart import Apart, CannotTravel
-from askwise.core import Array, BadInput, Control, Event, Label, Matrix
+from askwise.core import Array, BadInput, Control, Encoder, Event, Label, Matrix
 from askwise.ledger import Ledger
 from askwise.notices import progress, say
 from askwise.opening import Parts
@@ -193,6 +193,8 @@ class Trainer:
                 task = self._round(int(np.clip(self.asked, 1, QUEUE)))
                 self.asked = 0
             self._forget()
+            if self._waited_for(task):
+                return self._first_look(task, seen, started)
             X = self.features()
             task = replace(task, blocks=self.kept.blocks)
             with progress(f"training on {len(task.labeled):,} labels and ranking {len(task.candidates):,} items"):
@@ -218,6 +220,22 @@ class Trainer:
                 self._publish(seen, learned, region, started, int(X.shape[0]))
                 self._held_up = time.monotonic() - locked
             return True
+
+    def _waited_for(self, task: rounds.Round) -> bool:
+        """Whether people wait for the first question of all, and the features would take long."""
+        with self.ledger.lock:
+            first = self.ledger.state.ranking is None and not len(task.known)
+        large = len(task.candidates) > rounds.LARGE and self.kept.X is None and self.parts.encoder is not None
+        return first and large and (self.worker.running or self.apart is not None)
+
+    def _first_look(self, task: rounds.Round, seen: int, started: float) -> bool:
+        """Rank a part of the pool, so that there is something to ask while all of it is encoded."""
+        contents, parts = growing.to_encode(self.items.pool), self.parts
+        learned = rounds.first_look(task, contents, cast("Encoder", parts.encoder), parts.learner, parts.strategy)
+        with self.ledger.lock:
+            self._publish(seen, learned, None, started, self.ledger.state.n)
+        self._richer = True  # all features are others than those of a part
+        return True
 
     def _forget(self) -> None:
         """Where items were withdrawn since: features and words are made anew without them; `refreshing` is held."""

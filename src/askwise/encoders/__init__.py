@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
@@ -21,6 +22,7 @@ __all__ = [
     "OF_KIND",
     "FunctionEncoder",
     "JoinedEncoder",
+    "copied",
     "default_name",
     "divided",
     "found_by",
@@ -84,6 +86,13 @@ def get(encoder: Encoder | Callable[[list[Any]], Any] | str | Path | None = None
         f"Got a {type(encoder).__name__} as encoder. Known: {', '.join(NAMES)}, a folder with model.onnx and "
         "tokenizer.json, an object with name and encode, or a callable encode(list) -> array."
     )
+
+
+def copied(encoder: Any) -> Any:
+    """An encoder that stays as it is when the one given learns anew, and the other way round."""
+    if not hasattr(encoder, "fit"):
+        return encoder
+    return copy.copy(encoder) if type(encoder).__module__.startswith("askwise.") else copy.deepcopy(encoder)
 
 
 def packed(encoder: Any) -> Any:

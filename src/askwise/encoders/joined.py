@@ -33,7 +33,9 @@ class JoinedEncoder:
         names = [str(part.name) for part in self.parts]
         self.name = BESIDE.join(names)
         if len(names) < 2 or len(set(names)) < len(names):
-            raise BadInput(f"Encoders side by side are two or more, each once, as tfidf{BESIDE}minilm; got {self.name!r}.")
+            raise BadInput(
+                f"Side by side stand two encoders or more, each once, as tfidf{BESIDE}minilm; got {self.name!r}."
+            )
         self.version = BESIDE.join(str(getattr(part, "version", "")) for part in self.parts)
         self.waiting = False
         """Whether `encode` leaves parts out whose vectors of the pool are not made yet."""
@@ -50,7 +52,7 @@ class JoinedEncoder:
         return self
 
     def fit_encode(self, items: Sequence[Any], fit: int | None = None, *, patience: int | None = None) -> Matrix:
-        """What `fit` with the first `fit` of the items and then `encode` with all give, each read once where that can be.
+        """What `fit` with the first `fit` of the items and then `encode` with all give, in one go where that can be.
 
         Args:
             items: (n,) items, n ≥ 1.
@@ -119,7 +121,9 @@ class JoinedEncoder:
     def _beside(self, features: list[Matrix]) -> Array:
         for part, X in zip(self.used, features, strict=True):
             if hasattr(X, "tocsr"):
-                raise BadInput(f"The encoder {part.name!r} gives sparse features; side by side only dense ones can stand.")
+                raise BadInput(
+                    f"The encoder {part.name!r} gives sparse features; side by side only dense ones can stand."
+                )
         self.blocks = {part.name: int(X.shape[1]) for part, X in zip(self.used, features, strict=True)}
         return np.concatenate([_of_length_one(np.asarray(X, np.float32)) for X in features], axis=1)
 

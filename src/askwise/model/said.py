@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import platform
 import tempfile
 import time
@@ -15,7 +14,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from askwise import answers, evidence, growing, rounds
+from askwise import answers, encoders, evidence, growing, rounds
 from askwise.batch.distances import cosines
 from askwise.core import Array, BadInput, ContractError, Matrix, Unreachable, promise
 from askwise.export import PROBLEM, names_beside
@@ -168,9 +167,9 @@ def _parts(session: Session) -> tuple[Any, Any]:
     """(encoder, learner) as they have learned, the learner a copy; `Trainer.refreshing` is held."""
     if session._trainer.apart is None:
         learner: Any = session._parts.learner
-        return _copied(_encoder(session)), learner.for_prediction()
+        return encoders.copied(_encoder(session)), learner.for_prediction()
     encoder, learner = session._trainer.apart.parts()
-    return (_copied(_encoder(session)) if encoder is None else encoder), learner
+    return (encoders.copied(_encoder(session)) if encoder is None else encoder), learner
 
 
 def _encoder(session: Session) -> Any:
@@ -186,13 +185,6 @@ def _encoder(session: Session) -> Any:
             began, additions = session.look(lambda s: (int(s.opened["n"]), list(s.additions)))
             encoder.fit(list(contents[: growing.learned_from(began, additions)]))
     return encoder
-
-
-def _copied(encoder: Any) -> Any:
-    """An encoder that stays as it is when the session's learns anew, from a pool that has grown."""
-    if not hasattr(encoder, "fit"):
-        return encoder
-    return copy.copy(encoder) if type(encoder).__module__.startswith("askwise.") else copy.deepcopy(encoder)
 
 
 def _dense(X: Matrix) -> Array:

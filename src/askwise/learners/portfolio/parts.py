@@ -77,7 +77,10 @@ class Linear:
             Z: (m, d) float32 rows.
         """
         make = partial(Linear, self.C / Z.shape[1] if self.each else self.C)
-        return (np.ascontiguousarray(np.linalg.qr(Z.T, mode="r").T) if len(Z) < Z.shape[1] else Z), make
+        if len(Z) >= Z.shape[1]:
+            return Z, make
+        root: Array = np.linalg.qr(Z.T, mode="r")  # type: ignore[assignment] # with this mode it is the matrix alone
+        return np.ascontiguousarray(root.T), make
 
     def proba(self, Z: Array) -> Array:
         """See `Part`."""
