@@ -104,7 +104,8 @@ def test_a_copy_made_before_goes_on_as_it_was() -> None:
 
 
 @pytest.mark.parametrize(
-    ("parts", "words"), [([Wide()], "two encoders or more"), ([Wide(), Wide()], "each once"), ([], "two encoders or more")]
+    ("parts", "words"),
+    [([Wide()], "two encoders or more"), ([Wide(), Wide()], "each once"), ([], "two encoders or more")],
 )
 def test_what_cannot_stand_side_by_side(parts: list[Any], words: str) -> None:
     with pytest.raises(BadInput, match=words):
