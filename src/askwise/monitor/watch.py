@@ -13,6 +13,7 @@ import numpy as np
 from askwise.audit import drift
 from askwise.core import Array, BadInput, Label, Matrix, share, unknown
 from askwise.model.said import to_ask
+from askwise.monitor.first import FEWEST, First
 from askwise.monitor.terms import checked_model, checked_terms, identity, length
 from askwise.options import option
 
@@ -24,8 +25,6 @@ ALARMS = 0.5
 """Of 1 - confidence, what checks may spend on "no longer"; looks get the rest. "Still holds" has its own."""
 WHOLE = 0.8
 """Of 1 - confidence, what "still holds" of all items so far may spend; those since they look different get the rest."""
-FEWEST = 40
-"""Reference items; with fewer a difference could hardly be seen."""
 BINS = 64
 DIRECTIONS = 8
 """Main directions of the reference, outside of which the rest of an item is measured."""
@@ -91,6 +90,8 @@ class Status:
     """The channel that showed it."""
     looks_evidence: dict[str, float] = field(default_factory=dict)
     """Channel → the largest e-value so far against "new and reference items are exchangeable"."""
+    reference_left: int = 0
+    """New items that become reference before looks are compared."""
 
 
 @dataclass
@@ -132,7 +133,8 @@ class Monitor:
         model: From `Session.model` or `askwise.model.load`; it does not learn meanwhile.
         reference: Items that new ones are compared with: drawn at random from what used to come, and seen by neither
             the model nor its encoder while they learned (items of the session are no such; docs/monitor.md measures
-            it). (n,) raw items, or a float array of the model's (n,) confidences in such items, or None: then looks are
+            it). (n,) raw items, or a float array of the model's (n,) confidences in such items. Or a number: so many of
+            the first new items are the reference, and those after them are compared with these. Or None: then looks are
             not compared.
         max_error: Share of the model's labels that may be wrong, in (0, 1).
         confidence: In (0, 1).
@@ -173,7 +175,7 @@ class Monitor:
                 f"Give the least confidence, {option('least')}; or certify in the session first."
             )
         self._begin()
-        self._lay_out(reference)
+        self._begin_looks(reference)
 
     def _begin(self) -> None:
         """What follows from the terms, and counts at zero."""
@@ -188,19 +190,30 @@ class Monitor:
         self._alarm: drift.Alarm | None = None
         self._different: tuple[int, int, int] | None = None
         """(number of the item, covered items up to it, channel) at which items were first said to look different."""
-
-    # ── the reference ───────────────────────────────────────────────────────────────────────
-
-    def _lay_out(self, reference: Any) -> None:
-        """One half of the reference lays out bins and directions, the other is what new items are ranked among."""
+        self._first: First | None = None
         self.channels: tuple[str, ...] = ()
         self._mean = self._directions = np.zeros((0, 0))
         self._edges: list[Array] = []
         self._ranks: drift.Ranks | None = None
         self._peaks = np.zeros(0)
+
+    # ── the reference ───────────────────────────────────────────────────────────────────────
+
+    def _begin_looks(self, reference: Any) -> None:
         if reference is None:
             return
-        features, sure = self._reference(reference)
+        if isinstance(reference, int | np.integer) and not isinstance(reference, bool):
+            if reference < FEWEST:
+                raise BadInput(
+                    f"The first {int(reference)} new items are too few to compare later ones with: {FEWEST} or more, "
+                    "better some hundred. Or give None, and looks are not compared."
+                )
+            self._first = First(int(reference))
+            return
+        self._lay_out(*self._reference(reference))
+
+    def _lay_out(self, features: Matrix | None, sure: Array) -> None:
+        """One half of the reference lays out bins and directions, the other is what new items are ranked among."""
         n = len(sure)
         if n < FEWEST:
             raise BadInput(
@@ -298,7 +311,10 @@ class Monitor:
             raise
         covers = self._covers(labels, sure)
         numbers = range(self._items, self._items + n)
-        self._compare(scores, covers)
+        compared = np.flatnonzero(covers) if self._confident else np.arange(n)
+        if self._first is not None and (later := self._gather(features, sure, compared)) is not None:
+            scores, compared = self._scores(features, sure), later
+        self._compare(scores, covers, compared)
         checked = drawn & covers
         places = self._covered + np.cumsum(covers) - 1
         for at in np.flatnonzero(checked).tolist():
@@ -312,10 +328,22 @@ class Monitor:
             numbers, [numbers[at] for at in np.flatnonzero(checked).tolist()], hidden, shown, checked | ~covers
         )
 
-    def _compare(self, scores: Array, covers: Array) -> None:
+    def _gather(self, features: Matrix, sure: Array, compared: Array) -> Array | None:
+        """Keep the first items until they are enough to be the reference; then which of these come after them."""
+        first = self._first
+        assert first is not None  # noqa: S101 - looked at before
+        now = compared[: first.wanted - len(first.sure)]
+        wide = features.shape[1] > WIDEST  # then confidences alone, as of no more features directions are sought
+        first.add(_dense(features[now][:, :0] if wide else features[now]), sure[now])
+        if len(first.sure) < first.wanted:
+            return None
+        self._first = None
+        self._lay_out(first.features if first.features.shape[1] else None, first.sure)
+        return compared[len(now) :]
+
+    def _compare(self, scores: Array, covers: Array, chosen: Array) -> None:
         if self._ranks is None or not len(scores):
             return
-        chosen = np.flatnonzero(covers) if self._confident else np.arange(len(scores))
         noise = self._ties.random((len(chosen), len(self.channels)))
         if not len(chosen):
             return
@@ -425,6 +453,7 @@ class Monitor:
             looks_different=None if self._different is None else self._different[0],
             differs_in="" if self._different is None else self.channels[self._different[2]],
             looks_evidence={name: _e(peak) for name, peak in zip(self.channels, self._peaks.tolist(), strict=True)},
+            reference_left=0 if self._first is None else self._first.wanted - len(self._first.sure),
         )
 
     @property
@@ -513,6 +542,7 @@ class Monitor:
                     "items": self._ranks.items,
                 },
                 "peaks": self._peaks.tolist(),
+                "first": None if self._first is None else self._first.data(),
                 "draws": self._draws.bit_generator.state,
                 "ties": self._ties.bit_generator.state,
                 "items": self._items,
@@ -576,6 +606,9 @@ class Monitor:
             _whole(capital.shape == (width, len(drift.BETTINGS)) and not bool((capital == np.inf).any()), "capital")
             _whole(not np.isnan(capital).any() and 0 <= r.asleep <= 1, "capital")
         _whole((self._ranks is None) == (width == 0), "channels")
+        if data["first"] is not None:
+            self._first = First.of(data["first"])
+            _whole(self._ranks is None and len(self._first.sure) <= self._items, "first")
         _whole(len(self._edges) == width and all(e.ndim == 1 and (np.diff(e) > 0).all() for e in self._edges), "edges")
         _whole(all(len(edges) < BINS and np.isfinite(edges).all() for edges in self._edges), "edges")
         _whole(len(self._peaks) == width and bool(np.isfinite(self._peaks).all()), "peaks")
