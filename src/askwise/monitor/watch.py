@@ -322,11 +322,24 @@ class Monitor:
             self._checks.append(_Check(numbers[at], int(places[at]), labels[at]))
         self._items += n
         self._covered += int(covers.sum())
-        hidden = ["" if hide else label for label, hide in zip(labels, checked.tolist(), strict=True)]
-        shown = np.where(checked, np.nan, sure)
-        return Taken(
-            numbers, [numbers[at] for at in np.flatnonzero(checked).tolist()], hidden, shown, checked | ~covers
-        )
+        return _taken(numbers, labels, sure, checked, covers)
+
+    def repeat(self, items: Any, first: int) -> Taken:
+        """What was said of items that were taken before, once more; nothing is counted.
+
+        Args:
+            items: (n,) the same, in the same order.
+            first: Number of the first of them.
+
+        Raises:
+            BadInput: So many were not taken, or they are not what the model takes.
+        """
+        _, labels, sure = self._model.seen(items)
+        numbers = range(first, first + len(labels))
+        if not 0 <= first <= numbers.stop <= self._items:
+            raise BadInput(f"Items {first:,} to {numbers.stop - 1:,} were not taken: there are {self._items:,} so far.")
+        checked = np.array([number in self._by_number for number in numbers], bool)
+        return _taken(numbers, labels, sure, checked, self._covers(labels, sure))
 
     def _gather(self, features: Matrix, sure: Array, compared: Array) -> Array | None:
         """Keep the first items until they are enough to be the reference; then which of these come after them."""
@@ -360,7 +373,7 @@ class Monitor:
         """Numbers of the checks that nobody has answered, in their order."""
         return [check.number for check in self._checks if check.outcome == WAITING]
 
-    def tell(self, item: int, label: Label | Iterable[Label] | None, *, new: bool = False) -> None:
+    def tell(self, item: int, label: Label | Iterable[Any] | None, *, new: bool = False, content: Any = None) -> None:
         """What a person who did not see the guess says of a check. Told again, it is corrected, and all is recounted.
 
         Args:
@@ -368,6 +381,7 @@ class Monitor:
             label: One of the model's; of sets the labels, or the set as it is written; None = cannot be decided, which
                 counts against either claim.
             new: The label may be one that the model does not know: then the model is wrong.
+            content: The item, of which answers such as spans are a part; without it they are given as they are written.
 
         Raises:
             BadInput: It is no check, or the label is not known.
@@ -380,7 +394,7 @@ class Monitor:
             )
         check = self._checks[at]
         was = check.outcome
-        check.label = None if label is None else self._written(label, new)
+        check.label = None if label is None else self._written(label, new, content)
         wrong = check.label is not None and self._model.task_.differ(check.guess, check.label)
         check.outcome = UNSURE if check.label is None else WRONG if wrong else RIGHT
         if was == WRONG:
@@ -389,10 +403,12 @@ class Monitor:
         elif check.outcome == WRONG:
             self._watch(at)
 
-    def _written(self, label: Any, new: bool) -> str:
+    def _written(self, label: Any, new: bool, content: Any) -> str:
         order, task = [str(name) for name in self._model.labels_], self._model.task_
         if not task.closed:
-            said = task.read(label, lambda part, _=None: str(part))
+            if content is None and task.is_written(label, order):
+                return str(label)
+            said = task.read(label, lambda part, _=None: str(part), content)
             extra = [name for name in task.labels_in(said) if name not in order]
             if extra and not new:
                 raise unknown("label", extra[0], order)
@@ -455,6 +471,11 @@ class Monitor:
             looks_evidence={name: _e(peak) for name, peak in zip(self.channels, self._peaks.tolist(), strict=True)},
             reference_left=0 if self._first is None else self._first.wanted - len(self._first.sure),
         )
+
+    @property
+    def terms(self) -> dict[str, Any]:
+        """As it was begun: max_error, confidence, check_share, least, planned, compare, seed."""
+        return dict(self._terms)
 
     @property
     def verdict(self) -> Holds:
@@ -635,6 +656,12 @@ class Monitor:
 
 
 # ── small things ────────────────────────────────────────────────────────────────────────────
+
+
+def _taken(numbers: range, labels: Sequence[str], sure: Array, checked: Array, covers: Array) -> Taken:
+    hidden = ["" if hide else label for label, hide in zip(labels, checked.tolist(), strict=True)]
+    checks = [numbers[at] for at in np.flatnonzero(checked).tolist()]
+    return Taken(numbers, checks, hidden, np.where(checked, np.nan, sure), checked | ~covers)
 
 
 def _whole(holds: bool, what: str) -> None:
