@@ -17,8 +17,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fastapi.testclient import TestClient
 
 from askwise import Session, cli, terminal
+from askwise.app.roles import ANNOTATOR, OWNER, REVIEWER, Role, Who
+from askwise.app.server import create_app
 from askwise.core import BadInput, Unreachable
 from askwise.model import Model, load
 from askwise.monitor import Kept, Monitor, kept
@@ -282,7 +285,7 @@ def test_what_fails_changes_nothing(small: Kept) -> None:
 
 def test_two_writers_take_turns_and_lose_nothing(small: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
     def work(number: int) -> None:
-        mine = Kept.open(small.place, model=small.model)
+        mine = Kept.open(small.place, like=small)
         for part in range(5):
             feed(mine, list(messages(20, 100 + number)), f"{number}-{part}")
 
@@ -295,7 +298,7 @@ def test_two_writers_take_turns_and_lose_nothing(small: Kept, monkeypatch: pytes
     assert small.monitor.status().items == 400
     assert [check.number for check in small.waiting()] == small.monitor.waiting()
     monkeypatch.setattr(kept, "WAIT", 0.1)
-    other = Kept.open(small.place, model=small.model)
+    other = Kept.open(small.place, like=small)
     with small.changing(), pytest.raises(Unreachable, match="Another process works with"), other.changing():
         pass
 
@@ -514,3 +517,115 @@ def test_spans_by_files(spans: tuple[Path, dict[str, str]], askwise: Any) -> Non
     assert (status.waiting, status.unsure) == (0, 0)
     assert askwise("monitor", "answer", folder / "s.json", folder / "c.csv", *trust)[0] == code, "told once more"
     assert status.wrong < status.checks, out
+
+
+# ── over HTTP ───────────────────────────────────────────────────────────────────────────────
+
+TOKEN = "a-token-of-some-length"
+
+
+def client(session: Session, role: Role = OWNER) -> TestClient:
+    app = create_app(session, token=TOKEN)
+    app.state.whose = lambda request: Who("rita", role)
+    return TestClient(app, base_url="http://127.0.0.1", headers={"x-askwise-token": TOKEN})
+
+
+def test_a_life_over_http_and_a_restart(folder: Path) -> None:
+    truth = messages(300, 11)
+    texts = list(truth)
+    with Session.open(folder / "mail.askwise") as session:
+        owner, reviewer = client(session), client(session, REVIEWER)
+        assert owner.get("/api/v1/monitor").json() == {"monitor": None, "refused": ""}
+        assert "no monitor yet" in reviewer.get("/api/v1/monitor/checks").json()["error"]
+        for call in (reviewer.post("/api/v1/monitor", json={}), reviewer.delete("/api/v1/monitor")):
+            assert call.status_code == 403
+        assert client(session, ANNOTATOR).get("/api/v1/monitor").status_code == 403
+        begun = owner.post("/api/v1/monitor", json={"check_share": 0.5, "first": 50})
+        assert begun.status_code == 200, begun.text
+        assert begun.json()["monitor"]["verdict"] == "cannot tell"
+        assert begun.json()["monitor"]["labels"] == ["ham", "spam"]
+        assert "seed" not in begun.text
+        assert "has a monitor" in owner.post("/api/v1/monitor", json={}).json()["error"]
+        lot = reviewer.post("/api/v1/monitor/items", json={"items": texts, "name": "one"}).json()
+        again = reviewer.post("/api/v1/monitor/items", json={"items": texts, "name": "one"}).json()
+        assert (lot["again"], again["again"]) == (False, True)
+        assert lot["items"] == again["items"]
+        for text, said in zip(texts, lot["items"], strict=True):
+            assert (said["label"] is None) == (said["check"] is not None or said["label"] is None)
+            assert said["check"] is None or (said["label"], said["confidence"]) == (None, None)
+            assert said["label"] in (None, truth[text])
+        first = texts[next(at for at, said in enumerate(lot["items"]) if said["check"] is not None)]
+        told = reviewer.post("/api/v1/predict", json={"items": [first, "another text"]}).json()["items"]
+        assert told[0] == {"label": None, "confidence": None, "advice": "ask a person", "hidden": True}
+        assert told[1]["label"] is not None, "a check that waits is told by no other door either"
+    with Session.open(folder / "mail.askwise") as session:
+        reviewer = client(session, REVIEWER)
+        waiting = reviewer.get("/api/v1/monitor/checks?limit=1000").json()
+        assert waiting["total"] == len(waiting["checks"]) > 100
+        assert {"number", "text", "view"} == set(waiting["checks"][0])
+        answers = [{"check": one["number"], "label": truth[one["text"]]} for one in waiting["checks"]]
+        bad = reviewer.post(
+            "/api/v1/monitor/answers", json={"answers": [*answers[:3], {"check": 10**6, "label": "ham"}]}
+        )
+        assert bad.status_code == 400
+        assert reviewer.get("/api/v1/monitor").json()["monitor"]["waiting"] == len(answers), "all are taken, or none"
+        unknown = reviewer.post("/api/v1/monitor/answers", json={"answers": [{"check": 0, "label": "hm"}]})
+        assert unknown.status_code == 400
+        known = reviewer.post("/api/v1/monitor/answers", json={"answers": answers}).json()["monitor"]
+        assert (known["verdict"], known["waiting"], known["wrong"]) == ("still holds", 0, 0)
+        # the command line works on the same file, beside the server
+        assert Kept.open(folder / "mail.monitor.json").monitor.status().sentence == known["sentence"]
+        for items in ([1], [["a", "b"]], [{"text": "a"}], ["a"] * 1001, []):
+            assert reviewer.post("/api/v1/monitor/items", json={"items": items}).status_code == 400, items
+        owner = client(session)
+        for number in (1, 2):
+            assert owner.delete("/api/v1/monitor").json() == {"done": True}
+            assert Kept.open(folder / f"mail.monitor.{number}.json").monitor is not None
+            assert owner.get("/api/v1/monitor").json()["monitor"] is None
+            assert owner.post("/api/v1/monitor", json={"first": 0, "max_error": 0.3, "least": 0.9}).status_code == 200
+        assert owner.get("/api/v1/monitor").json()["monitor"]["terms"]["max_error"] == 0.3
+
+
+def test_what_cannot_be_watched_over_http_says_why(folder: Path) -> None:
+    with Session([f"a text {n}" for n in range(9)], classes=["a", "b"], encoder="tfidf") as session:
+        reply = client(session).get("/api/v1/monitor").json()
+        assert "lies in no file" in reply["refused"]
+        assert client(session).post("/api/v1/monitor", json={}).json()["error"] == reply["refused"]
+        assert client(session).post("/api/v1/monitor/items", json={"items": ["a"]}).json()["error"] == reply["refused"]
+    X = np.random.default_rng(0).normal(size=(40, 3))
+    with Session(X, classes=["a", "b"], store=folder / "x.askwise") as session:
+        assert "cannot be sent as JSON" in client(session).get("/api/v1/monitor").json()["refused"]
+    with Session.open(folder / "early.askwise") as session:
+        before = client(session)
+        for body in ({"check_share": 0}, {"max_error": 1}, {"first": 5}, {"least": 2}):
+            assert before.post("/api/v1/monitor", json=body).status_code == 400, body
+        assert session.look(lambda s: bool((s.rest() & ~s.shown_mask).any()))
+        assert before.get("/api/v1/monitor").json()["monitor"] is None
+
+
+def test_rows_and_pairs_over_http(tmp_path: Path) -> None:
+    draw = random.Random(3)
+    rows = [{"size": draw.random(), "color": draw.choice(["red", "blue"])} for _ in range(160)]
+    with (tmp_path / "rows.csv").open("w", newline="") as file:
+        out = csv.DictWriter(file, ["size", "color"])
+        out.writeheader()
+        out.writerows(rows)
+    says = lambda row: "big" if float(row["size"]) > 0.5 else "small"  # noqa: E731
+    with Session(
+        tmp_path / "rows.csv", kind="table", classes=["big", "small"], store=tmp_path / "r.askwise"
+    ) as session:
+        for _ in range(6):
+            for query in session.ask(8):
+                session.tell(query, says(query.content))
+            session.refresh()
+        owner = client(session)
+        assert owner.post("/api/v1/monitor", json={"check_share": 1, "least": 0.1, "first": 0}).status_code == 200
+        new = [{"size": draw.random(), "color": "red"} for _ in range(30)]
+        lot = owner.post("/api/v1/monitor/items", json={"items": new}).json()
+        assert {one["check"] for one in lot["items"]} == set(range(30))
+        checks = owner.get("/api/v1/monitor/checks?limit=50").json()["checks"]
+        assert [cell[0] for cell in checks[0]["view"]["cells"]] == ["size", "color"]
+        answers = [{"check": one["number"], "label": says(dict(one["view"]["cells"]))} for one in checks]
+        assert owner.post("/api/v1/monitor/answers", json={"answers": answers}).json()["monitor"]["waiting"] == 0
+        lacking = owner.post("/api/v1/monitor/items", json={"items": [{"size": 1.0}]})
+        assert "has no column 'color'" in lacking.json()["error"]

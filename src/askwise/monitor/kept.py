@@ -18,7 +18,7 @@ import numpy as np
 
 from askwise.core import Array, BadInput, CannotWrite, Label, Unreachable
 from askwise.export import whole
-from askwise.model import Model, load, of, read_card, save
+from askwise.model import load, of, read_card, save
 from askwise.monitor.watch import Monitor
 from askwise.options import option
 from askwise.pool import kinds
@@ -69,6 +69,7 @@ class Kept:
 
     >>> import tempfile, numpy as np
     >>> from pathlib import Path
+    >>> from askwise.model import Model
     >>> texts = [f"{'win a prize' if i % 2 else 'see you'} {i}" for i in range(300)]
     >>> folder = Path(tempfile.mkdtemp())
     >>> model = Model("tfidf").fit(texts[:100], ["spam" if i % 2 else "ham" for i in range(100)])
@@ -82,9 +83,8 @@ class Kept:
     'still holds'
     """
 
-    def __init__(self, place: Path, model: Any, model_file: str, title: str = "") -> None:
-        self.place, self.model, self.model_file, self.title = place, model, model_file, title
-        self.digest = read_card(place.parent / model_file).digest
+    def __init__(self, place: Path, model: Any, model_file: str, digest: str, title: str) -> None:
+        self.place, self.model, self.model_file, self.digest, self.title = place, model, model_file, digest, title
         self.monitor: Monitor
         self._waiting: dict[int, Check] = {}
         self._lots: list[tuple[str, str, int]] = []
@@ -115,7 +115,9 @@ class Kept:
                 "This model takes rows of features, which no person can look at in a file. Watch it from Python: "
                 "askwise.monitor.Monitor(model, reference, …)."
             )
-        self = cls(Path(place), model, model_file, title or (model.card.title if model.card else ""))
+        place = Path(place)
+        digest = read_card(place.parent / model_file).digest
+        self = cls(place, model, model_file, digest, title or (model.card.title if model.card else ""))
         self.monitor = Monitor(model, reference, **terms)
         with _locked(self.place):
             free(self.place)
@@ -123,24 +125,28 @@ class Kept:
         return self
 
     @classmethod
-    def open(cls, place: str | Path, *, trusted: Sequence[str] = (), model: Model | None = None) -> Kept:
+    def open(cls, place: str | Path, *, trusted: Sequence[str] = (), like: Kept | None = None) -> Kept:
         """A monitor in a file, with its model, which lies where the file says.
 
         Args:
             place: The file.
             trusted: See `model.load`.
-            model: The model, where it is in memory already.
+            like: The same monitor, open already: its model is taken, where the file still names it. One object is for
+                one thread.
 
         Raises:
             BadInput: No such file, no monitor, damaged, or its model is another, not there, or not trusted.
         """
         place = Path(place)
         data = _read(place)
-        path = place.parent / data["model"]["file"]
-        if read_card(path).digest != data["model"]["digest"]:
-            raise BadInput(f"{str(path)!r} is not the model that {str(place)!r} watches, which has another digest.")
-        model = load(path, trusted=trusted) if model is None else model
-        self = cls(place, model, data["model"]["file"], data["title"])
+        file, digest = data["model"]["file"], data["model"]["digest"]
+        if like is None or like.digest != digest:
+            if read_card(place.parent / file).digest != digest:
+                raise BadInput(f"{file!r} is not the model that {place.name!r} watches, which has another digest.")
+            model = load(place.parent / file, trusted=trusted)
+        else:
+            model = like.model
+        self = cls(place, model, file, digest, data["title"])
         self._take_in(data)
         return self
 
@@ -222,6 +228,12 @@ class Kept:
             if check is not None:
                 labels[at], sure[at], ask[at] = "", float("nan"), True
         return Lot(taken.numbers.start, labels, sure, ask, checks, before is not None)
+
+    def hides(self, items: Sequence[Any]) -> Array:
+        """(n,) bool: whether an item equals one that waits for a person, so that its guess is told to nobody."""
+        kind = self.model.item_kind
+        open_ = {kind.digest(_item(check.item, kind)) for check in self._waiting.values()}
+        return np.array([one in open_ for one in kind.digests(items)], bool)
 
     def tell(self, number: int, label: Any, *, new: bool = False) -> None:
         """What a person who did not see the guess says of a check; see `Monitor.tell`.
@@ -325,7 +337,7 @@ def _item(kept: Any, kind: kinds.ItemKind) -> Any:
 
 
 def _damaged(place: Path, what: object) -> BadInput:
-    return BadInput(f"{str(place)!r} is no monitor that can be read ({what}). Give the file that was begun with.")
+    return BadInput(f"{place.name!r} is no monitor that can be read ({what}). Give the file that was begun with.")
 
 
 def _read(place: Path) -> dict[str, Any]:
@@ -367,13 +379,13 @@ def _locked(place: Path) -> Iterator[None]:
         handle = os.open(name, os.O_RDWR | os.O_CREAT, 0o666)
     except OSError as error:
         raise CannotWrite(
-            f"Cannot write beside {str(place)!r}: {error.strerror}. Choose a folder that is there and can be written."
+            f"Cannot write beside {place.name!r}: {error.strerror}. Choose a folder that is there and can be written."
         ) from error
     try:
         until = time.monotonic() + WAIT
         while not _lock(handle):
             if time.monotonic() > until:
-                raise Unreachable(f"Another process works with {str(place)!r}. Try again when it has ended.")
+                raise Unreachable(f"Another process works with {place.name!r}. Try again when it has ended.")
             time.sleep(0.05)
         yield
     finally:
