@@ -3,8 +3,8 @@
     python benchmarks/fresh_machine.py            # builds a wheel, installs it elsewhere, compares; some minutes
     python benchmarks/fresh_machine.py --keep     # leaves the folder, and says where it is
 
-Sessions of each kind are begun here, from files: texts, table rows with the portfolio, sets of labels, spans, numbers,
-and rows of features for ONNX. Each saves its model, and what it says of its own items. Then a wheel of this working tree
+Sessions of each kind are begun here, from files: texts, table rows with the portfolio, sets, spans, numbers, and rows
+of features for ONNX. Each saves its model, and what it says of its own items. Then a wheel of this working tree
 is built and installed into a virtual environment of its own, with nothing but what `askwise[model,spans]` asks for, in
 the versions of NumPy, SciPy and scikit-learn that are here (a model is the same to the last digit only then). There
 `askwise predict MODEL FILE` runs in another folder, with no PYTHONPATH. Labels must be equal, confidences equal.
