@@ -519,6 +519,45 @@ def test_spans_by_files(spans: tuple[Path, dict[str, str]], askwise: Any) -> Non
     assert status.wrong < status.checks, out
 
 
+def test_images_by_files(tmp_path: Path, askwise: Any) -> None:
+    image = pytest.importorskip("PIL.Image")
+    rng = np.random.default_rng(0)
+    for folder, count in (("old", 60), ("new", 40)):
+        (tmp_path / folder).mkdir()
+        for n in range(count):
+            pixels = np.full((12, 12, 3), [230, 20, 20] if n % 2 else [20, 20, 230]) + rng.integers(
+                -20, 20, (12, 12, 3)
+            )
+            color = "red" if n % 2 else "blue"
+            image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(tmp_path / folder / f"{color}-{n}.png")
+    says = lambda name: str(name).partition("-")[0]  # noqa: E731
+    with Session(tmp_path / "old", classes=["red", "blue"], store=tmp_path / "i.askwise") as session:
+        for _ in range(4):
+            for query in session.ask(6):
+                session.tell(query, says(query.content))
+            session.refresh()
+    monitor = tmp_path / "i.json"
+    code, _, err = askwise(
+        "monitor", "begin", tmp_path / "i.askwise", monitor, "--check-share", "0.6", "--least", "0.5"
+    )
+    assert code == 0, err
+    files = ("--out", tmp_path / "o.csv", "--checks", tmp_path / "c.csv")
+    code, _, err = askwise("monitor", "take", monitor, tmp_path / "new", *files)
+    assert code == 0, err
+    checks = rows_of(tmp_path / "c.csv")
+    assert len(checks) > 10
+    assert len(rows_of(tmp_path / "o.csv")) == 40
+    assert askwise("monitor", "check", monitor)[0] == 2, "a terminal shows no images"
+    lines = ["check,label", *(f"{row['check']},{says(row['file'])}" for row in checks)]
+    (tmp_path / "a.csv").write_text("\n".join(lines))
+    code, out, err = askwise("monitor", "answer", monitor, tmp_path / "a.csv")
+    assert (code, f"{len(checks)} random checks, 0 wrong" in out) == (0, True), out + err
+    code, _, err = askwise(
+        "monitor", "take", monitor, tmp_path / "new", "--out", tmp_path / "x.csv", "--checks", tmp_path / "x.csv"
+    )
+    assert (code, "cannot hold both" in err) == (2, True)
+
+
 # ── over HTTP ───────────────────────────────────────────────────────────────────────────────
 
 TOKEN = "a-token-of-some-length"

@@ -86,6 +86,8 @@ def take(
         CannotWrite: No room, no permission.
     """
     given = None if file == INPUT else Path(file).resolve()
+    if out is not None and checks is not None and out.resolve() == checks.resolve():
+        raise BadInput(f"{str(out)!r} cannot hold both the labels and the checks. Give two files.")
     for path in (out, checks):
         if path is not None:
             export.ending(path)

@@ -21,7 +21,6 @@ from askwise.export import whole
 from askwise.model import load, of, read_card, save
 from askwise.monitor.watch import Monitor
 from askwise.options import option
-from askwise.pool import kinds
 
 FORMAT = 1
 """Of the file; rises when a program of today would misread it."""
@@ -41,6 +40,8 @@ class Check:
     """As a widget shows it: a text, two, column → value, or the name of a file."""
     row: Mapping[str, Any]
     """The row of the data that it came in."""
+    digest: str
+    """Of the item, hex: an equal one tells its guess."""
 
 
 @dataclass(frozen=True)
@@ -218,9 +219,10 @@ class Kept:
             self._lots = [*self._lots, (name, digest, taken.numbers.start)][-LOTS:] if name else self._lots
             for number in taken.checks:
                 at = number - taken.numbers.start
-                self._waiting[number] = Check(number, _shown(items[at], kind), rows[at])
-        open_ = {kind.digest(_item(check.item, kind)): check.number for check in self._waiting.values()}
-        checks: list[int | None] = [open_.get(one) if kind.in_json else None for one in digests]
+                item = items[at].name if kind.files else kind.packed(items[at])
+                self._waiting[number] = Check(number, item, rows[at], digests[at].hex())
+        open_ = {check.digest: check.number for check in self._waiting.values()}
+        checks: list[int | None] = [open_.get(one.hex()) for one in digests]
         for number in taken.checks:
             checks[number - taken.numbers.start] = number
         labels, sure, ask = list(taken.labels), taken.confidence.copy(), taken.ask.copy()
@@ -231,9 +233,8 @@ class Kept:
 
     def hides(self, items: Sequence[Any]) -> Array:
         """(n,) bool: whether an item equals one that waits for a person, so that its guess is told to nobody."""
-        kind = self.model.item_kind
-        open_ = {kind.digest(_item(check.item, kind)) for check in self._waiting.values()}
-        return np.array([one in open_ for one in kind.digests(items)], bool)
+        open_ = {check.digest for check in self._waiting.values()}
+        return np.array([one.hex() in open_ for one in self.model.item_kind.digests(items)], bool)
 
     def tell(self, number: int, label: Any, *, new: bool = False) -> None:
         """What a person who did not see the guess says of a check; see `Monitor.tell`.
@@ -327,15 +328,6 @@ def free(place: Path) -> None:
 # ── small things ────────────────────────────────────────────────────────────────────────────
 
 
-def _shown(item: Any, kind: kinds.ItemKind) -> Any:
-    """An item as it is kept: of a file its name."""
-    return item.name if kind.files else kind.packed(item)
-
-
-def _item(kept: Any, kind: kinds.ItemKind) -> Any:
-    return kept if kind.files else kind.unpacked(kept, None)
-
-
 def _damaged(place: Path, what: object) -> BadInput:
     return BadInput(f"{place.name!r} is no monitor that can be read ({what}). Give the file that was begun with.")
 
@@ -360,7 +352,10 @@ def _read(place: Path) -> dict[str, Any]:
         fits &= all(isinstance(data["model"][name], str) for name in ("file", "digest"))
         for one in data["waiting"]:
             fits &= (
-                set(one) == {"number", "item", "row"} and type(one["number"]) is int and isinstance(one["row"], dict)
+                set(one) == {"number", "item", "row", "digest"}
+                and type(one["number"]) is int
+                and isinstance(one["row"], dict)
+                and isinstance(one["digest"], str)
             )
         for name, digest, first in data["lots"]:
             fits &= isinstance(name, str) and isinstance(digest, str) and type(first) is int and first >= 0
