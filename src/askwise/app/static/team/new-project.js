@@ -399,6 +399,7 @@ const { largest, suffixes, plugins } = await call("new");
 offerPlugins(plugins);
 $("file").accept = suffixes.join(",");
 $("limits").textContent =
-  "A table (CSV, JSON, Parquet, Excel), references (RIS, PubMed, EndNote XML), marked texts (CoNLL, doccano, Prodigy, " +
+  "A table (CSV, JSON, Parquet, Excel), references (RIS, PubMed, EndNote XML), " +
+  "marked texts (CoNLL, doccano, Prodigy, " +
   `.spacy), or a ZIP of images or recordings, up to ${Math.round(largest / 2 ** 20)} MB`;
 $("b-choose").focus();
