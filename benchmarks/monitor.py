@@ -45,7 +45,8 @@ LONG, LONGEST = 20_000, 100_000
 BEFORE, AFTER = 2000, 4000
 """Items before and after a planted shift."""
 BATCH = 200
-REFERENCE = 500
+REFERENCE, FIRST = 500, 300
+"""Reference items held back, and of the new ones at the command line."""
 
 WORDS = """
 you:du he:er she:sie we:wir they:sie it:es me:mich my:mein your:dein our:unser his:sein her:ihr the:die a:eine
@@ -190,6 +191,9 @@ KINDS: dict[str, tuple[str, float]] = {
     "spam, rare": ("template", 0.05),
     "harmless": ("questions", 1.0),
     "certified": ("urn", 0.0),
+    "first": ("urn", 0.0),
+    "first, language": ("german", 1.0),
+    "first, spam": ("template", 0.3),
 }
 """Kind → (what comes after the shift, share of the items that it is)."""
 
@@ -199,7 +203,7 @@ def stream(kind: str, rows: dict[str, Array], rng: np.random.Generator) -> Itera
     source, part = KINDS[kind]
     usual = lambda: rng.choice(rows["urn"], BATCH)  # noqa: E731
     if not part:
-        for _ in range((LONG if kind == "none" else BEFORE + AFTER) // BATCH):
+        for _ in range((LONG if kind in ("none", "first") else BEFORE + AFTER) // BATCH):
             yield False, usual()
         return
     for _ in range(BEFORE // BATCH):
@@ -211,7 +215,9 @@ def stream(kind: str, rows: dict[str, Array], rng: np.random.Generator) -> Itera
 def run(kind: str, number: int, seed: int, at: Setting) -> Run:
     rng = np.random.default_rng([number, seed, list(KINDS).index(kind)])
     source = "certified" if kind == "certified" else "urn"
-    reference = rng.choice(at.rows[source], REFERENCE, replace=kind != "certified")
+    reference: Any = rng.choice(at.rows[source], REFERENCE, replace=kind != "certified")
+    if kind.startswith("first"):  # as at the command line
+        reference = FIRST
     monitor = Monitor(
         at.model, reference, max_error=LIMIT, planned=at.planned, seed=seed,
         compare="confident" if kind == "certified" else "all",
@@ -313,13 +319,16 @@ def tables() -> str:
         "spam": "a new kind of spam, 30 % of messages",
         "spam, rare": "the same, 5 % of messages",
         "harmless": "questions instead of messages, all right",
+        "first": f"none, the first {FIRST} new ones are the reference",
+        "first, language": f"another language, the first {FIRST} new ones are the reference",
+        "first, spam": f"a new kind of spam, 30 %, the first {FIRST} new ones are the reference",
     }
     lines = [
         "| without a shift | runs | items each | wrong | false “no longer” | falsely “look different” "
         "| false “still holds” | first “still holds” after items (checks) | checks |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
-    for kind in ("none", "certified"):
+    for kind in ("none", "first", "certified"):
         if not (runs := by_kind.get(kind)):
             continue
         n = len(runs)
@@ -337,7 +346,7 @@ def tables() -> str:
         "| “no longer”: caught, after items | checks until then | at the end |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
-    for kind in ("language", "spam", "spam, rare", "harmless"):
+    for kind in ("language", "first, language", "spam", "first, spam", "spam, rare", "harmless"):
         if not (runs := by_kind.get(kind)):
             continue
         n = len(runs)

@@ -71,7 +71,7 @@ LAYERS = [
         "trainer",
     },
     {"simulation", "benchmark", "report", "testing", "datasets"},
-    {"cli", "commands", "app", "client", "terminal", "demo", "recent", "completion", "predict", "__main__"},
+    {"cli", "commands", "app", "client", "terminal", "demo", "recent", "completion", "predict", "watching", "__main__"},
 ]
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
 

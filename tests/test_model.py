@@ -195,6 +195,29 @@ def test_sets_of_labels(tmp_path: Path) -> None:
             found.fit(["a"], [[1, 0, 0]])
 
 
+@pytest.mark.parametrize("task", ["spans", "number:tolerance=0.5"])
+def test_spans_and_numbers(task: str, tmp_path: Path) -> None:
+    if task == "spans":
+        pytest.importorskip("pycrfsuite")
+    people = [f"{who} was in Oslo {n}" for n in range(30) for who in ("Ada Lovelace", "Bob")]
+    says: Any = lambda text: [[0, text.index(" was"), "PER"]] if task == "spans" else len(text)  # noqa: E731
+    named = {"classes": ["PER"]} if task == "spans" else {}
+    with Session(people, task=task, encoder="tfidf", **named) as session:
+        for _ in range(4):
+            for query in session.ask(5):
+                session.tell(query, says(query.content))
+            session.refresh()
+        names, sure = session.predictions()
+        session.model().save(tmp_path / "m.skops")
+    trusted = ["askwise.learners.crf.ConditionalRandomField"] if task == "spans" else []
+    if trusted:
+        with pytest.raises(BadInput, match="holds types that are not trusted"):
+            load(tmp_path / "m.skops")
+    said, confidence = load(tmp_path / "m.skops", trusted=trusted).judged(people)
+    assert said == names
+    assert np.array_equal(confidence, sure)
+
+
 def test_table_rows_pairs_and_searches(tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
     path = tmp_path / "rows.csv"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -440,6 +441,35 @@ def test_confidences_are_reference_enough_and_only_confident_items_may_be_compar
     assert whole.status().looks_different is not None
 
 
+def test_the_first_new_items_can_be_the_reference_whatever_the_batches():
+    """As if the first 80 had been given as the reference, and the rest taken afterwards."""
+    rng = np.random.default_rng(14)
+    stream = np.concatenate([items(rng, 400), items(rng, 200, shift=1.5)])
+    given = Monitor(Known(), stream[:80], max_error=0.1, least=0.8, seed=3)
+    given.take(stream[80:])
+    lives = []
+    for cuts in ([600], [30, 70, 79, 80, 81, 300, 600], [*list(range(7, 600, 7)), 600]):
+        monitor = Monitor(Known(), 80, max_error=0.1, least=0.8, seed=3)
+        assert monitor.status().reference_left == 80
+        before = 0
+        for cut in cuts:
+            monitor.take(stream[before:cut])
+            before = cut
+            assert monitor.status().reference_left == max(0, 80 - cut)
+            monitor = Monitor.from_json(monitor.to_json(), Known())
+        lives.append(monitor.status())
+    for one in lives[1:]:
+        assert replace(one, looks_evidence=lives[0].looks_evidence) == lives[0]
+        assert one.looks_evidence == pytest.approx(lives[0].looks_evidence)
+    assert lives[0].looks_evidence == pytest.approx(given.status().looks_evidence)
+    assert lives[0].looks_different == given.status().looks_different + 80 > 400
+    with pytest.raises(BadInput, match="The first 39 new items are too few"):
+        Monitor(Known(), 39, max_error=0.1, least=0.8)
+    sure = Monitor(Known(), 40, max_error=0.1, least=0.9, compare="confident")
+    sure.take(stream[:60])
+    assert sure.status().reference_left == max(0, 40 - sure.status().covered) > 0
+
+
 def test_labels_that_the_model_does_not_know_and_sets():
     rng = np.random.default_rng(10)
     monitor = Monitor(Known(), None, max_error=0.1, least=0.5, check_share=1)
@@ -573,6 +603,14 @@ def test_damaged_monitors_are_refused_in_a_sentence():
             with pytest.raises(BadInput):
                 Monitor.from_json(json.dumps(lacking), Known())
     assert refused > 0.85 * len(good) * len(junk)
+    gathering = Monitor(Known(), 60, max_error=0.1, least=0.8)
+    gathering.take(items(rng, 30))
+    good_first = json.loads(gathering.to_json())
+    for name in good_first["first"]:
+        for value in junk:
+            first = good_first["first"] | {name: value}
+            with pytest.raises(BadInput, match="damaged"):
+                Monitor.from_json(json.dumps(good_first | {"first": first}), Known())
     for check in ([0, 0, "yes", True], [-1, 0, "yes", True, None], [0, 5, "yes", False, "no"], [0, 0, 7, True, None]):
         with pytest.raises(BadInput, match="damaged"):
             Monitor.from_json(json.dumps(good | {"checks": [check]}), Known())

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
 from askwise.app.projects import Intake, create_new
-from askwise.app.uploads import ACCEPTED, safe_name
+from askwise.app.uploads import ACCEPTED, describe, safe_name
+from askwise.pool import load_pool
 from askwise.session import Session
 
 TOKEN = "a-token-of-some-length"
@@ -73,7 +74,7 @@ def test_from_a_file_to_a_session(page: Page) -> None:
     found = page.send(CSV + b"40,,\n41,a,b,c\n", "messages.csv").json()
     assert [c["name"] for c in found["columns"]] == ["id", "message", "label"]
     assert found["columns"][1]["examples"][0] == "see you at lunch 0"
-    assert found["proposal"] == {"kind": "text", "text": ["message"], "label": "label", "id": "id"}
+    assert found["proposal"] == {"kind": "text", "text": ["message"], "label": "label", "id": "id", "task": "one"}
     assert found["problems"] == [{"row": 42, "line": 43, "what": "has 4 cells, the header has 3"}]
     chosen = {"upload": found["upload"], "kind": "text", "text": ["message"], "label": "label", "id": "id"}
     seen = page.post("look", **chosen).json()
@@ -353,3 +354,73 @@ def test_packed_tables_objects_and_references(page: Page) -> None:
     found = read(page, b"TY  - JOUR\nTI  - One\nAB  - Two\nER  - \nTY  - JOUR\nTI  - Three\nER  - \n", "a.ris").json()
     assert found["proposal"]["text"] == ["title", "abstract"]
     assert page.post("look", upload=found["upload"], text=["title", "abstract"]).json()["items"] == 2
+
+
+# ── spans ───────────────────────────────────────────────────────────────────────────────────
+
+CONLL = b"Ada\tB-PER\nmet\tO\nBob\tB-PER\n\nOslo\tB-LOC\n\nnothing\tO\nhere\tO\n"
+SPANS = {
+    "few.conll": CONLL,
+    "doccano.jsonl": b'{"id": 1, "text": "Ada met Bob", "label": [[0, 3, "PER"], [8, 11, "PER"]]}\n'
+    b'{"id": 2, "text": "Oslo", "label": [[0, 4, "LOC"]]}\n{"id": 3, "text": "nothing here", "label": []}\n',
+    "prodigy.jsonl": b'{"text": "Ada met Bob", "spans": [{"start": 0, "end": 3, "label": "PER"}, '
+    b'{"start": 8, "end": 11, "label": "PER"}]}\n{"text": "Oslo", "spans": [{"start": 0, "end": 4, "label": "LOC"}]}\n'
+    b'{"text": "nothing here", "spans": []}\n',
+    "tags.jsonl": b'{"tokens": ["Ada", "met", "Bob"], "tags": ["B-PER", "O", "B-PER"]}\n'
+    b'{"tokens": ["Oslo"], "tags": ["B-LOC"]}\n{"tokens": ["nothing", "here"], "tags": ["O", "O"]}\n',
+}
+
+
+@pytest.mark.parametrize("name", SPANS)
+def test_marked_texts_are_recognised_shown_begun_with_and_taken_again(page: Page, name: str) -> None:
+    pytest.importorskip("pycrfsuite")
+    found = page.send(SPANS[name], name).json()
+    proposal = found["proposal"]
+    assert proposal["task"] == "spans"
+    assert "Spans are marked in these texts." in found["notes"]
+    chosen = {key: proposal[key] for key in ("kind", "text", "label", "id", "task")} | {"upload": found["upload"]}
+    seen = page.post("look", **chosen).json()
+    assert seen["classes"] == [["PER", 1], ["LOC", 1]], "texts with it"
+    assert seen["examples"] == ["[Ada PER] met [Bob PER]", "[Oslo LOC]"]
+    assert page.post("start", **chosen, classes=[]).status_code == 400, "one label is the fewest"
+    assert page.post("start", **chosen, classes=["PER", "LOC"]).status_code == 200
+    (session, _) = page.sessions[0]
+    answers = [session.answers()[row].label for row in range(3)]
+    assert answers == ['[[0,3,"PER"],[8,11,"PER"]]', '[[0,4,"LOC"]]', "[]"]
+    for form in ("conll", "doccano", "prodigy"):
+        reply = page.client.get("/api/v1/export", params={"format": form}, headers=KEY)
+        assert reply.status_code == 200
+        ending = form if form == "conll" else f"{form}.jsonl"
+        assert f'filename="labels.{ending}"' in reply.headers["content-disposition"]
+        again = page.root / f"again.{ending}"
+        again.write_bytes(reply.content)
+        assert [load_pool(again, answers="spans").given[row] for row in range(3)] == answers
+    csv = page.client.get("/api/v1/export", params={"format": "csv"}, headers=KEY).content
+    again = page.send(csv, "again.csv").json()
+    assert again["proposal"]["task"] == "spans", "an export is recognised, too"
+
+
+def write(path: Path, data: bytes) -> Path:
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b'{"text": "a", "label": "x"}\n',
+        b'{"text": "a", "labels": ["x", "y"]}\n{"text": "b", "labels": []}\n',
+        b'{"text": "a", "label": [1, 2]}\n',
+        b'{"a": 1, "b": 2}\n',
+    ],
+)
+def test_other_labels_are_no_spans(data: bytes, tmp_path: Path) -> None:
+    assert "task" not in describe(write(tmp_path / "data.jsonl", data))["proposal"]
+
+
+def test_labels_go_into_no_file_of_spans(page: Page) -> None:
+    found = page.send(CSV, "data.csv").json()
+    chosen = {"upload": found["upload"], "kind": "text", "text": ["message"], "label": "label", "id": "id"}
+    page.post("start", **chosen, classes=["ham", "spam"])
+    reply = page.client.get("/api/v1/export", params={"format": "conll"}, headers=KEY)
+    assert (reply.status_code, "asks for one label an item" in reply.json()["error"]) == (400, True)

@@ -19,7 +19,7 @@ from askwise.core import Certificate, Estimate, Query, about, chance, told_apart
 from askwise.reasons import reason_for
 from askwise.session import Session
 from askwise.tasks.one import One
-from askwise.terminal.desk import _Desk
+from askwise.terminal.desk import LabelingDesk
 
 SHARES = st.floats(0, 1) | st.sampled_from([0.0, 1.0, 1e-9, 1 - 1e-9, 0.004, 0.0051, 0.9949, 0.996, 0.5])
 PERCENT = re.compile(r"([<>]?)(\d+(?:\.\d+)?)%")
@@ -256,7 +256,7 @@ def test_labels_that_came_with_the_data_are_counted_alike_at_every_door(certifie
     assert sum(row["source"] == "given" for row in rows) == found.given
     assert sum(row["source"] == "model" for row in rows) == found.auto
     console = Console(file=io.StringIO(), width=200)
-    console.print(_Desk(session, console, "")._header())
+    console.print(LabelingDesk(session, console, "")._header())
     assert f"{found.human:,} of {found.items:,} labeled · 42 came labeled with the data" in console.file.getvalue()
 
 
@@ -275,9 +275,9 @@ def test_a_guess_whose_confidence_is_not_known_is_not_0_percent(tmp_path):
         [query] = session.ask(1)
         assert query.suggestion is not None
         assert query.confidence is None
-        said = _Desk(session, Console(file=io.StringIO()), "")._guess(query).plain
+        said = LabelingDesk(session, Console(file=io.StringIO()), "")._guess(query).plain
     assert "%" not in said
     assert query.suggestion in said
     known = Query("a", 0, "text", "why", suggestion="good", confidence=0.9999)
     with Session(texts, classes=["bad", "good"], encoder="tfidf") as session:
-        assert ">99%" in _Desk(session, Console(file=io.StringIO()), "")._guess(known).plain
+        assert ">99%" in LabelingDesk(session, Console(file=io.StringIO()), "")._guess(known).plain

@@ -198,6 +198,14 @@ def shared_house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     made.close()
 
 
+def test_the_rail_offers_each_page_to_whom_it_is_open() -> None:
+    rail = (server.STATIC / "lib" / "rail.js").read_text()
+    lines = re.findall(r'^  \["([^"]+)", "[^"]+", (\d), ', rail, re.M)
+    assert {"/" + name.removeprefix("./"): int(least) for name, least in lines} == {
+        address: NEEDS[f"GET {address}"] for address in server.PAGES
+    }
+
+
 @pytest.mark.parametrize(
     ("name", "by"), [(None, "cookie"), (None, "token"), ("ann", "cookie"), ("rita", "token"), ("olga", "cookie")]
 )

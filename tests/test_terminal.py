@@ -184,7 +184,7 @@ def test_no_guess_on_a_check_item():
 
 
 def test_a_guess_on_a_check_item_is_hidden_even_if_the_session_leaks_one(session):
-    desk = terminal.desk._Desk(session, Screen().console, "")
+    desk = terminal.desk.LabelingDesk(session, Screen().console, "")
     leaked = Query("i", 0, "text", "why", audit=True, suggestion="good", confidence=0.9)
     assert desk._guess(leaked) is None
 
@@ -247,7 +247,7 @@ def test_a_long_text_is_cut_to_the_screen_and_shown_whole_on_v():
     with Session([" ".join(f"w{i}" for i in range(3000)), "short one"], classes=["a", "b"], encoder="tfidf") as session:
         file = Tall()
         console = Console(file=file, width=80, height=24, force_terminal=True, highlight=False)
-        desk = terminal.desk._Desk(session, console, "")
+        desk = terminal.desk.LabelingDesk(session, console, "")
         query = Query("i", 0, session.pool.contents[0], "why")
         lines, cut = desk._body(query)
         assert cut > 100

@@ -15,6 +15,7 @@ from askwise.commands import (
     changing,
     label,
     model,
+    monitor,
     results,
     screen,
     serve,
@@ -95,6 +96,7 @@ app.command()(results.report)
 app.command()(results.export)
 app.command()(model.model)
 app.command()(model.predict)
+app.add_typer(monitor.verbs, name="monitor")
 app.command()(certify.verify)
 app.command()(results.copy)
 app.command(name="strategies")(about.list_strategies)

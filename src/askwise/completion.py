@@ -54,6 +54,11 @@ def models(incomplete: str) -> list[str]:
     return _files(incomplete, lambda path: path.suffix in (".askwise", ".skops"))
 
 
+def monitors(incomplete: str) -> list[str]:
+    """Files that may be monitors."""
+    return _files(incomplete, lambda path: path.suffix == ".json")
+
+
 def benchmarks(incomplete: str) -> list[str]:
     """What is to be compared, and results."""
     return _files(incomplete, lambda path: path.suffix in (".toml", ".parquet"))

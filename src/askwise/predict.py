@@ -74,8 +74,8 @@ def predict(
         kind, columns = source.pool.kind, source.pool.made_of()
     if kinds.get(kind).features:
         raise BadInput("This model takes rows of features, not a file. Call model.predict(X) from Python.")
-    with _data(file, how or {}) as (place, more):
-        pool = _load(place, kind, list(text or ()), columns, more)
+    with opened(file, how or {}) as (place, more):
+        pool = items_of(place, kind, list(text or ()), columns, more)
         for note in pool.notes:
             tell(note)
         if pool.problems:
@@ -90,7 +90,7 @@ def predict(
     if out is not None:
         export.write_table(rows, out, raw=raw, bom=bom)
     else:
-        export.write_rows(rows, _output(), to, raw=raw, bom=bom)
+        export.write_rows(rows, output(), to, raw=raw, bom=bom)
     _summary(said, len(rows), out, tell)
 
 
@@ -111,8 +111,19 @@ def _summary(said: Said, rows: int, out: Path | None, tell: Tell) -> None:
     tell(NEW_ITEMS)
 
 
-def _load(place: Any, kind: str, text: list[str], columns: list[str], how: Mapping[str, Any]) -> Pool:
-    """The data as items of the model's kind."""
+def items_of(place: Any, kind: str, text: list[str], columns: list[str], how: Mapping[str, Any]) -> Pool:
+    """The data as items of the model's kind.
+
+    Args:
+        place: As `opened` gives it.
+        kind: Of the items that the model takes.
+        text: Columns of the items that were named; [] = those of `columns` that the data has.
+        columns: Those that the model learned from.
+        how: As `opened` gives it.
+
+    Raises:
+        BadInput: Data that cannot be used.
+    """
     if isinstance(place, list):
         if kind != "text":
             raise BadInput(
@@ -136,8 +147,16 @@ def _several(names: list[str]) -> str | list[str]:
 
 
 @contextlib.contextmanager
-def _data(file: str, how: Mapping[str, Any]) -> Iterator[tuple[Any, Mapping[str, Any]]]:
-    """(where the data is, or the lines themselves; how to read it)."""
+def opened(file: str, how: Mapping[str, Any]) -> Iterator[tuple[Any, Mapping[str, Any]]]:
+    """(where the data is, or the lines themselves; how to read it).
+
+    Args:
+        file: A file, or "-".
+        how: Arguments for `load_pool`, as far as they were said.
+
+    Raises:
+        BadInput: Standard input is empty, too large, or in no format that was named.
+    """
     if file != INPUT:
         yield Path(file), how
         return
@@ -171,7 +190,8 @@ def _input() -> bytes:
     return came
 
 
-def _output() -> IO[bytes]:
+def output() -> IO[bytes]:
+    """Standard output, for bytes."""
     return cast("IO[bytes]", getattr(sys.stdout, "buffer", None) or _Text())
 
 

@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
-from askwise import Session
+from askwise import Session, verify
+from askwise.app.roles import ANNOTATOR, Who
 from askwise.app.server import create_app
+from help.hands import press, text_of, until
 
 TOKEN = "a-token-of-some-length"
 
@@ -71,3 +73,39 @@ def test_labels_change_and_come_back(opened: tuple[Any, Session]) -> None:
     page.locator("dialog .primary").click()
     said(page, "Saved.")()
     assert session.title == "Our mail"
+
+
+def test_two_people_label_while_twenty_lots_come(run: Any, new_page: Any, tmp_path: Path) -> None:
+    words = {"good": "lovely day number", "bad": "awful noise number"}
+    truth = {f"{words[label]} {n}": label for n in range(20) for label in words}
+    session = Session(list(truth), classes=list(words), encoder="tfidf", store=tmp_path / "days.askwise")
+    app = create_app(session, token=TOKEN)
+    app.state.whose = lambda request: Who(request.headers["x-person"], ANNOTATOR)
+    running = run(app)
+    session.start()
+    people = {}
+    for name in ("ann", "bob"):
+        people[name] = page = new_page(running.url)
+        page.set_extra_http_headers({"x-person": name})
+        page.goto(f"{running.url}?token={TOKEN}")
+        page.wait_for_selector("#why:not(:empty)")
+    given: dict[str, str] = {}
+    for lot in range(20):
+        more = {f"{words[label]} {n} of lot {lot}": label for n in range(2) for label in words}
+        truth |= more
+        assert session.add(list(more)).items == 4
+        for name, page in people.items():
+            label = truth[text_of(page)]
+            given[press(page, "1" if label == "good" else "2")] = name
+    assert len(given) == 40, "nobody was asked what the other one had in hand"
+    until(lambda: session.counts()["labeled"] == 40, page)
+    running.stop()
+    session.stop()
+    answers = {session.pool.contents[row]: answer for row, answer in session.answers().items()}
+    assert {text: answer.annotator for text, answer in answers.items()} == given
+    assert {text: answer.label for text, answer in answers.items()} == {text: truth[text] for text in given}
+    assert sorted(session.pool.contents) == sorted(truth)
+    session.refresh()
+    assert session.look(lambda s: s.ranked) == 120, "the next ranking knows all of them"
+    session.close()
+    assert verify(tmp_path / "days.askwise").ok

@@ -391,3 +391,30 @@ def test_without_such_packages_nothing_of_it_is_shown(new: Any, monkeypatch: pyt
     drop(page, "mail.csv", b"text\n" + b"".join(b"see you at lunch %d\n" % i for i in range(20)))
     page.wait_for_selector("#form:not([hidden])")
     assert not page.is_visible("#plugins")
+
+
+def test_marked_texts_become_a_project_with_spans(new: Any) -> None:
+    pytest.importorskip("pycrfsuite")
+    page = new()
+    few = b"Ada\tB-PER\nmet\tO\nBob\tB-PER\n\nOslo\tB-LOC\n\nplain\tO\n"
+    drop(page, "few.conll", few)
+    page.wait_for_selector("#seen b")
+    assert page.input_value("#task") == "spans"
+    assert page.locator("#seen .examples li").all_text_contents() == ["[Ada PER] met [Bob PER]", "[Oslo LOC]"]
+    assert page.input_value("#classes") == "LOC\nPER"
+    assert page.text_content("#classes-note").startswith("2 labels.")
+    assert page.is_hidden("#l-several")
+    assert page.text_content("#l-fewest") == "one"
+    page.click("#b-start")
+    page.wait_for_selector("#rail a")
+    (session,) = new.made
+    assert session.task.name == "spans"
+    page.goto(page.url.split("?")[0].rstrip("/") + "/finish")
+    page.wait_for_selector("text=Take the labels")
+    for name in ("CoNLL", "doccano", "Prodigy"):
+        assert page.get_by_role("link", name=name, exact=True).is_visible()
+    with page.expect_download() as taken:
+        page.get_by_role("link", name="CoNLL", exact=True).click()
+    assert taken.value.suggested_filename == "labels.conll"
+    written = Path(taken.value.path()).read_text()
+    assert "Ada\tB-PER" in written

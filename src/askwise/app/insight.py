@@ -611,6 +611,7 @@ def finish(at: Here) -> dict[str, Any]:
         "shares": list(insight.SHARES),
         "target": _target(session),
         "workbooks": importlib.util.find_spec("openpyxl") is not None,
+        "docbins": importlib.util.find_spec("spacy") is not None,
     }
 
 

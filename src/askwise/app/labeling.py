@@ -326,6 +326,10 @@ KINDS = {
     "jsonl": "application/x-ndjson",
     "parquet": "application/vnd.apache.parquet",
     "xlsx": XLSX,
+    "conll": "text/plain",
+    "spacy": "application/octet-stream",
+    "doccano": "application/x-ndjson",
+    "prodigy": "application/x-ndjson",
 }
 """Formats of the export, with their media types."""
 FILES: dict[int | str, dict[str, Any]] = {
@@ -336,7 +340,10 @@ FILES: dict[int | str, dict[str, Any]] = {
 @routes.get("/api/v1/export", response_class=Response, responses=FILES, tags=["finishing"])
 def export(
     at: Here,
-    format: Literal["csv", "tsv", "jsonl", "parquet", "xlsx"] = "csv",  # noqa: A002 - the name in the address
+    format: Annotated[  # noqa: A002 - the name in the address
+        Literal["csv", "tsv", "jsonl", "parquet", "xlsx", "conll", "spacy", "doccano", "prodigy"],
+        Given(description="The last four: labeled texts with spans, and nothing else; without guesses."),
+    ] = "csv",
     guesses: Annotated[
         bool, Given(description="Also guesses on open items, which nobody can check blind then.")
     ] = False,
@@ -347,7 +354,8 @@ def export(
 ) -> Response:
     """One record for each row of the data."""
     folder = tempfile.TemporaryDirectory(prefix="askwise-")
-    path = Path(folder.name) / f"labels.{format}"
+    ending = f"{format}.jsonl" if format in ("doccano", "prodigy") else format
+    path = Path(folder.name) / f"labels.{ending}"
     try:
         at.session.export(path, guesses=guesses, raw=raw, bom=bom)
     except BaseException:

@@ -48,7 +48,12 @@ def predict(at: Here, body: Items) -> dict[str, Any]:
             "with it: askwise predict MODEL FILE."
         )
     said = model.through(session, body.items, annotator=at.who.name)
-    listed = zip(said.labels, said.confidence.tolist(), said.ask.tolist(), said.hidden.tolist(), strict=True)
+    watched = at.project.keeper.open()
+    waits = said.hidden if watched is None else said.hidden | watched.hides(body.items)
+    listed = zip(
+        np.where(waits, "", said.labels).tolist(), np.where(waits, np.nan, said.confidence).tolist(),
+        (said.ask | waits).tolist(), waits.tolist(), strict=True,
+    )  # fmt: skip
     return {
         "items": [
             {

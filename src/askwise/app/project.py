@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from askwise.app import wire
 from askwise.app.desk import Desk
+from askwise.app.keeper import Keeper
 
 if TYPE_CHECKING:
     from askwise.session import Session
@@ -28,6 +29,7 @@ class Project:
         self.team = team
         self.desk = Desk(session)
         self.figures = wire.Figures(session)
+        self.keeper = Keeper(session)
 
     @property
     def guidelines(self) -> str:

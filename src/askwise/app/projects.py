@@ -20,7 +20,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from askwise import encoders, learners, plugins, strategies
+from askwise import encoders, learners, plugins, spans, strategies
 from askwise.app import reading
 from askwise.app.guard import Codes, Guard
 from askwise.app.progress import tell_progress
@@ -92,6 +92,7 @@ class Proposal(BaseModel):
     text: list[str]
     label: str | None
     id: str | None
+    task: str = Field(default="one", description="What an answer is: `one`, or `spans` where some are marked.")
 
 
 class Upload(BaseModel):
@@ -294,11 +295,26 @@ def _seen(pool: Pool, task: Task) -> dict[str, Any]:
         "items": len(pool),
         "rows": int(pool.address["rows"]),
         "classes": Counter(given).most_common(1000),
-        "examples": [shown(content)[:LONGEST] for content in pool.contents[:EXAMPLES]],
+        "examples": _examples(pool, task),
         "problems": [{"row": p.row, "line": p.line, "what": render(p.what, on_page)} for p in pool.problems[:SHOWN]],
         "problems_in_all": len(pool.problems),
         "notes": [render(note, on_page) for note in pool.notes],
     }
+
+
+def _examples(pool: Pool, task: Task) -> list[str]:
+    """The first items; with spans the first that have some, these in brackets."""
+    if task.answers != "spans":
+        return [shown(content)[:LONGEST] for content in pool.contents[:EXAMPLES]]
+    some = [row for row, written in pool.given.items() if spans.parse(written)] or range(len(pool))
+    found = []
+    for row in list(some)[:EXAMPLES]:
+        text, line, done = pool.contents[row], "", 0
+        for start, end, label in spans.parse(pool.given.get(row, spans.NONE)):
+            line += f"{text[done:start]}[{text[start:end]} {label}]"
+            done = end
+        found.append(shown(line + text[done:])[:LONGEST])
+    return found
 
 
 # ── the routes ──────────────────────────────────────────────────────────────────────────────

@@ -220,6 +220,9 @@ def _answer(request: dict[str, Any]) -> int:
     """Answer a request; how the process is to end."""
     verbs: dict[str, Callable[..., Iterator[Any]]] = {"describe": _describe, "load": _load}
     out = sys.stdout.buffer
+    if request["path"].lower().endswith(".spacy") or request["options"].get("format") == "spacy":
+        with contextlib.suppress(ImportError):  # as `LIBRARIES`, but too large to be loaded for every file
+            importlib.import_module("spacy.tokens")
     try:
         _limit(request["memory"], request["seconds"], request["reply"])
         for value in verbs[request["verb"]](Path(request["path"]), **request["options"]):

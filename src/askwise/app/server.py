@@ -18,7 +18,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
-from askwise.app import faults, growth, insight, kinds, labeling, models, relabel, withdrawals
+from askwise.app import faults, growth, insight, kinds, labeling, models, monitoring, relabel, withdrawals
 from askwise.app.guard import Codes, Guard, close
 from askwise.app.project import Project
 from askwise.app.roles import OWNER, Here, Routes, Who
@@ -33,7 +33,7 @@ PAGES = {"/": "label/index.html"} | {
 }
 """The pages of a project: address → file below `static/`."""
 PROJECT_ROUTES = [
-    labeling.routes, insight.routes, kinds.routes, models.routes, growth.routes, relabel.routes,
+    labeling.routes, insight.routes, kinds.routes, models.routes, monitoring.routes, growth.routes, relabel.routes,
     withdrawals.routes,
 ]  # fmt: skip
 """What a project can do; see roles.py for how to add to it."""

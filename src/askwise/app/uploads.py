@@ -6,7 +6,7 @@ import re
 import unicodedata
 import zipfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -15,6 +15,8 @@ from pydantic import BaseModel, Field
 from askwise.budget import MAX_UNPACKED
 from askwise.core import BadInput
 from askwise.export import exported
+from askwise.formats.conll import TEXT, TOKENS
+from askwise.formats.marked import TAGS, marked
 from askwise.media import Archive, check_archive, folders
 from askwise.options import on_page, render
 from askwise.pool import TEXT_NAMES, holds_paths, is_packed_table, kinds
@@ -39,6 +41,8 @@ LONGEST = 120
 """Characters of an example."""
 ACCEPTED = (*SUFFIXES, ".txt", *PACKED, ".zip")
 """Last suffixes; what a .txt or a .gz holds is seen when it is read."""
+LOOKED_AT = 200
+"""Rows by which it is seen whether spans are marked in them."""
 PATHS = 50
 """Paths into objects that are listed beside the columns."""
 
@@ -100,6 +104,9 @@ def describe(path: Path, *, format: str | None = None, **how: Any) -> dict[str, 
         table = read_file(path, form, **how)
         table.notes += [note] if (note := names_that_look_like_data(table, TEXT_NAMES)) else []
         proposal = propose(table)
+        if (spans := _with_spans(table, proposal)) is not None:
+            proposal = spans
+            table.notes.append("Spans are marked in these texts.")
     problems = [table.problem(row, what) for row, what in sorted(table.bad.items())]
     return {
         "rows": len(table),
@@ -143,6 +150,31 @@ def propose(table: Table) -> dict[str, Any]:
     texts = usual or sorted(free, key=lambda n: -_letters(columns[n]))
     kind = "text" if usual or not texts or len(free) == 1 or _letters(columns[texts[0]]) >= 12 else "table"
     return {"kind": kind, "text": free if kind == "table" else texts[:1], "label": label, "id": name}
+
+
+def _with_spans(table: Table, proposal: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What is proposed where the answers are spans in texts; None where they are not."""
+    few = Table({name: cells[:LOOKED_AT] for name, cells in table.columns.items()}, texts=table.texts)
+    few.read_as = table.read_as
+    named = next(iter(proposal["text"]), TEXT)
+    text = TEXT if TEXT in few.columns or TOKENS in few.columns else named
+    try:
+        column = marked(few, text=text).read_as["marked"]
+    except BadInput:  # neither texts nor tokens: an answer would have nothing to be about
+        return None
+    if column is None:
+        known = exported(table.columns)
+        written = few.columns.get(known.label or "", []) if known else []
+        if not any(isinstance(cell, str) and cell.startswith("[[") for cell in written):
+            return None
+        return {**proposal, "task": "spans"}
+    held = [cell for cell in few.columns.get(column, ()) if isinstance(cell, list) and cell]
+    if column not in TAGS and any(not isinstance(cell[0], list | dict) for cell in held):  # several labels an item
+        return None
+    label = None if table.read_as.get("marked") else column
+    texts = [text] if text in few.columns else []
+    name = proposal["id"] if proposal["id"] not in (*texts, label) else None
+    return {"kind": "text", "text": texts, "label": label, "id": name, "task": "spans"}
 
 
 def _letters(values: Sequence[Any]) -> float:

@@ -55,7 +55,7 @@ def model(
     from askwise.core import BadInput
 
     source = needed(source, "model SESSION out.skops")
-    if _is_saved_model(source):
+    if is_saved_model(source):
         if out is not None:
             raise BadInput(f"{source} is a saved model; copy it to have it elsewhere. Leave {out} out to see its card.")
         card = models.read_card(source)
@@ -120,14 +120,14 @@ def predict(
         raise unknown("format for --to", to, door.TO)
     options: dict[str, Any] = {"out": out, "to": to, "text": text, "how": how, "raw": raw, "bom": bom, "tell": aside}
     options["trusted"] = trust or []
-    if _is_saved_model(source):
+    if is_saved_model(source):
         door.predict(source, file, **options)
         return
     with open_session(source, strategy=strategy, learner=learner, encoder=encoder) as session:
         door.predict(session, file, **options)
 
 
-def _is_saved_model(source: Place) -> bool:
+def is_saved_model(source: Place) -> bool:
     """Whether it is no session; a file that is neither is refused.
 
     Raises:

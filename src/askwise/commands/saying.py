@@ -93,10 +93,13 @@ _VERBS = {
 
 
 def _commands() -> list[str]:
-    return [str(info.name or getattr(info.callback, "__name__", "")) for info in app.registered_commands]
+    found = [str(info.name or getattr(info.callback, "__name__", "")) for info in app.registered_commands]
+    return found + [str(info.name) for info in app.registered_groups]
 
 
 def _options(names: Sequence[str]) -> list[Any]:
-    """The options of these commands."""
+    """The options of these commands, and of the verbs below them."""
     commands = getattr(typer.main.get_command(app), "commands", {})
-    return [param for name in names if name in commands for param in commands[name].params]
+    found = [commands[name] for name in names if name in commands]
+    found += [verb for one in found for verb in getattr(one, "commands", {}).values()]
+    return [param for one in found for param in one.params]

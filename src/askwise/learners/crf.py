@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -112,6 +113,12 @@ class ConditionalRandomField:
     def __getstate__(self) -> dict[str, Any]:
         # the tagger is a view on `_model`; both are made anew where they are needed
         return {**self.__dict__, "_tagger": None, "_kept": {}, "_room": KEPT}
+
+    def for_prediction(self) -> ConditionalRandomField:
+        """A copy that goes on its own, and holds nothing of the texts that it has seen."""
+        other = copy.copy(self)
+        other._tagger, other._kept, other._room = None, {}, KEPT
+        return other
 
     def fit(self, items: Sequence[str], y: Sequence[str]) -> ConditionalRandomField:
         """Learn from texts and their written answers.

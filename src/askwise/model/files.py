@@ -145,8 +145,9 @@ def load(path: str | Path, *, trusted: Sequence[str] = ()) -> Any:
     Args:
         path: A .skops file.
         trusted: Full names of further types and functions that the file may hold, such as those of a learner of your
-            own: loading them runs code of these modules. Trees and forests need `sklearn.tree._tree.Tree`: one made to
-            deceive can read and write memory that is not its own.
+            own: loading them runs code of these modules. Trees and forests need `sklearn.tree._tree.Tree`, models of
+            spans `askwise.learners.crf.ConditionalRandomField`: one made to deceive can read and write memory that is
+            not its own.
 
     Raises:
         BadInput: No such file, no saved model, damaged, made to deceive, or with types that are not trusted.
@@ -229,11 +230,12 @@ def _check(model: Any, card: Card, more: bool) -> None:
 
 def _answers(model: Any, tried: Any) -> bool:
     """Whether it says of one item what can be an answer."""
-    if model.task_.named:
-        proba = model.proba(tried)
+    proba = getattr(model.opinion(tried), "proba", None)
+    if model.task_.named and proba is not None:
         return bool(proba.shape == (1, len(model.labels_)) and np.isfinite(proba).all())
     written, sure = model.judged(tried)
-    return len(written) == 1 and model.task_.is_written(written[0], ()) and bool(np.isfinite(sure).all())
+    names = [str(name) for name in model.labels_]
+    return len(written) == 1 and model.task_.is_written(written[0], names) and bool(np.isfinite(sure).all())
 
 
 # ── the file ────────────────────────────────────────────────────────────────────────────────

@@ -13,6 +13,7 @@ import numpy as np
 from askwise.audit import drift
 from askwise.core import Array, BadInput, Label, Matrix, share, unknown
 from askwise.model.said import to_ask
+from askwise.monitor.first import FEWEST, First
 from askwise.monitor.terms import checked_model, checked_terms, identity, length
 from askwise.options import option
 
@@ -24,8 +25,6 @@ ALARMS = 0.5
 """Of 1 - confidence, what checks may spend on "no longer"; looks get the rest. "Still holds" has its own."""
 WHOLE = 0.8
 """Of 1 - confidence, what "still holds" of all items so far may spend; those since they look different get the rest."""
-FEWEST = 40
-"""Reference items; with fewer a difference could hardly be seen."""
 BINS = 64
 DIRECTIONS = 8
 """Main directions of the reference, outside of which the rest of an item is measured."""
@@ -91,6 +90,8 @@ class Status:
     """The channel that showed it."""
     looks_evidence: dict[str, float] = field(default_factory=dict)
     """Channel → the largest e-value so far against "new and reference items are exchangeable"."""
+    reference_left: int = 0
+    """New items that become reference before looks are compared."""
 
 
 @dataclass
@@ -132,7 +133,8 @@ class Monitor:
         model: From `Session.model` or `askwise.model.load`; it does not learn meanwhile.
         reference: Items that new ones are compared with: drawn at random from what used to come, and seen by neither
             the model nor its encoder while they learned (items of the session are no such; docs/monitor.md measures
-            it). (n,) raw items, or a float array of the model's (n,) confidences in such items, or None: then looks are
+            it). (n,) raw items, or a float array of the model's (n,) confidences in such items. Or a number: so many of
+            the first new items are the reference, and those after them are compared with these. Or None: then looks are
             not compared.
         max_error: Share of the model's labels that may be wrong, in (0, 1).
         confidence: In (0, 1).
@@ -173,7 +175,7 @@ class Monitor:
                 f"Give the least confidence, {option('least')}; or certify in the session first."
             )
         self._begin()
-        self._lay_out(reference)
+        self._begin_looks(reference)
 
     def _begin(self) -> None:
         """What follows from the terms, and counts at zero."""
@@ -188,19 +190,30 @@ class Monitor:
         self._alarm: drift.Alarm | None = None
         self._different: tuple[int, int, int] | None = None
         """(number of the item, covered items up to it, channel) at which items were first said to look different."""
-
-    # ── the reference ───────────────────────────────────────────────────────────────────────
-
-    def _lay_out(self, reference: Any) -> None:
-        """One half of the reference lays out bins and directions, the other is what new items are ranked among."""
+        self._first: First | None = None
         self.channels: tuple[str, ...] = ()
         self._mean = self._directions = np.zeros((0, 0))
         self._edges: list[Array] = []
         self._ranks: drift.Ranks | None = None
         self._peaks = np.zeros(0)
+
+    # ── the reference ───────────────────────────────────────────────────────────────────────
+
+    def _begin_looks(self, reference: Any) -> None:
         if reference is None:
             return
-        features, sure = self._reference(reference)
+        if isinstance(reference, int | np.integer) and not isinstance(reference, bool):
+            if reference < FEWEST:
+                raise BadInput(
+                    f"The first {int(reference)} new items are too few to compare later ones with: {FEWEST} or more, "
+                    "better some hundred. Or give None, and looks are not compared."
+                )
+            self._first = First(int(reference))
+            return
+        self._lay_out(*self._reference(reference))
+
+    def _lay_out(self, features: Matrix | None, sure: Array) -> None:
+        """One half of the reference lays out bins and directions, the other is what new items are ranked among."""
         n = len(sure)
         if n < FEWEST:
             raise BadInput(
@@ -298,7 +311,10 @@ class Monitor:
             raise
         covers = self._covers(labels, sure)
         numbers = range(self._items, self._items + n)
-        self._compare(scores, covers)
+        compared = np.flatnonzero(covers) if self._confident else np.arange(n)
+        if self._first is not None and (later := self._gather(features, sure, compared)) is not None:
+            scores, compared = self._scores(features, sure), later
+        self._compare(scores, covers, compared)
         checked = drawn & covers
         places = self._covered + np.cumsum(covers) - 1
         for at in np.flatnonzero(checked).tolist():
@@ -306,16 +322,41 @@ class Monitor:
             self._checks.append(_Check(numbers[at], int(places[at]), labels[at]))
         self._items += n
         self._covered += int(covers.sum())
-        hidden = ["" if hide else label for label, hide in zip(labels, checked.tolist(), strict=True)]
-        shown = np.where(checked, np.nan, sure)
-        return Taken(
-            numbers, [numbers[at] for at in np.flatnonzero(checked).tolist()], hidden, shown, checked | ~covers
-        )
+        return _taken(numbers, labels, sure, checked, covers)
 
-    def _compare(self, scores: Array, covers: Array) -> None:
+    def repeat(self, items: Any, first: int) -> Taken:
+        """What was said of items that were taken before, once more; nothing is counted.
+
+        Args:
+            items: (n,) the same, in the same order.
+            first: Number of the first of them.
+
+        Raises:
+            BadInput: So many were not taken, or they are not what the model takes.
+        """
+        _, labels, sure = self._model.seen(items)
+        numbers = range(first, first + len(labels))
+        if not 0 <= first <= numbers.stop <= self._items:
+            raise BadInput(f"Items {first:,} to {numbers.stop - 1:,} were not taken: there are {self._items:,} so far.")
+        checked = np.array([number in self._by_number for number in numbers], bool)
+        return _taken(numbers, labels, sure, checked, self._covers(labels, sure))
+
+    def _gather(self, features: Matrix, sure: Array, compared: Array) -> Array | None:
+        """Keep the first items until they are enough to be the reference; then which of these come after them."""
+        first = self._first
+        assert first is not None  # noqa: S101 - looked at before
+        now = compared[: first.wanted - len(first.sure)]
+        wide = features.shape[1] > WIDEST  # then confidences alone, as of no more features directions are sought
+        first.add(_dense(features[now][:, :0] if wide else features[now]), sure[now])
+        if len(first.sure) < first.wanted:
+            return None
+        self._first = None
+        self._lay_out(first.features if first.features.shape[1] else None, first.sure)
+        return compared[len(now) :]
+
+    def _compare(self, scores: Array, covers: Array, chosen: Array) -> None:
         if self._ranks is None or not len(scores):
             return
-        chosen = np.flatnonzero(covers) if self._confident else np.arange(len(scores))
         noise = self._ties.random((len(chosen), len(self.channels)))
         if not len(chosen):
             return
@@ -332,7 +373,7 @@ class Monitor:
         """Numbers of the checks that nobody has answered, in their order."""
         return [check.number for check in self._checks if check.outcome == WAITING]
 
-    def tell(self, item: int, label: Label | Iterable[Label] | None, *, new: bool = False) -> None:
+    def tell(self, item: int, label: Label | Iterable[Any] | None, *, new: bool = False, content: Any = None) -> None:
         """What a person who did not see the guess says of a check. Told again, it is corrected, and all is recounted.
 
         Args:
@@ -340,6 +381,7 @@ class Monitor:
             label: One of the model's; of sets the labels, or the set as it is written; None = cannot be decided, which
                 counts against either claim.
             new: The label may be one that the model does not know: then the model is wrong.
+            content: The item, of which answers such as spans are a part; without it they are given as they are written.
 
         Raises:
             BadInput: It is no check, or the label is not known.
@@ -352,7 +394,7 @@ class Monitor:
             )
         check = self._checks[at]
         was = check.outcome
-        check.label = None if label is None else self._written(label, new)
+        check.label = None if label is None else self._written(label, new, content)
         wrong = check.label is not None and self._model.task_.differ(check.guess, check.label)
         check.outcome = UNSURE if check.label is None else WRONG if wrong else RIGHT
         if was == WRONG:
@@ -361,10 +403,12 @@ class Monitor:
         elif check.outcome == WRONG:
             self._watch(at)
 
-    def _written(self, label: Any, new: bool) -> str:
+    def _written(self, label: Any, new: bool, content: Any) -> str:
         order, task = [str(name) for name in self._model.labels_], self._model.task_
         if not task.closed:
-            said = task.read(label, lambda part, _=None: str(part))
+            if content is None and task.is_written(label, order):
+                return str(label)
+            said = task.read(label, lambda part, _=None: str(part), content)
             extra = [name for name in task.labels_in(said) if name not in order]
             if extra and not new:
                 raise unknown("label", extra[0], order)
@@ -425,7 +469,13 @@ class Monitor:
             looks_different=None if self._different is None else self._different[0],
             differs_in="" if self._different is None else self.channels[self._different[2]],
             looks_evidence={name: _e(peak) for name, peak in zip(self.channels, self._peaks.tolist(), strict=True)},
+            reference_left=0 if self._first is None else self._first.wanted - len(self._first.sure),
         )
+
+    @property
+    def terms(self) -> dict[str, Any]:
+        """As it was begun: max_error, confidence, check_share, least, planned, compare, seed."""
+        return dict(self._terms)
 
     @property
     def verdict(self) -> Holds:
@@ -513,6 +563,7 @@ class Monitor:
                     "items": self._ranks.items,
                 },
                 "peaks": self._peaks.tolist(),
+                "first": None if self._first is None else self._first.data(),
                 "draws": self._draws.bit_generator.state,
                 "ties": self._ties.bit_generator.state,
                 "items": self._items,
@@ -576,6 +627,9 @@ class Monitor:
             _whole(capital.shape == (width, len(drift.BETTINGS)) and not bool((capital == np.inf).any()), "capital")
             _whole(not np.isnan(capital).any() and 0 <= r.asleep <= 1, "capital")
         _whole((self._ranks is None) == (width == 0), "channels")
+        if data["first"] is not None:
+            self._first = First.of(data["first"])
+            _whole(self._ranks is None and len(self._first.sure) <= self._items, "first")
         _whole(len(self._edges) == width and all(e.ndim == 1 and (np.diff(e) > 0).all() for e in self._edges), "edges")
         _whole(all(len(edges) < BINS and np.isfinite(edges).all() for edges in self._edges), "edges")
         _whole(len(self._peaks) == width and bool(np.isfinite(self._peaks).all()), "peaks")
@@ -602,6 +656,12 @@ class Monitor:
 
 
 # ── small things ────────────────────────────────────────────────────────────────────────────
+
+
+def _taken(numbers: range, labels: Sequence[str], sure: Array, checked: Array, covers: Array) -> Taken:
+    hidden = ["" if hide else label for label, hide in zip(labels, checked.tolist(), strict=True)]
+    checks = [numbers[at] for at in np.flatnonzero(checked).tolist()]
+    return Taken(numbers, checks, hidden, np.where(checked, np.nan, sure), checked | ~covers)
 
 
 def _whole(holds: bool, what: str) -> None:

@@ -1,5 +1,6 @@
 """Labeling in a terminal, one key an answer, for people over ssh."""
 
+from askwise.terminal.checks import check
 from askwise.terminal.desk import keyboard, label, progress_bar
 
-__all__ = ["keyboard", "label", "progress_bar"]
+__all__ = ["check", "keyboard", "label", "progress_bar"]

@@ -105,7 +105,7 @@ def label(
     from rich.console import Console
 
     console = console or Console(highlight=False)
-    desk = _Desk(session, console, guidelines, said)
+    desk = LabelingDesk(session, console, guidelines, said)
     session.start()
     try:
         if keys is not None:
@@ -128,7 +128,7 @@ def label(
     return max(0, desk.given)
 
 
-class _Desk:
+class LabelingDesk:
     """What lies before the person: one question, and what happened last."""
 
     def __init__(
@@ -149,6 +149,7 @@ class _Desk:
         self.widget = widget_of(session)(self)
 
     def run(self, keys: Keys) -> None:
+        """One question after the other."""
         while True:
             query = self._next()
             if query is None:

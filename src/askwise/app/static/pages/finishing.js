@@ -1,11 +1,12 @@
 // Finish: what to allow, what it costs, a dry run, the blind checks, the labels.
 
-import { address, call } from "../lib/api.js";
+import { call } from "../lib/api.js";
 import { pill } from "../lib/tags.js";
 import { tag } from "./choose.js";
 import { dialog, toast } from "../lib/dialogs.js";
-import { el, icon } from "../lib/dom.js";
+import { el } from "../lib/dom.js";
 import { below, checksFor, count, exactly, plural } from "../lib/numbers.js";
+import { taking } from "./taking.js";
 
 /** What the share of wrong labels is a share of: for choosing, for the table of attempts. */
 const OF = {
@@ -320,47 +321,6 @@ async function takeBack(n) {
     ],
   });
   if (value === "undo") await act("autolabel/undo", {}, "The model's labels were taken back.");
-}
-
-function taking({ workbooks, pulse: { counts } }) {
-  return el(
-    "section",
-    { class: "panel", "aria-label": "Take the labels" },
-    el("h2", {}, "Take the labels"),
-    el(
-      "p",
-      { class: "says" },
-      `${plural(counts.labeled, "label")} by people, ` +
-        `${counts.given ? `${count(counts.given)} with the data, ` : ""}${count(counts.auto)} by the model; ` +
-        `${plural(counts.open, "item")} open.`,
-    ),
-    el(
-      "div",
-      { class: "act-row" },
-      el("a", { class: "button plain", href: address("export?format=csv"), download: "" }, icon("down"), "CSV"),
-      el(
-        "a",
-        {
-          class: "button plain",
-          href: address("export?format=csv&bom=true"),
-          download: "",
-          title: "With a byte order mark, by which Excel knows that it is UTF-8",
-        },
-        icon("down"),
-        "CSV for Excel",
-      ),
-      workbooks
-        ? el(
-            "a",
-            { class: "button plain", href: address("export?format=xlsx"), download: "" },
-            icon("down"),
-            "Excel workbook",
-          )
-        : null,
-      el("a", { class: "button plain", href: address("export?format=jsonl"), download: "" }, icon("down"), "JSONL"),
-      el("a", { class: "button plain", href: "report", target: "_blank", rel: "noopener" }, icon("book"), "Report"),
-    ),
-  );
 }
 
 function attempts({ attempts: made }) {

@@ -6,6 +6,7 @@ import { dialog, toast } from "../lib/dialogs.js";
 import { el } from "../lib/dom.js";
 import { above, below, count, percent, plural } from "../lib/numbers.js";
 import { panel } from "./model-card.js";
+import { watch } from "./monitor.js";
 
 const PAGE = 50;
 const when = (seconds) =>
@@ -20,7 +21,11 @@ const when = (seconds) =>
 const takeBack = ({ since, version }) => `Take back the ${plural(since, "answer")} given since version ${version}`;
 
 export async function open(page, about, offset = 0) {
-  const [data, card] = await Promise.all([call(`models?offset=${offset}&limit=${PAGE}`), panel(about)]);
+  const [data, card, watched] = await Promise.all([
+    call(`models?offset=${offset}&limit=${PAGE}`),
+    panel(about),
+    watch(about),
+  ]);
   const { versions, total, items, settings, attempts } = data;
   const owner = about.me.role === "owner";
   const again = () => open(page, about, offset);
@@ -93,6 +98,7 @@ export async function open(page, about, offset = 0) {
     ),
     versions.length && versions[0].learner ? el("p", { class: "small" }, `In charge: ${versions[0].learner}.`) : null,
     card,
+    card ? watched : null,
     known.length > 1
       ? el(
           "section",

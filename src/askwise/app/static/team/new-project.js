@@ -130,8 +130,10 @@ async function send(file, again = false) {
 // ── the columns ─────────────────────────────────────────────────────────────────────────────
 
 function propose(leads) {
-  const { kind, text, label, id } = upload.proposal;
+  const { kind, text, label, id, task } = upload.proposal;
   own = false;
+  if (isSpans() !== (task === "spans")) $("task").value = task === "spans" ? "spans" : "labels";
+  showTask();
   $("classes").value = "";
   $("title").value = upload.name.replace(/(\.[A-Za-z]+)+$/, "");
   const zip = upload.read_as.format === "zip";
@@ -219,10 +221,12 @@ const chosen = () => ({
   label: named("label")[0] ?? null,
   id: named("id")[0] ?? null,
   show: named("beside"),
-  ...(isNumber() ? { task: numberTask() } : { multilabel: $("several").checked }),
+  ...(isNumber() ? { task: numberTask() } : isSpans() ? { task: "spans" } : { multilabel: $("several").checked }),
 });
 
 const isNumber = () => $("task").value === "number";
+const isSpans = () => $("task").value === "spans";
+const fewest = () => (isSpans() ? 1 : 2);
 
 /** The task as the server reads it; without a tolerance the server says what that is for. */
 function numberTask() {
@@ -237,12 +241,19 @@ function numberTask() {
   return ["number", options.map((pair) => pair.join("=")).join(",")].filter(Boolean).join(":");
 }
 
-/** Labels or numbers were chosen: show what is asked of them. */
-function answersChosen() {
+/** What is asked of the answers that were chosen. */
+function showTask() {
   $("numbers").hidden = !isNumber();
   $("labels").hidden = isNumber();
+  $("l-several").hidden = isSpans();
+  $("l-fewest").textContent = isSpans() ? "one" : "two";
   $("classes").required = !isNumber();
   $("n-tolerance").required = isNumber();
+}
+
+/** Labels, numbers or spans were chosen. */
+function answersChosen() {
+  showTask();
   if (isNumber() && !$("n-tolerance").value) clear("seen", "seen-error");
   else look();
 }
@@ -314,7 +325,9 @@ function noteClasses() {
       )} a label already.`
     : "";
   $("classes-note").textContent =
-    names.length < 2 ? `Two or more are needed.${known}` : `${plural(names.length, "label")}.${known}`;
+    names.length < fewest()
+      ? `${fewest() > 1 ? "Two or more are" : "At least one is"} needed.${known}`
+      : `${plural(names.length, "label")}.${known}`;
 }
 
 // ── the start ───────────────────────────────────────────────────────────────────────────────
@@ -323,8 +336,8 @@ async function start(event) {
   event.preventDefault();
   clear("start-error");
   const names = parts($("classes").value);
-  if (names.length < 2 && !isNumber()) {
-    fail("start-error", new Error("Give at least two labels, one a line."));
+  if (names.length < fewest() && !isNumber()) {
+    fail("start-error", new Error(`Give at least ${fewest() > 1 ? "two labels" : "one label"}, one a line.`));
     $("classes").focus();
     return;
   }
@@ -386,6 +399,7 @@ const { largest, suffixes, plugins } = await call("new");
 offerPlugins(plugins);
 $("file").accept = suffixes.join(",");
 $("limits").textContent =
-  "A table (CSV, JSON, Parquet, Excel), references (RIS, PubMed, EndNote XML), or a ZIP of images or " +
-  `recordings, up to ${Math.round(largest / 2 ** 20)} MB`;
+  "A table (CSV, JSON, Parquet, Excel), references (RIS, PubMed, EndNote XML), " +
+  "marked texts (CoNLL, doccano, Prodigy, " +
+  `.spacy), or a ZIP of images or recordings, up to ${Math.round(largest / 2 ** 20)} MB`;
 $("b-choose").focus();
