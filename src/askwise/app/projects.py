@@ -424,7 +424,11 @@ def _registered(body: Begin) -> dict[str, str]:
         HTTPException: 422, a name that is not on the list. A module would be imported, a folder read: who can reach the
             page could then run what they like here.
     """
-    ours = {"learner": learners.NAMES, "encoder": (*encoders.NAMES, body.kind), "strategy": strategies.available()}
+    ours = {
+        "learner": learners.NAMES,
+        "encoder": (*encoders.NAMES, *kinds.get(body.kind).encoders),
+        "strategy": strategies.available(),
+    }
     named = {"learner": body.learner, "encoder": body.encoder, "strategy": body.strategy}
     for what in plugins.GROUPS:
         known = sorted({*ours[what], *plugins.registered(what)})
