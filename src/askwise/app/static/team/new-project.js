@@ -4,7 +4,7 @@ import { Refused, address, call } from "../lib/api.js";
 import { $, el } from "../lib/dom.js";
 import { count, plural } from "../lib/numbers.js";
 import { followWork, showWork } from "../lib/progress.js";
-import { chosenPlugins, offerPlugins } from "./plugins.js";
+import { chosenParts, offerParts, sayParts } from "./parts.js";
 
 const KINDS = [
   ["text", "Texts", "One text, or several columns joined"],
@@ -243,11 +243,15 @@ function answersChosen() {
   $("labels").hidden = isNumber();
   $("classes").required = !isNumber();
   $("n-tolerance").required = isNumber();
+  sayChosen();
   if (isNumber() && !$("n-tolerance").value) clear("seen", "seen-error");
   else look();
 }
 
+const sayChosen = () => sayParts(kindNow(), !isNumber() && !$("several").checked);
+
 async function look() {
+  sayChosen();
   const mine = ++turn;
   seen = null;
   clear("seen-error", "problems");
@@ -338,7 +342,7 @@ async function start(event) {
   try {
     const classes = isNumber() ? [] : names;
     const said = { classes, title: $("title").value.trim(), guidelines: $("guidelines").value };
-    const { at } = await call("new/start", { ...chosen(), ...said, ...chosenPlugins() }, { timeout: 3_600_000 });
+    const { at } = await call("new/start", { ...chosen(), ...said, ...chosenParts() }, { timeout: 3_600_000 });
     location.assign(at);
   } catch (error) {
     fail("start-error", error);
@@ -382,8 +386,10 @@ for (const name of ["tolerance", "low", "high", "step"])
     typed = setTimeout(answersChosen, 500);
   });
 $("form").addEventListener("submit", start);
-const { largest, suffixes, plugins } = await call("new");
-offerPlugins(plugins);
+const offered = await call("new");
+const { largest, suffixes } = offered;
+offerParts(offered);
+$("p-learner").addEventListener("change", sayChosen);
 $("file").accept = suffixes.join(",");
 $("limits").textContent =
   "A table (CSV, JSON, Parquet, Excel), references (RIS, PubMed, EndNote XML), or a ZIP of images or " +
