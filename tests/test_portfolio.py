@@ -425,3 +425,7 @@ def test_a_pool_that_changes_is_scaled_anew() -> None:
     assert learner.standing_ is None
     learner.fit(X[:60], y[:60])
     assert learner._scaling.center[0] == pytest.approx(changed[:, 0].mean())
+
+
+def test_each_learner_of_ours_says_what_it_is_good_for() -> None:
+    assert tuple(learners.WHAT) == learners.NAMES

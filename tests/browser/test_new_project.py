@@ -396,13 +396,13 @@ def test_our_own_learners_are_offered_with_a_sentence_each(new: Any, monkeypatch
     tab_to(page, "#parts summary")
     page.keyboard.press("Enter")
     assert page.locator("#p-learner option").all_text_contents() == [
-        "Askwise's choice: portfolio", "portfolio", "linear", "kernel", "gaussians", "forest",
+        "Askwise's choice: portfolio", "portfolio", "linears", "linear", "kernel", "gaussians", "forest",
     ]  # fmt: skip
     assert not page.is_visible("#p-strategy"), "no package offers one"
     assert page.text_content("#p-learner-what") == learners.WHAT["portfolio"]
     page.check("[name=kind][value=text]")
-    assert page.text_content("#p-learner option >> nth=0") == "Askwise's choice: linear"
-    assert page.text_content("#p-learner-what") == learners.WHAT["linear"]
+    assert page.text_content("#p-learner option >> nth=0") == "Askwise's choice: linears"
+    assert page.text_content("#p-learner-what") == learners.WHAT["linears"]
     page.check("[name=kind][value=table]")
     page.select_option("#p-learner", "forest")
     assert page.text_content("#p-learner-what") == learners.WHAT["forest"]

@@ -10,6 +10,7 @@ from askwise.learners.softmax import SoftmaxRegression
 
 LEARNERS: Mapping[str, Callable[[], Any]] = {
     "portfolio": Portfolio,
+    "linears": lambda: Portfolio(["linear", "firm linear"]),
     "linear": SoftmaxRegression,
     "kernel": lambda: Portfolio(["kernel", "scaled kernel"]),
     "gaussians": lambda: Portfolio(["Gaussians"]),
@@ -19,6 +20,7 @@ LEARNERS: Mapping[str, Callable[[], Any]] = {
 NAMES = tuple(LEARNERS)
 WHAT: Mapping[str, str] = {
     "portfolio": "Linear, kernel and Gaussian models and a forest, mixed by what labels held out say of each.",
+    "linears": "A linear model with a weak and one with a strong penalty, mixed by what labels held out say of each.",
     "linear": "One straight border between labels. The quickest, and hard to beat on texts.",
     "kernel": "Curved borders: items that are alike get the same label.",
     "gaussians": "A cloud around the middle of each label. Good with few labels where a label is one lump.",

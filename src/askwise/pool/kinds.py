@@ -49,7 +49,7 @@ class ItemKind:
     """Whether what people say of a label, in words, is like an item that has it."""
     width = 1
     """Columns of a frame that hold items in Python."""
-    learner = "linear"
+    learner = "linears"
     """Which learner of ours works where none is named."""
     encoders: ClassVar[Mapping[str, str]] = {}
     """Its own encoders by name, the one of new sessions first, each as "module:class", since encoders are built on top
@@ -386,6 +386,7 @@ class Pairs(OfColumns):
     name = "pair"
     prose = True
     width = 2
+    learner = "linear"
 
     def chosen(self, named: list[str], rest: list[str]) -> list[str]:
         """See `OfColumns`."""

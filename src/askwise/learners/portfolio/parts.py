@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -65,6 +67,20 @@ class Linear:
             self.model.C = self.C / Z.shape[1]
         self.model.fit(Z, y)
         return self
+
+    def turned(self, Z: Array) -> tuple[Array, Callable[[], Linear]]:
+        """The rows with as few columns as hold all of them, and what makes a model that learns from these as this does.
+
+        With a penalty on their length, weights are sums of the rows, so m columns hold all that m rows tell.
+
+        Args:
+            Z: (m, d) float32 rows.
+        """
+        make = partial(Linear, self.C / Z.shape[1] if self.each else self.C)
+        if len(Z) >= Z.shape[1]:
+            return Z, make
+        root: Array = np.linalg.qr(Z.T, mode="r")  # type: ignore[assignment] # with this mode it is the matrix alone
+        return np.ascontiguousarray(root.T), make
 
     def proba(self, Z: Array) -> Array:
         """See `Part`."""
