@@ -618,7 +618,7 @@ def test_simulate_says_contradictions_and_keeps_them_and_takes_kinds_and_hold(do
     assert json.loads(Path("sim/simulation.json").read_text())["settings"]["items"] == 33
     code, out, err = askwise(*some, "--kind", "table", "--out", "sim")
     assert code == 0, err
-    assert json.loads(Path("sim/simulation.json").read_text())["settings"]["encoder"] == "table"
+    assert json.loads(Path("sim/simulation.json").read_text())["settings"]["encoder"] == "rows"
     code, out, err = askwise(*some, "--duplicates", "drop")
     assert code == 2
     assert "'drop'" in err

@@ -50,6 +50,7 @@ LAYERS = [
         "reasons",
         "questions",
         "aims",
+        "unmet",
         "evidence",
         "handover",
         "people",

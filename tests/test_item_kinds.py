@@ -150,9 +150,9 @@ def test_features_are_the_callers_and_known_by_their_digest_alone() -> None:
 def test_the_lists_are_those_of_the_registry() -> None:
     assert completion.KINDS == KINDS
     assert get_args(projects.Kind) == KINDS
-    assert encoders.OF_KIND == ("image", "audio", "table")
-    for name in encoders.OF_KIND:
-        assert resolve_name(REGISTRY[name].encoder).name == name
+    assert encoders.OF_KIND == ("image", "audio", "rows", "table")
+    for kind in REGISTRY.values():
+        assert all(resolve_name(place).name == name for name, place in kind.encoders.items())
 
 
 def test_a_kind_that_nobody_knows_is_a_sentence() -> None:

@@ -429,7 +429,7 @@ def test_kinds_and_encoders_that_do_not_fit_are_refused(folder: Path, people: Pa
         encoders.get("tfidf", "image")
     with pytest.raises(BadInput, match="Which column"):
         load_pool(people, kind="image")
-    assert isinstance(encoders.get(None, "table"), TableEncoder)
+    assert isinstance(encoders.get("table", "table"), TableEncoder)
 
 
 @pytest.mark.parametrize(

@@ -434,3 +434,7 @@ def test_few_labels_of_many_classes_are_no_reason_to_warn() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         Portfolio().fit(X, y).predict_proba(X)
+
+
+def test_each_learner_of_ours_says_what_it_is_good_for() -> None:
+    assert tuple(learners.WHAT) == learners.NAMES

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from askwise import audit, control, evidence, results, screening, stopping
+from askwise import audit, control, evidence, results, screening, stopping, unmet
 from askwise.core import Array, Control, CurvePoint, Learner, Matrix, Recall, Verdict
 from askwise.state import State
 
@@ -199,12 +199,34 @@ def verdict(s: State, region: audit.Region | None, search: Recall | None) -> Ver
         known = int(s.labeled_mask.sum())
         to_go = stopping.forecast(labels, costs, left, floor=s.floor, known=known)
         return Verdict(False, f"No advice {waits} The forecast is that of the last model.", *to_go)
-    return stopping.bargain(
-        labels,
-        costs,
-        left,
-        region=region.size if region.worth else 0,
-        refusal="" if region.worth else region.reason,
-        floor=region.floor,
-        known=int(s.labeled_mask.sum()),
+    return not_before(
+        s,
+        stopping.bargain(
+            labels,
+            costs,
+            left,
+            region=region.size if region.worth else 0,
+            refusal="" if region.worth else region.reason,
+            floor=region.floor,
+            known=int(s.labeled_mask.sum()),
+        ),
     )
+
+
+def not_before(s: State, found: Verdict) -> Verdict:
+    """The verdict, but no advice to stop while a declared label was met less than twice; who knows that there is none
+    says so by taking it out of the list.
+
+    Args:
+        s: Not changed.
+        found: As it is without regard to this.
+    """
+    unseen, once = unmet.lacking(s)
+    if not found.ready or not (unseen or once) or not s.rest_mask.any():
+        return found
+    parts = [f"{unmet.named(unseen)} not at all"] * bool(unseen) + [f"{unmet.named(once)} once"] * bool(once)
+    reason = (
+        f"Going on is advised: people have met {' and '.join(parts)} so far; a label that does not occur may be taken "
+        f"out of the list. But for that: {found.reason}"
+    )
+    return replace(found, ready=False, reason=reason)

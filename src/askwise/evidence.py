@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from askwise import aims, audit, relabeling
+from askwise import aims, audit, relabeling, unmet
 from askwise.core import Array, Certificate, Errors, Estimate, Label, Metrics, Target, promise
 from askwise.state import Attempt, Draw, State
 from askwise.tasks import Checks
@@ -40,7 +40,7 @@ def estimate(state: State, guesses: Array | None, new: Sequence[Label] = ()) -> 
     rest = state.rest()
     handed = int(np.count_nonzero(state.auto_mask & ~state.labeled_mask))
     if guesses is None:
-        return Estimate(None, 0.0, 1.0, confidence, 0, 0, int(rest.sum()), handed=handed)
+        return Estimate(None, 0.0, 1.0, confidence, 0, 0, int(rest.sum()), handed=handed, unmet=unmet.said(state))
     draws, wrong = state.draw_outcomes()
     truth = _counted(state)
     slack = []
@@ -66,7 +66,9 @@ def estimate(state: State, guesses: Array | None, new: Sequence[Label] = ()) -> 
         confidence=confidence,
     )
     sets, unchecked = state.task.name == "sets", _unchecked(state, draws)
-    return replace(found, sets=sets, right_as=state.task.right_as, handed=handed, unchecked=unchecked)
+    return replace(
+        found, sets=sets, right_as=state.task.right_as, handed=handed, unchecked=unchecked, unmet=unmet.said(state)
+    )
 
 
 def _unchecked(state: State, draws: Sequence[Draw]) -> int:

@@ -86,7 +86,9 @@ def next_questions(
 ) -> list[dict[str, Any]]:
     """The next n questions while learning, as items of an `asked` event: check items among the ranking's best.
 
-    A share of the questions, if the session wants that, are items that others have labeled and this annotator has not.
+    Before the first model there is no guess that a check item could check; the same share of the questions is drawn at
+    random all the same, for what it proves of the pool. A share of the questions, if the session wants that, are items
+    that others have labeled and this annotator has not.
 
     Args:
         state: Not changed.
@@ -126,6 +128,7 @@ def next_questions(
             add(drawn.row, audit=True, drawn=False, strategy="audit", probability=probability)
     overlap, people = float(state.opened.get("overlap", 0)), int(state.opened.get("people_per_item", 2))
     ranking = state.ranking
+    early = not state.model and state.opened.get("goal") is None
     queue = chain(plan, zip(ranking.queue, ranking.scores, ranking.parts, strict=True) if ranking else ())
     while len(found) < n:
         mine = state.handed[annotator] + len(found)
@@ -144,11 +147,15 @@ def next_questions(
                 add(row, drawn=False, strategy=OVERLAP, **kept)
                 continue
         slot = state.slots + sum(q.get("drawn", True) for q in found)
-        if state.model and is_audit_slot(slot, _seed(state), float(state.opened["audit_share"])):
-            drawn_now = draw(slot)
+        if early or state.model:
+            due = is_audit_slot(slot, _seed(state), float(state.opened["audit_share"]))
+            drawn_now = draw(slot) if due else None
             if drawn_now is not None:
                 row, probability = drawn_now
-                add(row, audit=True, strategy="audit", probability=probability, confidence=sure(row))
+                if state.model:
+                    add(row, audit=True, strategy="audit", probability=probability, confidence=sure(row))
+                else:  # there is no guess to check, but it tells of labels that nobody has met
+                    add(row, strategy="random", probability=probability, score=None)
                 continue
         best = next((q for q in queue if free(q[0])), None)
         if best is not None:

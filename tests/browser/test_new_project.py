@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from askwise import learners
 from askwise.app.projects import Intake, create_new
 from askwise.app.server import create_app
 from askwise.pool import load_pool
@@ -373,9 +374,10 @@ def test_parts_of_installed_packages_are_offered(new: Any, tmp_path: Path, monke
         page = new()
         drop(page, "mail.csv", b"text\n" + b"".join(b"see you at lunch %d\n" % i for i in range(20)))
         page.wait_for_selector("#form:not([hidden])")
-        page.click("#plugins summary")
-        assert page.locator("#p-learner option").all_text_contents() == ["Askwise's own", "nearest_mean"]
+        page.click("#parts summary")
+        assert page.locator("#p-learner optgroup option").all_text_contents() == ["nearest_mean"]
         page.select_option("#p-learner", "nearest_mean")
+        assert page.text_content("#p-learner-what") == "Of an installed package."
         page.select_option("#p-strategy", "ratio")
         page.fill("#classes", "ham\nspam")
         page.click("#b-start")
@@ -385,12 +387,38 @@ def test_parts_of_installed_packages_are_offered(new: Any, tmp_path: Path, monke
         assert session.settings["strategy"] == "ratio"
 
 
-def test_without_such_packages_nothing_of_it_is_shown(new: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_our_own_learners_are_offered_with_a_sentence_each(new: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("askwise.plugins.registered", lambda what: ())
     page = new()
-    drop(page, "mail.csv", b"text\n" + b"".join(b"see you at lunch %d\n" % i for i in range(20)))
+    drop(page, "rows.csv", b"a,b\n" + b"".join(b"%d,%d\n" % (i, i * i % 7) for i in range(20)))
     page.wait_for_selector("#form:not([hidden])")
-    assert not page.is_visible("#plugins")
+    assert not page.is_visible("#p-learner"), "folded away: nobody must choose"
+    tab_to(page, "#parts summary")
+    page.keyboard.press("Enter")
+    assert page.locator("#p-learner option").all_text_contents() == [
+        "Askwise's choice: portfolio", "portfolio", "linears", "linear", "kernel", "gaussians", "forest",
+    ]  # fmt: skip
+    assert not page.is_visible("#p-strategy"), "no package offers one"
+    assert page.text_content("#p-learner-what") == learners.WHAT["portfolio"]
+    page.check("[name=kind][value=text]")
+    assert page.text_content("#p-learner option >> nth=0") == "Askwise's choice: linears"
+    assert page.text_content("#p-learner-what") == learners.WHAT["linears"]
+    page.check("[name=kind][value=table]")
+    page.select_option("#p-learner", "forest")
+    assert page.text_content("#p-learner-what") == learners.WHAT["forest"]
+    page.check("#several")
+    assert page.input_value("#p-learner") == "", "ours by name learn one label an item"
+    assert page.is_disabled("#p-learner option[value=forest]")
+    assert page.text_content("#p-learner-what") == "Made for answers of this kind."
+    page.uncheck("#several")
+    page.select_option("#p-learner", "forest")
+    page.wait_for_selector("#seen b")
+    page.fill("#classes", "odd\neven")
+    page.click("#b-start")
+    page.wait_for_selector("#labels button, .label, [data-label]", timeout=60_000)
+    (session,) = new.made
+    assert session.settings["learner"] == "Portfolio(['forest'])"
+    assert session.settings["encoder"] == "rows"
 
 
 def test_marked_texts_become_a_project_with_spans(new: Any) -> None:

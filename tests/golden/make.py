@@ -216,10 +216,29 @@ def shown(path: Path) -> None:
     session.close()
 
 
+def table(path: Path) -> None:
+    """Rows of a table, by the encoder of that name, which was the default."""
+    import csv
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "people.csv"
+        with file.open("w", newline="") as out:
+            writer = csv.writer(out)
+            writer.writerow(["age", "city", "income", "since"])
+            for i in range(90):
+                income = "" if i % 9 == 4 else 900 + (i * 7919) % 4000 * (40 if i % 30 == 7 else 1)
+                city = ("Bonn", "Gent", "Lyon", "Turku")[i * i % 4]
+                writer.writerow([20 + (i * 37) % 50, city, income, f"2024-03-{i % 28 + 1:02}"])
+        session = Session(str(file), kind="table", classes=["no", "yes"], learner="linear", store=path, seed=12)
+    label(session, lambda query: "yes" if int(query.content["age"]) > 45 else "no", 20)
+    session.close()
+
+
 SESSIONS = {
     "f1": [plain, given, certified, checking, undone],
     "f2": [plain, given, certified, checking, undone, team, sets, search, handed_in, classes],
-    "f3": [plain, given, certified, checking, team, sets, search, handed_in, classes, shown],
+    "f3": [plain, given, certified, checking, team, sets, search, handed_in, classes, shown, table],
 }
 
 

@@ -48,6 +48,13 @@ else:
     Kind = Literal[kinds.KINDS]  # a type made of the list: the API's document names each of them
 
 
+class Own(BaseModel):
+    """A learner of Askwise's own."""
+
+    name: str
+    what: str = Field(description="What it is good for, in a sentence or two.")
+
+
 class Limits(BaseModel):
     """What may be sent."""
 
@@ -56,6 +63,8 @@ class Limits(BaseModel):
     plugins: dict[str, list[str]] = Field(
         description="learner, encoder, strategy → names of the entry points of packages that are installed here."
     )
+    learners: list[Own] = Field(description="Of Askwise's own, for one label an item.")
+    usual: dict[str, str] = Field(description="Kind of item → which of these learns where none is named.")
 
 
 class ReadAs(BaseModel):
@@ -340,7 +349,13 @@ def routes(
         """What may be sent."""
         reading.get_ready()
         found = {what: list(plugins.registered(what)) for what in plugins.GROUPS}
-        return {"largest": intake.largest, "suffixes": list(ACCEPTED), "plugins": found}
+        return {
+            "largest": intake.largest,
+            "suffixes": list(ACCEPTED),
+            "plugins": found,
+            "learners": [{"name": name, "what": what} for name, what in learners.WHAT.items()],
+            "usual": {name: kinds.get(name).learner for name in kinds.KINDS},
+        }
 
     async def file(request: Request, sent: Annotated[Sent, Given()]) -> dict[str, Any]:
         """Take a file in: the body is the file. Gives its columns."""
@@ -440,7 +455,11 @@ def _registered(body: Begin) -> dict[str, str]:
         HTTPException: 422, a name that is not on the list. A module would be imported, a folder read: who can reach the
             page could then run what they like here.
     """
-    ours = {"learner": learners.NAMES, "encoder": (*encoders.NAMES, body.kind), "strategy": strategies.available()}
+    ours = {
+        "learner": learners.NAMES,
+        "encoder": (*encoders.NAMES, *kinds.get(body.kind).encoders),
+        "strategy": strategies.available(),
+    }
     named = {"learner": body.learner, "encoder": body.encoder, "strategy": body.strategy}
     for what in plugins.GROUPS:
         known = sorted({*ours[what], *plugins.registered(what)})

@@ -147,10 +147,15 @@ class Estimate:
     unchecked: int = 0
     """Items of the rest that came after all these check items were drawn: the bounds take each for right or wrong,
     whichever is worse, and the plain estimate says nothing of them."""
+    unmet: str = ""
+    """What is proved of labels that nobody has met so far, in a sentence or two; "" where there is nothing to say."""
 
     @property
     def sentence(self) -> str:
-        """One sentence for the person."""
+        """What it says, for the person: one sentence, and what is proved of labels that nobody has met."""
+        return f"{self._alone()} {self.unmet}".rstrip()
+
+    def _alone(self) -> str:
         if self.rest == 0:
             return "Every item has an answer or a label by the model; nothing is left to estimate."
         if self.accuracy is None and self.handed:

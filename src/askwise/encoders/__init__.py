@@ -35,8 +35,8 @@ NAMES = ("tfidf", "minilm")
 """Text encoders that `get` knows by name; a folder with model.onnx and tokenizer.json works as well."""
 BOTH = BESIDE.join(NAMES)
 """Words and meaning side by side."""
-OF_KIND = tuple(name for name, kind in kinds.REGISTRY.items() if kind.encoder)
-"""Kinds of items with one encoder of their own, which has the name of the kind."""
+OF_KIND = tuple(name for kind in kinds.REGISTRY.values() for name in kind.encoders)
+"""Encoders of ours that one kind of items has for its own."""
 EMBED_PACKAGES = ("onnxruntime", "tokenizers", "onnx", "safetensors")
 
 
@@ -55,8 +55,9 @@ def get(encoder: Encoder | Callable[[list[Any]], Any] | str | Path | None = None
             `askwise.encoders` of an installed package; a folder with `model.onnx` and `tokenizer.json`; several of
             these side by side, as "tfidf+minilm" (`JoinedEncoder`); an object with `name` and `encode`; or any callable
             `encode(list) -> (n, d) array`.
-        kind: Of the items, see `Pool.kind`. Images, recordings and table rows have one encoder of ours by name, that
-            of their kind; for pairs an encoder by name is one of texts, of which the difference is taken.
+        kind: Of the items, see `Pool.kind`. Images and recordings have one encoder of ours by name, that of their
+            kind; table rows have "rows" and, as earlier versions had it, "table"; for pairs an encoder by name is one
+            of texts, of which the difference is taken.
 
     Returns:
         An encoder; its `name` says which one was taken. Nothing is fetched before the first `encode`.
@@ -70,9 +71,10 @@ def get(encoder: Encoder | Callable[[list[Any]], Any] | str | Path | None = None
         from askwise.encoders.pair import PairEncoder
 
         return PairEncoder(get(str(encoder).removeprefix("pair:") if encoder else None))
+    own = kinds.get(kind).encoders
     if encoder is None:
-        encoder = kind if kind in OF_KIND else default_name()
-    if kind in OF_KIND and isinstance(encoder, str | Path):
+        encoder = next(iter(own), None) or default_name()
+    if own and isinstance(encoder, str | Path):
         return _own(str(encoder), kind)
     if isinstance(encoder, str | Path):
         return _by_name(encoder)
@@ -141,15 +143,16 @@ def _side_by_side(name: str) -> list[str]:
 
 
 def _own(name: str, kind: str) -> Encoder:
-    if name != kind and name in plugins.registered("encoder"):
+    own = kinds.get(kind).encoders
+    if name not in own and name in plugins.registered("encoder"):
         return get(plugins.plugin("encoder", name).part, kind)
-    if name != kind:
+    if name not in own:
         raise BadInput(
-            f"No encoder {name!r} for items of the kind {kind!r}. Give {kind!r}"
+            f"No encoder {name!r} for items of the kind {kind!r}. Give {' or '.join(map(repr, own))}"
             + only_python(", an object with name and encode, or a callable encode(list) -> array")
             + "."
         )
-    made: Encoder = resolve_name(kinds.get(kind).encoder)()
+    made: Encoder = resolve_name(own[name])()
     return made
 
 

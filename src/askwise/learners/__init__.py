@@ -3,13 +3,14 @@
 from askwise.learners.adapters import Adapted, adapt, describe, unfitted
 from askwise.learners.foreign import check_classifier, takes_missing
 from askwise.learners.multilabel import MultiLabel, adapt_multilabel
-from askwise.learners.named import NAMES, again, named
+from askwise.learners.named import NAMES, WHAT, again, named
 from askwise.learners.portfolio import Portfolio, Standing
 from askwise.learners.regression import AdaptedRegressor, RidgeRegression, adapt_regressor
 from askwise.learners.softmax import SoftmaxRegression
 
 __all__ = [
     "NAMES",
+    "WHAT",
     "Adapted",
     "AdaptedRegressor",
     "MultiLabel",

@@ -18,6 +18,15 @@ LEARNERS: Mapping[str, Callable[[], Any]] = {
 }
 """Name → a new learner of classes."""
 NAMES = tuple(LEARNERS)
+WHAT: Mapping[str, str] = {
+    "portfolio": "Linear, kernel and Gaussian models and a forest, mixed by what labels held out say of each.",
+    "linears": "A linear model with a weak and one with a strong penalty, mixed by what labels held out say of each.",
+    "linear": "One straight border between labels. The quickest, and hard to beat on texts.",
+    "kernel": "Curved borders: items that are alike get the same label.",
+    "gaussians": "A cloud around the middle of each label. Good with few labels where a label is one lump.",
+    "forest": "Many decision trees. Good where a few columns decide, by thresholds.",
+}
+"""Name → what it is good for, in a sentence or two, for who has to choose."""
 
 
 def named(name: str) -> Any:

@@ -37,6 +37,7 @@ TRUSTED = (
     "askwise.encoders.image.ImageEncoder",
     "askwise.encoders.pair.PairEncoder",
     "askwise.encoders.pipeline.PipelineEncoder",
+    "askwise.encoders.rows.RowsEncoder",
     "askwise.encoders.table.TableEncoder",
     "askwise.encoders.tfidf.TfidfEncoder",
     "askwise.learners.adapters.Adapted",

@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -51,8 +51,9 @@ class ItemKind:
     """Columns of a frame that hold items in Python."""
     learner = "linears"
     """Which learner of ours works where none is named."""
-    encoder = ""
-    """Its own encoder, as "module:class", since encoders are built on top of pools; "" = one of texts."""
+    encoders: ClassVar[Mapping[str, str]] = {}
+    """Its own encoders by name, the one of new sessions first, each as "module:class", since encoders are built on top
+    of pools; none = it has one of texts."""
     elsewhere = ""
     """What of a withdrawn item lies where Askwise does not reach, in a sentence."""
 
@@ -275,7 +276,7 @@ class Images(Files):
     plural = "images (JPEG, PNG, GIF, WebP)"
     suffixes = (".jpg", ".jpeg", ".png", ".gif", ".webp")
     learner = "portfolio"
-    encoder = "askwise.encoders.image:ImageEncoder"
+    encoders: ClassVar[Mapping[str, str]] = {"image": "askwise.encoders.image:ImageEncoder"}
     elsewhere = "The images themselves lie where they lay: delete them there."
 
     def wrong(self, data: bytes) -> str | None:
@@ -290,7 +291,7 @@ class Recordings(Files):
     plural = "recordings (WAV, MP3, OGG)"
     suffixes = (".wav", ".mp3", ".ogg")
     learner = "portfolio"
-    encoder = "askwise.encoders.audio:AudioEncoder"
+    encoders: ClassVar[Mapping[str, str]] = {"audio": "askwise.encoders.audio:AudioEncoder"}
     elsewhere = "The recordings themselves lie where they lay: delete them there."
 
     def wrong(self, data: bytes) -> str | None:
@@ -324,7 +325,10 @@ class Rows(OfColumns):
     name = "table"
     cells = True
     learner = "portfolio"
-    encoder = "askwise.encoders.table:TableEncoder"
+    encoders: ClassVar[Mapping[str, str]] = {
+        "rows": "askwise.encoders.rows:RowsEncoder",
+        "table": "askwise.encoders.table:TableEncoder",
+    }
 
     def chosen(self, named: list[str], rest: list[str]) -> list[str]:
         """See `OfColumns`."""

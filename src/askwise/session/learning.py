@@ -144,9 +144,11 @@ class Learning(Known):
                 outcomes = [wrong for wrong in s.draw_outcomes()[1] if wrong is not None]
                 scales, weight = control.error_scales(len(outcomes) * float(recorded["doubts"][-1]), sum(outcomes))
                 scale = float(weight @ scales)
-        return advice.all_criteria(
+        found = advice.all_criteria(
             recorded, verdict, price_of_label=price_of_label, price_of_error=price_of_error, errors_by_doubt=scale
         )
+        with self._lock:
+            return [(name, advice.not_before(self._state, one)) for name, one in found]
 
     def _seconds(self) -> list[float]:
         """What recent answers took, as of the last ranking: forecasts move with the rankings."""

@@ -108,6 +108,8 @@ def _on_asked(s: State, e: Event) -> None:
             s.draws.append(replace(drawn, guesses=s.predictions, system=s.system, removed=s.removed))
             if s.predictions is not None:
                 s.past.setdefault(int(e.data["round"]), s.predictions)
+        elif q.get("drawn", True) and not check and q.get("probability") is not None:
+            s.at_random.append(Draw(row, e.seq, int(e.data["round"]), np.packbits(s.eligible_mask), None))
         if q.get("strategy") == DOUBTED and not q.get("drawn", True):
             s.doubted.add(row)
         if s.model and not (audit or check or q.get("strategy") in (OVERLAP, DOUBTED)):

@@ -108,6 +108,9 @@ class State:
     handed: Counter[str] = field(default_factory=Counter)
     """Annotator → questions handed to them while learning; decides which are asked of several people."""
     draws: list[Draw] = field(default_factory=list)
+    at_random: list[Draw] = field(default_factory=list)
+    """Questions that were drawn uniformly at random and are no check items: there was no guess to check, or the ranking
+    was used up."""
     ranking: Ranking | None = None
     predictions: Array | None = None
     """(n,) class numbers guessed by the current model; None before the first model."""
@@ -164,6 +167,7 @@ class State:
             answers=dict(self.answers),
             leases=dict(self.leases),
             draws=list(self.draws),
+            at_random=list(self.at_random),
             doubted=set(self.doubted),
             withdrawn=dict(self.withdrawn),
             past=dict(self.past),

@@ -4,7 +4,7 @@ import { Refused, address, call } from "../lib/api.js";
 import { $, el } from "../lib/dom.js";
 import { count, plural } from "../lib/numbers.js";
 import { followWork, showWork } from "../lib/progress.js";
-import { chosenPlugins, offerPlugins } from "./plugins.js";
+import { chosenParts, offerParts, sayParts } from "./parts.js";
 
 const KINDS = [
   ["text", "Texts", "One text, or several columns joined"],
@@ -249,6 +249,7 @@ function showTask() {
   $("l-fewest").textContent = isSpans() ? "one" : "two";
   $("classes").required = !isNumber();
   $("n-tolerance").required = isNumber();
+  sayChosen();
 }
 
 /** Labels, numbers or spans were chosen. */
@@ -258,7 +259,10 @@ function answersChosen() {
   else look();
 }
 
+const sayChosen = () => sayParts(kindNow(), !isNumber() && !isSpans() && !$("several").checked);
+
 async function look() {
+  sayChosen();
   const mine = ++turn;
   seen = null;
   clear("seen-error", "problems");
@@ -351,7 +355,7 @@ async function start(event) {
   try {
     const classes = isNumber() ? [] : names;
     const said = { classes, title: $("title").value.trim(), guidelines: $("guidelines").value };
-    const { at } = await call("new/start", { ...chosen(), ...said, ...chosenPlugins() }, { timeout: 3_600_000 });
+    const { at } = await call("new/start", { ...chosen(), ...said, ...chosenParts() }, { timeout: 3_600_000 });
     location.assign(at);
   } catch (error) {
     fail("start-error", error);
@@ -395,8 +399,10 @@ for (const name of ["tolerance", "low", "high", "step"])
     typed = setTimeout(answersChosen, 500);
   });
 $("form").addEventListener("submit", start);
-const { largest, suffixes, plugins } = await call("new");
-offerPlugins(plugins);
+const offered = await call("new");
+const { largest, suffixes } = offered;
+offerParts(offered);
+$("p-learner").addEventListener("change", sayChosen);
 $("file").accept = suffixes.join(",");
 $("limits").textContent =
   "A table (CSV, JSON, Parquet, Excel), references (RIS, PubMed, EndNote XML), " +
