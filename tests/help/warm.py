@@ -46,8 +46,12 @@ LOADED = (
     "charset_normalizer", "rispy", "zstandard", "pyarrow.parquet", "openpyxl", "PIL.Image", "PIL.PngImagePlugin",
     "PIL.JpegImagePlugin", "psycopg", "rich.text",
 )  # fmt: skip
-CODES = ("from askwise import apart; apart.serve()", "reading.wait_for_a_file()")
-"""How the code ends that our own programs give to `python -c`."""
+CODES = (
+    "from askwise import apart; apart.serve()",
+    "reading.wait_for_a_file()",
+    "from askwise.cli import main; main()",
+)
+"""How the code ends that our own programs, and tests, give to `python -c`."""
 _numbers = struct.Struct("!i")
 _cold = subprocess.Popen
 
