@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -9,11 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer.main
 from hypothesis import settings
 
+from askwise.pool import kinds
 from help import warm
 
 warm.install()
+
+# Typer builds the program anew from all its verbs whenever it is called: what a person waits for once would be most of
+# a test that calls it a hundred times. What is built does not depend on the call.
+typer.main.get_command = functools.cache(typer.main.get_command)
 
 os.environ.setdefault("ASKWISE_NO_RECENT", "1")  # tests leave nothing in the state of whoever runs them
 
@@ -49,6 +56,19 @@ def shared() -> Callable[[str], Path]:
         return path
 
     return find
+
+
+@pytest.fixture(scope="module")
+def linear() -> Iterator[None]:
+    """Arrays, tables, images and recordings are learned by the linear model where no learner is named, as texts are.
+
+    For modules whose matter is true of any learner: the portfolio, which is the usual one of these, takes a hundred
+    milliseconds a refresh instead of three, and has tests of its own.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        for kind in (kinds.Features, kinds.Rows, kinds.Images, kinds.Recordings):
+            patch.setattr(kind, "learner", "linear")
+        yield
 
 
 @pytest.fixture(scope="module")
