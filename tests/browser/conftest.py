@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 import uvicorn
 
+from help import warm
+
 try:
     from playwright.sync_api import sync_playwright
 except ModuleNotFoundError:
@@ -69,6 +71,7 @@ class Running:
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
     """A real Chromium."""
+    warm.there()  # some seconds, which no request is to wait for that starts a program
     with sync_playwright() as play:
         browser = play.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield browser
