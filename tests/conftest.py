@@ -14,7 +14,7 @@ import typer.main
 from hypothesis import settings
 
 from askwise.pool import kinds
-from help import warm
+from help import skips, warm
 
 warm.install()
 
@@ -34,8 +34,10 @@ SHARED = Path(os.environ.get("ASKWISE_SHARED", Path(__file__).parents[2] / "shar
 
 
 LONGEST = (
-    "test_kill", "test_hostile_uploads", "test_team_store", "test_postgres", "test_blindness", "test_crafted_sessions",
-    "test_apart", "test_simulation", "test_session", "test_phone", "test_outbox_faults", "test_pages",
+    "test_pages", "test_axe", "test_session", "test_hostile_uploads", "test_label_page", "test_withdrawing",
+    "test_phone", "test_many_labels", "test_blindness", "test_crafted_sessions", "test_outbox_faults",
+    "test_new_project", "test_handover", "test_serving", "test_kill", "test_numbers", "test_verify", "test_people",
+    "test_simulation", "test_postgres", "test_team_store", "test_audit_classes", "test_apart",
 )  # fmt: skip
 """Modules that take longest begin first, so that no worker is left with one when the others are done."""
 
@@ -43,6 +45,13 @@ LONGEST = (
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     order = {name: place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: order.get(item.path.stem, len(LONGEST)))
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Say what was not shown, why, and how to have it shown."""
+    reasons = [report.longrepr[2] for report in terminalreporter.stats.get("skipped", ())]
+    for line in skips.by_reason(reasons):
+        terminalreporter.write_line(line)
 
 
 @pytest.fixture(scope="session")
