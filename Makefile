@@ -29,7 +29,7 @@ demo: $(BIN)/askwise ## The spam filter challenge on real messages (about a minu
 test: export PYTHONDONTWRITEBYTECODE = # or each of the many programs that tests start compiles all of Askwise
 test: $(VENV)/dev ## Run the tests, docs included; WORKERS=3 modules at a time, then those that measure time alone
 	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not alone"
-	$(BIN)/python -m pytest -q -m alone
+	$(BIN)/python -m pytest -q -m alone $$(grep -rl --include='test_*.py' 'mark[.]alone' tests)
 
 docs: $(VENV)/dev ## Build the site of the documentation into build/docs, and check its links
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -9,11 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer.main
 from hypothesis import settings
 
-from help import warm
+from askwise.pool import kinds
+from help import skips, warm
 
 warm.install()
+
+# Typer builds the program anew from all its verbs whenever it is called: what a person waits for once would be most of
+# a test that calls it a hundred times. What is built does not depend on the call.
+typer.main.get_command = functools.cache(typer.main.get_command)
 
 os.environ.setdefault("ASKWISE_NO_RECENT", "1")  # tests leave nothing in the state of whoever runs them
 
@@ -27,8 +34,10 @@ SHARED = Path(os.environ.get("ASKWISE_SHARED", Path(__file__).parents[2] / "shar
 
 
 LONGEST = (
-    "test_kill", "test_hostile_uploads", "test_team_store", "test_postgres", "test_blindness", "test_crafted_sessions",
-    "test_apart", "test_simulation", "test_session", "test_phone", "test_outbox_faults", "test_pages",
+    "test_pages", "test_axe", "test_session", "test_hostile_uploads", "test_label_page", "test_withdrawing",
+    "test_phone", "test_many_labels", "test_blindness", "test_crafted_sessions", "test_outbox_faults",
+    "test_new_project", "test_handover", "test_serving", "test_kill", "test_numbers", "test_verify", "test_people",
+    "test_simulation", "test_postgres", "test_team_store", "test_audit_classes", "test_apart",
 )  # fmt: skip
 """Modules that take longest begin first, so that no worker is left with one when the others are done."""
 
@@ -36,6 +45,13 @@ LONGEST = (
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     order = {name: place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: order.get(item.path.stem, len(LONGEST)))
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Say what was not shown, why, and how to have it shown."""
+    reasons = [report.longrepr[2] for report in terminalreporter.stats.get("skipped", ())]
+    for line in skips.by_reason(reasons):
+        terminalreporter.write_line(line)
 
 
 @pytest.fixture(scope="session")
@@ -49,6 +65,19 @@ def shared() -> Callable[[str], Path]:
         return path
 
     return find
+
+
+@pytest.fixture(scope="module")
+def linear() -> Iterator[None]:
+    """Arrays, tables, images and recordings are learned by the linear model where no learner is named, as texts are.
+
+    For modules whose matter is true of any learner: the portfolio, which is the usual one of these, takes a hundred
+    milliseconds a refresh instead of three, and has tests of its own.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        for kind in (kinds.Features, kinds.Rows, kinds.Images, kinds.Recordings):
+            patch.setattr(kind, "learner", "linear")
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,8 @@ from askwise.state.records import Attempt
 from askwise.store import MemoryStore
 from askwise.verification.witnesses import WITNESSES
 
+pytestmark = pytest.mark.usefixtures("linear")
+
 
 def test_every_list_of_targets_is_the_same():
     assert list(PROMISES) == list(aims.AIMS) == list(WITNESSES) == list(get_args(core.Promised))

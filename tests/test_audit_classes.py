@@ -13,6 +13,8 @@ from askwise import Session, audit
 from askwise.audit import classes as room
 from askwise.core import BadInput
 
+pytestmark = pytest.mark.usefixtures("linear")
+
 
 def slow_evidence(bets, z, rates):
     """The mixture martingale, term by term."""

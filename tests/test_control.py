@@ -18,6 +18,8 @@ from askwise.learners import SoftmaxRegression
 from askwise.state import State
 from askwise.state.fold import HANDLERS
 
+pytestmark = pytest.mark.usefixtures("linear")
+
 
 def blobs(n=600, classes=3, spread=1.2, seed=0):
     rng = np.random.default_rng(seed)

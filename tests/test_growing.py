@@ -22,6 +22,8 @@ from askwise.growing import learned_from
 from askwise.state import READS_FORMAT, State
 from askwise.store import MemoryStore, SQLiteStore, read_log, seal
 
+pytestmark = pytest.mark.usefixtures("linear")
+
 WORDS = {"spam": ["free prize", "win cash", "urgent claim"], "ham": ["see you", "running late", "call me"]}
 
 

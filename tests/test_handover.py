@@ -16,6 +16,8 @@ from askwise.cli import app
 from askwise.core import BadInput
 from askwise.store import MemoryStore
 
+pytestmark = pytest.mark.usefixtures("linear")
+
 NAMES = ["benign", "malignant", "odd"]
 
 

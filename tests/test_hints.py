@@ -16,6 +16,8 @@ from askwise.core import BadInput
 from askwise.hints import BY_EXAMPLE, BY_NAME, HINT, Hint
 from help.command import ran
 
+pytestmark = pytest.mark.usefixtures("linear")
+
 TOPICS = {
     "card_arrival": "when will my new card arrive by post",
     "exchangeRate": "what exchange rate do you take for euros",

@@ -30,7 +30,6 @@ from help.warm import cold
 httpx = pytest.importorskip("httpx2")
 uvicorn = pytest.importorskip("uvicorn")
 
-pytestmark = pytest.mark.alone
 TOKEN = "a-token-of-some-length"
 MEMORY = 512 << 20
 SECONDS = 10.0
@@ -249,8 +248,6 @@ class Door:
         self.thread = threading.Thread(target=self.server.run, kwargs={"sockets": [self.listener]}, daemon=True)
         self.thread.start()
         self.http = httpx.Client(base_url=self.url, headers={"x-askwise-token": TOKEN}, timeout=120, trust_env=False)
-        self.start = 0.0
-        """Seconds that a small file takes here: mostly to start the process that reads it."""
 
     def send(self, name: str, data: bytes) -> Any:
         return self.http.put("/api/v1/new/file", params={"name": name}, content=data)
@@ -278,10 +275,6 @@ def as_for_a_person() -> Iterator[None]:
 def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
     made = Door(tmp_path_factory.mktemp("root"))
     assert made.send("warm.csv", b"text\na\nb\n").status_code == 200
-    reading.stop()
-    began = time.monotonic()
-    assert made.send("warm.csv", b"text\na\nb\n").status_code == 200
-    made.start = time.monotonic() - began
     yield made
     made.close()
 
@@ -299,6 +292,14 @@ def heaviest_child() -> int:
             if b"wait_for_a_file" in Path(f"/proc/{pid}/cmdline").read_bytes():
                 found = max(found, resident("VmHWM", Path(f"/proc/{pid}/status")))
     return found
+
+
+def busyness() -> float:
+    """How many times as long as alone everything takes on this machine now, because of what else it does."""
+    began, computed = time.monotonic(), time.process_time()
+    while time.process_time() < computed + 0.3:
+        pass
+    return (time.monotonic() - began) / 0.3
 
 
 class Meanwhile:
@@ -348,7 +349,7 @@ def test_a_hostile_file_is_refused_or_read_within_its_budget(door: Door, name: s
             replies.append((door.look(replies[0][0].json()), time.monotonic() - began))
     for reply, took in replies:
         assert reply.status_code in (200, 400, 413), reply.text
-        assert took < SECONDS + 2 * door.start, f"{took:.1f} seconds; a small file takes {door.start:.1f}"
+        assert took < SECONDS or took < SECONDS * (busy := busyness()), f"{took:.1f} seconds, at {busy:.1f}"
         if reply.status_code != 200:
             sentence = reply.json()["error"]
             assert sentence.endswith((".", ")", "?", "FILE")), sentence
@@ -358,7 +359,8 @@ def test_a_hostile_file_is_refused_or_read_within_its_budget(door: Door, name: s
         assert resident("VmHWM") - before < MEMORY
         assert others.heaviest < MEMORY
     if others.took:
-        assert sorted(others.took)[len(others.took) // 2] < 2, "the server answers others meanwhile"
+        usual = sorted(others.took)[len(others.took) // 2]
+        assert usual < 2 or usual < 2 * busyness(), "the server answers others meanwhile"
     door.intake.forget_all()
     assert list(door.intake.root.iterdir()) == []
 
@@ -375,10 +377,19 @@ REFUSED = {
 }  # fmt: skip
 
 
+FEWER_ROWS: dict[str, Callable[[], bytes]] = {
+    "good rows that repeat.csv.gz": lambda: gzip.compress(b"text\n" + (b"spam " * 40 + b"\n") * 500_000),
+    "few keys and many rows.jsonl": lambda: (
+        lines({f"k{i}": 1 for i in range(10_000)}) + b"{}\n" * 20_000 + b'{"text": "a"}\n'
+    ),
+}
+"""Files with as many bytes or cells that are refused sooner: how long the worse ones take is looked at above."""
+
+
 @pytest.mark.parametrize("name", list(REFUSED))
 def test_from_python_the_same_files_are_refused_before_they_are_there(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
-    path.write_bytes(FILES[name]())
+    path.write_bytes((FILES | FEWER_ROWS)[name]())
     with pytest.raises(BadInput, match=REFUSED[name]):
         load_pool(path)
 

@@ -20,6 +20,8 @@ from askwise.session import Session
 from askwise.store import MemoryStore
 from askwise.verification import verify
 
+pytestmark = pytest.mark.usefixtures("linear")
+
 HEADER = {"x-askwise-token": "a-token-of-some-length"}
 WORDS = {"fruit": ["apple", "pear", "plum", "cherry"], "tool": ["hammer", "saw", "drill", "wrench"]}
 

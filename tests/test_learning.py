@@ -17,6 +17,8 @@ from askwise.learners import SoftmaxRegression, unfitted
 from askwise.strategies import Combinator, Strategy, albl, get, learning, mix
 from askwise.strategies.learning import Step, exp4p
 
+pytestmark = pytest.mark.usefixtures("linear")
+
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(60, 3)).astype(np.float32)
 Y = (X[:, 0] > 0).astype(int) + (X[:, 1] > 0.6)

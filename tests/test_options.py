@@ -19,6 +19,8 @@ from askwise.pool import load_pool
 from askwise.session import Session
 from help.command import ran
 
+pytestmark = pytest.mark.usefixtures("linear")
+
 PYTHON = re.compile(r"\b[a-z_]+=|\b[a-z_]+\(|(?<!encoding )(?<!format )\(from Python")
 """Advice that only code can follow."""
 OURS = re.compile(r"class=share|(spam|strange|ham)=0\.\d+")

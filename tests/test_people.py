@@ -15,6 +15,8 @@ from askwise import Session, agreement, evidence, people, questions, verify
 from askwise.core import BadInput, Event
 from askwise.store import MemoryStore, seal
 
+pytestmark = pytest.mark.usefixtures("linear")
+
 TEXTS = [f"cash prize {i}" if i % 2 else f"see you at {i}" for i in range(12)]
 
 

@@ -7,6 +7,8 @@ import pytest
 
 from askwise import Session, audit, evidence
 
+pytestmark = pytest.mark.usefixtures("linear")
+
 
 @pytest.fixture(scope="module")
 def labeled() -> tuple[Session, list[str]]:

@@ -16,6 +16,8 @@ from askwise.core import BadInput, Event
 from askwise.state import State
 from askwise.store import MemoryStore, seal
 
+pytestmark = pytest.mark.usefixtures("linear")
+
 NAMES = ("bill", "billing", "ship", "return")
 
 

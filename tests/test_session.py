@@ -19,6 +19,8 @@ from askwise.pool import load_pool
 from askwise.questions import SKIP_DISTANCE
 from askwise.state import State
 
+pytestmark = pytest.mark.usefixtures("linear")
+
 TOPICS = {
     "spam": ["free prize call now", "win cash today", "urgent claim your reward", "cheap loans text back"],
     "ham": ["see you at lunch", "running late sorry", "call me when home", "thanks for the book"],

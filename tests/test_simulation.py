@@ -24,6 +24,8 @@ from askwise.simulation import Run, Simulation, loop, median_interval, schedule,
 from askwise.simulation.loop import divide
 from askwise.simulation.show import lacking
 
+pytestmark = pytest.mark.usefixtures("linear")
+
 
 def blobs(n=240, classes=2, d=6, seed=0, spread=1.0):
     """An array pool of Gaussian heaps with its labels."""

@@ -15,6 +15,8 @@ from askwise.core import BadInput
 from askwise.spans import Span
 from askwise.verification import verify
 
+pytestmark = pytest.mark.usefixtures("linear")
+
 pytest.importorskip("pycrfsuite", reason="python-crfsuite is not installed: pip install 'askwise[spans]'")
 
 PEOPLE = ["Ada Lovelace", "Bob", "Grace Hopper", "Kurt", "Alan Turing", "Emmy Noether", "Zoë", "李明"]

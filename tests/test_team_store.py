@@ -30,6 +30,8 @@ from askwise.store.postgres import PostgresStore
 from askwise.verification import verify
 from help.postgres import QUOTED, SECRET, Server
 
+pytestmark = pytest.mark.usefixtures("linear")
+
 PASSWORD = "four words in a row"
 TEXTS = [f"{'lovely sunny' if i % 2 else 'awful gloomy'} day number {i}" for i in range(40)]
 TOKEN = "a-token-long-enough"

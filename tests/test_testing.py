@@ -202,3 +202,25 @@ def test_planting_refuses_what_cannot_be(plant):
         testing.plant_near_duplicates(X, y, 0.1, rng, copies=0)
     with pytest.raises(BadInput, match="two classes"):
         testing.plant_coin_flips(X, np.full(200, "a"), 0.1, rng)
+
+
+def test_skips_are_said_by_reason_with_a_way_out() -> None:
+    from help.skips import by_reason
+
+    said = by_reason(
+        [
+            "Skipped: shared data 'a/b.csv' is not here (set ASKWISE_SHARED to the folder that holds data/)",
+            "Skipped: shared data 'c.csv' is not here (set ASKWISE_SHARED to the folder that holds data/)",
+            "Skipped: could not import 'polars': No module named 'polars'",
+            "Skipped: the extra `team` is not installed",
+            "Skipped: this session has none",
+        ]
+    )
+    assert said == [
+        "5 skipped:",
+        "    2  data that are not ours to ship are not here (set ASKWISE_SHARED to the folder that holds data/)",
+        "    1  polars is not installed: pip install polars",
+        "    1  the extra `team` is not installed: pip install 'askwise[team]'",
+        "    1  this session has none",
+    ]
+    assert by_reason([]) == []

@@ -21,6 +21,8 @@ from askwise.state import fold, pack, unpack
 from askwise.store import MemoryStore, SQLiteStore, chain, read_log, seal
 from askwise.verification import Verification, verify
 
+pytestmark = pytest.mark.usefixtures("linear")
+
 WORDS = {"spam": ["free prize", "win cash", "urgent claim"], "ham": ["see you", "running late", "call me"]}
 
 

@@ -38,6 +38,8 @@ from askwise.store.chain import link, of_data
 from askwise.store.files import SCRUB_DUE
 from askwise.verification import verify
 
+pytestmark = pytest.mark.usefixtures("linear")
+
 MARK = "zq-anna-4711"
 GOLDEN = sorted((Path(__file__).parent / "golden").glob("*.askwise"))
 TOKEN = "a-token-of-some-length"

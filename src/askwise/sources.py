@@ -97,7 +97,7 @@ class Again:
                 f"This session was started with the strategy {name!r}, and {chosen.name!r} is given. Leave "
                 f"{named('strategy')} out, give the same, or start a new session."
             )
-        if chosen is None and ("strategy" in self.sources or name not in strategies.available()):
+        if chosen is None and ("strategy" in self.sources or not strategies.known(name)):
             self._lacks("strategy")
         return chosen
 

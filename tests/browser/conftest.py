@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 import uvicorn
 
+from help import warm
+
 try:
     from playwright.sync_api import sync_playwright
 except ModuleNotFoundError:
@@ -69,6 +71,7 @@ class Running:
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
     """A real Chromium."""
+    warm.there()  # some seconds, which no request is to wait for that starts a program
     with sync_playwright() as play:
         browser = play.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield browser
@@ -153,16 +156,19 @@ def new_page(contexts: Contexts) -> Iterator[Callable[..., Any]]:
     assert troubles == []
 
 
-SERIOUS = ("serious", "critical")
+SERIOUS = """axe.run({resultTypes: ["violations"]}).then(({violations}) => violations
+    .filter((found) => ["serious", "critical"].includes(found.impact))
+    .map((found) => [found.id, found.nodes.slice(0, 3).map((node) => node.html.slice(0, 150))]))"""
 
 
 @pytest.fixture
 def serious_findings() -> Callable[[Any], list[Any]]:
     """What axe finds on a page that is serious or worse: (rule, places)."""
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
+    axe = pytest.importorskip("axe_playwright_python.base", reason="axe-playwright-python is not installed")
 
     def find(page: Any) -> list[Any]:
-        found = axe.Axe().run(page).response["violations"]
-        return [(v["id"], [n["html"][:150] for n in v["nodes"][:3]]) for v in found if v["impact"] in SERIOUS]
+        if page.evaluate("typeof axe") == "undefined":  # half a megabyte of script, once for each document
+            page.evaluate(axe.AXE_SCRIPT)
+        return [(rule, places) for rule, places in page.evaluate(SERIOUS)]
 
     return find

@@ -10,7 +10,7 @@ import pytest
 
 from askwise.app.server import create_app
 from askwise.session import Session
-from help.hands import press, text_of, until
+from help.hands import press, taken, text_of, until
 
 TOKEN = "a-token-of-some-length"
 
@@ -146,9 +146,7 @@ class Advice:
 def answer(page: Any, n: int) -> None:
     for _ in range(n):
         press(page, "1")
-        page.wait_for_function(
-            "() => !localStorage.getItem(Object.keys(localStorage).find((k) => k.includes('outbox')))"
-        )
+        taken(page)
         if page.locator("dialog").count():
             return
 

@@ -13,7 +13,7 @@ from askwise.core import about, chance
 from askwise.labelsets import DIGITS, digit_keys
 from askwise.session import Session
 from askwise.tasks import one, sets
-from help.hands import until
+from help.hands import taken, until
 
 TOKEN = "a-token-of-some-length"
 
@@ -457,6 +457,7 @@ def test_a_widget_brings_drawing_keys_style_and_answer_of_its_own(run: Any, new_
         page.keyboard.press("Backspace")  # taken back: the question again, with what was given
         page.wait_for_function("t => document.getElementById('own').textContent === t", arg=first)
         assert page.text_content("#dial") == "1|–"
+        taken(page)  # then the server has put the question up anew
         page.keyboard.press(".")  # a key press that the widget takes before the table does
         assert page.text_content("#dial") == "3|set"
 

@@ -40,3 +40,8 @@ def until(true: Callable[[], Any], page: Any) -> None:
             return
         page.wait_for_timeout(20)
     raise AssertionError("it never came")
+
+
+def taken(page: Any) -> None:
+    """Wait until the server has all that was done, and the page shows what came back."""
+    page.wait_for_function("() => !Object.keys(localStorage).some((name) => name.startsWith('askwise-outbox-'))")

@@ -46,8 +46,12 @@ LOADED = (
     "charset_normalizer", "rispy", "zstandard", "pyarrow.parquet", "openpyxl", "PIL.Image", "PIL.PngImagePlugin",
     "PIL.JpegImagePlugin", "psycopg", "rich.text",
 )  # fmt: skip
-CODES = ("from askwise import apart; apart.serve()", "reading.wait_for_a_file()")
-"""How the code ends that our own programs give to `python -c`."""
+CODES = (
+    "from askwise import apart; apart.serve()",
+    "reading.wait_for_a_file()",
+    "from askwise.cli import main; main()",
+)
+"""How the code ends that our own programs, and tests, give to `python -c`."""
 _numbers = struct.Struct("!i")
 _cold = subprocess.Popen
 
@@ -237,6 +241,7 @@ def serve(place: str) -> dict[str, Any] | None:
     for name in LOADED:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
+    _build_the_command_line()
     gc.collect()
     gc.freeze()
     ends, wake = os.pipe()
@@ -271,6 +276,18 @@ def serve(place: str) -> dict[str, Any] | None:
             if 0 in ready:
                 Path(place).unlink()
                 return None
+
+
+def _build_the_command_line() -> None:
+    """Once for all who are forked; Typer does it with every call."""
+    import functools
+
+    import typer.main
+
+    from askwise import cli
+
+    typer.main.get_command = functools.cache(typer.main.get_command)
+    typer.main.get_command(cli.app)
 
 
 def _tell(lines: dict[int, socket.socket]) -> None:

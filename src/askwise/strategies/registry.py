@@ -282,6 +282,11 @@ def available() -> tuple[str, ...]:
     return tuple(sorted({*_registry, *(point.name for point in metadata.entry_points(group=GROUP))}))
 
 
+def known(name: str) -> bool:
+    """Whether there is a strategy of that name; for one of ours no list of installed packages is read."""
+    return name in _registry or name in available()
+
+
 def _load(name: str) -> None:
     """Load the plug-in of that name; where there is none, all of them, since it may be an alias."""
     points = list(metadata.entry_points(group=GROUP))

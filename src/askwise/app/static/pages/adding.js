@@ -14,33 +14,31 @@ export function adding(added) {
     "aria-hidden": "true",
     onchange: () => file.files[0] && more(file.files[0], added).finally(() => (file.value = "")),
   });
-  const button = el(
-    "button",
-    { type: "button", class: "plain", id: "b-more", onclick: () => ask(file) },
-    "Add items …",
+  const button = el("button", { type: "button", class: "plain", id: "b-more", onclick: open }, "Add items …");
+  const said = el(
+    "span",
+    { class: "small", id: "more-said", role: "status" },
+    "Rows of another file, or of a longer version of the first; those that are here already are recognised.",
   );
-  return el(
-    "div",
-    { class: "adding" },
-    button,
-    file,
-    el(
-      "span",
-      { class: "small", id: "more-said", role: "status" },
-      "Rows of another file, or of a longer version of the first; those that are here already are recognised.",
-    ),
-  );
-}
+  let ready = false; // the server has said that there may be more, and the dialog did not open
 
-async function ask(file) {
-  try {
-    const { refused, suffixes } = await call("items/add");
-    if (refused) return void ($("more-said").textContent = refused);
-    file.accept = suffixes.join(",");
-    file.click();
-  } catch (error) {
-    $("more-said").textContent = error.message;
+  async function open() {
+    try {
+      if (!ready) {
+        const { refused, suffixes } = await call("items/add");
+        if (refused) return void (said.textContent = refused);
+        file.accept = suffixes.join(",");
+      }
+      // Some seconds after a press a browser shows no dialog any more, and says nothing.
+      ready = navigator.userActivation?.isActive === false;
+      if (ready) said.textContent = "The server took its time. Press once more to choose the file.";
+      else file.click();
+    } catch (error) {
+      said.textContent = error.message;
+    }
   }
+
+  return el("div", { class: "adding" }, button, file, said);
 }
 
 async function more(file, added) {
