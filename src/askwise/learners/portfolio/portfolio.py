@@ -301,7 +301,8 @@ class Portfolio:
         """(parts,) what each weighs without evidence; sums to 1."""
         doubted = list(self._blocks)[:-1]
         weight: Array = np.array([LITTLE if self._kind(name).block in doubted else 1.0 for name in names])
-        return weight / weight.sum()
+        weight /= weight.sum()
+        return weight
 
     def _seen_by(self, name: str, rows: Views) -> Array:
         """The rows as a part sees them."""

@@ -249,12 +249,12 @@ function showTask() {
   $("l-fewest").textContent = isSpans() ? "one" : "two";
   $("classes").required = !isNumber();
   $("n-tolerance").required = isNumber();
-  sayChosen();
 }
 
 /** Labels, numbers or spans were chosen. */
 function answersChosen() {
   showTask();
+  sayChosen();
   if (isNumber() && !$("n-tolerance").value) clear("seen", "seen-error");
   else look();
 }
