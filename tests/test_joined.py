@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from askwise import Session, encoders, rounds
+from askwise import Session, encoders, learners, rounds
 from askwise.core import BadInput
 from askwise.encoders import JoinedEncoder
 from askwise.encoders.tfidf import TfidfEncoder
@@ -272,3 +272,71 @@ def test_names_lead_the_first_look_too(monkeypatch: pytest.MonkeyPatch) -> None:
         texts = [query.text for query in session.ask(4)]
         assert {"win" in text for text in texts} == {True, False}
         assert session.look(lambda s: "hint" in s.ranking.parts)
+
+
+# ── the learner ─────────────────────────────────────────────────────────────────────────────
+
+
+def two_blocks(telling: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of which columns of the block number `telling` tell the classes, and those of the other are noise."""
+    rng = np.random.default_rng(seed)
+    y = rng.integers(2, size=600)
+    blocks = [rng.normal(size=(600, 20)), rng.normal(size=(600, 30))]
+    blocks[telling][:, :3] += 2.5 * (2 * y - 1)[:, None]
+    return np.concatenate([unit(block) for block in blocks], 1).astype(np.float32), y
+
+
+@pytest.mark.parametrize("telling", [0, 1])
+def test_the_block_that_tells_gets_the_weight(telling: int) -> None:
+    X, y = two_blocks(telling)
+    learner = learners.named("linears")
+    learner.know_blocks({"first": 20, "second": 30})
+    learner.know_pool(X)
+    learner.fit(X[:100], y[:100])
+    weights = learner.standing()["weights"]
+    alone = [sum(w for name, w in weights.items() if name.endswith(f" on {block}")) for block in ("first", "second")]
+    assert alone[telling] > 5 * alone[1 - telling]
+    assert (learner.predict(X[100:]) == y[100:]).mean() > 0.95
+
+
+def test_few_labels_are_read_with_the_last_encoder() -> None:
+    learner = learners.named("linears")
+    learner.know_blocks({"first": 20, "second": 30})
+    learner.fit(*two_blocks(1))
+    assert learner._prior(["linear", "linear on first", "linear on second"]).round(4).tolist() == [
+        0.4762,
+        0.0476,
+        0.4762,
+    ]
+
+
+def test_blocks_that_are_not_all_of_the_columns_are_refused() -> None:
+    X, y = two_blocks(0)
+    learner = learners.named("linears")
+    learner.know_blocks({"first": 20, "second": 29})
+    with pytest.raises(BadInput, match="49 columns together"):
+        learner.fit(X, y)
+
+
+def test_without_blocks_it_is_as_it_was_and_new_blocks_begin_anew() -> None:
+    X, y = two_blocks(0)
+    plain, told = learners.named("linears").fit(X[:60], y[:60]), learners.named("linears")
+    told.know_blocks({"all": 50})
+    np.testing.assert_array_equal(told.fit(X[:60], y[:60]).predict_proba(X), plain.predict_proba(X))
+    told.know_blocks({"first": 20, "second": 30})
+    assert told.standing() is None
+    assert not np.array_equal(told.fit(X[:60], y[:60]).predict_proba(X), plain.predict_proba(X))
+    quick = told.for_comparison().fit(X[:60], y[:60])
+    assert quick.standing_.weights == told.standing_.weights, "the parts in charge, each on its block"
+
+
+def test_held_out_rows_turned_into_fewer_columns_say_the_same() -> None:
+    from askwise.learners.portfolio.parts import Linear
+
+    rng = np.random.default_rng(3)
+    Z, y = rng.normal(size=(40, 200)).astype(np.float32), rng.integers(3, size=40)
+    for part in (Linear(3.0), Linear(3.0, each=True)):
+        turned, make = part.turned(Z)
+        assert turned.shape == (40, 40)
+        plain = part.fit(Z[:30], y[:30], 3).proba(Z[30:])
+        np.testing.assert_allclose(make().fit(turned[:30], y[:30], 3).proba(turned[30:]), plain, atol=5e-3)

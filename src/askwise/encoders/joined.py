@@ -22,7 +22,8 @@ class JoinedEncoder:
     Shawe-Taylor, 2001).
 
     Args:
-        parts: At least two encoders that give dense features, each with a name of its own.
+        parts: At least two encoders that give dense features, each with a name of its own; the one that knows most of
+            what items mean comes last.
 
     Raises:
         BadInput: Fewer than two, or two of one name.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Protocol
@@ -216,7 +217,9 @@ class Forest:
 
         d = Z.shape[1]
         tried = max(1, round(max(d**0.5, min(d / 2, MOST_TRIED))))
-        forest = RandomForestClassifier(TREES, max_features=tried, random_state=0).fit(Z, y)
+        with warnings.catch_warnings():  # few labels of many classes are what it is here for
+            warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
+            forest = RandomForestClassifier(TREES, max_features=tried, random_state=0).fit(Z, y)
         self.trees, self.grown = Trees(forest.estimators_), forest.estimators_
         self.out_of_bag = _out_of_bag(forest, Z, classes)
         return self

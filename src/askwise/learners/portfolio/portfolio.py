@@ -60,6 +60,9 @@ SMALL = 0.05
 """A part with less weight has none, and costs nothing."""
 CAUTION = 2.0
 """Labels that the weights from before count for."""
+LITTLE = 0.1
+"""What a part that sees one block alone weighs beforehand beside the others, unless it is the last of the blocks, which
+is that of the encoder that knows most."""
 SAMPLE = 2_000
 """Rows of the pool that stand for it where labels are weighed."""
 BINS = 5
@@ -209,7 +212,7 @@ class Portfolio:
 
         Args:
             blocks: Name → how many columns; they stand in this order, side by side, and are all there are. Fewer than
-                two are none.
+                two are none. The last is trusted most as long as there are few labels.
         """
         widths = dict(blocks) if len(blocks) > 1 else {}
         if widths != self._widths:
@@ -294,6 +297,12 @@ class Portfolio:
         on = [f"{n}{ON}{block}" for n in suited if PARTS[n].linear for block in self._blocks]
         return [*suited, *on] or list(self.names)
 
+    def _prior(self, names: Sequence[str]) -> Array:
+        """(parts,) what each weighs without evidence; sums to 1."""
+        doubted = list(self._blocks)[:-1]
+        weight: Array = np.array([LITTLE if self._kind(name).block in doubted else 1.0 for name in names])
+        return weight / weight.sum()
+
     def _seen_by(self, name: str, rows: Views) -> Array:
         """The rows as a part sees them."""
         kind = self._kind(name)
@@ -310,7 +319,7 @@ class Portfolio:
             Z = self._seen_by(name, rows)
             parts[name] = self._kind(name).make().fit(Z, codes, classes)
             held[name] = self._held_out(name, parts[name], Z, codes, fold)
-        prior = np.full(len(names), 1 / len(names))
+        prior = self._prior(names)
         if before is not None:
             prior = (prior + np.array([before.weights.get(name, 0.0) for name in names])) / 2
         counted: Array = np.ones(m)
