@@ -428,13 +428,13 @@ def test_a_pool_that_changes_is_scaled_anew() -> None:
     assert learner._scaling.center[0] == pytest.approx(changed[:, 0].mean())
 
 
+def test_each_learner_of_ours_says_what_it_is_good_for() -> None:
+    assert tuple(learners.WHAT) == learners.NAMES
+
+
 def test_few_labels_of_many_classes_are_no_reason_to_warn() -> None:
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(40, 4)), np.arange(40) % 30
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         Portfolio().fit(X, y).predict_proba(X)
-
-
-def test_each_learner_of_ours_says_what_it_is_good_for() -> None:
-    assert tuple(learners.WHAT) == learners.NAMES
