@@ -8,9 +8,9 @@
     python benchmarks/reproduce.py lu --quick             # some seconds or minutes: other sizes, no page is written
     python benchmarks/reproduce.py lu --sets heart wdbc --ways uniform margin --seeds 10 --docs
 
-Every finished run is a line of build/reproduce/NAME.jsonl, so what was stopped is gone on with, and what is there is not
-run again; --docs puts the tables of all that is there into docs/reproductions.md. The data lie in shared/data beside
-the repository; what is missing is named.
+Every finished run is a line of build/reproduce/NAME.jsonl, so what was stopped is gone on with, and what is there is
+not run again; --docs puts the tables of all that is there into docs/reproductions.md. The data lie in shared/data
+beside the repository; what is missing is named.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+import os
 import re
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -36,7 +36,7 @@ Run = dict[str, Any]
 
 
 def part_of(name: str) -> Any:
-    """The module of a part: WAYS, `sets()`, `missing()`, `seeds(set, way)`, `run(set, way, seed, quick)`, `tables(runs)`."""
+    """Its module: WAYS, QUICK, sets(), missing(), seeds(set, way), run(set, way, seed, quick), tables(runs)."""
     return importlib.import_module(f"reproduce_{name}")
 
 
@@ -54,15 +54,21 @@ def keep(path: Path, runs: Sequence[Run]) -> None:
     path.write_text("".join(json.dumps(one) + "\n" for one in runs), encoding="utf-8")
 
 
+def spent() -> float:
+    """CPU seconds of this process and of those that it started and that have ended."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
+
+
 def work(name: str, quick: bool, job: tuple[str, str, int]) -> Run:
     """One run, with its CPU seconds."""
     from threadpoolctl import threadpool_limits
 
-    started = time.process_time()
+    started = spent()
     with threadpool_limits(1):
         found = part_of(name).run(*job, quick)
-    spent = found.pop("spent", 0.0) + time.process_time() - started  # of other processes, of this one
-    return {"set": job[0], "way": job[1], "seed": job[2], "cpu": round(spent, 2), **found}
+    seconds = found.pop("spent", 0.0) + spent() - started  # of a process that goes on, and of this one
+    return {"set": job[0], "way": job[1], "seed": job[2], "cpu": round(seconds, 2), **found}
 
 
 def each(name: str, quick: bool, jobs: Sequence[tuple[str, str, int]], processes: int) -> Iterator[Run]:
@@ -83,9 +89,6 @@ def measure(name: str, options: argparse.Namespace) -> list[Run]:
     there = {(one["set"], one["way"], one["seed"]) for one in runs}
     sets = [one for one in part.sets() if not options.sets or one in options.sets]
     ways = [one for one in part.WAYS if not options.ways or one in options.ways]
-    for asked, known in ((options.sets, part.sets()), (options.ways, part.WAYS)):
-        if strange := [one for one in asked or () if one not in known]:
-            sys.exit(f"{', '.join(strange)}: {name} has {', '.join(known)}.")
     if options.quick:
         sets = sets[: part.QUICK]
     most = 1 if options.quick else options.seeds
@@ -96,6 +99,9 @@ def measure(name: str, options: argparse.Namespace) -> list[Run]:
     jobs.sort(key=lambda job: (sets.index(job[0]), job[2]))  # whole seeds, all ways beside each other
     with path.open("a", encoding="utf-8") as journal:
         for done, one in enumerate(each(name, options.quick, jobs, options.processes), 1):
+            if "left out" in one:
+                print(f"{one['set']}, {one['way']}: {one['left out']}", file=sys.stderr)
+                continue
             journal.write(json.dumps(one) + "\n")
             journal.flush()
             runs.append(one)
@@ -137,6 +143,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.docs and options.quick:
         print("A quick run is no measurement: leave out --docs or --quick.", file=sys.stderr)
         return 2
+    for asked, known in ((options.sets, part.sets()), (options.ways, part.WAYS)):
+        if strange := [one for one in asked or () if one not in known]:
+            parser().error(f"{options.part} has no set or way {', '.join(strange)}; it has {'; '.join(known)}.")
     tables = part.tables(measure(options.part, options))
     print(tables)
     if options.docs:

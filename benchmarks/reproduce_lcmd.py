@@ -1,9 +1,9 @@
 """Regression in batches: LCMD beside random questions and the largest variances (Holzmüller et al., JMLR 2023).
 
-They have 15 large tables, 256 labels and 16 batches of 256, and nets on a GPU. Here, on what scikit-learn holds or makes,
-32 labels and 8 batches of 16; a net of two layers of 64 ReLU, whose last layer is where LCMD groups and a Gaussian gives
-the variance; and our ridge regression on the columns. The measure is theirs: the logarithm of the root mean square error,
-its mean over the batches, against random.
+They have 15 large tables, 256 labels and 16 batches of 256, and nets on a GPU. Here, on what scikit-learn holds or
+makes, 32 labels and 8 batches of 16; a net of two layers of 64 ReLU, whose last layer is where LCMD groups and a
+Gaussian gives the variance; and our ridge regression on the columns. The measure is theirs: the logarithm of the root
+mean square error, its mean over the batches, against random.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ class Net:
         self.is_fitted = False
 
     def fit(self, X: Any, y: Any) -> Net:
+        """Learn from (m, d) features and (m,) numbers."""
         from sklearn.exceptions import ConvergenceWarning
         from sklearn.neural_network import MLPRegressor
 
@@ -107,8 +108,8 @@ def tables(runs: Sequence[dict[str, Any]]) -> str:
     names = [name for name in TABLES if all((name, way) in found for way in WAYS)]
     count = min((len(found[name, way]) for name in names for way in WAYS), default=0)
     lines = [
-        f"{count} of 20 seeds. Root mean square error against random questions to the same model at equal labels, in %;",
-        "below 0 is better.",
+        f"{count} of 20 seeds. Root mean square error against random questions to the same model at equal labels,",
+        "in %; below 0 is better.",
         "",
         f"| way | {' | '.join(names)} | all tables |",
         "|---" * (len(names) + 2) + "|",

@@ -1,10 +1,10 @@
 """Lu, Li & Lin, "Re-Benchmarking Pool-Based Active Learning for Binary Classification" (2023), to the letter.
 
-Labels are -1 and 1. For seed k the rows are shuffled, the first 60 % are the pool and the rest is the test; the pool is
-shuffled anew with the same seed, and its first 20 are labeled. A seed whose 20 miss a class is passed over. Features are
-standardised on the pool. The model that asks is the model that is measured: SVC(rbf, gamma="auto", C=1). One question a
-step until the pool is empty; test accuracy after each. The area is that of the trapezoids divided by the number of
-questions, as theirs. Published are means of the first 100 valid seeds, of 10 on large sets.
+Labels are -1 and 1. For seed k the rows are shuffled, the first 60 % are the pool and the rest is the test; the pool
+is shuffled anew with the same seed, and its first 20 are labeled. A seed whose 20 miss a class is passed over. Features
+are standardised on the pool. The model that asks is the model that is measured: SVC(rbf, gamma="auto", C=1). One
+question a step until the pool is empty; test accuracy after each. The area is that of the trapezoids divided by the
+number of questions, as theirs. Published are means of the first 100 valid seeds, of 10 on large sets.
 """
 
 from __future__ import annotations
@@ -135,7 +135,7 @@ def theirs(way: str, pool: Any, y: Any, test: Any, truth: Any, steps: int) -> di
 
 
 def ours(way: str, pool: Any, y: Any, test: Any, truth: Any, steps: int) -> dict[str, Any]:
-    """The portfolio asks and is measured, refreshed as in a session: after each of 50 answers, then ever more rarely."""
+    """The portfolio asks and is measured, refreshed as in a session: after each of 50 answers, then more rarely."""
     learner, labeled, free = Portfolio(), np.arange(FIRST), np.arange(FIRST, len(pool))
     learner.know_pool(pool)
     learner.fit(pool[labeled], y[labeled])

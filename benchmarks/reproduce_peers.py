@@ -1,9 +1,9 @@
 """Other libraries beside ours: the same division, features, first labels, budget and classifier; who asks what.
 
-scikit-activeml, small-text and modAL run in .venv-peers (`make peers`), each by its own loop: it learns, it asks for one
-row by the smallest margin (modAL `margin_sampling`, small-text `BreakingTies`, scikit-activeml `UncertaintySampling`) or at
-random, it is told. The classifier is scikit-learn's logistic regression everywhere. 3 in 10 rows are held out; 10 first
-labels, at random with every class among them; then 60 questions.
+scikit-activeml, small-text and modAL run in .venv-peers (`make peers`), each by its own loop: it learns, it asks for
+one row by the smallest margin (modAL `margin_sampling`, small-text `BreakingTies`, scikit-activeml
+`UncertaintySampling`) or at random, it is told. The classifier is scikit-learn's logistic regression everywhere. 3
+in 10 rows are held out; 10 first labels, at random with every class among them; then 60 questions.
 """
 
 from __future__ import annotations
@@ -199,9 +199,6 @@ def alike(asked: dict[tuple[str, str], dict[int, list[int]]], name: str, way: st
     """In how many runs all questions are the same, and how many of them are before the first that is not."""
     ours, theirs = asked.get((name, "margin, askwise"), {}), asked[name, way]
     both = sorted(set(ours) & set(theirs))
-    until = [
-        next((at for at, (a, b) in enumerate(zip(ours[s], theirs[s], strict=True)) if a != b), len(ours[s]))
-        for s in both
-    ]
+    until = [next((at for at, row in enumerate(ours[s]) if row != theirs[s][at]), len(ours[s])) for s in both]
     whole = sum(n == len(ours[s]) for n, s in zip(until, both, strict=True))
     return f"{whole} of {len(both)} runs whole; {sum(until)} of {sum(len(ours[s]) for s in both)} questions until then"

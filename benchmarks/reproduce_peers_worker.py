@@ -51,7 +51,7 @@ def small_text(data: Any, strategy: str, seed: int, questions: int) -> Any:
     from small_text.query_strategies import BreakingTies, RandomSampling
 
     X, y, T, t = data["X"], data["y"], data["T"], data["t"]
-    np.random.seed(seed)  # its random draws from the global generator
+    np.random.seed(seed)  # noqa: NPY002 - its random draws from the global generator
     factory = SklearnClassifierFactory(model(), int(y.max()) + 1)
     query = BreakingTies() if strategy == "margin" else RandomSampling()
     learner = PoolBasedActiveLearner(factory, query, SklearnDataset(X, y))

@@ -1,4 +1,4 @@
-"""TREC-6 with 32 to 128 labels, nothing labeled to begin with: what PATRON (Yu et al., 2023) tells of a fine-tuned model.
+"""TREC-6 with 32 to 128 labels from nothing: what PATRON (Yu et al., 2023) tells of a fine-tuned model.
 
 Here the texts are sentence embeddings (all-MiniLM-L6-v2, 384 numbers of length one) and the model that asks and is
 measured is logistic regression with C=10, unless another is named. 5,452 questions to choose from, 500 apart, six
