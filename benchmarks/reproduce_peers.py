@@ -196,9 +196,7 @@ def tables(runs: Sequence[dict[str, Any]]) -> str:
 
 
 def alike(asked: dict[tuple[str, str], dict[int, list[int]]], name: str, way: str) -> str:
-    """In how many runs all questions are the same, and how many of them are before the first that is not."""
+    """How many questions are ours, at the same place."""
     ours, theirs = asked.get((name, "margin, askwise"), {}), asked[name, way]
-    both = sorted(set(ours) & set(theirs))
-    until = [next((at for at, row in enumerate(ours[s]) if row != theirs[s][at]), len(ours[s])) for s in both]
-    whole = sum(n == len(ours[s]) for n, s in zip(until, both, strict=True))
-    return f"{whole} of {len(both)} runs whole; {sum(until)} of {sum(len(ours[s]) for s in both)} questions until then"
+    pairs = [(a, b) for seed in set(ours) & set(theirs) for a, b in zip(ours[seed], theirs[seed], strict=True)]
+    return f"{sum(a == b for a, b in pairs)} of {len(pairs)}"

@@ -52,11 +52,19 @@ def seeds(name: str, way: str) -> int:
 
 
 @functools.cache
-def load(name: str) -> tuple[list[str], list[str], Any, Any]:
-    """Titles, abstracts, (n,) 1 for relevant, and the features of a search."""
+def load(name: str, most: int | None) -> tuple[list[str], list[str], Any]:
+    """Titles, abstracts and (n,) 1 for relevant; of at most so many records, drawn at random."""
     titles, abstracts, y = reviews.load(FOLDER, name)
+    rows = range(len(y)) if most is None else np.sort(np.random.default_rng(0).permutation(len(y))[:most])
+    return [titles[row] for row in rows], [abstracts[row] for row in rows], y[list(rows)]
+
+
+@functools.cache
+def features(name: str, most: int | None) -> Any:
+    """(n, d) those of a search."""
+    titles, abstracts, _ = load(name, most)
     texts = [f"{title} {abstract}" for title, abstract in zip(titles, abstracts, strict=True)]
-    return titles, abstracts, y, WordsEncoder().fit(texts).encode(texts)
+    return WordsEncoder().fit(texts).encode(texts)
 
 
 def priors(y: Any, run: int) -> list[int]:
@@ -67,14 +75,11 @@ def priors(y: Any, run: int) -> list[int]:
 
 def run(name: str, way: str, seed: int, quick: bool) -> dict[str, Any]:
     """The three measures of one run."""
-    titles, abstracts, y, X = load(name)
-    if quick:
-        kept = np.sort(np.random.default_rng(0).permutation(len(y))[:200])
-        titles, abstracts = [titles[i] for i in kept], [abstracts[i] for i in kept]
-        y, X = y[kept], X[kept]
+    most = 200 if quick else None
+    titles, abstracts, y = load(name, most)
     start = priors(y, seed)
     if way == OURS:
-        order = ask(X, y, start)
+        order = ask(features(name, most), y, start)
     else:
         question = {"title": titles, "abstract": abstracts, "label": y.tolist(), "priors": [start]}
         with tempfile.TemporaryDirectory() as folder:
