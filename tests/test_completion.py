@@ -54,7 +54,7 @@ def folder(tmp_path):
         ("askwise simulate mail.csv --strategy rank_m", ["rank_margin"]),
         ("askwise label mail.csv --kind im", ["image"]),
         ("askwise label mail.csv --encoder ti", []),
-        ("askwise label mail.csv --encoder tf", ["tfidf"]),
+        ("askwise label mail.csv --encoder tf", ["tfidf", "tfidf+minilm"]),
         ("askwise autolabel mail.askwise --target da", ["dataset"]),
         ("askwise bench", ["benchmark"]),
         ("askwise benchmark co", ["compared.toml"]),
@@ -69,7 +69,7 @@ def test_tab_offers_what_fits_and_loads_nothing_heavy(folder, line, wanted):
 def test_the_names_are_those_that_are_known():
     assert set(completion.STRATEGIES) <= set(strategies.available())
     assert set(completion.strategies("")) == set(strategies.available())
-    assert completion.ENCODERS == encoders.NAMES
+    assert (*encoders.NAMES, encoders.BOTH) == completion.ENCODERS
     assert completion.KINDS == pool.KINDS
     assert set(completion.METRICS) == set(METRICS)
     assert tuple(tasks.OURS) == completion.TASKS

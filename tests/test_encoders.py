@@ -54,7 +54,7 @@ def test_the_default_says_which_one_it_is(home: Path, monkeypatch: pytest.Monkey
         encoders.get()
     monkeypatch.delenv("ASKWISE_ENCODER")
     if EMBED:
-        assert encoders.get().name == "minilm"
+        assert encoders.get().name == "tfidf+minilm"
         assert not home.exists(), "nothing is fetched before it is needed"
     monkeypatch.setattr(encoders, "find_spec", lambda name: None)
     assert encoders.get().name == "tfidf"
@@ -410,14 +410,15 @@ def test_a_bad_vector_in_the_cache_is_made_again(folder: Path) -> None:
         assert np.array_equal(SentenceEncoder(folder).encode(["hello"]), good)
 
 
+@pytest.mark.parametrize("beside", ["", "tfidf+"])
 def test_a_model_with_a_sentence_encoder_is_whole_in_its_file(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    beside: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from askwise import Session
     from askwise.model import load
 
     texts = [f"{'hello world' if i % 2 else 'good bye'} {'world' * (i % 5)} {i}" for i in range(60)]
-    with Session(texts, classes=["in", "out"], encoder=str(folder)) as session:
+    with Session(texts, classes=["in", "out"], encoder=f"{beside}{folder}") as session:
         for query in session.ask(12):
             session.tell(query, "in" if "hello" in query.text else "out")
         session.model().save(tmp_path / "m.skops")
@@ -427,7 +428,7 @@ def test_a_model_with_a_sentence_encoder_is_whole_in_its_file(
     said, confidence = load(tmp_path / "m.skops").judged(texts)
     assert said == names
     assert np.array_equal(confidence, sure)
-    assert load(tmp_path / "m.skops").encoder_.name == "tiny"
+    assert load(tmp_path / "m.skops").encoder_.name == f"{beside}tiny"
 
 
 def test_a_saved_network_that_reads_other_files_is_refused(folder: Path) -> None:

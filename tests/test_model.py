@@ -32,6 +32,7 @@ from askwise.core import BadInput, MissingExtra
 from askwise.encoders.tfidf import TfidfEncoder
 from askwise.learners import MultiLabel, SoftmaxRegression, adapt
 from askwise.model import Card, Model, load, read_card, through
+from askwise.model import said as model_said
 from askwise.model.card import ASK, NEW_ITEMS
 from askwise.model.files import CARD, dumped
 from askwise.model.said import to_ask
@@ -397,7 +398,7 @@ def test_the_card_says_what_is_so(certified: Session) -> None:
     assert proved.sentence == certificate.sentence
     assert proved.fingerprint == certificate.fingerprint
     attempt = certified._state.attempts[0]
-    assert proved.least == attempt.confidences.min()
+    assert model_said._least(certified._state, attempt, None) == attempt.confidences.min()
     then = certified._state.predictions_of(attempt.round)
     now = model.judged(list(certified.pool.contents))[0]
     rows = attempt.order[attempt.checks :].tolist()
@@ -407,6 +408,21 @@ def test_the_card_says_what_is_so(certified: Session) -> None:
     assert NEW_ITEMS in lines
     assert certificate.sentence in lines
     assert Card.of(json.loads(json.dumps(card.data()))) == card
+
+
+def test_a_model_that_learned_more_asks_below_as_many_items_as_were_certified(certified: Session) -> None:
+    state, model = certified._state, certified.model(shown=False)
+    (attempt,) = state.attempts
+    assert state.ranking.round > attempt.round, "it has learned from the checks"
+    contents = list(certified.pool.contents)
+    before = [r for r, a in state.answers.items() if a.label is not None and a.seq < attempt.seq]
+    open_then = np.setdiff1d(np.arange(len(contents)), before)
+    asks = to_ask(*model.judged(contents), model.card)
+    sure = model.judged(contents)[1]
+    least = sure[open_then][~asks[open_then]].min()
+    assert (sure[open_then] >= least).sum() >= len(attempt.order)
+    assert (sure[open_then] > least).sum() < len(attempt.order)
+    assert not (asks[open_then] & (sure[open_then] >= least)).any()
 
 
 def test_a_person_is_asked_below_what_was_certified_and_everywhere_without_a_certificate(certified: Session) -> None:
@@ -513,6 +529,13 @@ def _state(schema: dict[str, Any], *path: str) -> dict[str, Any]:
     return found
 
 
+def _linear(schema: dict[str, Any]) -> dict[str, Any]:
+    """The softmax regression in it."""
+    part = _state(schema, "learner_")["_parts"]["content"]["linear"]
+    found: dict[str, Any] = part["content"]["content"]["model"]["content"]["content"]
+    return found
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -521,8 +544,9 @@ def _state(schema: dict[str, Any], *path: str) -> dict[str, Any]:
         lambda s: _state(s).update(kind={**_state(s)["kind"], "content": '"image"'}),
         lambda s: _state(s).update(encoder_=_state(s)["learner_"]),
         lambda s: _state(s).update(learner_=_state(s)["kind"]),
-        lambda s: _state(s, "learner_").pop("coef_"),
-        lambda s: _state(s, "learner_").update(temperature_=_state(s)["kind"]),
+        lambda s: _state(s, "learner_").pop("_parts"),
+        lambda s: _linear(s).pop("coef_"),
+        lambda s: _linear(s).update(temperature_=_state(s)["kind"]),
         lambda s: _state(s, "encoder_").update(parts=_state(s)["kind"]),
         lambda s: s.update(content="x"),
         lambda s: s.update(protocol=99),

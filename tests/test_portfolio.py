@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -316,9 +317,9 @@ def test_it_is_the_default_of_features_and_the_log_says_who_is_in_charge(tmp_pat
     assert verify(path).ok
 
 
-def test_texts_are_learned_by_the_linear_one() -> None:
+def test_texts_are_learned_by_linear_ones() -> None:
     texts = [f"{'good' if i % 2 else 'bad'} thing {i}" for i in range(40)]
-    assert Session(texts, classes=["a", "b"]).settings["learner"].startswith("SoftmaxRegression(")
+    assert Session(texts, classes=["a", "b"]).settings["learner"] == repr(learners.named("linears"))
 
 
 @pytest.mark.parametrize("name", learners.NAMES)
@@ -425,3 +426,11 @@ def test_a_pool_that_changes_is_scaled_anew() -> None:
     assert learner.standing_ is None
     learner.fit(X[:60], y[:60])
     assert learner._scaling.center[0] == pytest.approx(changed[:, 0].mean())
+
+
+def test_few_labels_of_many_classes_are_no_reason_to_warn() -> None:
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(40, 4)), np.arange(40) % 30
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Portfolio().fit(X, y).predict_proba(X)

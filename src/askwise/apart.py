@@ -14,11 +14,11 @@ import tempfile
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any, NamedTuple, cast
 
 import numpy as np
 
@@ -75,6 +75,10 @@ class Apart:
         """Whether the encoder that knows the pool is there, not here."""
         self._folder: Path | None = None
         self._kept: Any = None  # where the features are
+        self.waiting = False
+        """Whether features are missing that the encoder there has put off."""
+        self.blocks: Mapping[str, int] = {}
+        """Columns of each encoder, where several stand side by side."""
         self._files = 0  # how often such files were written
         self._fit: int | None = None  # of how many items the encoder learned; None = of all
         self._sent = 0  # how many items it knows
@@ -106,17 +110,35 @@ class Apart:
                 self._fit = fit
                 self._answer("features")
             learns = hasattr(self._encoder, "fit") and self._encoded
-            anew = learns and fit is not None and fit != self._fit
+            lost = self.waiting and self._process is None  # what the process that has ended was at
+            anew = learns and fit is not None and (fit != self._fit or lost)
             have = cast(Matrix, self._X).shape[0]
             if contents is not None and self._encoded and (anew or have < len(contents)):
                 if self._process is None:
                     self._answer("features")  # starts one, whose encoder has learned nothing
                 old = 0 if anew else have
                 learn = list(contents[:fit]) if learns and (anew or not self._knows) else None
-                self._moved(self._answer("grow", list(contents[old:]), learn, bool(old), self._next()))
-                self._fit, self._knows = fit, True
+                made: _Made = self._answer("grow", list(contents[old:]), learn, bool(old), self._next())
+                self._moved(made.kept)
+                self._fit, self._knows, self.waiting, self.blocks = fit, True, made.waiting, made.blocks
             found: Matrix = self._X
             return found
+
+    def encode_on(self) -> bool:
+        """Let it make some of what was put off; whether that was the last of it, and `features` are others now.
+
+        Raises:
+            CannotTravel, Unreachable: As `features`.
+        """
+        with self._lock:
+            if self._process is None:
+                return False  # `features` makes up for it
+            made: _Made | None = self._answer("encode_on", self._next())
+            if made is None:
+                return False
+            self._moved(made.kept)
+            self.waiting, self.blocks = made.waiting, made.blocks
+            return True
 
     def replace(self, X: Matrix) -> None:
         """Give it other features: those of a pool that has grown, where they are not made there.
@@ -251,7 +273,8 @@ class Apart:
                     self._end()  # it knows nothing
                     raise begun.error
                 if self._kept is None:
-                    self._kept, self._X = begun, _mapped(begun)
+                    self._kept, self.waiting, self.blocks = begun
+                    self._X = _mapped(self._kept)
             found = self._exchange(lambda: (verb, *args))
             if isinstance(found, _Failed):
                 raise found.error
@@ -368,6 +391,17 @@ class Apart:
             return None
 
 
+class _Made(NamedTuple):
+    """Features that the other process has made."""
+
+    kept: Any
+    """Where they are."""
+    waiting: bool
+    """Whether some are missing that the encoder has put off."""
+    blocks: Mapping[str, int]
+    """Columns of each encoder, where several stand side by side."""
+
+
 @dataclass(frozen=True)
 class _Failed:
     """An error that the other process met."""
@@ -457,15 +491,28 @@ class _There:
         encoder: Any,
         contents: list[Any] | None,
         fit: int | None,
-    ) -> Any:
+    ) -> _Made:
         self.learner, self.strategy, self.encoder = learner, strategy, encoder
         self.learned_from, self.contents = (contents or [])[:fit], contents or []
         if kept is None:
-            kept, self.knows_pool = _keep(rounds.encoded(encoder, contents or [], fit=fit), self.folder), True
+            made = rounds.encoded(encoder, contents or [], fit=fit, put_off=True)
+            kept, self.knows_pool = _keep(made, self.folder), True
         self.X = _mapped(kept)
-        return kept
+        return self._made(kept)
 
-    def grow(self, new: list[Any], learn: list[Any] | None, behind: bool, number: int) -> Any:
+    def _made(self, kept: Any) -> _Made:
+        return _Made(kept, bool(getattr(self.encoder, "waiting", False)), getattr(self.encoder, "blocks", {}))
+
+    def encode_on(self, number: int) -> _Made | None:
+        """Make some of what was put off; says where the features are once all of it is made."""
+        X = self.encoder.encode_on(self.contents, self.X, rounds.SLICE)
+        if X is None:
+            return None
+        kept = _keep(X, self.folder, number)
+        self.moved(kept)
+        return self._made(kept)
+
+    def grow(self, new: list[Any], learn: list[Any] | None, behind: bool, number: int) -> _Made:
         """Encode items that came later, behind those that are there, or all anew; says where the features are."""
         if learn is not None:
             self.learned_from, self.knows_pool = learn, False
@@ -475,7 +522,7 @@ class _There:
             X = features.joined(self.X, X)
         kept = _keep(X, self.folder, number)
         self.moved(kept)
-        return kept
+        return self._made(kept)
 
     def read_on(self, new: list[Any]) -> None:
         """Items that came later, whose features are made elsewhere."""
@@ -483,7 +530,7 @@ class _There:
 
     def moved(self, kept: Any) -> None:
         """The features are in other files."""
-        self.X, self.dense = _mapped(kept), None
+        self.X, self.dense, self.near = _mapped(kept), None, hints.Nearest()
 
     def features(self) -> None:
         """They are there since `begin`."""

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 KINDS = ("text", "image", "audio", "table", "pair")
-ENCODERS = ("tfidf", "minilm")
-LEARNERS = ("portfolio", "linear", "kernel", "gaussians", "forest")
+ENCODERS = ("tfidf", "minilm", "tfidf+minilm")
+LEARNERS = ("portfolio", "linears", "linear", "kernel", "gaussians", "forest")
 TASKS = ("one", "sets", "number", "spans")
 TARGETS = ("auto", "dataset", "file")
 METRICS = ("accuracy", "balanced_accuracy", "macro_f1")

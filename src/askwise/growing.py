@@ -552,15 +552,20 @@ class Features:
     def __init__(self, encoder: Encoder | None, X: Matrix | None) -> None:
         self.encoder = encoder
         self.X = X
+        self.waiting = False
+        """Whether features are missing that the encoder has put off."""
+        self.blocks: Mapping[str, int] = {}
+        """Columns of each encoder, where several stand side by side."""
         self._fit = 0  # how many items the features are made with …
         self._knows = 0  # … and the encoder here has learned from
 
-    def here(self, pool: Pool, fit: int) -> Matrix:
+    def here(self, pool: Pool, fit: int, *, put_off: bool = False) -> Matrix:
         """(n, d) features of the pool, made in this process.
 
         Args:
             pool: The items as they are now.
             fit: From `learned_from`.
+            put_off: As `rounds.encoded`. Without, what was put off is made up for.
 
         Raises:
             BadInput: There is neither an encoder nor features.
@@ -572,9 +577,11 @@ class Features:
                 self.X = pool.features
             return self.X
         learns = hasattr(self.encoder, "fit")
-        if self.X is None or (learns and self._fit != fit):
-            self.X = rounds.encoded(self.encoder, to_encode(pool), fit=fit)
+        if self.X is None or (learns and self._fit != fit) or (self.waiting and not put_off):
+            self.X = rounds.encoded(self.encoder, to_encode(pool), fit=fit, put_off=put_off)
             self._fit = self._knows = fit
+            self.waiting = bool(getattr(self.encoder, "waiting", False))
+            self.blocks = getattr(self.encoder, "blocks", {})
         elif self.X.shape[0] < len(pool):
             if learns and self._knows != fit:  # another process made the features so far
                 cast("Any", self.encoder).fit(list(to_encode(pool)[:fit]))
@@ -582,9 +589,17 @@ class Features:
             self.X = joined(self.X, self.encoder.encode(list(to_encode(pool)[self.X.shape[0] :])))
         return self.X
 
-    def made(self, X: Matrix, fit: int) -> Matrix:
+    def on(self, pool: Pool) -> bool:
+        """Make some of what was put off in this process; whether that was the last, and the features are others now."""
+        made = cast("Any", self.encoder).encode_on(to_encode(pool), self.X, rounds.SLICE)
+        if made is None:
+            return False
+        self.X, self.waiting, self.blocks = made, False, cast("Any", self.encoder).blocks
+        return True
+
+    def made(self, X: Matrix, fit: int, apart: Apart) -> Matrix:
         """Keep features that another process has made."""
-        self.X, self._fit = X, fit
+        self.X, self._fit, self.waiting, self.blocks = X, fit, apart.waiting, apart.blocks
         return X
 
 
@@ -596,11 +611,11 @@ def features_apart(apart: Apart, own: Features, pool: Pool, fit: int) -> Matrix:
     """
     if own.encoder is None or (own.X is not None and not apart.makes):  # it began with features from here
         before, X = own.X, own.here(pool, fit)
-        if before is None or X.shape[0] != before.shape[0] or X is not before:
+        if before is None or X is not before:
             apart.replace(X)
         own.X = apart.features(pool.contents)
         return own.X
-    return own.made(apart.features(to_encode(pool), fit), fit)
+    return own.made(apart.features(to_encode(pool), fit), fit, apart)
 
 
 def filled(guesses: Array, n: int) -> Array:

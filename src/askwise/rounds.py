@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
 
-from askwise import engine, hints
+from askwise import encoders, engine, hints, signals
 from askwise.core import Array, Encoder, Learner, Matrix
 from askwise.notices import progress
 from askwise.strategies import Strategy
@@ -45,6 +46,8 @@ class Round:
     """What an answer is."""
     hints: tuple[hints.Hint, ...] = ()
     """What is known of labels without an example."""
+    blocks: Mapping[str, int] = field(default_factory=dict)
+    """Columns of the features by encoder, in their order, where several stand side by side."""
 
 
 @dataclass(frozen=True)
@@ -63,15 +66,40 @@ class Learned:
     """What a learner of several parts says of them: see `learners.Standing`."""
 
 
-def encoded(encoder: Encoder, contents: Sequence[Any], *, fit: int | None = None) -> Matrix:
+PATIENCE = 2_000
+"""Vectors of a slow encoder that people wait for at the beginning, where a quicker one stands beside it."""
+
+LARGE, LOOK = 5_000, 3_000
+"""Of a pool with more items than that so many are looked at first, where people wait for a question."""
+SLICE = 512
+"""Of them made at a time later on: answers wait for so long at most until the model learns from them."""
+
+
+def encoded(
+    encoder: Encoder,
+    contents: Sequence[Any],
+    *,
+    fit: int | None = None,
+    put_off: bool = False,
+    patience: int | None = None,
+) -> Matrix:
     """(n, d) features of the pool's items; an encoder that learns from them does so first, from the first `fit`, with
     each item read once where it can (`fit_encode`).
+
+    Args:
+        encoder: Any.
+        contents: (n,) items.
+        fit: None = all.
+        put_off: Where slow parts of it would have to make many vectors, leave them to `encode_on`.
+        patience: How many are many; None = `PATIENCE`.
     """
     items = list(contents)
     learn, both = getattr(encoder, "fit", None), getattr(encoder, "fit_encode", None)
     with progress(f"encoding {len(items):,} items"):
         if both is not None:
-            found: Matrix = both(items, fit)
+            patience = PATIENCE if patience is None else patience
+            later = {"patience": patience} if put_off and hasattr(encoder, "encode_on") else {}
+            found: Matrix = both(items, fit, **later)
             return found
         if learn is not None:
             learn(items[:fit])
@@ -103,6 +131,7 @@ def learn(
         name_classes = getattr(learner, "name_classes", None)
         if name_classes is not None and round_.names:
             name_classes(round_.names)
+        know_blocks(learner, round_.blocks)
         know_pool = getattr(learner, "know_pool", None)
         if know_pool is not None:
             know_pool(X)
@@ -112,6 +141,40 @@ def learn(
     found = rank(round_, X, learner, strategy, opinion, dense, near)
     standing = getattr(learner, "standing", None)
     return found if standing is None or opinion is None else replace(found, standing=standing())
+
+
+def first_look(
+    round_: Round, contents: Sequence[Any], encoder: Encoder, learner: Learner, strategy: Strategy
+) -> Learned:
+    """The first questions, before anything is known of a pool that takes long to encode: those of a random part of it.
+
+    Args:
+        round_: Without a label.
+        contents: The items.
+        encoder: Stays as it is. Parts of it that are slow are left out where there are others.
+        learner: Unfitted.
+        strategy: Ranks.
+    """
+    rng = np.random.default_rng([round_.seed, 41])
+    rows = np.sort(rng.choice(round_.candidates, min(len(round_.candidates), LOOK), replace=False))
+    own = encoders.copied(encoder)
+    X = encoded(own, [contents[row] for row in rows.tolist()], put_off=True, patience=1)
+    part = replace(round_, candidates=np.arange(len(rows)), known=round_.known[:0])
+    near = partial(hints.Nearest(), X=X, encode=own.encode)
+    found = rank(part, X, learner, strategy, None, lambda: signals.project(X), near)
+    return replace(found, queue=[(int(rows[row]), score, why) for row, score, why in found.queue])
+
+
+def know_blocks(learner: Any, blocks: Mapping[str, int]) -> None:
+    """Tell a learner that wants to know it which columns belong together, before it is fitted.
+
+    Args:
+        learner: Any.
+        blocks: As in `Round`; of none it is told nothing.
+    """
+    tell = getattr(learner, "know_blocks", None)
+    if tell is not None and blocks:
+        tell(blocks)
 
 
 def reads_items(learner: Any) -> bool:

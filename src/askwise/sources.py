@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from askwise import encoders, learners, plugins, screening, strategies
@@ -60,7 +59,7 @@ class Again:
             return given
         if source is None:
             self._lacks("encoder")
-        elif source.removeprefix("pair:") not in (*encoders.NAMES, *encoders.OF_KIND) and not Path(source).is_dir():
+        elif not encoders.found_by(source):
             if "/" in source or "\\" in source:
                 return None  # a folder, whose error says that it is gone
             try:

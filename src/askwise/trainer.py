@@ -8,9 +8,9 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -29,7 +29,7 @@ from askwise import (
     strategies,
 )
 from askwise.apart import Apart, CannotTravel
-from askwise.core import Array, BadInput, Control, Event, Label, Matrix
+from askwise.core import Array, BadInput, Control, Encoder, Event, Label, Matrix
 from askwise.ledger import Ledger
 from askwise.notices import progress, say
 from askwise.opening import Parts
@@ -78,6 +78,7 @@ class Trainer:
         self._encoding = threading.Lock()
         self._gone = len(items.pool.withdrawn)  # how many items were withdrawn when the features were made
         self._projected: Array | None = None
+        self._richer = False  # whether features are others since the last ranking
         self._nearest = hints.Nearest()
         self._held_up = 0.0  # seconds that the last ranking kept people waiting while it was written
         self._compared: tuple[tuple[int, int], Control] | None = None
@@ -98,7 +99,17 @@ class Trainer:
                     return growing.features_apart(self.apart, self.kept, pool, fit)
                 except CannotTravel as error:
                     self._stay(error)
-            return self.kept.here(pool, fit)
+            return self.kept.here(pool, fit, put_off=self.worker.running)
+
+    def _encode_on(self) -> bool:
+        """Make some of the features that were put off; whether there were any."""
+        with self._encoding:
+            if not self.kept.waiting:
+                return False
+            pool = self.items.pool
+            if self.kept.on(pool) if self.apart is None else self.apart.encode_on():
+                self._richer = True
+        return True
 
     def _dense(self, n: int) -> Array:
         """(n, d) dense rows for distances where the features are sparse; of the first n items."""
@@ -176,11 +187,16 @@ class Trainer:
                 s = self.ledger.state
                 if not self.stale():
                     return False
+                if self._richer:
+                    self._richer, self._nearest, self._projected = False, hints.Nearest(), None
                 seen = s.last_answer
                 task = self._round(int(np.clip(self.asked, 1, QUEUE)))
                 self.asked = 0
             self._forget()
+            if self._waited_for(task):
+                return self._first_look(task, seen, started)
             X = self.features()
+            task = replace(task, blocks=self.kept.blocks)
             with progress(f"training on {len(task.labeled):,} labels and ranking {len(task.candidates):,} items"):
                 if self.apart is not None:
                     learned = self.apart.learn(task)
@@ -204,6 +220,22 @@ class Trainer:
                 self._publish(seen, learned, region, started, int(X.shape[0]))
                 self._held_up = time.monotonic() - locked
             return True
+
+    def _waited_for(self, task: rounds.Round) -> bool:
+        """Whether people wait for the first question of all, and the features would take long."""
+        with self.ledger.lock:
+            first = self.ledger.state.ranking is None and not len(task.known)
+        large = len(task.candidates) > rounds.LARGE and self.kept.X is None and self.parts.encoder is not None
+        return first and large and (self.worker.running or self.apart is not None)
+
+    def _first_look(self, task: rounds.Round, seen: int, started: float) -> bool:
+        """Rank a part of the pool, so that there is something to ask while all of it is encoded."""
+        contents, parts = growing.to_encode(self.items.pool), self.parts
+        learned = rounds.first_look(task, contents, cast("Encoder", parts.encoder), parts.learner, parts.strategy)
+        with self.ledger.lock:
+            self._publish(seen, learned, None, started, self.ledger.state.n)
+        self._richer = True  # all features are others than those of a part
+        return True
 
     def _forget(self) -> None:
         """Where items were withdrawn since: features and words are made anew without them; `refreshing` is held."""
@@ -277,7 +309,7 @@ class Trainer:
         """Whether the ranking in the log is older than the answers, or this process has no model at all."""
         with self.ledger.lock:
             ranking = self.ledger.state.ranking
-            if ranking is None or ranking.trained_on < self.ledger.state.last_answer:
+            if self._richer or ranking is None or ranking.trained_on < self.ledger.state.last_answer:
                 return True
             return self.ledger.state.model and self.round < 0
 
@@ -398,7 +430,7 @@ class Trainer:
         last = self.control(compute=False)
         if done and self.ledger.state.human >= COMPARE_EVERY * (last.labels if last else control.LEAST_LABELS):
             self.control()
-        return done
+        return self._encode_on() or done
 
 
 def _guessed(state: State, opinion: Opinion) -> tuple[Array, list[Label]]:

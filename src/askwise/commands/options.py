@@ -75,7 +75,7 @@ EncoderName = Annotated[
         "--encoder",
         metavar="NAME",
         autocompletion=completion.encoders,
-        help="How items become numbers: a name, or module:object; default the best installed.",
+        help="How items become numbers: a name, several as tfidf+minilm, or module:object; default the best installed.",
     ),
 ]
 LearnerName = Annotated[
@@ -84,8 +84,8 @@ LearnerName = Annotated[
         "--learner",
         metavar="NAME",
         autocompletion=completion.learners,
-        help="What learns: portfolio, linear, kernel, gaussians, forest, a plug-in's name, or module:object; default "
-        "linear for texts, portfolio for all else.",
+        help="What learns: portfolio, linears, linear, kernel, gaussians, forest, a plug-in's name, or module:object; "
+        "default linears for texts, portfolio for most else.",
     ),
 ]
 TheStrategy = Annotated[

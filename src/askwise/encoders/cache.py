@@ -51,6 +51,17 @@ class EmbeddingCache:
                         found[key] = vector
         return found
 
+    def known(self, encoder: str, keys: Sequence[bytes]) -> set[bytes]:
+        """Those of the keys that have a vector, read or not."""
+        found: set[bytes] = set()
+        with self._guarded(), self._open() as connection:
+            for start in range(0, len(keys), ASK_AT_ONCE):
+                part = keys[start : start + ASK_AT_ONCE]
+                marks = ",".join("?" * len(part))
+                query = f"SELECT content FROM embedding WHERE encoder = ? AND content IN ({marks})"  # noqa: S608
+                found.update(key for (key,) in connection.execute(query, (encoder, *part)))
+        return found
+
     def put(self, encoder: str, keys: Sequence[bytes], vectors: Array) -> None:
         """Keep (n, d) vectors under their n keys."""
         rows = [(encoder, key, np.asarray(row, dtype="<f4").tobytes()) for key, row in zip(keys, vectors, strict=True)]

@@ -114,6 +114,14 @@ class SentenceEncoder:
             result[row] = known[key]
         return result
 
+    def unknown(self, items: Sequence[str]) -> list[str]:
+        """The distinct texts among the items whose vectors would have to be made; none where nothing would be kept."""
+        if self.cache is None:
+            return []
+        first = dict(zip(map(content_key, items), items, strict=True))
+        known = self.cache.known(self._load().digest, list(first))
+        return [text for key, text in first.items() if key not in known]
+
     def packed(self) -> dict[str, Any]:
         """Everything that it needs as plain data: its name, its version, its files as bytes."""
         folder = self._load().folder

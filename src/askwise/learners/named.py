@@ -10,6 +10,7 @@ from askwise.learners.softmax import SoftmaxRegression
 
 LEARNERS: Mapping[str, Callable[[], Any]] = {
     "portfolio": Portfolio,
+    "linears": lambda: Portfolio(["linear", "firm linear"]),
     "linear": SoftmaxRegression,
     "kernel": lambda: Portfolio(["kernel", "scaled kernel"]),
     "gaussians": lambda: Portfolio(["Gaussians"]),

@@ -28,7 +28,8 @@ class Proved:
     label: Label | None
     """Not None: it is about what the model labels so."""
     least: float
-    """The least confidence among the certified items: below it nothing was ever checked."""
+    """The least confidence among the certified items: below it nothing was ever checked. Where the model learned more
+    since, it is how sure this one is of as many items as were certified."""
     repeats: int
     """On so many of the items labeled under it this model says what their label says."""
     certified: int

@@ -49,6 +49,7 @@ TRUSTED = (
     "askwise.learners.portfolio.portfolio.Portfolio",
     "askwise.learners.portfolio.portfolio.Standing",
     "askwise.learners.portfolio.trees.Trees",
+    "askwise.learners.portfolio.views.Block",
     "askwise.learners.portfolio.views.Scaling",
     "askwise.learners.regression.AdaptedRegressor",
     "askwise.learners.regression.RidgeRegression",
@@ -207,7 +208,8 @@ def _check(model: Any, card: Card, more: bool) -> None:
     there = sorted(str(name) for name in labels if name not in gone)
     if (card.kind, card.task, sorted(card.classes)) != (model.kind, model.task, there):
         raise BadInput("its card is about another model")
-    ours = {name.rpartition(".")[2] for name in TRUSTED if "Encoder" in name} | {"SentenceEncoder"}
+    ours = {name.rpartition(".")[2] for name in TRUSTED if "Encoder" in name}
+    ours |= {"SentenceEncoder", "JoinedEncoder"}  # which lie in a file as plain data
     encoder = state.get("encoder_")
     kind = model.item_kind
     if (encoder is None) != kind.features or (not more and type(encoder).__name__ not in {*ours, "NoneType"}):

@@ -152,6 +152,7 @@ class Model(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if kind.features:
             self.n_features_in_ = int(features.shape[1])
         fresh = learners.unfitted(learners.named(kind.learner) if learner is None else learners.adapt(learner))
+        rounds.know_blocks(fresh, getattr(self.encoder_, "blocks", {}))
         self.learner_ = fresh.fit(features, codes).for_prediction()
         self.card = None
         self._name(classes.tolist())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import platform
 import tempfile
 import time
@@ -15,7 +14,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from askwise import answers, evidence, growing, rounds
+from askwise import answers, encoders, evidence, growing, rounds
 from askwise.batch.distances import cosines
 from askwise.core import Array, BadInput, ContractError, Matrix, Unreachable, promise
 from askwise.export import PROBLEM, names_beside
@@ -24,7 +23,7 @@ from askwise.model.fitted import Model
 from askwise.notices import progress
 from askwise.pool import ItemKind, Pool
 from askwise.pool.kinds import WORD
-from askwise.state import State
+from askwise.state import Attempt, State
 from askwise.tasks import Opinion
 from askwise.values import plain
 
@@ -168,9 +167,9 @@ def _parts(session: Session) -> tuple[Any, Any]:
     """(encoder, learner) as they have learned, the learner a copy; `Trainer.refreshing` is held."""
     if session._trainer.apart is None:
         learner: Any = session._parts.learner
-        return _copied(_encoder(session)), learner.for_prediction()
+        return encoders.copied(_encoder(session)), learner.for_prediction()
     encoder, learner = session._trainer.apart.parts()
-    return (_copied(_encoder(session)) if encoder is None else encoder), learner
+    return (encoders.copied(_encoder(session)) if encoder is None else encoder), learner
 
 
 def _encoder(session: Session) -> Any:
@@ -186,13 +185,6 @@ def _encoder(session: Session) -> Any:
             began, additions = session.look(lambda s: (int(s.opened["n"]), list(s.additions)))
             encoder.fit(list(contents[: growing.learned_from(began, additions)]))
     return encoder
-
-
-def _copied(encoder: Any) -> Any:
-    """An encoder that stays as it is when the session's learns anew, from a pool that has grown."""
-    if not hasattr(encoder, "fit"):
-        return encoder
-    return copy.copy(encoder) if type(encoder).__module__.startswith("askwise.") else copy.deepcopy(encoder)
 
 
 def _dense(X: Matrix) -> Array:
@@ -243,7 +235,7 @@ def _card(session: Session) -> Card:
         version=s.ranking.round if s.ranking else 0,
         log=newest[-1].digest if newest else "",
         bounds=session.estimate().sentence if search is None else search.sentence,
-        certificates=tuple(_proved(s)) if search is None else (),
+        certificates=tuple(_proved(s, session._trainer.confidences())) if search is None else (),
         made=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         askwise=version_of("askwise"),
         with_={"python": platform.python_version()} | {p: version_of(p) for p in ("numpy", "scipy", "scikit-learn")},
@@ -262,8 +254,13 @@ def version_of(package: str) -> str:
         return "unknown"
 
 
-def _proved(state: State) -> list[Proved]:
-    """The certificates that stand, with how sure the model was of what they are about."""
+def _proved(state: State, sure: Array | None) -> list[Proved]:
+    """The certificates that stand, with how sure the model is of what they are about.
+
+    Args:
+        state: Of the session.
+        sure: (n,) confidence of the newest model; None = it is not at hand.
+    """
     found = []
     for certificate in evidence.certificates(state):
         attempt = state.attempts[certificate.attempt - 1]
@@ -277,13 +274,35 @@ def _proved(state: State) -> list[Proved]:
                 sentence=certificate.sentence,
                 unsaid=certificate.unsaid,
                 label=attempt.label if same else certificate.label,
-                least=float(attempt.confidences.min()),
+                least=_least(state, attempt, sure),
                 repeats=repeats,
                 certified=len(rows),
                 fingerprint=certificate.fingerprint,
             )
         )
     return found
+
+
+def _least(state: State, attempt: Attempt, sure: Array | None) -> float:
+    """How sure the newest model is of as many of the items that were open at the freeze as were certified.
+
+    Of the model that was frozen that is the least confidence among the certified items. A later one may be more or less
+    sure of everything, so numbers of the two are not compared; which share of the items they are the surest of is.
+    """
+    ranking = state.ranking
+    if sure is None or ranking is None or ranking.round == attempt.round:
+        return float(attempt.confidences.min())
+    known = [
+        row for row, a in state.answers.items() if a.label is not None and (a.kind == "given" or a.seq < attempt.seq)
+    ]
+    open_ = np.ones(attempt.items or state.n, bool)
+    open_[[row for row in known if row < len(open_)]] = False
+    open_[attempt.order] = True
+    if attempt.label is not None:
+        guesses = state.guesses_of(attempt)[: len(open_)]
+        open_ &= guesses == guesses[attempt.order[0]]
+    of_these = np.sort(sure[: len(open_)][open_])
+    return float(of_these[-len(attempt.order)])
 
 
 # ── saying ──────────────────────────────────────────────────────────────────────────────────
@@ -356,14 +375,14 @@ def through(session: Session, items: Sequence[Any], *, annotator: str = "") -> S
             session.show_guesses([session.pool.ids[row] for row in sorted(told)], annotator=annotator)
         names, which = guessed.written(s.labels)
         labels, confidence = [names[one] for one in which.tolist()], guessed.certainty()
-        ask = to_ask(labels, confidence, _limits(s))
+        ask = to_ask(labels, confidence, _limits(s, session._trainer.confidences()))
     labels = ["" if hide else name for name, hide in zip(labels, hidden.tolist(), strict=True)]
     return Said(labels, np.where(hidden, np.nan, confidence), ask | hidden, hidden, len(told))
 
 
-def _limits(state: State) -> Any:
+def _limits(state: State, sure: Array | None) -> Any:
     """What `to_ask` reads of a card."""
-    certificates = tuple(_proved(state)) if "goal" not in state.opened else ()
+    certificates = tuple(_proved(state, sure)) if "goal" not in state.opened else ()
     return Card(title="", kind="", classes=(), encoder="", learner="", labels=0, made="", certificates=certificates)
 
 

@@ -49,7 +49,7 @@ class ItemKind:
     """Whether what people say of a label, in words, is like an item that has it."""
     width = 1
     """Columns of a frame that hold items in Python."""
-    learner = "linear"
+    learner = "linears"
     """Which learner of ours works where none is named."""
     encoder = ""
     """Its own encoder, as "module:class", since encoders are built on top of pools; "" = one of texts."""
@@ -382,6 +382,7 @@ class Pairs(OfColumns):
     name = "pair"
     prose = True
     width = 2
+    learner = "linear"
 
     def chosen(self, named: list[str], rest: list[str]) -> list[str]:
         """See `OfColumns`."""

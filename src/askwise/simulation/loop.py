@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -68,6 +68,8 @@ class Split:
     classes: tuple[Label, ...]
     learner: str = "portfolio"
     """The learner of ours that works on such items where none is named."""
+    blocks: Mapping[str, int] = field(default_factory=dict)
+    """Columns of the features by encoder, where several stand side by side."""
 
 
 def split(
@@ -107,6 +109,7 @@ def split(
         y_test=np.array([numbers[labels[r]] for r in test], np.intp),
         classes=tuple(classes),
         learner=learner,
+        blocks={} if encoder is None else getattr(own, "blocks", {}),
     )
 
 
@@ -255,7 +258,9 @@ def play_back(
 
 
 def _model(split: Split, learner: Any) -> Any:
-    return learners.named(split.learner) if learner is None else learners.adapt(copy.deepcopy(learner))
+    model = learners.named(split.learner) if learner is None else learners.adapt(copy.deepcopy(learner))
+    rounds.know_blocks(model, split.blocks)
+    return model
 
 
 def _measured(session: Session, model: Any, split: Split, told: Sequence[int], before: int) -> Point:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import copy
+import warnings
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -65,6 +68,20 @@ class Linear:
             self.model.C = self.C / Z.shape[1]
         self.model.fit(Z, y)
         return self
+
+    def turned(self, Z: Array) -> tuple[Array, Callable[[], Linear]]:
+        """The rows with as few columns as hold all of them, and what makes a model that learns from these as this does.
+
+        With a penalty on their length, weights are sums of the rows, so m columns hold all that m rows tell.
+
+        Args:
+            Z: (m, d) float32 rows.
+        """
+        make = partial(Linear, self.C / Z.shape[1] if self.each else self.C)
+        if len(Z) >= Z.shape[1]:
+            return Z, make
+        root: Array = np.linalg.qr(Z.T, mode="r")  # type: ignore[assignment] # with this mode it is the matrix alone
+        return np.ascontiguousarray(root.T), make
 
     def proba(self, Z: Array) -> Array:
         """See `Part`."""
@@ -200,7 +217,9 @@ class Forest:
 
         d = Z.shape[1]
         tried = max(1, round(max(d**0.5, min(d / 2, MOST_TRIED))))
-        forest = RandomForestClassifier(TREES, max_features=tried, random_state=0).fit(Z, y)
+        with warnings.catch_warnings():  # few labels of many classes are what it is here for
+            warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
+            forest = RandomForestClassifier(TREES, max_features=tried, random_state=0).fit(Z, y)
         self.trees, self.grown = Trees(forest.estimators_), forest.estimators_
         self.out_of_bag = _out_of_bag(forest, Z, classes)
         return self

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -14,7 +14,7 @@ from askwise.core import Array, BadInput, Matrix
 from askwise.features import as_features
 from askwise.learners.portfolio import evidence
 from askwise.learners.portfolio.parts import Forest, Kernel, Linear, Part, Quadratic
-from askwise.learners.portfolio.views import Scaling, Views
+from askwise.learners.portfolio.views import Block, Scaling, Views
 from askwise.learners.softmax import as_matrix, is_sparse
 from askwise.learners.whitening import Whitening, softmax_curvature
 
@@ -30,11 +30,15 @@ class Kind:
     """Whether another part is the same where both views are."""
     columns: int = 100_000
     """With more columns than this it is not tried: it would take too long."""
+    linear: bool = False
+    """Whether it stays the same where rows are turned; and it is tried on each block of the columns, too."""
+    block: str | None = None
+    """Of the columns, which it sees alone."""
 
 
 PARTS: Mapping[str, Kind] = {
-    "linear": Kind(Linear),
-    "firm linear": Kind(partial(Linear, each=True)),
+    "linear": Kind(Linear, linear=True),
+    "firm linear": Kind(partial(Linear, each=True), linear=True),
     "scaled linear": Kind(partial(Linear, 0.3), scaled=True, twin=True),
     "kernel": Kind(Kernel),
     "scaled kernel": Kind(Kernel, scaled=True, twin=True),
@@ -44,6 +48,8 @@ PARTS: Mapping[str, Kind] = {
 """Who is asked, in the order in which ties are decided."""
 BASE = "firm linear"
 """What the mixture is compared with in what is said of it: the default of texts."""
+ON = " on "
+"""Between the name of a part and the block that it sees."""
 AGAIN, AT_LEAST = 0.2, 4
 """Share by which the labels grow until the parts are weighed anew, and how many come at least."""
 REFIT = 0.1
@@ -54,6 +60,9 @@ SMALL = 0.05
 """A part with less weight has none, and costs nothing."""
 CAUTION = 2.0
 """Labels that the weights from before count for."""
+LITTLE = 0.1
+"""What a part that sees one block alone weighs beforehand beside the others, unless it is the last of the blocks, which
+is that of the encoder that knows most."""
 SAMPLE = 2_000
 """Rows of the pool that stand for it where labels are weighed."""
 BINS = 5
@@ -140,6 +149,8 @@ class Portfolio:
             raise BadInput(f"Give at least one part; there are {', '.join(PARTS)}.")
         self.standing_ = None
         self._fixed: Standing | None = None
+        self._widths: dict[str, int] = {}  # columns of each block
+        self._blocks: dict[str, Block] = {}
         self._scaling: Scaling | None = None
         self._sample: Array | None = None  # rows of the pool; None = no pool is known
         self._parts: dict[str, Part] = {}
@@ -154,8 +165,10 @@ class Portfolio:
         return "Portfolio()" if self.names == tuple(PARTS) else f"Portfolio({list(self.names)!r})"
 
     def fresh(self) -> Portfolio:
-        """An unfitted learner with the same parts."""
-        return Portfolio(self.names)
+        """An unfitted learner with the same parts, that knows the same blocks."""
+        other = Portfolio(self.names)
+        other.know_blocks(self._widths)
+        return other
 
     def for_prediction(self) -> Portfolio:
         """A copy that predicts as this one does and holds no more of what it learned from than its parts need."""
@@ -190,8 +203,34 @@ class Portfolio:
         sample = np.asarray(X[np.unique(np.linspace(0, n - 1, min(n, SAMPLE)).astype(np.intp))], np.float64)
         if self._sample is not None and np.array_equal(sample, self._sample):
             return
-        self._sample, self._scaling = sample, Scaling.of(sample)
+        self._sample = sample
+        self._scale(sample)
         self.standing_, self._parts = None, {}  # learned in another scale
+
+    def know_blocks(self, blocks: Mapping[str, int]) -> None:
+        """Say which columns belong together, before `know_pool` and `fit`: linear models learn from each block, too.
+
+        Args:
+            blocks: Name → how many columns; they stand in this order, side by side, and are all there are. Fewer than
+                two are none. The last is trusted most as long as there are few labels.
+        """
+        widths = dict(blocks) if len(blocks) > 1 else {}
+        if widths != self._widths:
+            self._widths = widths
+            self._sample, self.standing_, self._parts = None, None, {}
+
+    def _scale(self, X: Matrix) -> None:
+        self._scaling, self._blocks, at = Scaling.of(X), {}, 0
+        for name, width in self._widths.items():
+            self._blocks[name] = Block((at, at + width), Scaling.of(X[:, at : at + width]))
+            at += width
+        if self._widths and at != X.shape[1]:
+            raise BadInput(f"The blocks have {at:,} columns together, and the features {X.shape[1]:,}.")
+
+    def _kind(self, name: str) -> Kind:
+        """How a part is made; "linear on tfidf" is the linear one that sees a block alone."""
+        whole, _, block = name.partition(ON)
+        return replace(PARTS[whole], block=block) if block else PARTS[whole]
 
     def fit(self, X: Matrix, y: Any) -> Portfolio:
         """Learn from (m, d) features, dense or CSR, and (m,) labels.
@@ -210,7 +249,8 @@ class Portfolio:
         same = hasattr(self, "classes_") and np.array_equal(self.classes_, classes)
         self.classes_, self._seen, self._whitening = classes, X, None
         if self._sample is None and not is_sparse(X):
-            self._scaling, same = Scaling.of(X), False
+            self._scale(X)
+            same = False
         if not same:
             self.standing_, self._parts = None, {}
         if len(classes) == 1:
@@ -229,7 +269,7 @@ class Portfolio:
             return _Sparse(X)
         if self._scaling is None:
             raise BadInput("This learner has learned nothing; call fit first.")
-        return Views(np.asarray(X), self._scaling)
+        return Views(np.asarray(X), self._scaling, self._blocks)
 
     def _only_linear(self, X: Matrix, codes: Array) -> None:
         part = self._parts.get("linear") or Linear()
@@ -243,10 +283,10 @@ class Portfolio:
         for name in standing.weights:
             part = self._parts.get(name)
             if part is None:
-                part = self._parts[name] = PARTS[name].make()
+                part = self._parts[name] = self._kind(name).make()
             elif part.heavy and m < (1 + REFIT) * self._refitted[name] and self._knew <= now:
                 continue
-            part.fit(rows.of(PARTS[name].scaled), codes, len(self.classes_))
+            part.fit(self._seen_by(name, rows), codes, len(self.classes_))
             if part.heavy:
                 self._refitted[name], self._knew = m, now
         self.standing_ = standing
@@ -254,7 +294,19 @@ class Portfolio:
     def _suited(self, columns: int) -> list[str]:
         alike = self._scaling is not None and self._scaling.alike
         suited = [n for n in self.names if columns <= PARTS[n].columns and not (alike and PARTS[n].twin)]
-        return suited or list(self.names)
+        on = [f"{n}{ON}{block}" for n in suited if PARTS[n].linear for block in self._blocks]
+        return [*suited, *on] or list(self.names)
+
+    def _prior(self, names: Sequence[str]) -> Array:
+        """(parts,) what each weighs without evidence; sums to 1."""
+        doubted = list(self._blocks)[:-1]
+        weight: Array = np.array([LITTLE if self._kind(name).block in doubted else 1.0 for name in names])
+        return weight / weight.sum()
+
+    def _seen_by(self, name: str, rows: Views) -> Array:
+        """The rows as a part sees them."""
+        kind = self._kind(name)
+        return rows.of(kind.scaled, kind.block)
 
     def _weigh(self, rows: Views, codes: Array, before: Standing | None) -> None:
         """Fit all parts, and find powers and weights by what each says of labels held out from it."""
@@ -264,10 +316,10 @@ class Portfolio:
         parts: dict[str, Part] = {}
         held: dict[str, Array] = {}
         for name in names:
-            Z = rows.of(PARTS[name].scaled)
-            parts[name] = PARTS[name].make().fit(Z, codes, classes)
+            Z = self._seen_by(name, rows)
+            parts[name] = self._kind(name).make().fit(Z, codes, classes)
             held[name] = self._held_out(name, parts[name], Z, codes, fold)
-        prior = np.full(len(names), 1 / len(names))
+        prior = self._prior(names)
         if before is not None:
             prior = (prior + np.array([before.weights.get(name, 0.0) for name in names])) / 2
         counted: Array = np.ones(m)
@@ -281,7 +333,7 @@ class Portfolio:
             mixed: Array = np.sum([weight * said[name] for name, weight in chosen.items()], axis=0)
             if last:
                 break
-            pool = blended(chosen, parts, powers, lambda part, Z: part.proba(Z), self._views(self._sample))
+            pool = self._blended(chosen, parts, powers, lambda part, Z: part.proba(Z), self._views(self._sample))
             counted = stratified(mixed.max(1), evidence.powered(pool, 1.0).max(1))
         self._heat = evidence.power_of(mixed, codes, counted)
         self._powers, self._parts = powers, {name: parts[name] for name in chosen}
@@ -295,10 +347,13 @@ class Portfolio:
         if isinstance(part, Forest):
             return part.out_of_bag
         classes = len(self.classes_)
+        make: Callable[[], Part] = self._kind(name).make
+        if isinstance(part, Linear):
+            Z, make = part.turned(Z)
 
         def fit(rest: Array) -> Callable[[Array], Array]:
             known, y = np.unique(codes[rest], return_inverse=True)
-            model = PARTS[name].make().fit(Z[rest], y, len(known))
+            model = make().fit(Z[rest], y, len(known))
 
             def said(rows: Array) -> Array:
                 P = np.zeros((len(rows), classes), np.float32)
@@ -320,8 +375,24 @@ class Portfolio:
     def _mixed(self, ask: Callable[[Part, Array], Array], rows: Views) -> Array:
         if self.standing_ is None:
             raise BadInput("This learner has learned nothing; call fit first.")
-        P = blended(self.standing_.weights, self._parts, self._powers, ask, rows)
+        P = self._blended(self.standing_.weights, self._parts, self._powers, ask, rows)
         return evidence.powered(P, self._heat).astype(np.float32)
+
+    def _blended(
+        self,
+        weights: Mapping[str, float],
+        parts: Mapping[str, Part],
+        powers: Mapping[str, float],
+        ask: Callable[[Part, Array], Array],
+        rows: Views,
+    ) -> Array:
+        """(…, n, classes) float32 what parts say of rows, each to its power, weighed."""
+        total: Any = 0
+        for name, weight in weights.items():
+            P = ask(parts[name], self._seen_by(name, rows))
+            total = total + np.float32(weight) * evidence.powered(P, powers[name])
+        found: Array = total
+        return found
 
     def predict(self, X: Matrix) -> Array:
         """(n,) the likeliest class of each row."""
@@ -336,15 +407,16 @@ class Portfolio:
     def whiten(self, X: Matrix) -> Array:
         """(n, r) float32 rows F(x) whose products stand for how far a label at one row moves another.
 
-        A stand-in for what only linear models know: those of a linear model on the scaled features with penalty 1 and
-        with the curvature of the mixture's probabilities; see `SoftmaxRegression.whiten`.
+        A stand-in for what only linear models know: those of a linear model with penalty 1, on the scaled features
+        where a part sees these, and with the curvature of the mixture's probabilities; see `SoftmaxRegression.whiten`.
         """
         if self._seen is None:
             raise BadInput("whiten needs a fitted learner; call fit first.")
+        scaled = any(PARTS[name].scaled for name in self.names)
         if self._whitening is None:
             curvature = softmax_curvature(self.predict_proba(self._seen))
-            self._whitening = Whitening(self._views(self._seen).scaled, curvature, 1.0)
-        return self._whitening(self._views(X).scaled)
+            self._whitening = Whitening(self._views(self._seen).of(scaled), curvature, 1.0)
+        return self._whitening(self._views(X).of(scaled))
 
 
 class _Sparse(Views):
@@ -352,22 +424,6 @@ class _Sparse(Views):
 
     def __init__(self, X: Matrix) -> None:
         self.plain = self.scaled = as_matrix(X)
-
-
-def blended(
-    weights: Mapping[str, float],
-    parts: Mapping[str, Part],
-    powers: Mapping[str, float],
-    ask: Callable[[Part, Array], Array],
-    rows: Views,
-) -> Array:
-    """(…, n, classes) float32 what parts say of rows, each to its power, weighed."""
-    total: Any = 0
-    for name, weight in weights.items():
-        P = ask(parts[name], rows.of(PARTS[name].scaled))
-        total = total + np.float32(weight) * evidence.powered(P, powers[name])
-    found: Array = total
-    return found
 
 
 def _until(labels: int) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -46,16 +47,31 @@ class Scaling:
         )
 
 
+@dataclass(frozen=True)
+class Block:
+    """Neighboring columns that one encoder made, where several stand side by side.
+
+    Attributes:
+        columns: The first, and the first that is none of it any more.
+        scaling: Of these.
+    """
+
+    columns: tuple[int, int]
+    scaling: Scaling
+
+
 class Views:
-    """Some rows in both views, each made when it is asked for.
+    """Some rows in all views, each made when it is asked for.
 
     Args:
         X: (n, d) dense rows.
         scaling: Of the pool.
+        blocks: Of the columns, by name.
     """
 
-    def __init__(self, X: Matrix, scaling: Scaling) -> None:
-        self._X, self._scaling = X, scaling
+    def __init__(self, X: Matrix, scaling: Scaling, blocks: Mapping[str, Block] | None = None) -> None:
+        self._X, self._scaling, self._blocks = X, scaling, blocks or {}
+        self._parted: dict[str, Array] = {}
 
     @cached_property
     def plain(self) -> Array:
@@ -72,6 +88,11 @@ class Views:
         np.clip(Z, -FAR, FAR, out=Z)
         return np.asarray(Z)
 
-    def of(self, scaled: bool) -> Array:
-        """One of both."""
-        return self.scaled if scaled else self.plain
+    def of(self, scaled: bool, block: str | None = None) -> Array:
+        """One of both, or of one block the plain one."""
+        if block is None:
+            return self.scaled if scaled else self.plain
+        if block not in self._parted:
+            of = self._blocks[block]
+            self._parted[block] = Views(self._X[:, slice(*of.columns)], of.scaling).plain
+        return self._parted[block]
