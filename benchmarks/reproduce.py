@@ -7,6 +7,7 @@
     python benchmarks/reproduce.py peers                  # scikit-activeml, small-text, modAL beside ours (make peers)
     python benchmarks/reproduce.py lu --quick             # some seconds or minutes: other sizes, no page is written
     python benchmarks/reproduce.py lu --sets heart wdbc --ways uniform margin --seeds 10 --docs
+    python benchmarks/reproduce.py lu --again --docs      # the tables of what was run, nothing more
 
 Every finished run is a line of build/reproduce/NAME.jsonl, so what was stopped is gone on with, and what is there is
 not run again; --docs puts the tables of all that is there into docs/reproductions.md. The data lie in shared/data
@@ -85,6 +86,8 @@ def measure(name: str, options: argparse.Namespace) -> list[Run]:
     part = part_of(name)
     path = options.out / f"{name}{'-quick' if options.quick else ''}.jsonl"
     runs = kept(path)
+    if options.again:
+        return runs
     keep(path, runs)
     there = {(one["set"], one["way"], one["seed"]) for one in runs}
     sets = [one for one in part.sets() if not options.sets or one in options.sets]
@@ -130,6 +133,7 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument("--ways", nargs="+", help="only these")
     found.add_argument("--processes", type=int, default=1)
     found.add_argument("--out", type=Path, default=ROOT / "build" / "reproduce")
+    found.add_argument("--again", action="store_true", help="only make the tables anew, of the runs that are there")
     found.add_argument("--docs", action="store_true", help="put the tables into docs/reproductions.md")
     return found
 

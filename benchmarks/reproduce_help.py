@@ -34,10 +34,15 @@ def paired(one: Mapping[int, float], other: Mapping[int, float]) -> Any:
     return np.array([one[seed] - other[seed] for seed in sorted(set(one) & set(other))])
 
 
-def interval(values: Any, form: str) -> str:
-    """Mean and the half width of its 95 % interval."""
+def half_width(values: Any) -> float:
+    """Half of the 95 % interval of the mean; 0 of a single one, of which it is not known."""
     values = np.asarray(values, float)
     if len(values) < 2:
-        return f"{values.mean():{form}}"
-    half = student.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
-    return f"{values.mean():{form}} ± {half:{form.lstrip('+')}}"
+        return 0.0
+    return float(student.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values)))
+
+
+def interval(values: Any, form: str) -> str:
+    """Mean and the half width of its 95 % interval; of a single one only itself."""
+    shown = f"{np.mean(values):{form}}"
+    return shown if len(values) < 2 else f"{shown} ± {half_width(values):{form.lstrip('+')}}"

@@ -19,7 +19,7 @@ import numpy as np
 from askwise import select
 from askwise.learners import Portfolio, adapt
 from askwise.simulation.loop import schedule
-from reproduce_help import SHARED, by, interval, mean_of, paired
+from reproduce_help import SHARED, by, half_width, interval, mean_of, paired
 
 FOLDER = SHARED / "tabular_lu2023"
 PUBLISHED = SHARED / "published_results" / "lu2023_table.csv"
@@ -216,27 +216,26 @@ def standing(found: dict[tuple[str, str], dict[int, float]]) -> list[str]:
     whole = published()
     ways = [way for way in WAYS if way not in COLUMNS and any(key[1] == way for key in found)]
     lines = [
-        f"| set | seeds | {' | '.join(f'{way}: area over margin; place' for way in ways)} |",
-        "|---" * (2 + len(ways)) + "|",
+        f"| set | seeds | {' | '.join(f'{way}: area over margin; place' for way in ways)} | US-C's place |",
+        "|---" * (3 + len(ways)) + "|",
     ]
-    places: dict[str, list[int]] = {way: [] for way in ways}
-    theirs: list[int] = []
     for name in sets():
         base = found.get((name, "margin"), {})
-        here = [way for way in ways if set(found.get((name, way), {})) & set(base)]
-        if len(here) < len(ways) or not ways:
+        shared = [len(set(found.get((name, way), {})) & set(base)) for way in ways]
+        if not ways or min(shared) == 0:
             continue
         row = {key: value for key, value in whole[name].items() if key != "BSO"}
-        cells = []
-        for way in ways:
-            away = paired(found[name, way], base)
-            place = 1 + sum(value > row["US-C"] + away.mean() for value in row.values())
-            places[way].append(place)
-            cells.append(f"{interval(away, '+.4f')}; {place}")
-        theirs.append(1 + sum(value > row["US-C"] for value in row.values()))
-        count = min(len(set(found[name, way]) & set(base)) for way in ways)
-        lines.append(f"| {name} | {count} | {' | '.join(cells)} |")
-    if theirs:
-        ranks = " | ".join(f"**{np.mean(places[way]):.1f}**" for way in ways)
-        lines.append(f"| mean place (US-C: {np.mean(theirs):.1f}) | | {ranks} |")
-    return lines if theirs else []
+        cells = [
+            f"{interval(away, '+.4f')}; {place(row, away)}" for away in (paired(found[name, w], base) for w in ways)
+        ]
+        lines.append(f"| {name} | {min(shared)} | {' | '.join(cells)} | {place(row, np.zeros(1))} |")
+    return lines if len(lines) > 2 else []
+
+
+def place(row: dict[str, float], away: Any) -> str:
+    """That of a way so far over US-C, by the mean and at both ends of its interval."""
+    middle, half = float(np.mean(away)), half_width(away)
+    best, mean, worst = (
+        1 + sum(v > row["US-C"] + at for v in row.values()) for at in (middle + half, middle, middle - half)
+    )
+    return f"{mean}" if best == worst else f"{mean} ({best} to {worst})"

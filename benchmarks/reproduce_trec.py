@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from askwise import select
-from askwise.learners import Portfolio, SoftmaxRegression, adapt
+from askwise.learners import Portfolio, SoftmaxRegression, adapt, named
 from reproduce_help import SHARED, by, interval, mean_of, paired
 
 FOLDER = SHARED / "text_trec6"
@@ -30,6 +30,11 @@ def logistic() -> Any:
     from sklearn.linear_model import LogisticRegression
 
     return adapt(LogisticRegression(C=10, max_iter=1000))
+
+
+def linears() -> Any:
+    """The learner of texts where nothing is chosen."""
+    return named("linears")
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,8 @@ KINDS = {
     "auto, 8 at a time": Way("auto", step=8),
     "random, linear": Way("random", SoftmaxRegression),
     "auto, linear": Way("auto", SoftmaxRegression),
+    "random, linears": Way("random", linears),
+    "auto, linears": Way("auto", linears),
     "random, portfolio": Way("random", Portfolio),
     "auto, portfolio": Way("auto", Portfolio),
 }
