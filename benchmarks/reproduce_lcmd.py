@@ -106,19 +106,22 @@ def tables(runs: Sequence[dict[str, Any]]) -> str:
     found = {key: {seed: float(np.mean(np.log(e[1:]))) for seed, e in some.items()}
              for key, some in by(runs, "errors").items()}  # fmt: skip
     names = [name for name in TABLES if all((name, way) in found for way in WAYS)]
-    count = min((len(found[name, way]) for name in names for way in WAYS), default=0)
+    counts = [min(len(found[name, way]) for way in WAYS) for name in names]
     lines = [
-        f"{count} of 20 seeds. Root mean square error against random questions to the same model at equal labels,",
-        "in %; below 0 is better.",
+        "Root mean square error against random questions to the same model at equal labels, in %; below 0 is better.",
         "",
         f"| way | {' | '.join(names)} | all tables |",
         "|---" * (len(names) + 2) + "|",
+        f"| seeds, of 20 | {' | '.join(map(str, counts))} | {min(counts, default=0)} |",
     ]
     for way in WAYS:
         strategy, model = way.split(", ")
         if strategy == "random" or not names:
             continue
-        away = [paired(found[name, way], found[name, f"random, {model}"])[:count] for name in names]
-        cells = [interval(100 * np.expm1(one), "+.1f") for one in [*away, np.mean(away, axis=0)]]
+        away = [paired(found[name, way], found[name, f"random, {model}"]) for name in names]
+        cells = [
+            interval(100 * np.expm1(one), "+.1f")
+            for one in [*away, np.mean([one[: min(counts)] for one in away], axis=0)]
+        ]
         lines.append(f"| `{strategy}`, {model} | {' | '.join(cells)} |")
     return "\n".join(lines)
