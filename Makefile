@@ -7,7 +7,7 @@ TEXTS ?= 100000
 STATIC := src/askwise/app/static
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test docs peers check lint types bench bench-speed balance certificate control learners screening screenshots load latency numbers clean
+.PHONY: help demo test docs peers check lint types bench bench-speed balance certificate control learners screening reproduce screenshots load latency numbers clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -75,6 +75,11 @@ learners: $(VENV)/dev ## Measure: learners and strategies beside a practitioner 
 
 screening: $(VENV)/dev ## Measure: searches for rare items beside ASReview and BUSCAR (an hour)
 	$(BIN)/python benchmarks/screening.py
+
+reproduce: $(VENV)/dev .venv-peers/installed.json ## Measure: published experiments run again (many hours; QUICK=1: minutes)
+	for part in lu screening trec lcmd peers; do \
+		$(BIN)/python benchmarks/reproduce.py $$part $(if $(QUICK),--quick,--docs) || failed=1; \
+	done; exit $${failed:-0}
 
 numbers: $(VENV)/dev ## Measure: strategies and learners where an answer is a number (half an hour)
 	$(BIN)/python benchmarks/regression.py --docs

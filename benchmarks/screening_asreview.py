@@ -1,10 +1,10 @@
 """Runs ASReview's default engine for benchmarks/screening.py, inside an environment of its own.
 
-    .venv-screening/bin/python benchmarks/screening_asreview.py records.json orders.json orders
+    .venv-screening/bin/python benchmarks/screening_asreview.py records.json orders.json orders [every]
 
 Reads {"title": […], "abstract": […], "label": [0 or 1, …], "priors": [[relevant, irrelevant], …]}, writes for each
 pair of priors the labels in the order in which the records were shown (up to the last relevant one), and what
-BUSCAR says after every hundredth of the records.
+BUSCAR says after every hundredth of the records. With `every` the engine learns anew after every single answer.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def main() -> None:
     found = []
     for priors in records["priors"]:
         cycle = ActiveLearningCycle.from_meta(meta)
-        cycle.n_query = ahead
+        cycle.n_query = 1 if "every" in sys.argv else ahead
         order, seconds = run(features, labels, priors, cycle)
         found.append({"order": order, "seconds": seconds})
         print(f"asreview {asreview.__version__}: run {len(found)}, {len(order)} shown, {seconds:.0f} s", flush=True)
