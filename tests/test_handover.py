@@ -221,7 +221,7 @@ def test_the_whole_file_is_cheaper_and_its_certificates_add_up():
         store = MemoryStore()
         session = Session(
             X, classes=["a", "b"], max_error=0.03, target=target, audit_share=0.2, store=store,
-            learner="linear",
+            learner="portfolio",
         )  # fmt: skip
         for _ in range(6):
             for query in session.ask(20):

@@ -7,6 +7,7 @@ import functools
 import gzip
 import io
 import json
+import os
 import struct
 import threading
 import time
@@ -294,12 +295,9 @@ def heaviest_child() -> int:
     return found
 
 
-def busyness() -> float:
-    """How many times as long as alone everything takes on this machine now, because of what else it does."""
-    began, computed = time.monotonic(), time.process_time()
-    while time.process_time() < computed + 0.3:
-        pass
-    return (time.monotonic() - began) / 0.3
+def computed() -> float:
+    """Seconds of computing so far, of this process and of children that have ended; the same on a busy machine."""
+    return sum(os.times()[:4])
 
 
 class Meanwhile:
@@ -341,15 +339,17 @@ def test_a_hostile_file_is_refused_or_read_within_its_budget(door: Door, name: s
     watched = STATUS.exists()
     if watched:
         Path("/proc/self/clear_refs").write_text("5")  # forgets the highest memory so far
-    before, began = resident("VmRSS") if watched else 0, time.monotonic()
+    before, began, used = resident("VmRSS") if watched else 0, time.monotonic(), computed()
     with Meanwhile(door.url) as others:
-        replies = [(door.send(name, data), time.monotonic() - began)]
+        replies = [(door.send(name, data), time.monotonic() - began, computed() - used)]
         if replies[0][0].status_code == 200:
-            began = time.monotonic()
-            replies.append((door.look(replies[0][0].json()), time.monotonic() - began))
-    for reply, took in replies:
+            began, used = time.monotonic(), computed()
+            replies.append((door.look(replies[0][0].json()), time.monotonic() - began, computed() - used))
+    for reply, took, work in replies:
         assert reply.status_code in (200, 400, 413), reply.text
-        assert took < SECONDS or took < SECONDS * (busy := busyness()), f"{took:.1f} seconds, at {busy:.1f}"
+        assert took < SECONDS or (work < SECONDS and took < 10 * SECONDS), (
+            f"{took:.1f} seconds, {work:.1f} of them computing"
+        )
         if reply.status_code != 200:
             sentence = reply.json()["error"]
             assert sentence.endswith((".", ")", "?", "FILE")), sentence
@@ -360,7 +360,7 @@ def test_a_hostile_file_is_refused_or_read_within_its_budget(door: Door, name: s
         assert others.heaviest < MEMORY
     if others.took:
         usual = sorted(others.took)[len(others.took) // 2]
-        assert usual < 2 or usual < 2 * busyness(), "the server answers others meanwhile"
+        assert usual < 2, "the server answers others meanwhile"
     door.intake.forget_all()
     assert list(door.intake.root.iterdir()) == []
 
@@ -380,7 +380,7 @@ REFUSED = {
 FEWER_ROWS: dict[str, Callable[[], bytes]] = {
     "good rows that repeat.csv.gz": lambda: gzip.compress(b"text\n" + (b"spam " * 40 + b"\n") * 500_000),
     "few keys and many rows.jsonl": lambda: (
-        lines({f"k{i}": 1 for i in range(10_000)}) + b"{}\n" * 20_000 + b'{"text": "a"}\n'
+        lines({f"k{i}": 1 for i in range(1000)}) + b"{}\n" * 60_000 + b'{"text": "a"}\n'
     ),
 }
 """Files with as many bytes or cells that are refused sooner: how long the worse ones take is looked at above."""

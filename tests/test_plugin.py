@@ -39,7 +39,7 @@ def test_listed_without_being_loaded(sample):
     assert plugins.registered("learner") == ("nearest_mean",)
     assert plugins.registered("encoder") == ("letters",)
     assert completion.learners("ne") == ["nearest_mean"]
-    assert completion.encoders("") == ["letters", "minilm", "tfidf"]
+    assert completion.encoders("") == ["letters", "minilm", "tfidf", "tfidf+minilm"]
     assert "ratio" in completion.strategies("rat")
     assert "askwise_ratio" not in sys.modules
 

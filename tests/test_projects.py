@@ -276,7 +276,7 @@ def test_a_zip_of_images(page: Page) -> None:
         files[f"{'red' if i > 5 else 'dark'}/{i}.png"] = out.getvalue()
     files["red/broken.png"] = b"no"
     found = page.send(packed(files), "photos.zip").json()
-    assert found["proposal"] == {"kind": "image", "text": ["file"], "label": "folder", "id": None}
+    assert found["proposal"] == {"kind": "image", "text": ["file"], "label": "folder", "id": None, "task": "one"}
     seen = page.post("look", upload=found["upload"], kind="image", text=["file"], label="folder").json()
     assert seen["items"] == 12
     assert dict(seen["classes"]) == {"red": 6, "dark": 6}

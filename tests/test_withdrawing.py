@@ -451,7 +451,11 @@ def test_the_old_file_put_back_under_an_open_session_is_refused(tmp_path: Path) 
 # ── old sessions ────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.stem)
+EARLIER = [path for path in GOLDEN if path.stem != "f3_table"]
+"""Sessions without a salt in the events that hold items; that one came when there was one already."""
+
+
+@pytest.mark.parametrize("path", EARLIER, ids=lambda path: path.stem)
 def test_sessions_of_earlier_versions_can_let_items_go(path: Path, tmp_path: Path) -> None:
     copy = tmp_path / path.name
     shutil.copy(path, copy)
