@@ -627,7 +627,7 @@ class Monitor:
             _whole(capital.shape == (width, len(drift.BETTINGS)) and not bool((capital == np.inf).any()), "capital")
             _whole(not np.isnan(capital).any() and 0 <= r.asleep <= 1, "capital")
         _whole((self._ranks is None) == (width == 0), "channels")
-        if data.get("first") is not None:  # a monitor of before it could be has none
+        if data["first"] is not None:
             self._first = First.of(data["first"])
             _whole(self._ranks is None and len(self._first.sure) <= self._items, "first")
         _whole(len(self._edges) == width and all(e.ndim == 1 and (np.diff(e) > 0).all() for e in self._edges), "edges")
