@@ -68,11 +68,10 @@ class Learned:
 
 PATIENCE = 2_000
 """Vectors of a slow encoder that people wait for at the beginning, where a quicker one stands beside it."""
-
-LARGE, LOOK = 5_000, 3_000
-"""Of a pool with more items than that so many are looked at first, where people wait for a question."""
 SLICE = 512
 """Of them made at a time later on: answers wait for so long at most until the model learns from them."""
+LARGE, LOOK = 5_000, 3_000
+"""Of a pool with more items than that so many are looked at first, where people wait for a question."""
 
 
 def encoded(

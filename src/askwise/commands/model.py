@@ -18,6 +18,7 @@ from askwise.commands.options import (
     ByteOrderMark,
     Raw,
     Reading,
+    Trust,
     place,
     reads_file,
 )
@@ -96,12 +97,7 @@ def predict(
         list[str] | None,
         typer.Option("--text", metavar="COLUMN", help="Column of the texts (or paths); again for more."),
     ] = None,
-    trust: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--trust", metavar="NAME", help="A type, or function, that the model's file may hold; again for more."
-        ),
-    ] = None,
+    trust: Trust = None,
     how: Reading = NOTHING_SAID,
     raw: Raw = False,
     bom: ByteOrderMark = False,

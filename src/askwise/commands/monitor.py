@@ -20,6 +20,7 @@ from askwise.commands.options import (
     ByteOrderMark,
     Raw,
     Reading,
+    Trust,
     place,
     reads_file,
 )
@@ -41,12 +42,6 @@ MonitorFile = Annotated[
     Path,
     typer.Argument(
         metavar="MONITOR", autocompletion=completion.monitors, help="The file that `askwise monitor begin` made."
-    ),
-]
-Trust = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--trust", metavar="NAME", help="A type, or function, that the model's file may hold; again for more."
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print what is known as JSON.")]

@@ -100,6 +100,12 @@ TheStrategy = Annotated[
 _BEGAN = "module:object that the session began with."
 BeganStrategy = Annotated[str | None, typer.Option("--strategy", metavar="CODE", help=f"Strategy: {_BEGAN}")]
 BeganLearner = Annotated[str | None, typer.Option("--learner", metavar="CODE", help=f"Learner: {_BEGAN}")]
+Trust = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--trust", metavar="NAME", help="A type, or function, that the model's file may hold; again for more."
+    ),
+]
 BeganEncoder = Annotated[str | None, typer.Option("--encoder", metavar="CODE", help=f"Encoder: {_BEGAN}")]
 Seed = Annotated[int, typer.Option("--seed", help="Every random draw derives from it.")]
 FirstSeed = Annotated[int | None, typer.Option("--seed", help="Every random draw derives from it; default 0.")]

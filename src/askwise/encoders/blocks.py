@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from askwise.core import Array, BadInput
-from askwise.encoders.cells import DATES, NUMBERS, moments, numbers
+from askwise.encoders.cells import DATES, NUMBERS, moments, numbers, read_by
 from askwise.encoders.tfidf import TfidfEncoder
 
 EVEN = 0.9
@@ -231,13 +231,8 @@ class Words(Block):
             if one:
                 found[row, self._at.get(one, d)] = 1
         if self.reading:
-            found[self._read(cells), d] = 0
+            found[read_by(cells, self.reading), d] = 0
         return found if self.rare else found[:, :d]
-
-    def _read(self, cells: Sequence[str]) -> Array:
-        if self.reading in NUMBERS:
-            return np.isfinite(numbers(cells, self.reading))
-        return np.asarray(np.isfinite(moments(cells, self.reading)).any(axis=0))
 
     def state(self) -> dict[str, Any]:
         """See `Block`."""

@@ -141,6 +141,13 @@ def _moment(found: re.Match[str] | None) -> tuple[float, float]:
 # ── a column ────────────────────────────────────────────────────────────────────────────────
 
 
+def read_by(cells: Sequence[str], reading: str) -> Array:
+    """(k,) bool: which cells are numbers, or days or hours, in a way of `NUMBERS` or `DATES`."""
+    if reading in NUMBERS:
+        return np.isfinite(numbers(cells, reading))
+    return np.asarray(np.isfinite(moments(cells, reading)).any(axis=0))
+
+
 def reading_of(cells: Sequence[str], counts: Array, words: int, share: float) -> str | None:
     """How most cells of a column are to be read: a name of `NUMBERS` or of `DATES`; None = as words.
 
@@ -160,13 +167,8 @@ def reading_of(cells: Sequence[str], counts: Array, words: int, share: float) ->
         there = counts[read].sum() / counts.sum()
         return bool(there >= share or (there >= 0.5 and (~read).sum() <= words))
 
-    def told(name: str) -> Array:
-        if name in NUMBERS:
-            return np.isfinite(numbers(cells, name))
-        return np.asarray(np.isfinite(moments(cells, name)).any(axis=0))
-
     for names in (NUMBERS, tuple(DATES)):
-        found = {name: told(name) for name in names}
+        found = {name: read_by(cells, name) for name in names}
         read = {name: int(counts[one].sum()) for name, one in found.items()}
         best = max(names, key=lambda name: read[name])  # the first of equals
         if fits(found[best]):

@@ -11,7 +11,7 @@ import numpy as np
 
 from askwise.core import Array, BadInput, Matrix
 from askwise.encoders.blocks import BLOCKS, Block, Lacking, Measure, Parts, Pieces, Words
-from askwise.encoders.cells import NUMBERS, distinct, moments, numbers, reading_of
+from askwise.encoders.cells import NUMBERS, distinct, moments, numbers, read_by, reading_of
 from askwise.notices import each
 
 SAMPLE = 20_000
@@ -144,8 +144,7 @@ def _numbers(
 ) -> tuple[list[Block], str]:
     values = numbers(cells, reading)[codes]
     known = values[np.isfinite(values)]
-    rest = ~np.isfinite(numbers(words, reading))
-    marks: list[Block] = _marks(words, often, rest, reading)
+    marks = _marks(words, often, reading)
     if (known == known[0]).all():
         return marks, "numbers, all the same"
     rises = len(known) == len(values) >= 50 and (np.diff(values) > 0).all() and (values == np.floor(values)).all()
@@ -157,18 +156,18 @@ def _numbers(
 
 def _dates(cells: list[str], codes: Array, words: list[str], often: Array, reading: str) -> tuple[list[Block], str]:
     days, hours = (found[codes] for found in moments(cells, reading))
-    rest = np.asarray(~np.isfinite(moments(words, reading)).any(axis=0))
     found: list[Block] = []
     if len(np.unique(days[np.isfinite(days)])) > 1:
         found.append(Measure.of(days, reading))
     if parts := Parts.of(days, hours, reading):
         found.append(parts)
-    found += _marks(words, often, rest, reading)
+    found += _marks(words, often, reading)
     return found, f"dates, {reading}" if reading != "time" else "hours"
 
 
-def _marks(words: list[str], often: Array, rest: Array, reading: str) -> list[Block]:
+def _marks(words: list[str], often: Array, reading: str) -> list[Block]:
     """Words among numbers or dates."""
+    rest = ~read_by(words, reading)
     if not rest.any():
         return []
     return [Words.of([word for word, one in zip(words, rest, strict=True) if one], often[rest], reading)]

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from askwise.core import BadInput, Label, Query
 from askwise.report import printable
-from askwise.terminal.desk import LabelingDesk, keyboard
+from askwise.terminal.desk import LabelingDesk, with_keys
 from askwise.terminal.widgets import UNDO, Keys, widget_of
 
 if TYPE_CHECKING:
@@ -68,18 +67,7 @@ def check(
 
     console = console or Console(highlight=False)
     desk = _CheckDesk(kept, console, said)
-    try:
-        if keys is not None:
-            desk.go(keys)
-        else:
-            with keyboard() as keys:
-                if console.is_terminal and sys.stdin.isatty():
-                    with console.screen(hide_cursor=True):
-                        desk.go(keys)
-                else:
-                    desk.go(keys)
-    except KeyboardInterrupt:
-        pass  # as good a way out as q: every answer is saved when its key is pressed
+    with_keys(desk.go, keys, console)
     return desk.given
 
 

@@ -8,7 +8,7 @@ import sys
 import time
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TextIO
 
 from askwise.core import BadInput, Query, chance, share
@@ -82,6 +82,26 @@ def _raw_keys(handle: int) -> Keys:
     return read
 
 
+def with_keys(run: Callable[[Keys], object], keys: Keys | None, console: Console) -> None:
+    """Run a desk with the keys that are given, or with those of the keyboard, then on a screen of its own.
+
+    Args:
+        run: What the keys are for.
+        keys: None = the keyboard, or standard input when that is a pipe.
+        console: Where it draws.
+    """
+    with suppress(KeyboardInterrupt):  # as good a way out as q: every answer is saved when its key is pressed
+        if keys is not None:
+            run(keys)
+            return
+        with keyboard() as typed:
+            if console.is_terminal and sys.stdin.isatty():
+                with console.screen(hide_cursor=True):
+                    run(typed)
+            else:
+                run(typed)
+
+
 def label(
     session: Session,
     *,
@@ -108,17 +128,7 @@ def label(
     desk = LabelingDesk(session, console, guidelines, said)
     session.start()
     try:
-        if keys is not None:
-            desk.run(keys)
-        else:
-            with keyboard() as keys:
-                if console.is_terminal and sys.stdin.isatty():
-                    with console.screen(hide_cursor=True):
-                        desk.run(keys)
-                else:
-                    desk.run(keys)
-    except KeyboardInterrupt:
-        pass  # as good a way out as q: every answer is saved when its key is pressed
+        with_keys(desk.run, keys, console)
     finally:
         session.release()  # the question on the screen goes back, so that it comes first next time
         try:
