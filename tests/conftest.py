@@ -69,13 +69,14 @@ def shared() -> Callable[[str], Path]:
 
 @pytest.fixture(scope="module")
 def linear() -> Iterator[None]:
-    """Arrays, tables, images and recordings are learned by the linear model where no learner is named, as texts are.
+    """Items of every kind are learned by one linear model where no learner is named.
 
-    For modules whose matter is true of any learner: the portfolio, which is the usual one of these, takes a hundred
-    milliseconds a refresh instead of three, and has tests of its own.
+    For modules whose matter is true of any learner: the portfolio, which is the usual one of arrays, tables, images and
+    recordings, takes a hundred milliseconds a refresh instead of three, the two linear models that are mixed for texts
+    some twenty, and both have tests of their own.
     """
     with pytest.MonkeyPatch.context() as patch:
-        for kind in (kinds.Features, kinds.Rows, kinds.Images, kinds.Recordings):
+        for kind in (kinds.ItemKind, kinds.Features, kinds.Rows, kinds.Images, kinds.Recordings):
             patch.setattr(kind, "learner", "linear")
         yield
 

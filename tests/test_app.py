@@ -33,6 +33,8 @@ from askwise.session import Session
 from help.processes import running
 from help.warm import cold
 
+pytestmark = pytest.mark.usefixtures("linear")
+
 TOKEN = "a-token-of-some-length"
 ORIGIN = {"origin": "http://127.0.0.1"}
 WORDS = {"fruit": ["apple", "pear", "plum", "cherry"], "tool": ["hammer", "saw", "drill", "wrench"]}

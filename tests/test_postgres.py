@@ -31,6 +31,8 @@ from askwise.store.postgres import Address, PostgresStore
 from askwise.verification import verify
 from help.postgres import QUOTED, Server
 
+pytestmark = pytest.mark.usefixtures("linear")
+
 SPAWN = multiprocessing.get_context("spawn")
 
 

@@ -27,6 +27,8 @@ from askwise.model import Model, load
 from askwise.monitor import Kept, Monitor, kept
 
 pytest.importorskip("skops")
+
+pytestmark = pytest.mark.usefixtures("linear")
 WORDS = {"ham": ("see you at lunch", "the train is late"), "spam": ("win a cash prize", "claim it now free")}
 
 
