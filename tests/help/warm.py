@@ -157,7 +157,7 @@ def spawned(path: bytes, args: Sequence[str], passfds: Sequence[int]) -> int:
     if not Warm.wanted or command[-1] != "--multiprocessing-fork" or os.fsdecode(path) != sys.executable or not there():
         return _cold_spawn(path, args, passfds)  # type: ignore[no-any-return]
     wanted = {
-        "args": command[command.index("-c") :], "cwd": os.getcwd(), "env": {**os.environ, PLACE: Warm.place},
+        "args": command[command.index("-c") :], "cwd": str(Path.cwd()), "env": {**os.environ, PLACE: Warm.place},
         "session": False, "kept": list(passfds),
     }  # fmt: skip
     line = asked(Warm.place, wanted, [0, 1, 2, *passfds])
