@@ -55,10 +55,12 @@ SHARED = Path(os.environ.get("ASKWISE_SHARED", Path(__file__).parents[2] / "shar
 
 
 LONGEST = (
-    "test_pages", "test_axe", "test_session", "test_hostile_uploads", "test_label_page", "test_withdrawing",
-    "test_phone", "test_many_labels", "test_blindness", "test_crafted_sessions", "test_outbox_faults",
-    "test_new_project", "test_handover", "test_serving", "test_kill", "test_numbers", "test_verify", "test_people",
-    "test_simulation", "test_postgres", "test_team_store", "test_audit_classes", "test_apart",
+    "test_hostile_uploads", "test_pages", "test_axe", "test_audit", "test_threads", "test_session", "test_docs",
+    "test_crafted_sessions", "test_team_api", "test_benchmark", "test_team", "test_outbox_faults", "test_label_page",
+    "test_accounts_attacks", "test_kill", "test_withdrawing", "test_app", "test_model", "test_tutorials",
+    "test_blindness", "test_new_project", "test_number", "test_handover", "test_cli", "test_watching",
+    "test_many_labels", "test_phone", "test_demo", "test_verify", "test_serving", "test_growing", "test_numbers",
+    "test_postgres", "test_apart", "test_hostile_text", "test_team_store", "test_own_parts", "test_audit_classes",
 )  # fmt: skip
 """Modules that take longest begin first, so that no worker is left with one when the others are done."""
 
