@@ -25,6 +25,7 @@ from askwise.app.server import create_app
 from askwise.core import BadInput, Unreachable
 from askwise.model import Model, load
 from askwise.monitor import Kept, Monitor, kept
+from help.warm import MARK
 
 pytest.importorskip("skops")
 
@@ -305,7 +306,9 @@ def test_two_writers_take_turns_and_lose_nothing(small: Kept, monkeypatch: pytes
         pass
 
 
-KILLED = """
+KILLED = (
+    MARK
+    + """
 import sys, random
 from askwise.monitor import Kept
 kept = Kept.open(sys.argv[1])
@@ -323,6 +326,7 @@ while True:
     print("told " + " ".join(map(str, told)), flush=True)
     number += 1
 """
+)
 
 
 def test_what_was_acknowledged_survives_a_kill(small: Kept) -> None:

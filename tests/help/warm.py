@@ -53,6 +53,8 @@ CODES = (
     "from askwise.cli import main; main()",
 )
 """How the code ends that our own programs, and tests, give to `python -c`."""
+MARK = "# A process that has loaded everything may run this.\n"
+"""How other code begins that tests give to `python -c`, and that is not about its own start."""
 _numbers = struct.Struct("!i")
 _cold, _cold_spawn = subprocess.Popen, util.spawnv_passfds
 
@@ -65,7 +67,8 @@ def fits(args: Any) -> list[str] | None:
     if not all(isinstance(one, str) for one in command) or command[0] != sys.executable:
         return None
     module = command[1:3] == ["-m", "askwise"]
-    code = command[1] == "-c" and len(command) == 3 and command[2].endswith(CODES)
+    ours = len(command) == 3 and command[2].endswith(CODES)
+    code = command[1] == "-c" and (ours or command[2].startswith(MARK))
     return command[1:] if module or code else None
 
 
