@@ -224,7 +224,7 @@ class Trainer:
     def _waited_for(self, task: rounds.Round) -> bool:
         """Whether people wait for the first question of all, and the features would take long."""
         with self.ledger.lock:
-            first = self.ledger.state.ranking is None and not len(task.known)
+            first = self.ledger.state.ranking is None
         large = len(task.candidates) > rounds.LARGE and self.kept.X is None and self.parts.encoder is not None
         return first and large and (self.worker.running or self.apart is not None)
 
