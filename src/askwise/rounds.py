@@ -169,7 +169,11 @@ def first_look(
     own = encoders.copied(encoder)
     items = [contents[row] for row in rows.tolist()]
     X = encoded(own, items, put_off=True, patience=1)
-    at, kept = partial(np.searchsorted, rows), np.isin(round_.labeled, labeled)
+    kept = np.isin(round_.labeled, labeled)
+
+    def at(some: Array) -> Array:
+        return np.searchsorted(rows, some)
+
     part = replace(
         round_, labeled=at(labeled), y=round_.y[kept], order=round_.order[kept], known=at(known),
         candidates=at(candidates), blocks=dict(getattr(own, "blocks", {})),
