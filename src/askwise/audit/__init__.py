@@ -29,6 +29,7 @@ from askwise.audit.bounds import (
     window_starts,
 )
 from askwise.audit.classes import Moves, count_on_rest, metrics_by_label, metrics_on_rest, moves, moves_by_label
+from askwise.audit.plain import EDGES, counted, share_right
 from askwise.audit.plan import (
     GRID,
     HORIZON,
@@ -59,6 +60,7 @@ from askwise.audit.region import REGIONS, SMALLEST, WORTH, Region, choose_region
 
 __all__ = [
     "BETS",
+    "EDGES",
     "FEWEST",
     "GRID",
     "HORIZON",
@@ -89,6 +91,7 @@ __all__ = [
     "audit_plan",
     "choose_region",
     "count_on_rest",
+    "counted",
     "doubts",
     "dry_run",
     "expected_cost",
@@ -105,6 +108,7 @@ __all__ = [
     "recall_at_least",
     "recall_plan",
     "share_of",
+    "share_right",
     "slack",
     "window_starts",
 ]
