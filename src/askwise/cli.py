@@ -10,6 +10,7 @@ import typer
 
 from askwise.commands import (
     about,
+    annotate,
     benchmark,
     certify,
     changing,
@@ -97,6 +98,7 @@ app.command()(results.export)
 app.command()(model.model)
 app.command()(model.predict)
 app.add_typer(monitor.verbs, name="monitor")
+app.command()(annotate.annotate)
 app.command()(certify.verify)
 app.command()(results.copy)
 app.command(name="strategies")(about.list_strategies)
