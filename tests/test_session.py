@@ -747,7 +747,7 @@ def test_reopening_with_another_encoder_or_learner_is_refused(tmp_path: Path) ->
     before = path.read_bytes()
     with pytest.raises(BadInput, match="started with the encoder tfidf"):
         Session.open(path, encoder=lambda texts: np.zeros((len(texts), 2)))
-    with pytest.raises(BadInput, match="started with the learner Portfolio"):
+    with pytest.raises(BadInput, match="started with the learner SoftmaxRegression"):
         Session.open(path, learner=GaussianNB())
     assert path.read_bytes() == before
     Session.open(path, encoder="tfidf").close()
