@@ -69,6 +69,7 @@ LAYERS = [
         "opening",
         "sources",
         "monitor",
+        "checking",
         "trainer",
     },
     {"simulation", "benchmark", "report", "testing", "datasets"},

@@ -96,7 +96,7 @@ def _candidates(errors: int, alpha: float) -> tuple[Array, Floats, Floats]:
     more = np.geomspace(13, max(14.0, 1.2 * errors + 20), MOST_ALLOWED)
     allowed = np.unique(np.concatenate([np.arange(13), more.astype(int)]))
     rates = np.array([audit_rate(errors, int(k), alpha) for k in allowed])
-    ends = gamma.ppf((np.arange(QUANTILES) + 0.5) / QUANTILES, allowed[:, None] + 1)
+    ends: Floats = np.asarray(gamma.ppf((np.arange(QUANTILES) + 0.5) / QUANTILES, allowed[:, None] + 1))
     return allowed, rates, ends
 
 
