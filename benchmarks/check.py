@@ -4,10 +4,10 @@
     python benchmarks/check.py made [--runs 40]         # made-up files: easy ones, and ones made to deceive
     python benchmarks/check.py --docs                   # write the tables of what was measured
 
-Published: stance on global warming by GPT-4o, and ImageNetV2 by ResNet-152 (shared/data/ai_labels), of which PAC labels
-(Candès, Ilyas & Zrnic, 2025) were proposed. These are run beside, from the paper: uniform draws with replacement, of the
-labels at most as doubtful as u the errors are binomial, and everything below the first u whose upper bound (Clopper
-& Pearson, 1934) passes the limit stays; the number of draws that does best is told, as if it had been known.
+Published: stance on global warming by GPT-4o, and ImageNetV2 by ResNet-152 (shared/data/ai_labels), for which PAC labels
+(Candès, Ilyas & Zrnic, 2025) were proposed. These are run beside, from the paper: draws at random with replacement, the
+errors among those at most as doubtful as u are binomial, and everything below the first u whose upper bound (Clopper &
+Pearson, 1934) is over the limit stays; the number of draws that does best is told, as if it had been known.
 """
 
 from __future__ import annotations
@@ -53,6 +53,7 @@ class Cells:
         return len(self._columns[self.columns[0]])
 
     def to_dict(self) -> dict[str, list[Any]]:
+        """By which a frame is known."""
         return self._columns
 
 
@@ -98,6 +99,8 @@ class Ready:
         self.features = features
 
     def encode(self, items: Sequence[Any]) -> np.ndarray:
+        """They are those of the items."""
+        assert len(items) == len(self.features)  # noqa: S101 - it is no item's own matter
         return self.features
 
 
@@ -149,9 +152,9 @@ def measure_published(runs: int) -> None:
     stance, images = published("stance"), published("imagenetv2")
     features = get("minilm").encode(stance["text"])
     kinds: list[tuple[str, Cells, Any, Any, int]] = [
-        ("stance, texts", stance, Ready(features), "text", max(20, runs // 3)),
+        ("stance, texts", stance, Ready(features), "text", max(20, runs // 4)),
         ("stance, no texts", stance, False, "text", runs),
-        ("ImageNetV2", images, False, [], max(20, runs // 3)),
+        ("ImageNetV2", images, False, [], max(20, runs // 4)),
     ]
     for name, cells, encoder, text, times in kinds:
         sure = np.array(cells["confidence"])

@@ -32,7 +32,7 @@ from askwise.checking.state import (
 from askwise.core import FINGERPRINT_DIGITS, Array, BadInput, BadStore, Event, Label, Query, Store
 from askwise.encoders import get as get_encoder
 from askwise.export import COLUMNS, names_beside, write_table
-from askwise.options import option
+from askwise.options import named, option
 from askwise.store import Place, open_store
 from askwise.values import label_name, why_no_label, written
 
@@ -46,7 +46,7 @@ BATCH = 0.08
 """Share of the file that is asked at once while the most doubtful are labeled, before the model learns again."""
 BLOCK = 1 / 16
 """Share of the file that is swept before the model learns again."""
-BEYOND = 1.4
+BEYOND = 1.8
 """While more is open than so many times what the sweep would reach, the most doubtful are labeled: people owe them
 anyway, and the model learns from them for nothing."""
 SPARE = 0.02
@@ -110,12 +110,12 @@ class LabelCheck:
     ) -> None:
         for name, value in (("max_error", max_error), ("level", level)):
             if value is not None and not (isinstance(value, int | float) and 0 < value < 1):
-                raise BadInput(f"{option(name)} must lie strictly between 0 and 1, got {value!r}. 0.05 is 5%.")
+                raise BadInput(f"{named(name)} must lie strictly between 0 and 1, got {value!r}. 0.05 is 5%.")
         if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int | np.integer)):
             raise BadInput(f"seed must be a whole number, or None to draw one, got {seed!r}.")
         if wrong_first and max_error is not None:
             raise BadInput(
-                f"{option('wrong_first')} goes without {option('max_error')}: with a limit the most doubtful come "
+                f"{named('wrong_first')} goes without {named('max_error')}: with a limit the most doubtful come "
                 "early anyway."
             )
         found = given(source, guess=guess, confidence=confidence, by=by, text=text, truth=truth, how=how)
@@ -294,8 +294,7 @@ class LabelCheck:
         free = np.flatnonzero(~state.taken())
         if state.sweep().ended or not len(free):
             return self._finish()
-        block = self._sorted(free)[: max(1, round(BLOCK * state.size))]
-        return self._take(SWEEP, block)
+        return self._take(SWEEP, self._sorted(free)[: max(1, round(BLOCK * state.size))])
 
     def _take(self, what: str, rows: Sequence[int]) -> bool:
         if not len(rows):

@@ -24,6 +24,8 @@ GROWN = 1.4
 FOLDS = 4
 SPEAKS = 6.0
 """Length of an item's features beside the columns of standard deviation 1 that confidence and labels make."""
+SLOPE_SD, OFFSET_SD, LEAST_SLOPE = 1.0, 1.0, 0.2
+"""Of `calibrated`: how far from 1 and 0 slope and offset may well be; and the smallest slope, which keeps the order."""
 SURE = 1e-5
 """No label is believed to be wrong, or right, with a smaller chance."""
 
@@ -86,6 +88,7 @@ class Doubt:
         self._tie = 1e-7 * rankdata(trust) / len(trust)
         self._tried: tuple[bytes, bytes] | None = None
         self._penalty = {"wrong": USUAL, "right": USUAL}
+        self._line = 1.0, 0.0
 
     def __call__(self, rows: Array, labels: Array) -> Array:
         """(n,) believed chance that each label is wrong, in (0, 1); no two alike whose trust differs.
@@ -111,7 +114,8 @@ class Doubt:
             own, said = rows[decided], labels[decided]
             parts.append(_not_right(self.inputs[own], said, self._penalty["right"], self.inputs, self.guess))
         odds = np.mean([np.log(p / (1 - p)) for p in (np.clip(part, SURE, 1 - SURE) for part in parts)], axis=0)
-        found: Array = np.clip(1 / (1 + np.exp(-odds)) - self._tie, SURE / 2, 1 - SURE / 2)
+        slope, offset = self._line
+        found: Array = np.clip(1 / (1 + np.exp(-slope * odds - offset)) - self._tie, SURE / 2, 1 - SURE / 2)
         return found
 
     def _try(self, rows: Array, labels: Array, wrong: Array, first: int) -> None:
@@ -123,26 +127,53 @@ class Doubt:
         self._tried = seen
         both = 1 < len(np.unique(labels[labels >= 0])) <= MOST_CLASSES
         fold = np.arange(len(rows)) % FOLDS
-
-        def loss(which: str, penalty: float) -> float:
-            total = 0.0
-            for held in range(FOLDS):
-                train, test = fold != held, fold == held
-                if which == "right":
-                    train &= labels >= 0
-                if len(np.unique((labels if which == "right" else wrong)[train])) < 2:
-                    return np.inf
-                known, asked = self.inputs[rows[train]], self.inputs[rows[test]]
-                if which == "right":
-                    p = _not_right(known, labels[train], penalty, asked, self.guess[rows[test]])
-                else:
-                    p = _wrong(known, wrong[train], penalty, asked)
-                p = np.clip(p, 1e-3, 1 - 1e-3)
-                total -= float(np.log(np.where(wrong[test], p, 1 - p)).sum())
-            return total
-
+        apart: dict[str, Array] = {}
         for which in ("wrong", "right") if both else ("wrong",):
-            self._penalty[which] = min(PENALTIES, key=lambda penalty, which=which: loss(which, penalty))  # type: ignore[misc]
+            tried = {}
+            for penalty in PENALTIES:
+                if (p := self._held_out(which, penalty, rows, labels, wrong, fold)) is not None:
+                    tried[penalty] = p, -float(np.log(np.where(wrong, p, 1 - p)).sum())
+            if tried:
+                self._penalty[which] = min(tried, key=lambda penalty: tried[penalty][1])
+                apart[which] = tried[self._penalty[which]][0]
+        if apart:
+            odds = np.mean([np.log(p / (1 - p)) for p in apart.values()], axis=0)
+            self._line = calibrated(odds, wrong)
+
+    def _held_out(
+        self, which: str, penalty: float, rows: Array, labels: Array, wrong: Array, fold: Array
+    ) -> Array | None:
+        """(m,) beliefs about labels that were held out; None where a part knows one kind only."""
+        found = np.zeros(len(rows))
+        for held in range(FOLDS):
+            train, test = fold != held, fold == held
+            train = train & (labels >= 0) if which == "right" else train
+            if len(np.unique((labels if which == "right" else wrong)[train])) < 2:
+                return None
+            known, asked = self.inputs[rows[train]], self.inputs[rows[test]]
+            if which == "right":
+                found[test] = _not_right(known, labels[train], penalty, asked, self.guess[rows[test]])
+            else:
+                found[test] = _wrong(known, wrong[train], penalty, asked)
+        return np.clip(found, 1e-3, 1 - 1e-3)
+
+
+def calibrated(odds: Array, wrong: Array) -> tuple[float, float]:
+    """Slope and offset that make log-odds of labels held out likeliest, drawn towards 1 and 0 (Platt, 1999).
+
+    A penalty draws beliefs to the middle of what was labeled, and what was labeled is the doubtful part; so what is
+    sure would be believed to be wrong far too often.
+    """
+    X = np.stack([odds, np.ones(len(odds))], axis=1)
+    line, prior = np.array([1.0, 0.0]), np.array([1.0, 0.0])
+    tight = np.diag([1 / SLOPE_SD**2, 1 / OFFSET_SD**2])
+    for _ in range(25):
+        p = 1 / (1 + np.exp(-X @ line))
+        step = np.linalg.solve((X * (p * (1 - p))[:, None]).T @ X + tight, X.T @ (p - wrong) + tight @ (line - prior))
+        line = line - step
+        if np.abs(step).max() < 1e-8:
+            break
+    return max(float(line[0]), LEAST_SLOPE), float(line[1])
 
 
 def _fit(X: Array, y: Sequence[int] | Array, penalty: float) -> SoftmaxRegression:

@@ -10,7 +10,7 @@ from typing import Any
 
 from askwise.core import BadInput
 from askwise.notices import progress
-from askwise.options import option
+from askwise.options import named, option
 from askwise.pool.columns import TEXT_NAMES, choose_text_column, column_of, join_columns, several_columns
 from askwise.tables import (
     Table,
@@ -105,10 +105,10 @@ def _of_lists(source: Any, guess: Any, confidence: Any) -> tuple[Table, str, str
         if values is None and name == "confidence":
             continue
         if isinstance(values, str) or not hasattr(values, "__iter__"):
-            raise BadInput(f"Texts in a list have no columns: {option(name)} is a list with one value for each text.")
+            raise BadInput(f"Texts in a list have no columns: {named(name)} is a list with one value for each text.")
         columns[name] = list(values)
         if len(columns[name]) != len(texts):
-            raise BadInput(f"{option(name)} holds {len(columns[name]):,} values for {len(texts):,} texts.")
+            raise BadInput(f"{named(name)} holds {len(columns[name]):,} values for {len(texts):,} texts.")
     return Table(columns), "guess", None if confidence is None else "confidence"
 
 
@@ -130,7 +130,7 @@ def _of_table(table: Table, guess: Any, confidence: Any, by: Names, text: Names,
         values = {written(value) for value in table.columns[name]}
         if len(values) > MOST_SLICES:
             raise BadInput(
-                f"The column {name!r} has {len(values):,} values; {option('by')} takes {MOST_SLICES} at most."
+                f"The column {name!r} has {len(values):,} values; {named('by')} takes {MOST_SLICES} at most."
             )
     names = list(dict.fromkeys([*columns, *shown, *apart]))
     found = Given(

@@ -10,7 +10,7 @@ import numpy as np
 
 from askwise.audit import false_certificate_risk, share_of, sweep_risk
 from askwise.checking.numbers import quality, status
-from askwise.checking.state import DOUBTFUL, KIND, ORDER, RANDOM, REST, SWEEP, CheckState, chances
+from askwise.checking.state import KIND, ORDER, RANDOM, REST, SWEEP, CheckState, chances
 from askwise.core import FINGERPRINT_DIGITS, BadStore, Event
 from askwise.store.chain import digest
 from askwise.verification.findings import CLOSE_RISK, UNREADABLE, Finding, Verification
@@ -139,7 +139,7 @@ class _Again:
             begun = state.plan is not None and state.extra is None and not state.sweep().ended
             self.expect("coins", begun, event, "came before the plan, or after the end of the sweep.")
             self.done["coins"] += len(rows)
-        if what in (RANDOM, DOUBTFUL) and state.plan is not None:
+        if what == RANDOM and state.plan is not None:
             self.expect("events", False, event, "came after the plan.")
 
     def planned(self, event: Event, data: Mapping[str, Any]) -> None:
