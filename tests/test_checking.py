@@ -221,9 +221,13 @@ def test_doubt_is_learned_from_texts_guesses_and_agreement() -> None:
     second = np.where(rng.random(n) < 0.2, 1 - truth, truth)
     rows = rng.permutation(n)[:200]
     nothing = np.zeros((n, 0))
-    known = Doubt(design(guess[:, None], nothing, features / 10), guess, np.zeros(n))(rows, truth[rows])
-    agree = Doubt(design(np.stack([guess, second], axis=1), nothing), guess, np.zeros(n))(rows, truth[rows])
-    blind = Doubt(design(guess[:, None], nothing), guess, np.zeros(n))(rows, truth[rows])
+    known = Doubt(design(guess[:, None], nothing, features / 10), guess, np.zeros(n))(
+        rows, truth[rows], np.ones(200, bool)
+    )
+    agree = Doubt(design(np.stack([guess, second], axis=1), nothing), guess, np.zeros(n))(
+        rows, truth[rows], np.ones(200, bool)
+    )
+    blind = Doubt(design(guess[:, None], nothing), guess, np.zeros(n))(rows, truth[rows], np.ones(200, bool))
 
     def area(doubt: np.ndarray) -> float:
         from sklearn.metrics import roc_auc_score

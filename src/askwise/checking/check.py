@@ -46,7 +46,7 @@ BATCH = 0.08
 """Share of the file that is asked at once while the most doubtful are labeled, before the model learns again."""
 BLOCK = 1 / 16
 """Share of the file that is swept before the model learns again."""
-BEYOND = 1.8
+BEYOND = 1.4
 """While more is open than so many times what the sweep would reach, the most doubtful are labeled: people owe them
 anyway, and the model learns from them for nothing."""
 SPARE = 0.02
@@ -374,7 +374,10 @@ class LabelCheck:
                     self._doubt = self._model()
                 truth, _ = truths(self.state)
                 rows = np.array([row for row in self.state.answers if self.state.there[row]], int)
-                self._doubts = (self.state.seq, self._doubt(rows, np.maximum(truth[rows], -1)))
+                random = np.zeros(self.state.n, bool)
+                for batch in self.state.batches:
+                    random[list(batch.rows)] |= batch.what == RANDOM
+                self._doubts = (self.state.seq, self._doubt(rows, np.maximum(truth[rows], -1), random[rows]))
             return self._doubts[1]
 
     def _model(self) -> Doubt:

@@ -17,7 +17,7 @@ PENALTIES = (0.2, 0.05, 0.02, 0.005)
 """Inverse strengths of the penalty that are tried."""
 USUAL = 0.05
 """That one is taken before there are enough labels to try."""
-ENOUGH = 60
+ENOUGH = 40
 """Labels from which on penalties are tried."""
 GROWN = 1.4
 """They are tried again when there are so many times more labels."""
@@ -26,6 +26,8 @@ SPEAKS = 6.0
 """Length of an item's features beside the columns of standard deviation 1 that confidence and labels make."""
 SLOPE_SD, OFFSET_SD, LEAST_SLOPE = 1.0, 1.0, 0.2
 """Of `calibrated`: how far from 1 and 0 slope and offset may well be; and the smallest slope, which keeps the order."""
+ANCHOR_SD = 2.0
+"""How far the offset of `anchored` may well be from 0."""
 SURE = 1e-5
 """No label is believed to be wrong, or right, with a smaller chance."""
 
@@ -90,12 +92,13 @@ class Doubt:
         self._penalty = {"wrong": USUAL, "right": USUAL}
         self._line = 1.0, 0.0
 
-    def __call__(self, rows: Array, labels: Array) -> Array:
+    def __call__(self, rows: Array, labels: Array, drawn: Array) -> Array:
         """(n,) believed chance that each label is wrong, in (0, 1); no two alike whose trust differs.
 
         Args:
             rows: (m,) integers, items that people labeled, in the order of their answers.
             labels: (m,) int codes of what they said; -1 = undecided, or no code of its own.
+            drawn: (m,) bool, which of them were drawn at random.
         """
         wrong = labels != self.guess[rows]
         if len(rows) == 0 or wrong.all() or not wrong.any():
@@ -115,7 +118,10 @@ class Doubt:
             parts.append(_not_right(self.inputs[own], said, self._penalty["right"], self.inputs, self.guess))
         odds = np.mean([np.log(p / (1 - p)) for p in (np.clip(part, SURE, 1 - SURE) for part in parts)], axis=0)
         slope, offset = self._line
-        found: Array = np.clip(1 / (1 + np.exp(-slope * odds - offset)) - self._tie, SURE / 2, 1 - SURE / 2)
+        odds = slope * odds + offset
+        if drawn.any():
+            odds = odds + anchored(odds[rows[drawn]], wrong[drawn])
+        found: Array = np.clip(1 / (1 + np.exp(-odds)) - self._tie, SURE / 2, 1 - SURE / 2)
         return found
 
     def _try(self, rows: Array, labels: Array, wrong: Array, first: int) -> None:
@@ -174,6 +180,21 @@ def calibrated(odds: Array, wrong: Array) -> tuple[float, float]:
         if np.abs(step).max() < 1e-8:
             break
     return max(float(line[0]), LEAST_SLOPE), float(line[1])
+
+
+def anchored(odds: Array, wrong: Array) -> float:
+    """The offset of log-odds that makes labels drawn at random likeliest, drawn towards 0.
+
+    All others were chosen, most of them because they were doubtful; only these tell how many of the file are wrong.
+    """
+    offset = 0.0
+    for _ in range(50):
+        p = 1 / (1 + np.exp(-odds - offset))
+        step = float(((p - wrong).sum() + offset / ANCHOR_SD**2) / ((p * (1 - p)).sum() + 1 / ANCHOR_SD**2))
+        offset -= max(min(step, 1.0), -1.0)
+        if abs(step) < 1e-8:
+            break
+    return offset
 
 
 def _fit(X: Array, y: Sequence[int] | Array, penalty: float) -> SoftmaxRegression:
