@@ -297,6 +297,8 @@ def test_every_alteration_is_found(tmp_path: Path) -> None:
         ("planned", lambda d: d.update(allowance=d["allowance"] + 1), -1),
         ("planned", lambda d: d.update(errors=d["errors"] + 1), -1),
         ("check", lambda d: d.update(seed="another"), 0),
+        ("check", lambda d: d.update(errors=d["errors"] + 5), 0),
+        ("check", lambda d: d.update(alpha=0.06), 0),
         ("check", lambda d: d.update(max_error=0.1), 0),
         ("batch", lambda d: d.update(rows=d["rows"][::-1]), 0),
         ("batch", lambda d: d.update(rows=d["rows"] + d["rows"][:1]), -1),
@@ -311,9 +313,75 @@ def test_every_alteration_is_found(tmp_path: Path) -> None:
     assert not verify(early).ok
 
 
-@pytest.mark.parametrize("name", ["x.askwise"])
-def test_a_session_is_no_check_and_a_check_is_no_session(tmp_path: Path, name: str) -> None:
-    place = tmp_path / name
+def test_a_mangled_log_is_told_in_a_sentence_wherever_it_is_mangled() -> None:
+    with begun(made(200, 0.3)) as check:
+        check.simulate()
+        events = list(check.store.read())
+    free = {
+        "version",
+        "title",
+        "notes",
+        "labels",
+        "encoder",
+        "wrong_first",
+        "truth",
+        "n",
+        "seconds",
+        "pilot",
+        "expected",
+    }
+    missed = []
+    for kind in {event.kind for event in events}:
+        data = next(event.data for event in events if event.kind == kind)
+        for name in data:
+            for what in ("gone", None, "x", -1, [7.5]):
+
+                def change(one: dict[str, Any], name: str = name, what: Any = what) -> None:
+                    one.pop(name) if what == "gone" else one.update({name: what})
+
+                log = altered(events, kind, change, 0)
+                if verify(log).ok and name not in free and (kind, name) != ("answered", "label"):
+                    missed.append((kind, name, what))
+                try:
+                    LabelCheck.open(Log(log)).status()
+                except AskwiseError:
+                    continue
+    assert missed == []
+
+
+class Log:
+    """A store that holds some events."""
+
+    def __init__(self, events: list[Event]) -> None:
+        self.events = events
+
+    def read(self, after: int = 0) -> list[Event]:
+        return self.events[after:]
+
+    def close(self) -> None:
+        pass
+
+
+def test_two_processes_on_one_check_lose_nothing(tmp_path: Path) -> None:
+    frame = made(300, 0.1)
+    place = tmp_path / "x.askwise"
+    with begun(frame, store=place) as one, LabelCheck.open(place) as two:
+        truth = frame.truth.tolist()
+        given = 0
+        while asked := one.ask(4):
+            other = two.ask(4)
+            assert [q.row for q in other] == [q.row for q in asked]
+            for who, query in ((two, other[-1]), (one, asked[0])):
+                who.tell(query.row, truth[query.row])
+                given += 1
+        assert two.ask(1) == []
+        assert len(one.state.answers) == len(two.state.answers) <= given
+        assert one.state.kept() == two.state.kept()
+    assert verify(place).ok
+
+
+def test_a_session_is_no_check_and_a_check_is_no_session(tmp_path: Path) -> None:
+    place = tmp_path / "x.askwise"
     begun(made(50), store=place).close()
     with pytest.raises(AskwiseError):
         askwise.Session.open(place)

@@ -6,6 +6,7 @@ import math
 import secrets
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from askwise.checking.state import (
     chances,
     row_events,
 )
-from askwise.core import FINGERPRINT_DIGITS, Array, BadInput, BadStore, Event, Label, Query, Store
+from askwise.core import FINGERPRINT_DIGITS, Array, BadInput, BadStore, Conflict, Event, Label, Query, Store
 from askwise.encoders import get as get_encoder
 from askwise.export import COLUMNS, names_beside, write_table
 from askwise.options import named, option
@@ -200,10 +201,24 @@ class LabelCheck:
         self._truths = []
         return self
 
-    def _commit(self, events: Sequence[Event]) -> None:
-        after = self.state.seq
-        self.store.append(events, after=after)
-        for event in self.store.read(after):
+    def _commit(self, events: Sequence[Event], *, anyway: bool = False) -> None:
+        """Append, and take in what is there now.
+
+        Args:
+            events: What to append.
+            anyway: Also where another process has written meanwhile; else nothing is appended then, and what comes next
+                is decided anew.
+        """
+        while True:
+            with suppress(Conflict):
+                self.store.append(events, after=self.state.seq)
+                return self._take_in()
+            self._take_in()
+            if not anyway:
+                return None
+
+    def _take_in(self) -> None:
+        for event in self.store.read(self.state.seq):
             self.state.apply(event)
 
     # ── questions and answers ───────────────────────────────────────────────────────────────
@@ -235,6 +250,7 @@ class LabelCheck:
         if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
             raise BadInput(f"ask takes a whole number from 1 on, got {k!r}.")
         with self._lock:
+            self._take_in()
             while not (waiting := self.state.waiting()):
                 if (self.state.extra is not None and not rest) or not self._advance():
                     return []
@@ -261,7 +277,7 @@ class LabelCheck:
             data: dict[str, Any] = {"row": int(row), "label": name}
             if seconds is not None:
                 data["seconds"] = round(float(seconds), 2)
-            self._commit([Event("answered", data)])
+            self._commit([Event("answered", data)], anyway=True)
 
     def later(self, row: int) -> None:
         """Put a question behind the others that wait."""

@@ -72,7 +72,16 @@ class _Again:
                 self.broken = True
                 break
         findings: list[Finding] = []
-        if not self.broken:
+        if not self.broken and self.state.terms and self.state.n:
+            terms, most = self.state.terms, self.state.terms["max_error"]
+            due = None if most is None else math.floor(most * self.state.size + 1e-9)
+            self.expect(
+                "plans", terms["errors"] == due, self.log[0], f"allows {terms['errors']} wrong labels, not {due}."
+            )
+            same = math.isclose(terms["alpha"], 1 - terms["level"], rel_tol=CLOSE_RISK)
+            self.expect(
+                "plans", same, self.log[0], f"allows a chance of {terms['alpha']}, not {1 - terms['level']:.6g}."
+            )
             self.done["labels"] = len(self.state.kept())
         for check, sentence in SAID.items():
             failed = [one for one in self.failures if one.check == check]
@@ -90,7 +99,10 @@ class _Again:
                 Finding("labels", None, f"{len(self.state.changed):,} answers were changed; the last counts.")
             )
         if not self.broken:
-            findings += self._claims(all(one.ok is not False for one in findings))
+            try:
+                findings += self._claims(all(one.ok is not False for one in findings))
+            except UNREADABLE as error:
+                findings.append(Finding("certificate", False, f"What is claimed cannot be counted: {error}"))
         return Verification(tuple(findings), (), len(self.log), self.digests[-1])
 
     def _claims(self, fine: bool) -> list[Finding]:

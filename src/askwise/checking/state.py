@@ -269,12 +269,21 @@ class CheckState:
             self.ended_with = event.digest
 
     def _check(self, data: Mapping[str, Any]) -> None:
-        if data["format"] > FORMAT:
+        if isinstance(data["format"], int) and data["format"] > FORMAT:
             raise BadStore("A newer Askwise wrote this check. Upgrade with `pip install --upgrade askwise`.")
+        if self.terms:
+            raise ValueError("it begins twice")
+        for name, test in _TERMS.items():
+            if not test(data[name]):
+                raise ValueError(f"its {name!r} cannot be {str(data[name])[:40]!r}")
         self.terms = data
 
     def _rows(self, data: Mapping[str, Any]) -> None:
         for cells, labels, numbers in json.loads(unpack(data["packed"])):
+            fits = isinstance(cells, dict) and all(name in cells for name in self.terms["columns"])
+            fits &= len(labels) == len(self.terms["guess"]) and len(numbers) == len(self.terms["confidence"])
+            if not fits or self.batches:
+                raise ValueError("rows without the columns that it began with, or that come late")
             self.cells.append(cells)
             self.labels.append(labels)
             self.numbers.append(numbers)
@@ -294,6 +303,8 @@ class CheckState:
             self.whole = Plan(n, limit, alpha, "dataset", needed, risk)
             self.expected = float(data["expected"])
             return
+        if data["method"] != SWEEP:
+            raise ValueError(f"no plan by {data['method']!r}")
         self.plan = SweepPlan(int(data["errors"]), float(data["alpha"]), int(data["allowance"]), float(data["rate"]))
 
     def _answered(self, data: Mapping[str, Any]) -> None:
@@ -308,6 +319,28 @@ class CheckState:
         self.extra = tuple(int(row) for row in data["extra"])
 
 
+def _texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(one, str) for one in value)
+
+
+def _share(value: Any) -> bool:
+    return isinstance(value, float | int) and 0 < value < 1
+
+
+_TERMS: dict[str, Callable[[Any], bool]] = {
+    "format": lambda value: type(value) is int and value >= 1,
+    **dict.fromkeys(("guess", "confidence", "by", "text", "columns", "labels", "notes"), _texts),
+    "max_error": lambda value: value is None or _share(value),
+    "errors": lambda value: value is None or (isinstance(value, int) and value >= 0),
+    "level": _share,
+    "alpha": _share,
+    "pilot": lambda value: isinstance(value, int) and value >= 0,
+    "wrong_first": lambda value: isinstance(value, bool),
+    "encoder": lambda value: value is None or isinstance(value, str | bool),
+    "truth": lambda value: value is None or isinstance(value, str),
+    **dict.fromkeys(("seed", "title"), lambda value: isinstance(value, str)),
+}
+"""What the first event holds → whether it may be so."""
 _TAKES: dict[str, Callable[[CheckState, Mapping[str, Any]], None]] = {
     KIND: CheckState._check,
     "rows": CheckState._rows,
