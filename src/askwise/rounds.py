@@ -11,6 +11,7 @@ import numpy as np
 
 from askwise import encoders, engine, hints, signals
 from askwise.core import Array, Encoder, Learner, Matrix
+from askwise.learners import unfitted
 from askwise.notices import progress
 from askwise.strategies import Strategy
 from askwise.tasks import Opinion, Task, get
@@ -145,23 +146,42 @@ def learn(
 def first_look(
     round_: Round, contents: Sequence[Any], encoder: Encoder, learner: Learner, strategy: Strategy
 ) -> Learned:
-    """The first questions, before anything is known of a pool that takes long to encode: those of a random part of it.
+    """The first questions of a pool that takes long to encode: those of a random part of it, with labels that it has.
 
     Args:
-        round_: Without a label.
+        round_: The first one.
         contents: The items.
         encoder: Stays as it is. Parts of it that are slow are left out where there are others.
-        learner: Unfitted.
+        learner: Unfitted, and stays so.
         strategy: Ranks.
+
+    Returns:
+        Without an opinion: of most of the pool there is none yet.
     """
     rng = np.random.default_rng([round_.seed, 41])
-    rows = np.sort(rng.choice(round_.candidates, min(len(round_.candidates), LOOK), replace=False))
+
+    def some(rows: Array) -> Array:
+        return np.sort(rng.choice(rows, min(len(rows), LOOK), replace=False))
+
+    candidates, labeled = some(round_.candidates), some(round_.labeled)
+    known = np.union1d(labeled, np.setdiff1d(round_.known, round_.labeled))
+    rows = np.union1d(candidates, known)
     own = encoders.copied(encoder)
-    X = encoded(own, [contents[row] for row in rows.tolist()], put_off=True, patience=1)
-    part = replace(round_, candidates=np.arange(len(rows)), known=round_.known[:0])
+    items = [contents[row] for row in rows.tolist()]
+    X = encoded(own, items, put_off=True, patience=1)
+    kept = np.isin(round_.labeled, labeled)
+
+    def at(some: Array) -> Array:
+        return np.searchsorted(rows, some)
+
+    part = replace(
+        round_, labeled=at(labeled), y=round_.y[kept], order=round_.order[kept], known=at(known),
+        candidates=at(candidates), blocks=dict(getattr(own, "blocks", {})),
+    )  # fmt: skip
     near = partial(hints.Nearest(), X=X, encode=own.encode)
-    found = rank(part, X, learner, strategy, None, lambda: signals.project(X), near)
-    return replace(found, queue=[(int(rows[row]), score, why) for row, score, why in found.queue])
+    found = learn(part, X, unfitted(learner), strategy, lambda: signals.project(X), items, near)
+    queue = [(int(rows[row]), score, why) for row, score, why in found.queue]
+    return replace(found, opinion=None, standing=None, queue=queue)
 
 
 def know_blocks(learner: Any, blocks: Mapping[str, int]) -> None:
