@@ -496,6 +496,19 @@ def test_columns_that_cannot_be_used_are_refused() -> None:
         LabelCheck(["a", "b"], "guess")
 
 
+def test_a_file_with_rows_that_cannot_be_read_and_a_frame_with_numbers_for_names(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text("a,b,llm\n" + "one,two,ham\n" * 30 + "too,few\n" + "one,two,spam\n" * 10)
+    with LabelCheck(path, "llm", text=["a", "b"], encoder=False) as check:
+        assert check.status().size == 40
+        assert any("could not be read" in note for note in check.notes)
+        assert check.content(0) == "one\n\ntwo"
+        assert list(check.rows()[0])[:3] == ["a", "b", "llm"]
+    frame = pd.DataFrame({0: ["x y", "z w"] * 20, 1: ["a", "b"] * 20, 2: [0.5, 0.7] * 20})
+    with LabelCheck(frame, 1, 2, text=0, encoder=False) as check:
+        assert check.content(0) == "x y"
+
+
 def test_answers_that_cannot_be_are_refused_and_nothing_is_written() -> None:
     with begun(made(60)) as check:
         seq = check.state.seq

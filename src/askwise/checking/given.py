@@ -119,7 +119,7 @@ def _of_table(table: Table, guess: Any, confidence: Any, by: Names, text: Names,
         raise BadInput(f"Which column holds the labels that are to be checked? Name it with {option('guess')}.")
     confidences = several_columns(table, "confidence", _listed(confidence))
     slices = several_columns(table, "by", _listed(by))
-    known = column_of(table, "truth", truth)
+    known = None if truth is None else column_of(table, "truth", str(truth))
     apart = {*guesses, *confidences, *slices, *([known] if known else [])}
     if known in guesses:
         raise BadInput(
@@ -149,7 +149,10 @@ def _of_table(table: Table, guess: Any, confidence: Any, by: Names, text: Names,
 
 
 def _listed(names: Any) -> list[Any]:
-    return [] if names is None else [names] if isinstance(names, str) else list(names)
+    """Names of columns as text: those of a frame may be numbers."""
+    if names is None:
+        return []
+    return [str(name) for name in names] if isinstance(names, list | tuple) else [str(names)]
 
 
 def _text_of(table: Table, text: Names, apart: set[str]) -> list[str]:
@@ -193,6 +196,11 @@ def _spell(given: Given, table: Table) -> None:
                 given.notes.append(f"Row {row + 1} has in {name!r} a label {why_no_label(value)}; it counts as none.")
             column.append(spelling.of(label) if label else "")
         given.labels.append(column)
+    if table.bad:
+        row, why = next(iter(table.bad.items()))
+        given.notes.append(
+            f"{len(table.bad):,} rows could not be read, and are left open; the first is row {row + 1}: {why}."
+        )
     without = given.labels[0].count("")
     if without == len(given.cells):
         raise BadInput(f"The column {given.guesses[0]!r} holds no labels. Name another with {option('guess')}.")
