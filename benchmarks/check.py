@@ -1,8 +1,8 @@
 """Which labels by a model may stay without a person: the tables of docs/check.md.
 
-    python benchmarks/check.py published [--runs 100]   # labels by models, published with the truth
-    python benchmarks/check.py made [--runs 40]         # made-up files: easy ones, and ones made to deceive
-    python benchmarks/check.py --docs                   # write the tables of what was measured
+    python benchmarks/check.py published [--runs 100] [--only NAME]  # labels by models, published with the truth
+    python benchmarks/check.py made [--runs 40] [--only NAME]  # made-up files: easy ones, and ones made to deceive
+    python benchmarks/check.py --docs  # write the tables of what was measured
 
 Published: stance on global warming by GPT-4o, and ImageNetV2 by ResNet-152 (shared/data/ai_labels), for which PAC
 labels (Candès, Ilyas & Zrnic, 2025) were proposed. These are run beside, from the paper: draws at random with
@@ -149,7 +149,7 @@ def save(results: dict[str, Any]) -> None:
     OUT.write_text(json.dumps(before | results, indent=1))
 
 
-def measure_published(runs: int) -> None:
+def measure_published(runs: int, only: str) -> None:
     stance, images = published("stance"), published("imagenetv2")
     features = get("minilm").encode(stance["text"])
     kinds: list[tuple[str, Cells, Any, Any, int]] = [
@@ -158,6 +158,8 @@ def measure_published(runs: int) -> None:
         ("ImageNetV2", images, False, [], max(20, runs // 4)),
     ]
     for name, cells, encoder, text, times in kinds:
+        if not name.startswith(only):
+            continue
         sure = np.array(cells["confidence"])
         wrong = np.array(cells["guess"], object) != np.array(cells["label"], object)
         for limit in LIMITS:
@@ -178,8 +180,8 @@ def measure_published(runs: int) -> None:
                   f"PAC {np.mean([r['share'] for r in best]):.3f} ({draws})", flush=True)  # fmt: skip
 
 
-def measure_made(runs: int) -> None:
-    for name in MADE:
+def measure_made(runs: int, only: str) -> None:
+    for name in filter(lambda one: one.startswith(only), MADE):
         for limit in LIMITS:
             found = [ours(made(name, seed), limit, seed, False, []) for seed in range(runs)]
             save({f"{name}|{limit}": {"ours": found}})
@@ -208,7 +210,8 @@ def tables(kept: dict[str, Any]) -> str:
              "| confidence order known by a clairvoyant |", "|---|---|---|---|---|---|---|"]  # fmt: skip
     for name in ("stance, texts", "stance, no texts", "ImageNetV2"):
         for limit in LIMITS:
-            one = kept[f"{name}|{limit}"]
+            if (one := kept.get(f"{name}|{limit}")) is None:
+                continue
             what = f"{name} ({one['n']:,}; {percent(one['wrong'])} % wrong)"
             cells = [what, f"{100 * limit:g} %", spread(one["ours"]), false(one["ours"]),
                      f"{percent(mean(one['pac']))} ({one['draws']:,})", false(one["pac"]),
@@ -218,6 +221,8 @@ def tables(kept: dict[str, Any]) -> str:
               "order | too many wrong |", "|---|---|---|---|---|---|"]  # fmt: skip
     for name in MADE:
         for limit in LIMITS:
+            if f"{name}|{limit}" not in kept:
+                continue
             found = kept[f"{name}|{limit}"]["ours"]
             lines.append(f"| {name} | {100 * limit:g} % | {spread(found)} | {percent(mean(found, 'looked'))} | "
                          f"{percent(mean(found, 'order'))} % | {false(found)} |")  # fmt: skip
@@ -231,11 +236,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("part", nargs="?", choices=("published", "made"))
     parser.add_argument("--runs", type=int)
+    parser.add_argument("--only", help="files whose names begin so")
     parser.add_argument("--docs", action="store_true", help="write the tables of what was measured")
     options = parser.parse_args()
     parts: dict[str, Callable[[], None]] = {
-        "published": lambda: measure_published(options.runs or 100),
-        "made": lambda: measure_made(options.runs or 40),
+        "published": lambda: measure_published(options.runs or 100, options.only or ""),
+        "made": lambda: measure_made(options.runs or 40, options.only or ""),
     }
     if options.part:
         parts[options.part]()
