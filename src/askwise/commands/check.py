@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from askwise import completion
-from askwise.commands.opening import SESSION_SUFFIX, check_writable, is_session, part, refuse_options
+from askwise.commands.opening import check_writable, is_session, part, refuse_options
 from askwise.commands.options import (
     ADDRESS,
     NOTHING_SAID,
@@ -192,8 +192,9 @@ def _begun(
 def _beside(file: Path) -> Path:
     """`mail.csv` → `mail.check.askwise`."""
     from askwise.commands.opening import session_path
+    from askwise.recent import CHECK
 
-    return session_path(file).with_suffix(f".check{SESSION_SUFFIX}")
+    return session_path(file).with_suffix(CHECK)
 
 
 def _exists(where: Any) -> bool:
