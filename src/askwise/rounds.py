@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from askwise import encoders, engine, hints, signals
-from askwise.core import Array, Encoder, Learner, Matrix
+from askwise.core import Array, ContractError, Encoder, Learner, Matrix
 from askwise.learners import unfitted
 from askwise.notices import progress
 from askwise.strategies import Strategy
@@ -65,6 +65,9 @@ class Learned:
     """Which one ranked."""
     standing: Mapping[str, Any] | None = None
     """What a learner of several parts says of them: see `learners.Standing`."""
+    held: tuple[Array, Array, Array] | None = None
+    """(r,) labeled rows, (r,) class numbers that the learner guesses of each without having seen it, and (r,) how sure
+    it is; None where the learner said nothing of the kind this time (`held_out`)."""
 
 
 PATIENCE = 2_000
@@ -139,8 +142,26 @@ def learn(
         learner.fit(given[round_.labeled], round_.y)
         opinion = round_.task.ask(learner, given, round_.classes, list(engine.blocks(int(X.shape[0]))))
     found = rank(round_, X, learner, strategy, opinion, dense, near)
+    if opinion is None:
+        return found
     standing = getattr(learner, "standing", None)
-    return found if standing is None or opinion is None else replace(found, standing=standing())
+    said = None if standing is None else standing()
+    return replace(found, standing=said, held=_held_out(round_, learner))
+
+
+def _held_out(round_: Round, learner: Any) -> tuple[Array, Array, Array] | None:
+    """What a learner says of labeled rows without having seen them, see `Learned.held`."""
+    ask = getattr(learner, "held_out", None)
+    found = ask() if ask is not None and round_.task.closed else None
+    if found is None:
+        return None
+    at, P = (np.asarray(part) for part in found)
+    if P.shape != (len(at), len(learner.classes_)) or (len(at) and not 0 <= at.min() <= at.max() < len(round_.labeled)):
+        raise ContractError(
+            f"{type(learner).__name__}.held_out() gave rows of shape {at.shape} and probabilities of shape {P.shape} "
+            f"after a fit on {len(round_.labeled):,} rows; give (r,) of these and (r, {len(learner.classes_)})."
+        )
+    return round_.labeled[at], np.asarray(learner.classes_)[P.argmax(1)].astype(np.intp), P.max(1)
 
 
 def first_look(
@@ -181,7 +202,7 @@ def first_look(
     near = partial(hints.Nearest(), X=X, encode=own.encode)
     found = learn(part, X, unfitted(learner), strategy, lambda: signals.project(X), items, near)
     queue = [(int(rows[row]), score, why) for row, score, why in found.queue]
-    return replace(found, opinion=None, standing=None, queue=queue)
+    return replace(found, opinion=None, standing=None, held=None, queue=queue)
 
 
 def know_blocks(learner: Any, blocks: Mapping[str, int]) -> None:

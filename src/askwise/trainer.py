@@ -33,7 +33,7 @@ from askwise.core import Array, BadInput, Control, Encoder, Event, Label, Matrix
 from askwise.ledger import Ledger
 from askwise.notices import progress, say
 from askwise.opening import Parts
-from askwise.state import State, pack
+from askwise.state import BY_CONFIDENCE, State, pack
 from askwise.tasks import Opinion
 from askwise.worker import Worker
 
@@ -287,7 +287,11 @@ class Trainer:
             data |= {"known": known} if s.grown else {}
             data |= ({} if s.task.closed else {"sets": new}) | people.again(s, opinion, guesses, new)
             if guesses is not None:
-                now = evidence.estimate(s, guesses, new)
+                word = None
+                if self.sure is not None and opinion is not None and s.opened.get("estimate") == BY_CONFIDENCE:
+                    data |= evidence.word_of(s, self.sure, learned.held)
+                    word = evidence.word_in(s, data)
+                now = evidence.estimate(s, guesses, new, word)
                 data["point"] = {
                     "labels": s.human,
                     "accuracy": now.accuracy,

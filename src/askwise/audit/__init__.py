@@ -32,6 +32,7 @@ from askwise.audit.bounds import (
 )
 from askwise.audit.classes import Moves, count_on_rest, metrics_by_label, metrics_on_rest, moves, moves_by_label
 from askwise.audit.fixed import Count, count_in_file, count_of
+from askwise.audit.plain import EDGES, counted, share_right
 from askwise.audit.plan import (
     GRID,
     HORIZON,
@@ -63,6 +64,7 @@ from askwise.audit.sweep import SweepPlan, Swept, audit_rate, sweep_plan, sweep_
 
 __all__ = [
     "BETS",
+    "EDGES",
     "FEWEST",
     "GRID",
     "HORIZON",
@@ -99,6 +101,7 @@ __all__ = [
     "count_in_file",
     "count_of",
     "count_on_rest",
+    "counted",
     "doubts",
     "dry_run",
     "expected_cost",
@@ -115,6 +118,7 @@ __all__ = [
     "recall_at_least",
     "recall_plan",
     "share_of",
+    "share_right",
     "slack",
     "sweep_plan",
     "sweep_risk",
