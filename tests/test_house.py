@@ -70,6 +70,7 @@ LAYERS = [
         "opening",
         "sources",
         "monitor",
+        "checking",
         "trainer",
     },
     {"simulation", "benchmark", "report", "testing", "datasets", "annotators"},

@@ -14,6 +14,7 @@ from askwise.commands import (
     benchmark,
     certify,
     changing,
+    check,
     label,
     model,
     monitor,
@@ -90,6 +91,7 @@ app.command()(withdraw.withdraw)
 app.command()(changing.labels)
 app.command()(serve.serve)
 app.command()(screen.screen)
+app.command()(check.check)
 app.command()(simulate.simulate)
 app.command()(benchmark.benchmark)
 app.command()(certify.autolabel)
