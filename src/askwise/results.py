@@ -134,7 +134,8 @@ def table(state: State, pool: Pool, guesses: Sequence[Label], sure: Array) -> li
     Columns added: item, label, source (human, model, given, unsure, skip or ""), confidence (of a model's label),
     certificate (the fingerprint of the one that holds of a label by the model), model_guess with model_confidence (also
     of open items), annotator, round, probability (of a random draw), model_version, flag. A name that the input uses
-    already gets the prefix `askwise_`, or `askwise_2_` and so on. Where rows could not be loaded, `askwise_problem` says why.
+    already gets the prefix `askwise_`, or `askwise_2_` and so on. Where rows could not be loaded, `askwise_problem`
+    says why.
 
     Args:
         state: Not changed.
