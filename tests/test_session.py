@@ -550,11 +550,13 @@ def test_changed_evidence_voids_the_certificate() -> None:
     for row in attempt.order[1:6].tolist():
         session.unsure(session.pool.ids[row])
     certificate = session.certificates()[0]
+    assert not any(row["certificate"] for row in session.rows()), "what is void is exported nowhere as a proof"
     assert certificate.void
     assert "no longer holds" in certificate.sentence
     for row in attempt.order[:6].tolist():
         session.tell(session.pool.ids[row], str(y[row]))
     assert session.certificates()[0].void == ""
+    assert any(row["certificate"] for row in session.rows())
 
 
 def test_certificates_are_true_against_hidden_truth() -> None:

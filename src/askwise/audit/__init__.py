@@ -1,10 +1,12 @@
 """What uniformly random checks prove about a model: pure functions, arrays in, numbers out.
 
-Five kinds of numbers live here and must not be confused:
+Six kinds of numbers live here and must not be confused:
 
 * *Bounds* (`bounds`: `accuracy_on_rest`, `mean_error_bounds`; `classes`: `metrics_on_rest`) hold at every look, for any
   model, however questions are chosen.
 * *Certificates* (`plan`: `audit_plan`, `Plan.judge`) hold for a frozen model on a frozen region.
+* *Fixed labels* (`fixed`: `count_of`; `sweep`: `sweep_plan`, `swept`): of labels that somebody gave, how many are
+  wrong, and which may stay unseen.
 * *Stops* (`recall`: `recall_plan`, `most_missed`) say how many rare items can be missed.
 * *Watches* (`drift`) say whether a limit holds of items that come later, and whether these look different.
 * *Plans* (`region`: `choose_region`, `expected_cost`) are guesses of cost. They steer, they are never evidence.
@@ -29,6 +31,7 @@ from askwise.audit.bounds import (
     window_starts,
 )
 from askwise.audit.classes import Moves, count_on_rest, metrics_by_label, metrics_on_rest, moves, moves_by_label
+from askwise.audit.fixed import Count, count_in_file, count_of
 from askwise.audit.plain import EDGES, counted, share_right
 from askwise.audit.plan import (
     GRID,
@@ -57,6 +60,7 @@ from askwise.audit.recall import (
     recall_plan,
 )
 from askwise.audit.region import REGIONS, SMALLEST, WORTH, Region, choose_region, doubts, expected_cost
+from askwise.audit.sweep import SweepPlan, Swept, audit_rate, sweep_plan, sweep_risk, swept
 
 __all__ = [
     "BETS",
@@ -78,6 +82,7 @@ __all__ = [
     "WORTH",
     "Certification",
     "Change",
+    "Count",
     "Moves",
     "Outcome",
     "Plan",
@@ -85,11 +90,16 @@ __all__ = [
     "RecallPlan",
     "Region",
     "Slack",
+    "SweepPlan",
+    "Swept",
     "Target",
     "Window",
     "accuracy_on_rest",
     "audit_plan",
+    "audit_rate",
     "choose_region",
+    "count_in_file",
+    "count_of",
     "count_on_rest",
     "counted",
     "doubts",
@@ -110,5 +120,8 @@ __all__ = [
     "share_of",
     "share_right",
     "slack",
+    "sweep_plan",
+    "sweep_risk",
+    "swept",
     "window_starts",
 ]
