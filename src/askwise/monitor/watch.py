@@ -272,7 +272,8 @@ class Monitor:
             return np.asarray(sure, np.float64)[:, None]
         X = _dense(features) - self._mean
         along = X @ self._directions.T
-        left = np.maximum((X**2).sum(axis=1) - (along**2).sum(axis=1), 0)
+        whole = (X**2).sum(axis=1)
+        left = np.where((left := whole - (along**2).sum(axis=1)) > 1e-9 * whole, left, 0)  # less is what rounding leaves
         return np.column_stack([sure, along[:, : len(self.channels) - 2], left])
 
     def _bins(self, scores: Array) -> Array:
