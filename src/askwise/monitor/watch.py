@@ -273,7 +273,7 @@ class Monitor:
         X = _dense(features) - self._mean
         along = X @ self._directions.T
         whole = (X**2).sum(axis=1)
-        left = np.where((left := whole - (along**2).sum(axis=1)) > 1e-9 * whole, left, 0)  # less is what rounding leaves
+        left = np.where((left := whole - (along**2).sum(axis=1)) > 1e-9 * whole, left, 0)  # else rounding
         return np.column_stack([sure, along[:, : len(self.channels) - 2], left])
 
     def _bins(self, scores: Array) -> Array:
