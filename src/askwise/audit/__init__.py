@@ -4,10 +4,12 @@ Five kinds of numbers live here and must not be confused:
 
 * *Bounds* (`bounds`: `accuracy_on_rest`, `mean_error_bounds`; `classes`: `metrics_on_rest`) hold at every look, for any
   model, however questions are chosen.
-* *Certificates* (`plan`: `audit_plan`, `Plan.judge`) hold for a frozen model on a frozen region.
+* *Certificates* (`plan`: `audit_plan`, `Plan.judge`; `weighted`: `WeightedPlan`) hold for a frozen model on a frozen
+  region, whose checks are drawn alike, or by `weights`.
 * *Stops* (`recall`: `recall_plan`, `most_missed`) say how many rare items can be missed.
 * *Watches* (`drift`) say whether a limit holds of items that come later, and whether these look different.
-* *Plans* (`region`: `choose_region`, `expected_cost`) are guesses of cost. They steer, they are never evidence.
+* *Plans* (`region`: `choose_region`, `expected_cost`; `course`) are guesses of cost. They steer, they are never
+  evidence.
 
 `docs/guarantee.md` explains them; every proof is in the docstring of the function that needs it.
 """
@@ -56,6 +58,8 @@ from askwise.audit.recall import (
     recall_plan,
 )
 from askwise.audit.region import REGIONS, SMALLEST, WORTH, Region, choose_region, doubts, expected_cost
+from askwise.audit.weighted import WeightedPlan
+from askwise.audit.weights import LEAST, RARE_BETS, WEIGHTS, Levels, levels_of, order_of
 
 __all__ = [
     "BETS",
@@ -63,8 +67,10 @@ __all__ = [
     "GRID",
     "HORIZON",
     "KEEP",
+    "LEAST",
     "LOW_SHARE",
     "PATIENCE",
+    "RARE_BETS",
     "RECENT",
     "REGIONS",
     "SMALLEST",
@@ -73,9 +79,11 @@ __all__ = [
     "TILT",
     "UNKNOWN",
     "UNSURE",
+    "WEIGHTS",
     "WORTH",
     "Certification",
     "Change",
+    "Levels",
     "Moves",
     "Outcome",
     "Plan",
@@ -84,6 +92,7 @@ __all__ = [
     "Region",
     "Slack",
     "Target",
+    "WeightedPlan",
     "Window",
     "accuracy_on_rest",
     "audit_plan",
@@ -94,6 +103,7 @@ __all__ = [
     "expected_cost",
     "false_certificate_risk",
     "false_stop_risk",
+    "levels_of",
     "may_miss",
     "mean_error_bounds",
     "metrics_by_label",
@@ -101,6 +111,7 @@ __all__ = [
     "most_missed",
     "moves",
     "moves_by_label",
+    "order_of",
     "ranked_stop",
     "recall_at_least",
     "recall_plan",
