@@ -117,6 +117,8 @@ class Region:
     """Whether that is clearly less than labeling everything by hand."""
     reason: str
     """One sentence with the numbers."""
+    share: float = 0.0
+    """Of all weight by which checks are to be drawn, what goes by doubt; 0: all items are as likely to be next."""
 
     @property
     def size(self) -> int:

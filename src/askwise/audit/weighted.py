@@ -137,8 +137,8 @@ class WeightedPlan:
 
     def probability(self, place: int) -> float:
         """Of the item at this place (0, 1, …) of the order: its chance to come next, given those before."""
-        before = np.bincount(self.levels[:place], minlength=len(WEIGHTS)) @ WEIGHTS
-        return float(WEIGHTS[self.levels[place]] / (self.total - before))
+        weights, mass = self.weights(place + 1)
+        return float(weights[-1] / mass[-1])
 
     def judge(self, outcomes: Sequence[Outcome], expected_error: float | None = None) -> Certification:
         """Decide from the answers, strictly in the order that was fixed when the region was frozen; as `Plan.judge`.
