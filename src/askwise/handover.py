@@ -129,11 +129,11 @@ def freeze(
         entropy = [int(state.opened["seed"]), 3, number, state.seq]
         allowed = aim.errors(evidence.allowance(state, max_error))
         alpha = known.alpha(confidence) / len(wanted)
-        rows = np.sort(known.rows[region.rows])
+        chosen = np.argsort(known.rows[region.rows], kind="stable")
+        rows = known.rows[region.rows][chosen]
         plan: audit.Plan | audit.WeightedPlan
         if region.share:
-            doubt = audit.doubts(known.confidence)[np.searchsorted(known.rows, rows)]
-            levels = audit.levels_of(doubt, region.share)
+            levels = audit.levels_of(region.doubt[chosen], region.share)
             turns = audit.order_of(levels, entropy)
             order = rows[turns].astype(np.int64)
             plan = aim.weighted(levels[turns], region.share, max_error, alpha, allowed)

@@ -57,7 +57,7 @@ from askwise.audit.recall import (
     recall_at_least,
     recall_plan,
 )
-from askwise.audit.region import REGIONS, SMALLEST, WORTH, Region, choose_region, doubts, expected_cost
+from askwise.audit.region import REGIONS, SMALLEST, WORTH, Region, choose_region, expected_cost
 from askwise.audit.weighted import WeightedPlan
 from askwise.audit.weights import LEAST, RARE_BETS, WEIGHTS, Levels, levels_of, order_of
 
@@ -98,7 +98,6 @@ __all__ = [
     "audit_plan",
     "choose_region",
     "count_on_rest",
-    "doubts",
     "dry_run",
     "expected_cost",
     "false_certificate_risk",
