@@ -228,8 +228,8 @@ def before_and_after(path: Path = OUT, earlier: Path = BEFORE, learner: str = "l
     old, new = ([r for r in runs(p) if r.learner == learner] if p.exists() else [] for p in (earlier, path))
     lines = [
         "| pool, limit | pairs | labels in all, before | after | paired: after − before, mean (95 %), p "
-        "| first attempts that succeed, before / after | true error of the first region, in beliefs, before / after | checks, before / "
-        "after | attempts by doubt | certificates, false, before / after |",
+        "| first attempts that succeed, before / after | true error of the first region, in beliefs, before / after "
+        "| checks, before / after | attempts by doubt | certificates, false, before / after |",
         "|" + "---|" * 10,
     ]
     for name in TASKS:
