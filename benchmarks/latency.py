@@ -519,9 +519,9 @@ Measured on {first["machine"]}; {first["browser"]}. Askwise {ours["version"]} wi
 - **New rankings**: rankings that questions came from, of ASReview as noted in its results. **Memory**: all processes of
   the server, what they share counted once, looked at every second. **Processor time**: of all of them, the training
   included.
-- **File to first question**: from the command to the first question on the screen, the first training included. At
-  ASReview the requests that its wizard sends are sent by a program, so nobody's clicks are in it; its page asks every
-  4 s whether the first ranking is there.
+- **File to first question**: from the command to the first question on the screen: of a part of the pool, as it asks
+  before it has read all. At ASReview the requests that its wizard sends are sent by a program, so nobody's clicks are
+  in it; its page asks every 4 s whether the first ranking is there.
 
 ## Why they differ
 

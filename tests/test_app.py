@@ -427,6 +427,16 @@ def test_nearest_shows_labeled_items(tab: Tab, page: TestClient, session: Sessio
     assert near[0]["similarity"] >= near[-1]["similarity"]
 
 
+def test_what_is_searched_for_comes_first_and_survives_a_reload(tab: Tab, page: TestClient) -> None:
+    reply = page.post("/api/v1/find", json={"tab": tab.name, "text": "saw", "n": 2})
+    assert reply.status_code == 200, reply.text
+    found = reply.json()["next"]
+    assert len(found) == 2
+    assert all("saw" in q["text"] for q in found)
+    again = page.post("/api/v1/ask", json={"tab": tab.name, "have": [], "want": 5}).json()["next"]
+    assert [q["item"] for q in again[:2]] == [q["item"] for q in found], "in the same order, before the others"
+
+
 # ── what is refused ─────────────────────────────────────────────────────────────────────────
 
 GOOD = {"tab": "t", "key": "k", "item": "", "label": "fruit"}
@@ -443,6 +453,9 @@ GOOD = {"tab": "t", "key": "k", "item": "", "label": "fruit"}
         ("/api/v1/tell", GOOD | {"want": 1_000_000}, "want"),
         ("/api/v1/tell", {"tab": "t"}, "key"),
         ("/api/v1/ask", {"tab": ""}, "tab"),
+        ("/api/v1/find", {"tab": "t", "text": " "}, "needs words"),
+        ("/api/v1/find", {"tab": "t", "text": "saw", "n": 21}, "n"),
+        ("/api/v1/find", {"tab": "t"}, "text"),
         ("/api/v1/classes", {"name": "fruit"}, "fruit"),
         ("/api/v1/classes", {"name": "  "}, "empty"),
         ("/api/v1/autolabel", {"max_error": 1.5}, "max_error"),

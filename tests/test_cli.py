@@ -138,6 +138,30 @@ def test_label_in_the_browser_hands_over(mail, askwise, monkeypatch):
     assert "http://127.0.0.1:1/?token=x" in out
 
 
+@pytest.mark.parametrize("verb", ["label", "screen"])
+def test_the_page_of_a_large_file_asks_before_all_of_it_is_encoded(verb, mail, askwise, monkeypatch):
+    from askwise import rounds
+    from askwise.app import serve
+
+    monkeypatch.setattr(rounds, "LARGE", 40)
+    monkeypatch.setattr(rounds, "LOOK", 20)
+    asked = []
+
+    def pretend(session, **options):
+        options["announce"]("http://127.0.0.1:1/?token=x")
+        assert session.ask()[0].text
+        asked.append((session.look(lambda s: s.ranking.queue), session.look(lambda s: s.model)))
+
+    monkeypatch.setattr(serve, "serve", pretend)
+    monkeypatch.setattr("askwise.app.waiting.SOON", 600.0)
+    how = ["--labels", "good,bad", "--encoder", "tfidf"] if verb == "label" else ["--relevant", "good"]
+    how += [] if verb == "label" else ["--irrelevant", "bad"]
+    assert askwise(verb, mail, "--text", "text", *how, "--no-browser")[0] == 0
+    ((queue, model),) = asked
+    assert (len(queue), model) == (20, False)
+    assert askwise("verify", mail.with_suffix(".askwise"))[0] == 0
+
+
 @pytest.mark.parametrize(
     ("name", "session"), [("a.csv", "a.askwise"), ("a.b.jsonl", "a.b.askwise"), ("a.csv.gz", "a.askwise")]
 )

@@ -39,6 +39,7 @@ LAYERS = [
     {
         "engine",
         "hints",
+        "searching",
         "rounds",
         "apart",
         "state",

@@ -15,6 +15,7 @@ from askwise import Session, encoders, learners, rounds
 from askwise.core import BadInput
 from askwise.encoders import JoinedEncoder
 from askwise.encoders.tfidf import TfidfEncoder
+from askwise.verification import verify
 from askwise.worker import Worker
 
 TEXTS = [f"{'win a prize' if i % 3 == 0 else 'see you at home'} number {i} of {i % 7}" for i in range(60)]
@@ -256,6 +257,25 @@ def test_the_first_questions_of_a_large_pool_come_from_a_part_of_it(monkeypatch:
         assert session.refresh()
         assert read == [40, 180]
         assert session.look(lambda s: len(s.ranking.queue)) > 90
+
+
+def test_labels_that_come_with_a_large_pool_lead_the_first_look(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rounds, "LARGE", 100)
+    monkeypatch.setattr(rounds, "LOOK", 60)
+    monkeypatch.setattr(Worker, "running", True)
+    given = [("spam" if text.startswith("win") else "ham") if i % 20 < 4 else None for i, text in enumerate(MANY)]
+    terms = {"encoder": "tfidf", "strategy": "margin", "store": tmp_path / "s.askwise"}
+    with Session(MANY, label=given, classes=["spam", "ham"], **terms) as session:
+        assert session._trainer.kept.X is None, "nobody waits for the rest"
+        queue, strategy, model = session.look(lambda s: (s.ranking.queue, s.ranking.strategy, s.model))
+        assert (strategy, model) == ("margin", False), "a model chose, and nobody is told its guesses of a part"
+        assert len(set(queue)) == 60
+        assert not any(given[row] for row in queue)
+        assert session.refresh()
+        assert session.look(lambda s: s.model)
+    assert verify(tmp_path / "s.askwise").ok
 
 
 def test_where_nobody_waits_all_of_the_pool_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -267,6 +267,11 @@ def test_a_program_asks_and_answers(served: tuple[Session, Any], tmp_path: Path)
         assert again is not None
         assert again.item == questions[0].item
         assert client.retract(questions[0]) is None
+        found = client.find("number 37", 2)
+        assert found[0].text == "text number 37"
+        assert len(found) == 2
+        client.skip(found[0])
+        client.skip(found[1])
         held = [q.item for q in client.ask(5)]
         assert held[0] == questions[0].item, "what is open comes first"
         assert client.pulse().classes == ["x", "y"]

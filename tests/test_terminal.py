@@ -109,6 +109,24 @@ def test_skip_unsure_flag(session):
     assert "flagged" in shown
 
 
+def test_a_search_puts_what_it_finds_first(session):
+    wanted = session.pool.contents[37]
+    given, shown = press(session, f"s{wanted}\n1q")
+    assert given == 1
+    assert session.answers()[37].label == "good"
+    assert "found" in shown
+    assert "You searched for it" in shown
+
+
+def test_a_search_without_words_or_finds_says_so(session):
+    _, shown = press(session, "s\nq")
+    assert "needs words" in shown
+    _, shown = press(session, "sqqqzzz\nq")
+    assert "No open item" in shown
+    given, _ = press(session, "sx\x1bq")
+    assert given == 0
+
+
 def test_escape_leaves_a_note_unsaved(session):
     press(session, "fodd\x1bq")
     assert session.report().flagged == ()

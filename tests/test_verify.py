@@ -435,6 +435,25 @@ def _point(name: str, value: float) -> Callable[[list[dict[str, Any]]], None]:
     return field("ranked", "point", lambda point: point | {name: (point[name] or 0) + value})
 
 
+def _sure(change: Callable[[list[Any]], list[Any]]) -> Callable[[list[dict[str, Any]]], None]:
+    """Alters how sure the model is in every ranking that says so."""
+
+    def every(events: list[dict[str, Any]]) -> None:
+        for event in events:
+            if event["data"].get("sure"):
+                event["data"]["sure"] = change(event["data"]["sure"])
+
+    return every
+
+
+def _unseen(events: list[dict[str, Any]]) -> None:
+    """The model's unseen guesses are said to be of another item."""
+    data = next(e for e in reversed(events) if e["data"].get("held"))["data"]
+    asked = {q["row"] for e in events if e["kind"] == "asked" for q in e["data"]["items"] if q.get("audit")}
+    _, *rest = data["held"][0]
+    data["held"] = [[next(row for row in range(10**6) if row not in asked), *rest], *data["held"][1:]]
+
+
 FORGERIES: dict[str, tuple[Callable[[list[dict[str, Any]]], object], str]] = {
     "order swapped": (field("frozen", "order", _order(_swap)), "regions"),
     "order sorted": (field("frozen", "order", _order(np.sort)), "regions"),
@@ -471,6 +490,9 @@ FORGERIES: dict[str, tuple[Callable[[list[dict[str, Any]]], object], str]] = {
     "estimate": (_point("accuracy", 0.001), "estimates"),
     "labels of an estimate": (_point("labels", 1), "estimates"),
     "check items of an estimate": (_point("audits", 1), "estimates"),
+    "how sure of more items": (_sure(lambda s: [*s[:-1], [s[-1][0], s[-1][1] + 1]]), "estimates"),
+    "less sure of all items": (_sure(lambda s: [[5, sum(count for _, count in s)]]), "estimates"),
+    "an unseen guess of no check item": (_unseen, "estimates"),
     "no estimate": (lambda events: [e["data"].pop("point", 0) for e in events], "estimates"),
     "number of a ranking": (field("ranked", "round", lambda r: r + 1), "guesses"),
     "items": (field("opened", "fingerprint", "0" * 64), "items"),

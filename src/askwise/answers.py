@@ -10,11 +10,11 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from askwise.core import BadInput, Event, Label, unknown
+from askwise.core import Array, BadInput, Event, Label, unknown
 from askwise.ledger import Decision
 from askwise.options import named
 from askwise.questions import next_checks, next_questions
-from askwise.state import State
+from askwise.state import DOUBTED, OVERLAP, State
 from askwise.tasks import Said
 from askwise.values import Spelling, label_name, why_no_label
 
@@ -75,6 +75,47 @@ def _next(
     if n <= 0:
         return []
     return next_checks(s, n, annotator) if s.open_attempt else next_questions(s, n, sure_of, annotator, plan)
+
+
+def searched(s: State, found: Sequence[tuple[int, str]], annotator: str, most: int | None) -> Decision[list[int]]:
+    """Lease items that somebody searched for; their rows, with those in hand already. They stand in nobody's draw.
+
+    Args:
+        s: The state.
+        found: (row, why) of `searching.chosen`; what may not be asked any more is left out.
+        annotator: Who searched.
+        most: See `asked`.
+
+    Raises:
+        BadInput: Blind checks are under way.
+    """
+    if s.open_attempt is not None:
+        raise BadInput(
+            "Blind checks for a certificate are under way, and only they are asked now. Search again when they are "
+            "done, or cancel them."
+        )
+    free = may_be_searched(s, annotator)
+    room = len(found) if most is None else max(0, most - s.held(annotator))
+    kept, new = list[int](), list[dict[str, Any]]()
+    for row, why in found:
+        if free[row] and (row in s.leases or len(new) < room):
+            kept.append(row)
+            new += [] if row in s.leases else [{"row": row, "drawn": False, "strategy": why}]
+    return [leased(s, new, annotator)] if new else [], kept
+
+
+def may_be_searched(s: State, annotator: str) -> Array:
+    """(n,) bool, which rows a search may put first: open ones, and chosen questions that the annotator has in hand.
+
+    A check item that was drawn stays one.
+    """
+    free = s.eligible_mask.copy()
+    free[[drawn.row for drawn in s.draws]] = False
+    for row, lease in s.leases.items():
+        ask = s.asks[row]
+        chosen = not (ask.audit or ask.check) and ask.strategy not in (OVERLAP, DOUBTED)
+        free[row] = chosen and lease.annotator == annotator
+    return free
 
 
 # ── answering ───────────────────────────────────────────────────────────────────────────────

@@ -54,6 +54,11 @@ class Client:
         reply = self._call("POST", "ask", {"tab": self._tab, "want": n})
         return [Question.model_validate(one) for one in reply["next"]]
 
+    def find(self, text: str, n: int = 5) -> list[Question]:
+        """Up to n questions, 1 ≤ n ≤ 20, about open items that hold some words or are like them; for reviewers."""
+        reply = self._call("POST", "find", {"tab": self._tab, "text": text, "n": n})
+        return [Question.model_validate(one) for one in reply["next"]]
+
     def tell(self, question: Question | str, label: Label | Sequence[Label], *, seconds: float | None = None) -> None:
         """Answer with a label: on the server's disk when this returns, and once, whatever the network does.
 

@@ -12,7 +12,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, fields
 from typing import Any
 
+from askwise.audit import EDGES
 from askwise.core import PROMISES, TARGETS, BadStore, Control, CurvePoint, Event, one_of
+from askwise.state.records import BY_CONFIDENCE
 
 MOST_ITEMS = 50_000_000
 """More items than any session has: what says more is no number of items."""
@@ -137,6 +139,29 @@ def _pairs(value: Any, n: int) -> bool:
     )
 
 
+def _bins(value: Any, n: int) -> bool:
+    return isinstance(value, list | tuple) and all(
+        isinstance(one, list | tuple)
+        and len(one) == 2
+        and all(map(_int, one))
+        and 0 <= one[0] <= len(EDGES)
+        and 0 < one[1] <= n
+        for one in value
+    )
+
+
+def _held(value: Any, n: int) -> bool:
+    return isinstance(value, list | tuple) and all(
+        isinstance(one, list | tuple)
+        and len(one) == 3
+        and _row(one[0], n)
+        and _int(one[1])
+        and one[1] >= 0
+        and _share(one[2])
+        for one in value
+    )
+
+
 def _goal(value: Any, n: int) -> bool:
     return (
         isinstance(value, Mapping)
@@ -240,6 +265,7 @@ FIELDS: dict[str, dict[str, Field]] = {
         "max_error": Field("a share between 0 and 1", _of(_inner)),
         "confidence": Field("a share between 0 and 1", _of(_inner)),
         "classes": Field("a list of different labels", lambda v, _: _texts(v) and len(set(v)) == len(v)),
+        "estimate": _optional_field(one_of((BY_CONFIDENCE,)), lambda v, _: v == BY_CONFIDENCE),
         "multilabel": _optional_field("true or false", _of(lambda v: isinstance(v, bool))),
         "task": _optional_field("a task: its name and its options", _of(_task)),
         "declared": Field("true or false", _of(lambda v: isinstance(v, bool))),
@@ -357,6 +383,8 @@ FIELDS: dict[str, dict[str, Field]] = {
             "a comparison with random sampling", _optional(_of(_record(Control, "labels", "checks")))
         ),
         "cost": _optional_field("three or four numbers", _optional(_of(_cost))),
+        "sure": _optional_field("counts of confidences by bin", _bins),
+        "held": _optional_field("rows with a class number and a confidence", _held),
         "learner": _optional_field("weights of the parts of a learner, and since when", _of(_standing)),
     },
     "frozen": {

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from askwise import aims, audit, relabeling, unmet
 from askwise.core import Array, Certificate, Errors, Estimate, Label, Metrics, Target, promise
-from askwise.state import Attempt, Draw, State
+from askwise.state import Attempt, Draw, State, Word
 from askwise.tasks import Checks
 
 PLANNING_CHECKS = 150
@@ -28,13 +29,14 @@ def terms(state: State) -> tuple[float, float]:
     return float(state.opened["max_error"]), float(state.opened["confidence"])
 
 
-def estimate(state: State, guesses: Array | None, new: Sequence[Label] = ()) -> Estimate:
+def estimate(state: State, guesses: Array | None, new: Sequence[Label] = (), word: Word | None = None) -> Estimate:
     """How good a model with these guesses is on the items still to be decided, from random check items alone.
 
     Args:
         state: Not changed.
         guesses: (n,) class numbers; None before the first model.
         new: Answers that the guesses are the first to name, numbered behind those of the state.
+        word: How sure the model is, where that is not in the state yet.
     """
     confidence = float(state.opened["confidence"])
     rest = state.rest()
@@ -64,11 +66,52 @@ def estimate(state: State, guesses: Array | None, new: Sequence[Label] = ()) -> 
         finer=[low for low, _ in stand],
         coarser=[high for _, high in stand],
         confidence=confidence,
+        plain=_plain(state, draws, wrong, word or state.word),
     )
     sets, unchecked = state.task.name == "sets", _unchecked(state, draws)
     return replace(
         found, sets=sets, right_as=state.task.right_as, handed=handed, unchecked=unchecked, unmet=unmet.said(state)
     )
+
+
+def _plain(state: State, draws: Sequence[Draw], wrong: Sequence[bool | None], word: Word | None) -> float | None:
+    """The plain estimate of how sure the model is and how its check items came out; None where that is not known.
+
+    Each check item counts by a guess of a model that had not seen its label: of those held out from today's, if there
+    are such, else of the one that it was drawn for.
+    """
+    if word is None:
+        return None
+    sure, right = list[float](), list[bool]()
+    for draw, bad in zip(draws, wrong, strict=True):
+        held = word.held.get(draw.row)
+        error = bad if held is None else state.wrong(draw.row, held[0], word)
+        confidence = draw.confidence if held is None else held[1]
+        if error is not None and confidence is not None:
+            sure.append(confidence)
+            right.append(not error)
+    return audit.share_right(sure, right, word.sure) if len(sure) >= audit.FEWEST else None
+
+
+def word_of(state: State, sure: Array, held: tuple[Array, Array, Array] | None) -> dict[str, Any]:
+    """How sure the model is, as a `ranked` event has it; see `Word`.
+
+    Args:
+        state: Not changed.
+        sure: (m,) confidences of the guesses on the first m items.
+        held: As `rounds.Learned.held`.
+    """
+    found: dict[str, Any] = {"sure": audit.counted(sure[state.rest()[: len(sure)]])}
+    if held is not None:
+        checks = {draw.row for draw in state.draws}
+        rows = zip(*(part.tolist() for part in held), strict=True)
+        found["held"] = [[row, code, round(p, 4)] for row, code, p in rows if row in checks]
+    return found
+
+
+def word_in(state: State, ranked: Mapping[str, Any]) -> Word | None:
+    """What is known of the model after a `ranked` event with these data."""
+    return Word.after(state.word, ranked, state.system, state.removed)
 
 
 def _unchecked(state: State, draws: Sequence[Draw]) -> int:

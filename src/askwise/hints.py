@@ -86,13 +86,22 @@ class Nearest:
             self._found, self._n = {}, n
         new = [hint for hint in dict.fromkeys(hints) if hint not in self._found]
         if new:
-            lengths = np.maximum(_lengths(X), 1e-12)
-            H = encode([hint.text for hint in new])
-            alike = np.asarray((X @ H.T).todense() if hasattr(X, "tocsr") else X @ H.T) / lengths[:, None]
+            alike = likeness(X, encode([hint.text for hint in new]))
             for hint, like in zip(new, alike.T, strict=True):
                 best = np.argsort(-like, kind="stable")[: hint.tries]
                 self._found[hint] = best[like[best] > 1e-6]
         return [self._found[hint] for hint in hints]
+
+
+def likeness(X: Matrix, H: Matrix) -> Array:
+    """(n, t) how much each item is like each text: the cosine of their features, times the length of the text's.
+
+    Args:
+        X: (n, d) features of the items, dense or CSR.
+        H: (t, d) of the texts.
+    """
+    lengths = np.maximum(_lengths(X), 1e-12)
+    return np.asarray((X @ H.T).todense() if hasattr(X, "tocsr") else X @ H.T) / lengths[:, None]
 
 
 def _lengths(X: Matrix) -> Array:

@@ -29,7 +29,7 @@ from askwise.events import check as check_event
 from askwise.options import named, only_python, option
 from askwise.pool import Pool, load_pool
 from askwise.sources import Again, noted
-from askwise.state import LOG_FORMAT, READS_FORMAT, pool_events, pool_from_log, salt, too_new
+from askwise.state import BY_CONFIDENCE, LOG_FORMAT, READS_FORMAT, pool_events, pool_from_log, salt, too_new
 from askwise.tasks import Task, recorded
 from askwise.values import Spelling, label_name, why_no_label
 
@@ -203,6 +203,7 @@ def begin(
         "classes": names,
         "multilabel": task.name == "sets",
         "late": True,  # answers that come late are told apart
+        "estimate": BY_CONFIDENCE,
         "declared": declared is not None,
         "pool": dict(loaded.address),
         "problems": [[p.row, p.line, p.what] for p in loaded.problems],

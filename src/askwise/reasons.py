@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from askwise import strategies
 from askwise.core import AskwiseError, Label
 from askwise.hints import HINT
+from askwise.searching import ALIKE, FOUND
 from askwise.state import DOUBTED
 from askwise.tasks import Task
 
@@ -55,6 +56,10 @@ def reason_for(
         return "Random check item: keeps the accuracy estimate honest."
     if ask.strategy == HINT:
         return "Like what was said of a label of which there is no example yet."
+    if ask.strategy == FOUND:
+        return "You searched for it: it holds these words."
+    if ask.strategy == ALIKE:
+        return "You searched for it: the words are not in it, but it is like them."
     if ask.strategy == "volunteered":
         return "You opened this item yourself."
     family = _family(ask.strategy)

@@ -10,7 +10,8 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from askwise import encoders, engine, hints, signals
-from askwise.core import Array, Encoder, Learner, Matrix
+from askwise.core import Array, ContractError, Encoder, Learner, Matrix
+from askwise.learners import unfitted
 from askwise.notices import progress
 from askwise.strategies import Strategy
 from askwise.tasks import Opinion, Task, get
@@ -64,6 +65,9 @@ class Learned:
     """Which one ranked."""
     standing: Mapping[str, Any] | None = None
     """What a learner of several parts says of them: see `learners.Standing`."""
+    held: tuple[Array, Array, Array] | None = None
+    """(r,) labeled rows, (r,) class numbers that the learner guesses of each without having seen it, and (r,) how sure
+    it is; None where the learner said nothing of the kind this time (`held_out`)."""
 
 
 PATIENCE = 2_000
@@ -138,30 +142,67 @@ def learn(
         learner.fit(given[round_.labeled], round_.y)
         opinion = round_.task.ask(learner, given, round_.classes, list(engine.blocks(int(X.shape[0]))))
     found = rank(round_, X, learner, strategy, opinion, dense, near)
+    if opinion is None:
+        return found
     standing = getattr(learner, "standing", None)
-    return found if standing is None or opinion is None else replace(found, standing=standing())
+    said = None if standing is None else standing()
+    return replace(found, standing=said, held=_held_out(round_, learner))
+
+
+def _held_out(round_: Round, learner: Any) -> tuple[Array, Array, Array] | None:
+    """What a learner says of labeled rows without having seen them, see `Learned.held`."""
+    ask = getattr(learner, "held_out", None)
+    found = ask() if ask is not None and round_.task.closed else None
+    if found is None:
+        return None
+    at, P = (np.asarray(part) for part in found)
+    if P.shape != (len(at), len(learner.classes_)) or (len(at) and not 0 <= at.min() <= at.max() < len(round_.labeled)):
+        raise ContractError(
+            f"{type(learner).__name__}.held_out() gave rows of shape {at.shape} and probabilities of shape {P.shape} "
+            f"after a fit on {len(round_.labeled):,} rows; give (r,) of these and (r, {len(learner.classes_)})."
+        )
+    return round_.labeled[at], np.asarray(learner.classes_)[P.argmax(1)].astype(np.intp), P.max(1)
 
 
 def first_look(
     round_: Round, contents: Sequence[Any], encoder: Encoder, learner: Learner, strategy: Strategy
 ) -> Learned:
-    """The first questions, before anything is known of a pool that takes long to encode: those of a random part of it.
+    """The first questions of a pool that takes long to encode: those of a random part of it, with labels that it has.
 
     Args:
-        round_: Without a label.
+        round_: The first one.
         contents: The items.
         encoder: Stays as it is. Parts of it that are slow are left out where there are others.
-        learner: Unfitted.
+        learner: Unfitted, and stays so.
         strategy: Ranks.
+
+    Returns:
+        Without an opinion: of most of the pool there is none yet.
     """
     rng = np.random.default_rng([round_.seed, 41])
-    rows = np.sort(rng.choice(round_.candidates, min(len(round_.candidates), LOOK), replace=False))
+
+    def some(rows: Array) -> Array:
+        return np.sort(rng.choice(rows, min(len(rows), LOOK), replace=False))
+
+    candidates, labeled = some(round_.candidates), some(round_.labeled)
+    known = np.union1d(labeled, np.setdiff1d(round_.known, round_.labeled))
+    rows = np.union1d(candidates, known)
     own = encoders.copied(encoder)
-    X = encoded(own, [contents[row] for row in rows.tolist()], put_off=True, patience=1)
-    part = replace(round_, candidates=np.arange(len(rows)), known=round_.known[:0])
+    items = [contents[row] for row in rows.tolist()]
+    X = encoded(own, items, put_off=True, patience=1)
+    kept = np.isin(round_.labeled, labeled)
+
+    def at(some: Array) -> Array:
+        return np.searchsorted(rows, some)
+
+    part = replace(
+        round_, labeled=at(labeled), y=round_.y[kept], order=round_.order[kept], known=at(known),
+        candidates=at(candidates), blocks=dict(getattr(own, "blocks", {})),
+    )  # fmt: skip
     near = partial(hints.Nearest(), X=X, encode=own.encode)
-    found = rank(part, X, learner, strategy, None, lambda: signals.project(X), near)
-    return replace(found, queue=[(int(rows[row]), score, why) for row, score, why in found.queue])
+    found = learn(part, X, unfitted(learner), strategy, lambda: signals.project(X), items, near)
+    queue = [(int(rows[row]), score, why) for row, score, why in found.queue]
+    return replace(found, opinion=None, standing=None, held=None, queue=queue)
 
 
 def know_blocks(learner: Any, blocks: Mapping[str, int]) -> None:

@@ -33,12 +33,14 @@ from askwise.core import Array, BadInput, Control, Encoder, Event, Label, Matrix
 from askwise.ledger import Ledger
 from askwise.notices import progress, say
 from askwise.opening import Parts
-from askwise.state import State, pack
+from askwise.state import BY_CONFIDENCE, State, pack
 from askwise.tasks import Opinion
 from askwise.worker import Worker
 
 QUEUE = 100
 """Rows ranked ahead, so that questions never wait for the model."""
+PATIENT = 2.0
+"""Seconds that a search waits for the features; without them only the words are looked for."""
 COMPARE_EVERY = 1.25
 """The worker compares with random sampling when there are so many times the labels of the last comparison."""
 ROOM = 20.0
@@ -224,7 +226,7 @@ class Trainer:
     def _waited_for(self, task: rounds.Round) -> bool:
         """Whether people wait for the first question of all, and the features would take long."""
         with self.ledger.lock:
-            first = self.ledger.state.ranking is None and not len(task.known)
+            first = self.ledger.state.ranking is None
         large = len(task.candidates) > rounds.LARGE and self.kept.X is None and self.parts.encoder is not None
         return first and large and (self.worker.running or self.apart is not None)
 
@@ -285,7 +287,11 @@ class Trainer:
             data |= {"known": known} if s.grown else {}
             data |= ({} if s.task.closed else {"sets": new}) | people.again(s, opinion, guesses, new)
             if guesses is not None:
-                now = evidence.estimate(s, guesses, new)
+                word = None
+                if self.sure is not None and opinion is not None and s.opened.get("estimate") == BY_CONFIDENCE:
+                    data |= evidence.word_of(s, self.sure, learned.held)
+                    word = evidence.word_in(s, data)
+                now = evidence.estimate(s, guesses, new, word)
                 data["point"] = {
                     "labels": s.human,
                     "accuracy": now.accuracy,
@@ -380,6 +386,27 @@ class Trainer:
         if ranking is None or sure is None or self.round != ranking.round or len(sure) != self.ledger.state.n:
             return None
         return sure
+
+    def like(self, text: str) -> Array | None:
+        """(m,) how much the first m items are like a text; None where nobody can tell now.
+
+        That is where items are no texts, or the features are being made.
+        """
+        if self.parts.encoder is None or not self.items.pool.item_kind.described:
+            return None
+        if not self._encoding.acquire(timeout=PATIENT):
+            return None
+        try:
+            X = self.kept.X
+            if X is None:
+                return None
+            H = self._encode([text])
+        finally:
+            self._encoding.release()
+        if X.shape[1] != H.shape[1]:  # slow features have come since the last ranking
+            return None
+        found: Array = hints.likeness(X, H)[:, 0]
+        return found
 
     def sure_of(self, row: int) -> float | None:
         """The confidence in the guess on a row, where the model is in this process."""

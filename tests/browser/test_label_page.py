@@ -96,6 +96,35 @@ def test_one_key_answers_and_goes_on(serve: Any, visit: Any) -> None:
     assert all(0.05 < a.seconds < 5 for a in served.session.history())
 
 
+def test_a_search_puts_what_it_finds_before_the_other_questions(serve: Any, visit: Any) -> None:
+    served = serve()
+    page = visit(served)
+    page.wait_for_function("() => document.querySelector('#text').textContent")
+    open_before = text_of(page)
+    settled(page)
+    page.keyboard.press("s")
+    page.wait_for_selector("dialog #find-text:focus")
+    page.keyboard.type("drill number 5")
+    page.keyboard.press("Enter")
+    page.wait_for_function("() => document.querySelector('#text').textContent.startsWith('drill number 5')")
+    assert page.text_content("#why") == "You searched for it: it holds these words."
+    found = [press(page, "2") for _ in range(5)]
+    assert found[0] == "drill number 5"
+    assert all("drill" in text for text in found[:4]), "those like it come next"
+    saved(served.session, 5)
+    assert text_of(page) == open_before
+    page.click("#b-find")
+    assert page.input_value("#find-text") == "drill number 5"
+    page.fill("#find-text", "")
+    page.click("dialog .primary")
+    page.wait_for_selector("dialog", state="detached")
+    assert text_of(page) == open_before
+    page.keyboard.press("s")
+    page.fill("#find-text", "Zebra?")
+    page.keyboard.press("Enter")
+    page.wait_for_function("() => document.querySelector('#toasts').textContent.startsWith('No open item')")
+
+
 def test_a_click_answers_and_leaves_the_keys_free(serve: Any, visit: Any) -> None:
     served = serve()
     page = visit(served)

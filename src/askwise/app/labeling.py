@@ -137,6 +137,16 @@ def ask(at: Here, body: shapes.Hand) -> dict[str, Any]:
     return reply
 
 
+@routes.post("/api/v1/find", response_model=shapes.Dealt, tags=["labeling"])
+def find(at: Here, body: shapes.Find) -> dict[str, Any]:
+    """Be asked about open items that hold some words, or are like them: best first, before the other questions."""
+    session, name = at.session, at.who.name
+    found = session.find(body.text, body.n, annotator=name, most=MOST_HELD)  # takes a while: not under the desk's lock
+    for question in reversed(found):
+        at.project.desk.put(name, body.tab, question)
+    return {"next": [wire.query(session, q) for q in found], "pulse": wire.pulse(session, at.project.figures)}
+
+
 @routes.post("/api/v1/tell", response_model=shapes.Dealt, tags=["labeling"])
 def tell(at: Here, body: shapes.Act) -> dict[str, Any]:
     """Answer with a label: on the disk when the reply comes. The next questions are in the reply."""

@@ -112,6 +112,7 @@ NEEDS: dict[str, Role | None] = {
     "GET /api/v1/state": ANNOTATOR,
     "GET /api/v1/pulse": ANNOTATOR,
     "POST /api/v1/ask": ANNOTATOR,
+    "POST /api/v1/find": REVIEWER,
     "POST /api/v1/tell": ANNOTATOR,
     "POST /api/v1/skip": ANNOTATOR,
     "POST /api/v1/unsure": ANNOTATOR,

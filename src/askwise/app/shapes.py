@@ -60,6 +60,14 @@ class Act(Hand):
     )
 
 
+class Find(BaseModel):
+    """A search: open items with these words, or like them, come before the next questions."""
+
+    tab: Name = Field(description="Names the tab, see `Hand`: where a reply is lost, it finds the questions there.")
+    text: str = Field(min_length=1, max_length=10_000, description="The words.")
+    n: int = Field(default=5, ge=1, le=20, description="Items at most.")
+
+
 class NewClass(BaseModel):
     """A class to add."""
 

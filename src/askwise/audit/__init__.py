@@ -31,6 +31,7 @@ from askwise.audit.bounds import (
     window_starts,
 )
 from askwise.audit.classes import Moves, count_on_rest, metrics_by_label, metrics_on_rest, moves, moves_by_label
+from askwise.audit.plain import EDGES, counted, share_right
 from askwise.audit.plan import (
     GRID,
     HORIZON,
@@ -63,6 +64,7 @@ from askwise.audit.weights import LEAST, RARE_BETS, WEIGHTS, Levels, levels_of, 
 
 __all__ = [
     "BETS",
+    "EDGES",
     "FEWEST",
     "GRID",
     "HORIZON",
@@ -98,6 +100,7 @@ __all__ = [
     "audit_plan",
     "choose_region",
     "count_on_rest",
+    "counted",
     "dry_run",
     "expected_cost",
     "false_certificate_risk",
@@ -115,6 +118,7 @@ __all__ = [
     "recall_at_least",
     "recall_plan",
     "share_of",
+    "share_right",
     "slack",
     "window_starts",
 ]

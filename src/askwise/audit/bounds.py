@@ -219,6 +219,7 @@ def accuracy_on_rest(
     finer: Sequence[bool] | Array | None = None,
     coarser: Sequence[bool] | Array | None = None,
     confidence: float = 0.95,
+    plain: float | None = None,
 ) -> Estimate:
     """Bounds on the accuracy of the *current* model on the *current* rest, without any assumption about either.
 
@@ -263,11 +264,12 @@ def accuracy_on_rest(
             what is wrong by these is wrong by those, and (1) and (3) hold; else they are not used. None = all.
         coarser: (m,) whether they tell apart at most that: then (2) holds; else it is not used. None = all.
         confidence: In (0, 1).
+        plain: The plain estimate, of `share_right`; None = the smoothed mean of the last `RECENT` checks (Jeffreys).
 
     Returns:
-        An `Estimate` with `low` <= `accuracy` <= `high`. The point estimate is the smoothed mean of the last `RECENT`
-        checks (Jeffreys), which describes recent models and is not covered by the guarantee. Without a model, or with
-        fewer than `FEWEST` answers, `accuracy` is None and the bounds are 0 and 1.
+        An `Estimate` with `low` <= `accuracy` <= `high`. The plain estimate is not covered by the guarantee; it is
+        moved into the bounds. Without a model, or with fewer than `FEWEST` answers, `accuracy` is None and the bounds
+        are 0 and 1.
 
     Raises:
         BadInput: arrays of different lengths, or numbers that no pool can produce.
@@ -313,7 +315,8 @@ def accuracy_on_rest(
         most, least = rest, 0
     low, high = 1 - most / rest, 1 - least / rest
     recent = answered[-RECENT:]
-    plain = 1 - (sum(recent) + 0.5) / (len(recent) + 1)
+    if plain is None:
+        plain = 1 - (sum(recent) + 0.5) / (len(recent) + 1)
     return Estimate(min(max(plain, low), high), low, high, confidence, audits, errors, rest)
 
 

@@ -179,6 +179,7 @@ def label(
                     "examples": examples,
                     "learner": part("learner", learner),
                     "encoder": part("encoder", encoder),
+                    "apart": not terminal,  # the page is served: what learns stands back from it
                 }
                 session = beginning.begin(path, pool, wanted, **begin)
     for slip, meant in session.change.alike()[:5]:  # typed into the data, or by somebody since

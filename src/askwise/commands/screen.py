@@ -128,7 +128,7 @@ def screen(
             first = screening.closest([str(c) for c in pool.contents], query) if query else []
             session = beginning.begin(
                 path, pool, list(names), strategy="auto", encoder=None, seed=seed or 0, relevant=names[0], first=first,
-                recall=terms[0], confidence=terms[1], audit_share=terms[2], guidelines=advice,
+                recall=terms[0], confidence=terms[1], audit_share=terms[2], guidelines=advice, apart=True,
             )  # fmt: skip
     ask(session, path, waiting=waiting)
 

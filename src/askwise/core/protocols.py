@@ -67,9 +67,10 @@ class Learner(Protocol):
     """Any scikit-learn classifier or pipeline with `predict_proba` already is one.
 
     Optional powers are looked up by name: `predict_committee(X)` → (members, n, classes), `embed(X)` → (n, d),
-    `know_pool(X)`, told the (n, d) features of the pool before each `fit`, `know_blocks(blocks)`, told before that how
-    many columns each of several encoders side by side made, `for_comparison()` → a quicker unfitted one whose guesses
-    are alike, `standing()` → what the log says of it. `fit` may start from where it was.
+    `held_out()`, asked after each `fit` for ((r,) rows of it, (r, classes) probabilities by models that had not seen
+    them) or None, `know_pool(X)`, told the (n, d) features of the pool before each `fit`, `know_blocks(blocks)`, told
+    before that how many columns each of several encoders side by side made, `for_comparison()` → a quicker unfitted one
+    whose guesses are alike, `standing()` → what the log says of it. `fit` may start from where it was.
     """
 
     classes_: Any

@@ -90,6 +90,7 @@ class SoftmaxRegression:
         self._posterior: dict[tuple[int, int], tuple[Array, Array]] = {}
         self._seen: tuple[Matrix, Array] | None = None
         self._whitening: Whitening | None = None
+        self._held: tuple[Array, Array] | None = None
 
     def __repr__(self) -> str:
         return f"SoftmaxRegression(C={self.C:g}, class_weight={self.class_weight!r}, calibrate={self.calibrate})"
@@ -103,7 +104,7 @@ class SoftmaxRegression:
     def for_prediction(self) -> SoftmaxRegression:
         """A copy that predicts as this one does and holds nothing of the rows that it learned from."""
         other = copy.copy(self)
-        other._seen, other._half, other._posterior, other._whitening = None, None, {}, None
+        other._seen, other._half, other._posterior, other._whitening, other._held = None, None, {}, None, None
         return other
 
     def for_comparison(self) -> SoftmaxRegression:
@@ -151,6 +152,13 @@ class SoftmaxRegression:
             self._calibrate(B, codes, V)
         self._seen, self._posterior, self._whitening = (A, codes), {}, None
         return self
+
+    def held_out(self) -> tuple[Array, Array] | None:
+        """(r,) rows of the last fit and (r, classes) probabilities by models that had not seen them.
+
+        None where the last fit made none: they are made with the temperature, which stays while labels grow by a tenth.
+        """
+        return self._held
 
     def _warm(self, d: int, classes: Array, before: Array | None) -> tuple[Array, Array]:
         """The last weights in the order of the new classes; zeros for what is new."""
@@ -263,7 +271,7 @@ class SoftmaxRegression:
     # ── calibration ─────────────────────────────────────────────────────────────────────────
 
     def _calibrate(self, B: Matrix, codes: Array, V: Array, folds: int = 5) -> None:
-        m = len(codes)
+        m, self._held = len(codes), None
         if not self.calibrate:
             self.temperature_ = 1.0
             return
@@ -281,7 +289,9 @@ class SoftmaxRegression:
             return
         W, _ = self._solve(B, codes, np.tile(V, folds), weight, folds * self.tol)
         Z = np.asarray(B @ W).reshape(m, folds, -1)
-        self.temperature_ = _temperature(Z[held, fold[held]], codes[held])
+        logits = Z[held, fold[held]]
+        self.temperature_ = _temperature(logits, codes[held])
+        self._held = held, _softmax(logits.T / np.float32(self.temperature_))
 
     # ── predicting ──────────────────────────────────────────────────────────────────────────
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal, cast
 
-from askwise import answers, corrections, evidence, growing, handover, withdrawing
+import numpy as np
+
+from askwise import answers, corrections, evidence, growing, handover, searching, withdrawing
 from askwise.core import Array, BadInput, Conflict, Event, Label, Query, Unreachable
 from askwise.pool import Pool
 from askwise.reasons import reason_for
@@ -42,6 +44,42 @@ class Labeling(Learning):
             self._expire()
             rows = self._ledger.commit(lambda s: answers.asked(s, n, annotator, most, self._trainer.sure_of, plan))
             self._trainer.asked += len(rows)
+            return [self._query(row) for row in rows]
+
+    def find(self, text: str, n: int = 5, *, annotator: str = "me", most: int | None = None) -> list[Query]:
+        """Ask about items that somebody searches for: those that hold all the words, then those most like them.
+
+        What people search for, they choose: such questions are no check items, and the estimate does not rest on them.
+        The log says that an item was searched for, and not the words: who searches for a name to take that person's
+        items out would leave it there.
+
+        Args:
+            text: Words, at most 10,000 characters.
+            n: How many items, 1 to 20; fewer where fewer are open. Only texts are found by likeness, and only once
+                their features are made.
+            annotator: Who searches.
+            most: See `ask`.
+
+        Returns:
+            The questions, leased to the annotator; their `strategy` says which hold the words (`search`) and which are
+            only like them (`search by likeness`). Those that the annotator has in hand stay as they were asked.
+
+        Raises:
+            BadInput: There are no words, n is out of range, or blind checks are under way.
+        """
+        words = searching.wanted(text, n)
+        like = self._trainer.like(words)
+        with self._lock:
+            self._expire()
+            pool, free = self.pool, answers.may_be_searched(self._state, annotator)
+        hits = searching.holding(
+            np.flatnonzero(free).tolist(),
+            lambda row: [pool.ids[row], *pool.item_kind.texts(pool.contents[row])],
+            words,
+        )
+        found = searching.chosen(hits, like, free, n)
+        rows = self._ledger.commit(lambda s: answers.searched(s, found, annotator, most))
+        with self._lock:
             return [self._query(row) for row in rows]
 
     def _query(self, row: int) -> Query:

@@ -16,10 +16,11 @@ from askwise.state.in_log import (
     too_new,
     unpack,
 )
-from askwise.state.records import DOUBTED, OVERLAP, QUARTER, Ask, Attempt, Draw, Lease, Ranking
+from askwise.state.records import BY_CONFIDENCE, DOUBTED, OVERLAP, QUARTER, Ask, Attempt, Draw, Lease, Ranking, Word
 from askwise.state.state import State
 
 __all__ = [
+    "BY_CONFIDENCE",
     "DOUBTED",
     "ITEMS_PER_EVENT",
     "LOG_FORMAT",
@@ -33,6 +34,7 @@ __all__ = [
     "Lease",
     "Ranking",
     "State",
+    "Word",
     "pack",
     "packed_dropped",
     "packed_items",

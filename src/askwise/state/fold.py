@@ -12,7 +12,7 @@ from askwise import relabeling
 from askwise.audit import UNKNOWN, WEIGHTS
 from askwise.core import Answer, Array, BadStore, Control, CurvePoint, Event, Label, promise
 from askwise.state.in_log import unpack
-from askwise.state.records import DOUBTED, OVERLAP, Ask, Attempt, Draw, Lease, Ranking
+from askwise.state.records import DOUBTED, OVERLAP, Ask, Attempt, Draw, Lease, Ranking, Word
 from askwise.state.withdrawn import on_withdrawn
 from askwise.tasks import recorded
 
@@ -271,6 +271,7 @@ def _on_ranked(s: State, e: Event) -> None:
         come = np.flatnonzero(s.waiting()[:known])
         s.ranked = known
         s.eligible_mask[come] = True
+    s.word = Word.after(s.word, d, s.system, s.removed)
     if "point" in d:
         s.points.append(CurvePoint(**d["point"]))
         s.learned.append(ranking.trained_on)

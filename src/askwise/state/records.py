@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from askwise.audit import Levels, WeightedPlan
 from askwise.core import Array, Label, Rows
@@ -37,6 +39,44 @@ class Draw:
     """What the classes counted as at the draw, by which the check is scored; see `relabeling`."""
     removed: frozenset[int] = frozenset()
     """Classes that were none then."""
+
+
+BY_CONFIDENCE = "confidence"
+"""How a session makes its plain estimate, in `opened`; where nothing is said, it is the mean of the last checks."""
+
+
+@dataclass(frozen=True)
+class Word:
+    """How sure the model is of the rest, and of its check items: what the plain estimate is made of."""
+
+    sure: tuple[tuple[int, int], ...]
+    """(bin, how many) of the confidences on the rest, see `audit.plain.counted`."""
+    held: Mapping[int, tuple[int, float]]
+    """Row of a check item → class number that a model guesses which has not seen its label, and how sure it is."""
+    system: Array | None
+    """What the classes counted as when these were made."""
+    removed: frozenset[int]
+    """Classes that were none then."""
+
+    @classmethod
+    def after(
+        cls, before: Word | None, ranked: Mapping[str, Any], system: Array | None, removed: frozenset[int]
+    ) -> Word | None:
+        """What is known after a ranking: where it has nothing new of the check items, what was known before.
+
+        Args:
+            before: What was known.
+            ranked: Data of the `ranked` event.
+            system: What the classes count as.
+            removed: Classes that are none any more.
+        """
+        if "sure" not in ranked:
+            return before
+        sure = tuple((int(at), int(count)) for at, count in ranked["sure"])
+        if "held" not in ranked:
+            return cls(sure, {}, system, removed) if before is None else replace(before, sure=sure)
+        held = {int(row): (int(code), float(confidence)) for row, code, confidence in ranked["held"]}
+        return cls(sure, held, system, removed)
 
 
 @dataclass

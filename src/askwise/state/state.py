@@ -15,7 +15,7 @@ from askwise.audit import UNKNOWN, UNSURE
 from askwise.core import Answer, Array, BadStore, Control, CurvePoint, Event, Label, promise
 from askwise.state.fold import BY_PEOPLE, HANDLERS
 from askwise.state.in_log import READS_FORMAT, too_new
-from askwise.state.records import MANGLED, QUARTER, Ask, Attempt, Draw, Lease, Ranking
+from askwise.state.records import MANGLED, QUARTER, Ask, Attempt, Draw, Lease, Ranking, Word
 from askwise.tasks import Task, membership, recorded
 
 
@@ -116,6 +116,8 @@ class State:
     """(n,) class numbers guessed by the current model; None before the first model."""
     past: dict[int, Array] = field(default_factory=dict)
     """Round → predictions, for rounds that a draw or an attempt refers to."""
+    word: Word | None = None
+    """What the plain estimate is made of; never changed, only exchanged."""
     points: list[CurvePoint] = field(default_factory=list)
     learned: list[int] = field(default_factory=list)
     """For each of `points` the newest event that its model knew."""
@@ -357,7 +359,7 @@ class State:
         guesses = self.guesses_of(attempt)
         found: list[bool | None] = []
         for row in attempt.order.tolist():
-            wrong = None if self.seen(row) else self._wrong(row, int(guesses[row]), attempt)
+            wrong = None if self.seen(row) else self.wrong(row, int(guesses[row]), attempt)
             found.append(wrong)
             if wrong is None:
                 break
@@ -365,7 +367,7 @@ class State:
 
     def draw_outcomes(self) -> tuple[list[Draw], list[bool | None]]:
         """The check items up to the last answered one, with whether the model was wrong (None: passed over so far)."""
-        wrong = [self._wrong(d.row, int(self.then(d)[d.row]), d) for d in self.draws]
+        wrong = [self.wrong(d.row, int(self.then(d)[d.row]), d) for d in self.draws]
         # One that was withdrawn is passed over, too, but not left out: else who chooses what goes would choose the end.
         last = (
             i
@@ -387,7 +389,8 @@ class State:
         """(n,) the items still to be decided: no human label, not unsure, not labeled by the model."""
         return self.rest_mask.copy()
 
-    def _wrong(self, row: int, guess: int, then: Draw | Attempt) -> bool | None:
+    def wrong(self, row: int, guess: int, then: Draw | Attempt | Word) -> bool | None:
+        """Whether a guess made by the classes of then is wrong of an item; None where nobody has said."""
         if row in self.withdrawn:  # the worst: neither right nor wrong of a random check, wrong of an attempt's
             return then.kept.get(row, True) if isinstance(then, Attempt) else None
         answer = self.answers.get(row)

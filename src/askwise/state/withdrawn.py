@@ -44,7 +44,7 @@ def _keep_outcomes(s: State, rows: Collection[int]) -> None:
             continue
         guesses = s.guesses_of(attempt)
         checked = [row for row in rows if attempt.position.get(row, len(attempt.order)) < attempt.checks]
-        now = {row: None if s.seen(row) else s._wrong(row, int(guesses[row]), attempt) for row in checked}
+        now = {row: None if s.seen(row) else s.wrong(row, int(guesses[row]), attempt) for row in checked}
         attempt.kept = attempt.kept | now
 
 

@@ -32,6 +32,7 @@ HELP = (
     ("u", "unsure: recorded, not asked again"),
     ("f", "flag, with a note"),
     ("Backspace", "undo the last answer; again for the one before"),
+    ("s", "search: be asked about items with some words, or like them"),
     ("g", "hide or show the model's guess"),
     ("v", "show the whole text"),
     ("h", "guidelines"),
@@ -214,6 +215,8 @@ class LabelingDesk:
             if note is not None:
                 self.session.flag(query, note)
                 self.message = "flagged"
+        elif key == "s":
+            return self._search(query, keys)
         elif key == "g":
             self.show_guess = not self.show_guess
         elif key == "v":
@@ -260,6 +263,22 @@ class LabelingDesk:
         self.waiting += [query, last]
         self.message = "taken back"
         return True
+
+    def _search(self, query: Query, keys: Keys) -> bool:
+        """Put items with some words before the question that is open; whether there were any."""
+        words = self.line("Items with these words (Enter to search, Esc to leave it):", keys)
+        if words is None:
+            return False
+        try:
+            found = self.session.find(words)
+        except BadInput as error:
+            self.message = str(error)
+            return False
+        items = {one.item for one in found}
+        open_ = [one for one in [*self.waiting, query] if one.item not in items]
+        self.waiting = [*open_, *reversed(found)]
+        self.message = f"{len(found)} found" if found else "No open item has these words, or is like them."
+        return bool(found)
 
     def _seconds(self) -> float | None:
         spent = time.monotonic() - self.shown

@@ -9,6 +9,7 @@ import numpy as np
 
 from askwise.core import Array, Event
 from askwise.questions import drawn_again, is_audit_slot, may_ask_again
+from askwise.searching import ALIKE, FOUND
 from askwise.state import DOUBTED, OVERLAP
 from askwise.verification.findings import same
 
@@ -30,12 +31,25 @@ def _asked(w: Walk, e: Event) -> None:
             _asked_again(w, e, q)
             if q.get("strategy") in (OVERLAP, DOUBTED):
                 _second_opinion(w, e, q, place)
+            elif q.get("strategy") in (FOUND, ALIKE):
+                _searched(w, e, row, open_mask)
         elif q.get("check"):
             _blind_check(w, e, q)
         else:
             _drawn(w, e, q, slot, open_mask)
             slot += 1
         open_mask[row] = False
+
+
+def _searched(w: Walk, e: Event, row: int, open_mask: Array) -> None:
+    """What somebody searched for is open, and neither a check item nor in a region whose checks are under way."""
+    s, last = w.state, w.last
+    if last is not None and last.kind == "retracted" and last.data["row"] == row:
+        return  # a question that came back to whoever took their answer back
+    region = next((a.number for a in s.attempts if a.outcome == "open" and row in a.position), None)
+    w.expect("blindness", region is None, e, f"row {row} of the region of attempt {region} is asked after a search.")
+    free = bool(open_mask[row]) and all(d.row != row for d in s.draws)
+    w.expect("draws", free, e, f"row {row} is asked after a search, but was not open, or was drawn as a check item.")
 
 
 def _asked_again(w: Walk, e: Event, q: Mapping[str, Any]) -> None:

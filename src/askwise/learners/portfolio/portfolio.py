@@ -160,6 +160,7 @@ class Portfolio:
         self._knew: set[int] = set()
         self._seen: Array | None = None
         self._whitening: Whitening | None = None
+        self._held: Array | None = None
 
     def __repr__(self) -> str:
         return "Portfolio()" if self.names == tuple(PARTS) else f"Portfolio({list(self.names)!r})"
@@ -173,7 +174,7 @@ class Portfolio:
     def for_prediction(self) -> Portfolio:
         """A copy that predicts as this one does and holds no more of what it learned from than its parts need."""
         other = copy.copy(self)
-        other._seen, other._whitening, other._sample, other._knew = None, None, None, set()
+        other._seen, other._whitening, other._sample, other._knew, other._held = None, None, None, set(), None
         other._parts = {name: part.for_prediction() for name, part in self._parts.items()}
         return other
 
@@ -188,6 +189,13 @@ class Portfolio:
             other._fixed = self.standing_
             other._powers, other._heat = self._powers, self._heat
         return other
+
+    def held_out(self) -> tuple[Array, Array] | None:
+        """(r,) rows of the last fit and (r, classes) probabilities by parts that had not seen them, mixed as now.
+
+        None where the last fit weighed no parts.
+        """
+        return None if self._held is None else (np.arange(len(self._held)), self._held)
 
     # ── fitting ─────────────────────────────────────────────────────────────────────────────
 
@@ -247,7 +255,7 @@ class Portfolio:
             raise BadInput("The features hold NaN or infinity; fill or drop those rows before fitting.")
         classes, codes = np.unique(names, return_inverse=True)
         same = hasattr(self, "classes_") and np.array_equal(self.classes_, classes)
-        self.classes_, self._seen, self._whitening = classes, X, None
+        self.classes_, self._seen, self._whitening, self._held = classes, X, None, None
         if self._sample is None and not is_sparse(X):
             self._scale(X)
             same = False
@@ -337,6 +345,7 @@ class Portfolio:
             pool = self._blended(chosen, parts, powers, lambda part, Z: part.proba(Z), self._views(self._sample))
             counted = stratified(mixed.max(1), evidence.powered(pool, 1.0).max(1))
         self._heat = evidence.power_of(mixed, codes, counted)
+        self._held = evidence.powered(mixed, self._heat)
         self._powers, self._parts = powers, {name: parts[name] for name in chosen}
         self._refitted, self._knew = dict.fromkeys(chosen, m), _known(rows.plain, codes)
         base = said.get(BASE)

@@ -7,6 +7,7 @@ import { accept, answer, flag, submit, undo, visit, walk } from "./answers.js";
 import * as card from "./card.js";
 import { take } from "./deck.js";
 import { prose } from "./guidelines.js";
+import { search } from "./finding.js";
 import * as image from "./image.js";
 import { keyHelp } from "./key-help.js";
 import { KEYS, inBrackets, keyName, listen } from "./keys.js";
@@ -26,6 +27,7 @@ const ACTS = {
   older: () => walk(1),
   newer: () => walk(-1),
   search: () => state.widget.search?.(),
+  find: search,
   guess: nextGuess,
   mono: () => localStorage.setItem("askwise-mono", document.body.classList.toggle("mono") ? "on" : "off"),
   larger: () => image.zoom(1.4),
@@ -166,6 +168,7 @@ export function buildActs() {
   );
   showKeys();
   for (const name of ["more", "guess", "guide"]) $(`b-${name}`).addEventListener("click", () => ACTS[name]());
+  $("b-find").addEventListener("click", () => act("find"));
   $("b-keys").addEventListener("click", () => act("help"));
   listen({
     act,

@@ -7,7 +7,7 @@ import { advise, showOutcome } from "./advice.js";
 import { Outbox } from "./outbox.js";
 import { AHEAD, changed, keyOf, state } from "./state.js";
 
-const tab = (sessionStorage["askwise-tab"] ??= crypto.randomUUID());
+export const tab = (sessionStorage["askwise-tab"] ??= crypto.randomUUID());
 
 export const outbox = new Outbox({
   fill: hand,
@@ -55,6 +55,14 @@ export function take({ pulse, next }) {
   }
   if (ready === false && state.pulse.verdict.ready) state.advice.open = true;
   advise();
+}
+
+/** Take in questions that come before all others. */
+export function first({ pulse, next }) {
+  const found = new Set(next.map((q) => q.item));
+  state.looking = null;
+  state.deck = [...next.map((q) => fresh(q)), ...state.deck.filter((q) => !found.has(q.item))];
+  take({ pulse });
 }
 
 /** A question as it comes, with what the widget keeps of the answer: what was given before, and what is put on now. */

@@ -13,6 +13,7 @@ const COMMON = [
   { name: "older", key: "ArrowLeft", text: "Look back through my answers" },
   { name: "newer", key: "ArrowRight", text: "… and forward again" },
   { name: "search", key: "/", text: "Find a label by name, or add one" },
+  { name: "find", key: "s", text: "Search: be asked about items with these words" },
   { name: "guess", key: "g", text: "The model's guess: shown, told after the answer, hidden" },
   { name: "more", key: "w", text: "Why is this asked: similar items, likeliest labels" },
   { name: "mono", key: "m", text: "Letters of one width, for code", kinds: ["text", "pair"] },
