@@ -12,6 +12,7 @@ from scipy.special import expit
 
 from askwise.audit import course
 from askwise.audit.plan import KEEP, PATIENCE, Floats, Plan, Target, _survivable, audit_plan, share_of
+from askwise.audit.weighted import LONGEST
 from askwise.audit.weights import WEIGHTS, levels_of
 from askwise.core import Array, BadInput, about, chance, told_apart
 
@@ -283,7 +284,8 @@ def _weighted(
         return np.floor(limit * (size - m if target == "auto" else np.full(len(m), size)) + 1e-9)
 
     ends = course.checks_until(counts, errors, allowed, -math.log(alpha))
-    pays = (KEEP * size + PATIENCE) / (1 + KEEP)  # a certificate that takes longer saves less than it costs
+    # A certificate that takes longer is given up.
+    pays = min((KEEP * size + PATIENCE) / (1 + KEEP), LONGEST * size)
     passes = 1 / (1 + (ends / (BEYOND * pays)) ** 4)
     audits = passes * np.minimum(ends, BEYOND * pays) + (1 - passes) * 2 * PATIENCE
     cost = np.minimum(audits + passes * (n - size) + (1 - passes) * (member @ otherwise), n)
