@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 
-import certificate_cost
 from askwise import audit
 from askwise.core import Array
 
@@ -126,7 +125,7 @@ def tables(path: Path = OUT) -> str:
                 else f"{one['mean']:,.0f} ({one['low']:,.0f} to {one['high']:,.0f})"
             )
         lines.append(f"| {true:.0%} | {' | '.join(cells)} |")
-    return "\n".join([*lines, "", certificate_cost.before_and_after()])
+    return "\n".join(lines)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -675,134 +675,69 @@ def test_interpolated_costs_are_close_to_exact_ones():
         assert passes == pytest.approx(exact_passes, abs=0.05)
 
 
-def slow_region(confidence, checks, max_error, alpha, retry):
-    """(cost, size, error, chance) of the best region without weights, by loops over sizes and beliefs."""
+def slow_region(confidence, doubted, wrong, max_error, alpha, changed, retry):
+    """(cost, size, error, chance) of the best region, by loops over sizes and scales."""
     n = len(confidence)
-
-    def wrong(c, a, b):
-        c = min(max(c, 1e-4), 1 - 1e-4)
-        return 1 / (1 + math.exp(a + b * math.log(c / (1 - c))))
-
-    beliefs = []
-    for i, j in itertools.product(range(25), range(13)):
-        a, b = -3 + i / 3, math.exp(-1.6 + j / 5)
-        weight = stats_t.pdf((a - 0.25) / 0.6, 4) * math.exp(-0.5 * ((math.log(b) + 0.2) / 0.4) ** 2)
-        for then, is_wrong in checks:
-            weight *= wrong(then, a, b) if is_wrong else 1 - wrong(then, a, b)
-        beliefs.append((a, b, weight))
-    whole = sum(weight for _, _, weight in beliefs)
-    surest = sorted(confidence, reverse=True)
+    doubt = sorted(max(1 - c, 1e-6) for c in confidence)
+    overall = sum(doubt) / n
+    doubt = [(1 - region.FLOOR) * d + region.FLOOR * overall for d in doubt]
+    center = region.USUAL
+    if changed is not None:
+        center = min(0.0, max(region.LOWEST, region.CHANGED * math.log((changed + 0.2 / n) / (sum(doubt) / n))))
+    scales = [math.exp(-5 + i / 6) for i in range(67)]
+    belief = [
+        math.prod(s * d + since for d, since in wrong)
+        * math.exp(-doubted * s)
+        * stats_t.pdf((math.log(s) - center) / region.SPREAD, region.TAILS)
+        for s in scales
+    ]
     sizes = [round(part * n) for part in region.REGIONS if round(part * n) >= region.SMALLEST]
 
-    def cost(size, rate, level, otherwise):
+    def cost(size, scale, level, otherwise):
+        rate = scale * sum(doubt[:size]) / size
         (audits,), (passes,) = region._interpolated_cost(size, np.array([rate]), max_error, level, "auto")
-        return min(n, audits + passes * (n - size) + (1 - passes) * otherwise), passes
+        return min(n, audits + passes * (n - size) + (1 - passes) * otherwise), rate, passes
 
-    totals = {size: [0.0, 0.0, 0.0] for size in sizes}
-    for a, b, weight in beliefs:
-        doubts = [wrong(c, a, b) for c in surest]
-        rates = {size: sum(doubts[:size]) / size for size in sizes}
-        later = n
-        if retry is not None:
-            later = min(cost(size, rates[size], retry, n)[0] for size in sizes) + region.FAILURE * n
-        for size in sizes:
-            its_cost, passes = cost(size, rates[size], alpha, later)
-            for place, value in enumerate((its_cost, rates[size], passes)):
-                totals[size][place] += weight / whole * value
-    return min((total[0], size, *total[1:]) for size, total in totals.items())
+    found = []
+    for size in sizes:
+        total = rates = chance = 0.0
+        for scale, weight in zip(scales, belief, strict=True):
+            later = n
+            if retry is not None:
+                later = min(cost(other, scale, retry, n)[0] for other in sizes) + region.FAILURE * n
+            its_cost, rate, passes = cost(size, scale, alpha, later)
+            total, rates, chance = total + weight * its_cost, rates + weight * rate, chance + weight * passes
+        found.append((total / sum(belief), size, rates / sum(belief), chance / sum(belief)))
+    return min(found)
 
 
 @pytest.mark.parametrize("retry", [None, 0.01])
 @pytest.mark.parametrize(
-    "checks", [[], [(0.98, False)] * 30 + [(0.6, True)], [(0.999, True), (0.7, False), (0.5, True)], [(1.0, False)]]
+    ("doubted", "wrong", "changed"),
+    [(0, [], None), (2.5, [(0.02, 0.05)], 0.001), (0.7, [(0.04, 0), (0.03, 0.2)], 0.3), (4, [], 0)],
 )
-def test_the_chosen_region_is_the_cheapest_of_a_plain_sum_over_beliefs(checks, retry, monkeypatch):
-    monkeypatch.setattr(region, "SHARES", ())
-    confidence = 1 - np.random.default_rng(8).beta(0.2, 4, 390)
-    found = audit.choose_region(confidence, checks, 0.05, 0.03, retry=retry)
-    cost, size, error, chance = slow_region(confidence.tolist(), checks, 0.05, 0.03, retry)
+def test_the_chosen_region_is_the_cheapest_of_a_plain_sum_over_beliefs(doubted, wrong, changed, retry):
+    confidence = 1 - np.random.default_rng(8).beta(0.2, 4, 700)
+    found = audit.choose_region(confidence, doubted, wrong, 0.05, 0.03, changed=changed, retry=retry)
+    cost, size, error, chance = slow_region(confidence.tolist(), doubted, wrong, 0.05, 0.03, changed, retry)
     assert found.cost == pytest.approx(cost)
     assert (found.size, found.error, found.passes) == (size, pytest.approx(min(error, 1)), pytest.approx(chance))
-    assert found.worth == (cost < region.WORTH * 390)
-    assert found.share == 0
+    assert found.worth == (cost < region.WORTH * 700)
     assert np.array_equal(np.sort(confidence[found.rows]), np.sort(confidence)[-size:])
-    assert found.doubt.mean() == pytest.approx(error, rel=1e-6)
-
-
-def test_large_pools_are_looked_at_in_steps():
-    """The believed errors of a large pool are those of the small one that it has many copies of."""
-    confidence = 1 - np.random.default_rng(8).beta(0.3, 4, 400)
-    checks = [(0.9, False)] * 20 + [(0.8, True)]
-    small = audit.choose_region(confidence, checks, 0.1, 0.03)
-    large = audit.choose_region(np.repeat(confidence, 25), checks, 0.1, 0.03)
-    doubt = dict(zip(confidence[small.rows].tolist(), small.doubt.tolist(), strict=True))
-    both = [i for i, row in enumerate(large.rows.tolist()) if confidence[row // 25] in doubt]
-    expected = [doubt[confidence[large.rows[i] // 25]] for i in both]
-    assert len(both) > 4000
-    assert large.doubt[both] == pytest.approx(expected, rel=0.25, abs=0.003)
-    assert large.doubt[both].mean() == pytest.approx(np.mean(expected), rel=0.02)
-
-
-def hard(n=4000, seed=3):
-    """Confidences of a model that is wrong on 8 % and knows where."""
-    return 1 - np.random.default_rng(seed).beta(0.6, 7, n)
-
-
-def test_where_errors_come_near_the_limit_checks_are_drawn_by_doubt():
-    confidence = hard()
-    wrong = np.random.default_rng(1).random(150) > confidence[:150]
-    checks = list(zip(confidence[:150].tolist(), wrong.tolist(), strict=True))
-    found = audit.choose_region(confidence, checks, 0.1, 0.03, retry=0.01)
-    assert found.share in region.SHARES
-    assert found.error >= region.HARD * 0.1
-    assert "more of them where the model doubts" in found.reason
-    order = np.argsort(-confidence[found.rows], kind="stable")
-    assert np.all(np.diff(found.doubt[order]) >= 0), "the less sure, the more doubtful"
-    easy = audit.choose_region(np.full(4000, 0.999), [(0.999, False)] * 60, 0.1, 0.03, retry=0.01)
-    assert easy.share == 0
-
-
-def test_weights_are_planned_only_where_they_leave_fewer_labels(monkeypatch):
-    for seed in range(4):
-        confidence = hard(seed=seed)
-        found = audit.choose_region(confidence, [], 0.1, 0.03, retry=0.01)
-        monkeypatch.setattr(region, "SHARES", ())
-        alike = audit.choose_region(confidence, [], 0.1, 0.03, retry=0.01)
-        monkeypatch.undo()
-        assert found.cost <= alike.cost
-        assert found.share == 0 or found.cost < region.GAIN * alike.cost
-
-
-def test_what_is_projected_for_weighted_checks_is_near_what_they_take():
-    """Where the beliefs are true: chance and number of checks of whole attempts, giving up included."""
-    confidence, rng = hard(3000), np.random.default_rng(5)
-    asked = rng.permutation(3000)[:300]
-    checks = [(float(confidence[row]), bool(rng.random() > confidence[row])) for row in asked]
-    found = audit.choose_region(confidence, checks, 0.1, 0.03, retry=0.01)
-    assert found.share
-    levels, outcomes = audit.levels_of(found.doubt, found.share), []
-    for seed in range(20):
-        order = audit.order_of(levels, [seed])
-        wrong = rng.random(3000)[found.rows] > confidence[found.rows]
-        plan = audit.WeightedPlan(found.size, 0.1, 0.03, "auto", levels[order], found.share)
-        outcomes.append(plan.judge(wrong[order].tolist(), found.error))
-    assert np.mean([one.status == "certified" for one in outcomes]) >= found.passes - 0.3
-    assert np.mean([one.audits for one in outcomes]) == pytest.approx(found.audits, rel=0.6)
 
 
 def test_a_sure_model_hands_everything_over():
-    region = audit.choose_region(np.full(3000, 0.9995), [(0.999, False)] * 40, 0.02, 0.03)
+    region = audit.choose_region(np.full(3000, 0.999), 0.04, [], 0.02, 0.03)
     assert region.size == 3000
     assert region.worth
-    assert region.floor <= region.cost < 600
+    assert region.floor <= region.cost < 500
     assert "3,000" in region.reason
 
 
 def test_an_unsure_tail_is_left_to_people():
     rng = np.random.default_rng(2)
     confidence = rng.permutation(np.r_[np.full(2000, 0.9999), np.full(1000, 0.6)])
-    checks = [(0.9999, False)] * 60 + [(0.6, True)] * 12 + [(0.6, False)] * 18
-    region = audit.choose_region(confidence, checks, 0.02, 0.03)
+    region = audit.choose_region(confidence, 12.0, [(0.13, 0.0)] * 10, 0.02, 0.03, changed=0.13)
     assert 1500 <= region.size <= 2000
     assert np.all(confidence[region.rows] == 0.9999)
     assert len(set(region.rows.tolist())) == region.size
@@ -811,65 +746,74 @@ def test_an_unsure_tail_is_left_to_people():
 
 def test_wrong_checks_count():
     confidence = np.full(3000, 0.999)
-    region = audit.choose_region(confidence, [(0.999, False)] * 50 + [(0.999, True)] * 8, 0.02, 0.03)
-    assert region.error > 0.04
+    region = audit.choose_region(confidence, 0.06, [(0.001, 0.0)] * 8, 0.02, 0.03)
+    assert region.error > 0.02
     assert not region.worth
     assert region.cost > 0.9 * 3000
     assert "wrong on" in region.reason
 
 
-def test_a_check_counts_by_the_confidence_of_its_time():
-    """An error on what the model doubted was to be expected; one on what it was sure of was not."""
-    confidence = np.full(3000, 0.98)
+def test_mistakes_that_have_been_mended_count_less():
+    confidence = np.full(3000, 0.95)
     errors = [
-        audit.choose_region(confidence, [(0.98, False)] * 30 + [(then, True)] * 3, 0.05, 0.03).error
-        for then in (0.3, 0.6, 0.9, 0.98)
+        audit.choose_region(confidence, 1.0, [(0.05, since)] * 4, 0.05, 0.03).error for since in (0, 0.01, 0.1, 1, 100)
     ]
-    assert errors == sorted(errors)
-    assert errors[-1] > 1.7 * errors[0]
+    assert errors == sorted(errors, reverse=True)
+    assert errors[-1] == pytest.approx(audit.choose_region(confidence, 1.0, [], 0.05, 0.03).error, rel=0.01)
 
 
 def test_right_checks_count():
     confidence = np.full(3000, 0.95)
-    errors = [audit.choose_region(confidence, [(0.95, False)] * m, 0.05, 0.03).error for m in (0, 20, 80, 320)]
+    errors = [audit.choose_region(confidence, doubted, [], 0.05, 0.03).error for doubted in (0, 1, 4, 16)]
     assert errors == sorted(errors, reverse=True)
-    assert errors[0] > 0.04
-    assert errors[-1] < 0.01
+    assert errors[0] > 0.02
+    assert errors[-1] < 0.008
+
+
+def test_guesses_that_have_settled_are_believed_more():
+    confidence = np.full(3000, 0.95)
+    errors = [
+        audit.choose_region(confidence, 0, [], 0.05, 0.03, changed=share).error for share in (0, 0.001, 0.02, 0.5)
+    ]
+    assert errors == sorted(errors)
+    assert errors[0] < 0.5 * errors[-1]
 
 
 def test_a_second_chance_makes_trying_cheaper():
-    confidence = np.linspace(0.9999, 0.7, 3000)  # a smaller region may pass where this one fails
-    alone = audit.choose_region(confidence, [(0.95, False)] * 30, 0.05, 0.03)
-    again = audit.choose_region(confidence, [(0.95, False)] * 30, 0.05, 0.03, retry=0.01)
+    confidence = np.full(3000, 0.99)
+    alone = audit.choose_region(confidence, 0.5, [(0.01, 0.0)], 0.02, 0.03)
+    again = audit.choose_region(confidence, 0.5, [(0.01, 0.0)], 0.02, 0.03, retry=0.01)
     assert again.cost < alone.cost
 
 
 def test_a_pool_too_small_for_a_certificate_is_named_with_its_numbers():
-    region = audit.choose_region(np.full(200, 0.9999), [(0.9999, False)] * 40, 0.02, 0.03)
+    region = audit.choose_region(np.full(200, 0.999), 0.04, [], 0.02, 0.03)
     assert not region.worth
     assert f"takes {audit.audit_plan(region.size, 0.02, 0.03).first} checks or more" in region.reason
-    tiny = audit.choose_region(np.full(80, 0.999), [], 0.02, 0.03)
+    tiny = audit.choose_region(np.full(80, 0.999), 0, [], 0.02, 0.03)
     assert (tiny.size, tiny.worth, tiny.cost, tiny.floor) == (0, False, 80.0, 80.0)
     assert "80" in tiny.reason
 
 
 def test_certain_and_hopeless_models_stay_finite():
     for confidence in (np.ones(300), np.zeros(300)):
-        for checks in ([], [(1.0, True)] * 400, [(0.0, False)] * 400):
-            found = audit.choose_region(confidence, checks, 0.05, 0.03)
+        for changed in (None, 0.0, 1.0):
+            found = audit.choose_region(confidence, 0.0, [], 0.05, 0.03, changed=changed)
             assert 0 <= found.error <= 1
             assert 0 < found.cost <= 300
 
 
-def test_regions_take_confidences_and_checks_only():
+def test_regions_take_confidences_and_counts_only():
     good = np.full(200, 0.9)
-    for confidence, checks in [
-        (np.full(200, 1.2), []),
-        (np.full(200, np.nan), []),
-        (good.reshape(2, 100), []),
-        (good, [(1.2, True)]),
-        (good, [(-0.1, False)]),
-        (good, [(math.nan, False)]),
+    for confidence, doubted, wrong, changed in [
+        (np.full(200, 1.2), 0, [], None),
+        (np.full(200, np.nan), 0, [], None),
+        (good.reshape(2, 100), 0, [], None),
+        (good, -1, [], None),
+        (good, 0, [(0.0, 0.1)], None),
+        (good, 0, [(0.1, -0.1)], None),
+        (good, 0, [], 1.1),
+        (good, math.nan, [], None),
     ]:
         with pytest.raises(BadInput):
-            audit.choose_region(confidence, checks, 0.02, 0.03)
+            audit.choose_region(confidence, doubted, wrong, 0.02, 0.03, changed=changed)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from askwise import Session, evidence
+from askwise import Session, audit, evidence
 
 pytestmark = pytest.mark.usefixtures("linear")
 
@@ -24,24 +24,47 @@ def labeled() -> tuple[Session, list[str]]:
     return session, truth
 
 
-def slow_checks(session, truth, code=None):
-    """(confidence then, wrong) of each random check, by a loop."""
-    state, found = session._state, []
+def slow_planning(session, sure, truth, code=None):
+    """(doubted, wrong, changed), by loops."""
+    state = session._state
+    now = state.predictions
+    left = [row for row in range(state.n) if row not in state.answers and (code is None or now[row] == code)]
+    confidence = [min(max(float(sure[row]), 0.0), 1.0) for row in left]
+    plain = [max(1 - c, 1e-6) for c in confidence]
+    doubt = {row: 0.97 * d + 0.03 * sum(plain) / len(plain) for row, d in zip(left, plain, strict=True)}
+    doubted, wrong, half = 0.0, [], None
+    codes = [state.classes.index(name) for name in truth]
+    seqs = sorted(answer.seq for answer in state.answers.values())
     for draw in state.draws:
         old = state.predictions_of(draw.round)
-        if draw.row in state.answers and code in (None, old[draw.row]):
-            found.append((draw.confidence, state.classes[old[draw.row]] != truth[draw.row]))
-    return found
+        if draw.row not in state.answers or (code is not None and old[draw.row] != code):
+            continue
+        doubted += sum(doubt.values()) / len(doubt)
+        members = np.flatnonzero(np.unpackbits(draw.eligible, count=state.n)).tolist()
+        if sum(seq < draw.seq for seq in seqs) <= len(seqs) / 2:
+            half = old
+        if old[draw.row] == codes[draw.row]:
+            continue
+        stayed = [row for row in members if row in doubt]
+        told = [row for row in members if row in state.answers and (code is None or old[row] == code)]
+        mended = sum(old[row] != codes[row] for row in told) / (len(told) + len(stayed))
+        gained = [max(0, 2 * float(sure[row]) - 1) if old[row] != now[row] else 0.0 for row in stayed]
+        wrong.append((sum(doubt[row] for row in stayed) / len(stayed), mended + sum(gained) / len(stayed)))
+    changed = None if half is None else sum(half[row] != now[row] for row in left) / len(left)
+    return doubted, wrong, changed
 
 
 @pytest.mark.parametrize("label", [None, "b"])
-def test_planning_looks_at_the_checks_as_they_were_drawn(labeled, label):
+def test_planning_counts_what_checks_say_today(labeled, label):
     session, truth = labeled
     _, sure = session.predictions()
     found = evidence.planning(session._state, sure, label)
-    assert found.checks == slow_checks(session, truth, None if label is None else "abc".index(label))
-    assert any(wrong for _, wrong in found.checks)
-    assert len({sure for sure, _ in found.checks}) > 3
+    doubted, wrong, changed = slow_planning(session, sure, truth, None if label is None else "abc".index(label))
+    assert wrong  # some were
+    assert any(since > 0 for _, since in wrong)
+    assert found.doubted == pytest.approx(doubted, rel=1e-5)
+    assert np.array(found.wrong) == pytest.approx(np.array(wrong), rel=1e-5)
+    assert found.changed == pytest.approx(changed)
     assert len(found.rows) == len(found.confidence)
 
 
@@ -55,7 +78,6 @@ def test_an_attempt_that_failed_is_evidence_too(labeled):
         other.autolabel()
         attempt = other._state.open_attempt
         assert attempt is not None
-        frozen = other._state.predictions
         for query in other.ask(9):
             other.tell(query, truth[query.row])
         if other._state.open_attempt is not None:
@@ -63,7 +85,8 @@ def test_an_attempt_that_failed_is_evidence_too(labeled):
         other.refresh()
         _, sure = other.predictions()
         found = evidence.planning(other._state, sure)
+        without, _, _ = slow_planning(other, sure, truth)
+        doubt = audit.doubts(np.clip(sure[found.rows], 0, 1))
+        inside = doubt[np.isin(found.rows, attempt.order)].mean()
+        assert found.doubted == pytest.approx(without + attempt.checks * inside, rel=1e-5)
         assert attempt.checks == 9
-        wrong = [other._state.classes[frozen[row]] != truth[row] for row in attempt.order[:9].tolist()]
-        its = list(zip(attempt.confidences[:9].tolist(), wrong, strict=True))
-        assert found.checks == slow_checks(other, truth) + its

@@ -136,8 +136,7 @@ def test_the_model_of_a_reason_is_the_one_whose_guesses_are_shown():
 def test_a_region_is_explained_by_numbers_that_fit(n, doubt, limit, mistakes):
     rng = np.random.default_rng(n)
     confidence = 1 - np.clip(rng.exponential(doubt, n), 0, 1)
-    sure = float(np.median(confidence))
-    region = audit.choose_region(confidence, [(sure, False)] * 20 + [(sure, True)] * mistakes, limit, 0.025)
+    region = audit.choose_region(confidence, 20 * doubt, [(max(doubt, 1e-3), 0.0)] * mistakes, limit, 0.025)
     says = region.reason
     if "expected to be wrong" in says:
         (_, error), (_, bound) = shares_in(says)[:2]

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from askwise import Session, aims, audit, evidence, verify
-from askwise.core import TARGETS, BadStore, Event, promise
+from askwise.core import TARGETS, BadInput, BadStore, Event, promise
 from askwise.state import State, pack, unpack
 from askwise.store import MemoryStore, SQLiteStore, seal
 
@@ -20,14 +19,9 @@ N = 1500
 
 @pytest.fixture(autouse=True)
 def by_doubt(monkeypatch):
-    """Every attempt draws half of the weight by doubt, whether it pays or not."""
-    region = evidence.Planning.region
-
-    def weighted(self, *args, **options):
-        found = region(self, *args, **options)
-        return None if found is None else replace(found, share=0.5)
-
-    monkeypatch.setattr(evidence.Planning, "region", weighted)
+    """Every attempt draws half of the weight by doubt, unless told otherwise."""
+    plain = Session.autolabel
+    monkeypatch.setattr(Session, "autolabel", lambda self, **options: plain(self, **({"by_doubt": 0.5} | options)))
 
 
 def begun(store, *, max_error=0.1, **options):
@@ -84,12 +78,25 @@ def test_from_the_freeze_to_a_certificate_that_is_recomputed(target):
     assert wrong <= done.certificate.allowed
 
 
+def test_by_doubt_is_a_share_fixed_with_the_region():
+    session, _ = begun(MemoryStore())
+    for nonsense in (-0.1, 1, "half", float("nan")):
+        with pytest.raises(BadInput, match="by_doubt"):
+            session.autolabel(by_doubt=nonsense)
+    assert session.autolabel(by_doubt=0.3).status == "checking"
+    with pytest.raises(BadInput, match="30% of the weight"):
+        session.autolabel(by_doubt=0.7)
+    assert session.autolabel(by_doubt=0).status == "checking"  # asks how it stands
+    session.cancel_autolabel()
+    session.autolabel(by_doubt=0)
+    assert session._state.open_attempt.levels is None
+
+
 def test_what_is_doubtful_is_checked_sooner():
     session, _ = begun(MemoryStore())
     session.autolabel()
     attempt = session._state.open_attempt
-    doubts = 1 - attempt.confidences
-    assert np.mean(doubts[:100]) > 1.25 * np.mean(doubts)
+    assert np.mean(attempt.confidences[:100]) < np.mean(attempt.confidences) - 0.03
     weights = audit.WEIGHTS[attempt.levels]
     by_confidence = weights[np.argsort(attempt.confidences, kind="stable")]
     assert np.all(np.diff(by_confidence) <= 0)
@@ -243,7 +250,8 @@ def test_a_withdrawn_check_counts_as_wrong(tmp_path):
     assert verify(path).ok
 
 
-def test_a_failed_attempt_tells_the_planner_of_each_check_by_its_confidence():
+def test_a_failed_attempt_tells_the_planner_by_its_weights():
+    """Its checks met doubtful items, so more of them should have been wrong than of as many checks drawn alike."""
     session, truth = begun(MemoryStore())
     session.autolabel()
     for query in session.ask(60):
@@ -253,10 +261,15 @@ def test_a_failed_attempt_tells_the_planner_of_each_check_by_its_confidence():
     state, (_, sure) = session._state, session.predictions()
     (attempt,) = state.attempts
     assert (attempt.outcome, attempt.checks) == ("cancelled", 60)
-    guesses = state.guesses_of(attempt)
-    wrong = ["ab"[truth[row]] != state.classes[guesses[row]] for row in attempt.order[:60].tolist()]
-    its = list(zip(attempt.confidences[:60].tolist(), wrong, strict=True))
-    assert evidence.planning(state, sure).checks[-60:] == its
+    found = evidence.planning(state, sure)
+    doubt = dict(zip(found.rows.tolist(), audit.doubts(found.confidence).tolist(), strict=True))
+    weight = dict(zip(attempt.order.tolist(), audit.WEIGHTS[attempt.levels].tolist(), strict=True))
+    left = [row for row in attempt.order.tolist() if row in doubt]
+    expected = sum(weight[row] * doubt[row] for row in left) / sum(weight[row] for row in left)
+    alike = sum(doubt.values()) / len(doubt)
+    answered = sum(wrong is not None for wrong in state.draw_outcomes()[1])
+    assert expected > 1.2 * alike
+    assert found.doubted == pytest.approx(answered * alike + 60 * expected, rel=1e-4)
 
 
 def test_verification_decides_as_the_plan_does():

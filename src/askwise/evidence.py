@@ -368,8 +368,12 @@ class Planning:
     """(k,) of the current guesses on `rows`."""
     rows: Array
     """(k,) the rows that a region may hold."""
-    checks: list[tuple[float, bool]]
-    """Of each random check: the confidence of its guess before its answer was learned, and whether that was wrong."""
+    doubted: float
+    """How many of the checks answered would have been wrong if today's confidences were true."""
+    wrong: list[tuple[float, float]]
+    """For each that was: the mean doubt of the items left of its draw; the share there of errors mended since."""
+    changed: float | None
+    """Share of the guesses on `rows` that differ from those of a model that knew half the labels; None: too early."""
     used: int
     """Times that something was frozen so far."""
     items: int
@@ -404,9 +408,11 @@ class Planning:
         retry = (1 - confidence) * later[0] / parts if later else None
         return audit.choose_region(
             self.confidence,
-            self.checks,
+            self.doubted,
+            self.wrong,
             max_error,
             alpha,
+            changed=self.changed,
             retry=retry,
             target=aim.counts,
             allowed=aim.errors(self.allowance(max_error)),
@@ -429,38 +435,64 @@ def planning(state: State, sure: Array, label: Label | None = None) -> Planning:
         code = state.class_number(label)
         rows = rows[guesses[rows] == code]
     confidence = np.clip(sure[rows], 0, 1)
-    checks = _checks(state, code) if guesses is not None and len(rows) else []
-    return Planning(confidence, rows, checks, state.groups, state.there, granted(state))
+    if guesses is None or not len(rows):
+        return Planning(confidence, rows, 0.0, [], None, state.groups, state.there, granted(state))
+    doubt = np.zeros(state.n)
+    doubt[rows] = audit.doubts(confidence)
+    truth = state.truth()
 
+    def mistake(members: Array, round_: int, weight: Array | None = None) -> tuple[float, float]:
+        """What a wrong check of that model, drawn from those items, says; see `Planning.wrong`.
 
-def _checks(state: State, code: int | None) -> list[tuple[float, bool]]:
-    """What random checks say of confidences; see `Planning.checks`. With a code, of guesses of that class only.
+        Where checks were drawn by (n,) weights, the means are by these.
+        """
+        old, left = state.today(state.predictions_of(round_)), members & (doubt > 0)
+        answered = members & (truth != audit.UNKNOWN) & (True if code is None else old == code)
+        there = np.ones(state.n) if weight is None else weight
+        mended = float(there[answered & state.task.wrong(old, truth, state.classes)].sum())
+        mended /= float(there[answered | left].sum())
+        # A changed guess that is right with probability c mends c errors, and makes 1 - c at most.
+        gained = np.maximum(2 * sure[left] - 1, 0) * (old[left] != guesses[left])
+        return (
+            float(np.average(doubt[left], weights=there[left])),
+            mended + float(np.average(gained, weights=there[left])),
+        )
 
-    Those of attempts that failed count, too: they were drawn from a region, maybe where the doubt was, but by nothing
-    besides the confidence, and what is asked of them is how often guesses of a confidence are wrong.
-    """
-    handed = _handed_over(state)  # checks of items that have been handed over say little about those left
-    found = [
-        (float(np.clip(draw.confidence, 0, 1)), wrong)
-        for draw, wrong in zip(*state.draw_outcomes(), strict=True)
-        if wrong is not None
-        and draw.confidence is not None
-        and draw.seq > handed
-        and (code is None or state.today(state.then(draw))[draw.row] == code)
-    ][-PLANNING_CHECKS:]
+    draws = _draws(state, code)
+    doubted, mistakes = len(draws) * float(doubt[rows].mean()), []
+    for draw in [draw for draw, wrong in draws if wrong]:
+        members = np.unpackbits(draw.eligible, count=state.n).view(bool)
+        if np.any(doubt[members]):
+            mistakes.append(mistake(members, draw.round))
     for attempt in state.attempts:
-        if attempt.outcome == "certified" or promise(attempt.target).search:
-            continue
-        guessed = state.today(state.guesses_of(attempt)) if code is not None else None
-        for row, sure, wrong in zip(
-            attempt.order[: attempt.checks].tolist(),
-            attempt.confidences[: attempt.checks].tolist(),
-            state.outcomes(attempt),
-            strict=False,
-        ):
-            if wrong is not None and (guessed is None or guessed[row] == code):
-                found.append((min(max(sure, 0.0), 1.0), wrong))
-    return found
+        left = doubt[attempt.order] > 0
+        if attempt.outcome != "certified" and not promise(attempt.target).search and left.any():
+            members, weight = np.zeros(state.n, bool), np.ones(state.n)
+            members[attempt.order] = True
+            if attempt.levels is not None:  # its checks were drawn where the doubt was
+                weight[attempt.order] = audit.WEIGHTS[attempt.levels]
+            on_left = attempt.order[left]
+            doubted += attempt.checks * float(np.average(doubt[on_left], weights=weight[on_left]))
+            mistakes += [mistake(members, attempt.round, weight)] * attempt.wrong
+    answers = np.sort([a.seq for a in state.answers.values() if a.label is not None])
+    half = [draw.round for draw, _ in draws if np.searchsorted(answers, draw.seq) <= len(answers) / 2]
+    changed = None
+    if half:
+        changed = float(np.mean(state.today(state.predictions_of(half[-1]))[rows] != guesses[rows]))
+    elif _handed_over(state):  # what a certificate left is what the model doubted most: there its doubts hold
+        changed = float(doubt[rows].mean())
+    return Planning(confidence, rows, doubted, mistakes, changed, state.groups, state.there, granted(state))
+
+
+def _draws(state: State, code: int | None) -> list[tuple[Draw, bool]]:
+    """The last check items answered, with whether the model was wrong; with a code, of guesses of that class only."""
+    handed = _handed_over(state)  # checks of items that have been handed over say nothing about those left
+    known = [
+        (draw, wrong)
+        for draw, wrong in zip(*state.draw_outcomes(), strict=True)
+        if wrong is not None and draw.seq > handed and (code is None or state.today(state.then(draw))[draw.row] == code)
+    ]
+    return known[-PLANNING_CHECKS:]
 
 
 def _handed_over(state: State) -> int:

@@ -76,7 +76,7 @@ def _share(value: Any, name: str) -> float:
 
 
 def freeze(
-    state: State, sure: Array | None, wanted: Limits, confidence: float, target: Target
+    state: State, sure: Array | None, wanted: Limits, confidence: float, target: Target, by_doubt: float = 0.0
 ) -> list[Event] | AutoLabels:
     """The events that start an attempt for each limit, or the refusal that says why none can be started.
 
@@ -88,6 +88,7 @@ def freeze(
         wanted: From `limits`.
         confidence: Of the certificates, together, in (0, 1).
         target: Share of what.
+        by_doubt: Of all weight by which checks are drawn, the share that goes by doubt, 0 (all are alike) to below 1.
     """
     open_items = int(state.rest().sum())
 
@@ -129,14 +130,14 @@ def freeze(
         entropy = [int(state.opened["seed"]), 3, number, state.seq]
         allowed = aim.errors(evidence.allowance(state, max_error))
         alpha = known.alpha(confidence) / len(wanted)
-        chosen = np.argsort(known.rows[region.rows], kind="stable")
-        rows = known.rows[region.rows][chosen]
+        rows = np.sort(known.rows[region.rows])
         plan: audit.Plan | audit.WeightedPlan
-        if region.share:
-            levels = audit.levels_of(region.doubt[chosen], region.share)
+        if by_doubt:
+            doubt = audit.doubts(known.confidence)[np.searchsorted(known.rows, rows)]
+            levels = audit.levels_of(doubt, by_doubt)
             turns = audit.order_of(levels, entropy)
             order = rows[turns].astype(np.int64)
-            plan = aim.weighted(levels[turns], region.share, max_error, alpha, allowed)
+            plan = aim.weighted(levels[turns], by_doubt, max_error, alpha, allowed)
         else:
             order = np.random.default_rng(entropy).permutation(rows).astype(np.int64)
             plan = aim.plan(len(order), max_error, alpha, allowed)

@@ -58,7 +58,7 @@ from askwise.audit.recall import (
     recall_at_least,
     recall_plan,
 )
-from askwise.audit.region import REGIONS, SMALLEST, WORTH, Region, choose_region, expected_cost
+from askwise.audit.region import REGIONS, SMALLEST, WORTH, Region, choose_region, doubts, expected_cost
 from askwise.audit.weighted import WeightedPlan
 from askwise.audit.weights import LEAST, RARE_BETS, WEIGHTS, Levels, levels_of, order_of
 
@@ -101,6 +101,7 @@ __all__ = [
     "choose_region",
     "count_on_rest",
     "counted",
+    "doubts",
     "dry_run",
     "expected_cost",
     "false_certificate_risk",
