@@ -18,8 +18,6 @@ from askwise.core import Array, BadInput
 
 SLACK = 1e-9
 """By so much the logarithm of the evidence must pass its limit: more than the rounding of all sums together."""
-LONGEST = 0.25
-"""An attempt may take this share of its region: a model that learns from as many labels is another one, and better."""
 HOPE = 1.5
 """Of the errors seen so many standard deviations are put down to bad luck before an attempt is given up."""
 BLOCK = 32
@@ -273,7 +271,7 @@ class WeightedPlan:
             left, np.minimum(scale * doubts, 1.0)[None, :], self._allowed, -math.log(self.alpha),
             past=course.Past(wrong, weights, mass),
         )[0]  # fmt: skip
-        return bool(ends - m < KEEP * (self.n - ends) and ends <= LONGEST * self.n)
+        return bool(ends - m < KEEP * (self.n - ends))
 
     @cached_property
     def _counts(self) -> Array:
