@@ -4,7 +4,7 @@
     python benchmarks/estimate.py --seeds 5 --sets digits sms heart
     python benchmarks/estimate.py --tables                 # what docs/guarantee.md shows
 
-Sessions with the default learner and strategy on at most 2,000 random items of a set, five questions at a time. At 100,
+Sessions with the default learner and strategy on at most 2,000 random items of a set, ten questions at a time. At 100,
 200 and 300 labels three numbers of the same session are compared with the share of right guesses on the rest: the
 estimate, the mean of the last 50 check items as each was scored when it was drawn (the estimate before), and the proved
 bound. A line a session in out/estimate.jsonl; sessions that are there are not run again.
@@ -28,7 +28,7 @@ from askwise.pool import load_pool
 
 OUT = Path("out/estimate.jsonl")
 LABELS = (100, 200, 300)
-ITEMS, STEP = 2_000, 5
+ITEMS, STEP = 2_000, 10
 
 
 def measure(loaded: data.Loaded, seed: int, encoder: str) -> list[dict[str, Any]]:

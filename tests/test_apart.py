@@ -26,6 +26,8 @@ from askwise.core import Unreachable
 from askwise.learners import SoftmaxRegression
 from askwise.strategies import get
 
+pytestmark = pytest.mark.usefixtures("linear")
+
 TEXTS = [f"{'nice' if i % 2 else 'not'} thing number {i} {'fine' if i % 3 else 'bad'}" for i in range(300)]
 
 

@@ -31,7 +31,9 @@ from askwise.app.server import create_app
 from askwise.core import BadInput
 from askwise.session import Session
 from help.processes import running
-from help.warm import cold
+from help.warm import MARK, cold
+
+pytestmark = pytest.mark.usefixtures("linear")
 
 TOKEN = "a-token-of-some-length"
 ORIGIN = {"origin": "http://127.0.0.1"}
@@ -789,7 +791,7 @@ def test_the_cookie_is_named_by_the_port(session: Session) -> None:
 def test_headers_may_be_large_and_too_large_ones_are_said() -> None:
     """Browsers send every program on 127.0.0.1 the cookies of all others there."""
     with running(
-        [sys.executable, "-c", "import sys; from askwise.app.serve import serve; from askwise.session import Session\n"
+        [sys.executable, "-c", MARK + "from askwise.app.serve import serve; from askwise.session import Session\n"
          "s = Session(['a b', 'c d'], classes=['a', 'b'], encoder='tfidf')\n"
          f"serve(s, port=0, open_browser=False, token={TOKEN!r}, announce=lambda url: print(url, flush=True))"],
         stdout=subprocess.PIPE,

@@ -15,6 +15,7 @@ from scipy.stats import t as stats_t
 
 from askwise import audit
 from askwise.audit import bounds, region
+from askwise.audit import plan as plans
 from askwise.core import BadInput
 
 # ── slow references, written from the definitions and not from the code ─────────────────────
@@ -499,6 +500,31 @@ def test_a_flat_level_gives_the_published_first_certificates(monkeypatch, n, max
 def test_the_published_first_certificates_of_the_tilted_plan():
     assert abs(audit.audit_plan(1500, 0.02, 0.05).first - 178) <= 2
     assert abs(audit.audit_plan(1500, 0.05, 0.05).first - 74) <= 2
+
+
+@given(
+    st.integers(1, 60), st.sampled_from([0.02, 0.1, 0.25, 0.6]), st.floats(0.001, 0.5),
+    st.sampled_from(["auto", "dataset"]),
+)  # fmt: skip
+def test_levels_equal_the_textbook_chances(n, max_error, alpha, target):
+    checks, levels = plans._pointwise_levels(n, max_error, alpha, target)
+    first = math.log(1 / alpha) / max_error
+    for m, found in zip(checks.tolist(), levels, strict=True):
+        least = may_remain(n, m, max_error, target) + 1  # the fewest errors left that are too many
+        for k, level in enumerate(found.tolist()):
+            chance = math.inf
+            if k <= m and least > n - m:
+                chance = 0.0  # so many cannot be left
+            elif k <= m and Fraction(k) < Fraction(m * (k + least), n):
+                chance = sum(hypergeom.pmf(x, n, k + least, m) for x in range(k + 1))
+            assert level == pytest.approx(chance / min(1, first / m) ** 0.5, rel=1e-9)
+
+
+@given(st.integers(0, 3000), st.integers(-3, 3003))
+def test_logarithms_of_binomials(n, k):
+    expected = math.log(math.comb(n, k)) if 0 <= k <= n else -math.inf
+    for logs in (plans._log_choose(n, k), plans._log_choose([n, plans.TABLED + 5], [k, 3])[0]):  # kept, worked out
+        assert logs == pytest.approx(expected, rel=1e-12, abs=1e-9)
 
 
 def test_shares_are_exact_decimals():

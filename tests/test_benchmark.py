@@ -308,7 +308,7 @@ def test_only_what_is_missing_runs_and_nothing_is_lost(folder, askwise):
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no kill -9 here")
 def test_killed_in_the_middle_it_goes_on_and_ends_as_if_it_had_not_been(folder):
-    Path("small.toml").write_text(small(learners='["made_for_benchmark:Slow"]', seeds=4))
+    Path("small.toml").write_text(small(learners='["made_for_benchmark:Slow"]', seeds=4, practitioner='["logistic"]'))
     command = [sys.executable, "-m", "askwise", "benchmark", "small.toml", "--processes", "2", "--out"]
     began = subprocess.Popen([*command, "killed.parquet"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     journal, deadline = Path("killed.parquet.runs"), time.monotonic() + 120

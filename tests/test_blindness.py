@@ -24,6 +24,8 @@ from askwise.questions import may_ask_again, next_checks
 from askwise.store import MemoryStore, seal
 from askwise.verification import verify
 
+pytestmark = pytest.mark.usefixtures("linear")
+
 HEADER = {"x-askwise-token": "a-token-of-some-length", "host": "127.0.0.1"}
 N, DOUBTFUL, GIVEN = 36, 12, 12
 """Of N items the first GIVEN have labels, the next DOUBTFUL are asked first; the guesses on the others are planted."""

@@ -24,6 +24,8 @@ from askwise.store import SQLiteStore, read_log, seal
 from askwise.store.chain import amended
 from askwise.verification import verify
 
+pytestmark = pytest.mark.usefixtures("linear")
+
 WORDS = {"spam": ["free prize", "win cash", "urgent claim"], "ham": ["see you", "running late", "call me"]}
 DROPPED = object()
 VALUES: tuple[Any, ...] = (

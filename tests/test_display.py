@@ -19,6 +19,8 @@ from askwise.core import AutoLabels, BadInput, Certificate, Estimate, MissingExt
 from askwise.learners import SoftmaxRegression
 from askwise.simulation import Run, Simulation
 
+pytestmark = pytest.mark.usefixtures("linear")
+
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'&$x^2$ \\(y\\) \u202eoper \x00 \ud800"
 CERTIFIED = Certificate(0.02, 0.95, 1, 0.03, region=4000, audits=286, wrong=1, certified=3714, fingerprint="ab" * 32)
 

@@ -18,6 +18,8 @@ from askwise.core import BadInput
 from askwise.export import COLUMNS, exported, names_beside, runs, write_table
 from askwise.values import written
 
+pytestmark = pytest.mark.usefixtures("linear")
+
 FORMATS = (".csv", ".tsv", ".csv.gz", ".jsonl", ".jsonl.gz", ".parquet", ".xlsx")
 NAMES = st.sampled_from(COLUMNS) | st.sampled_from(
     ("askwise_item", "askwise_label", "askwise_2_label", "askwise_7_source", "askwise_problem", "askwise_escaped")

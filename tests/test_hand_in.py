@@ -23,6 +23,8 @@ from askwise.store.postgres import PostgresStore
 from askwise.verification import verify
 from help.postgres import Server
 
+pytestmark = pytest.mark.usefixtures("linear")
+
 TEXTS = [f"{'nice' if i % 2 else 'not'} thing number {i}" for i in range(400)]
 
 

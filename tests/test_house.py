@@ -70,9 +70,10 @@ LAYERS = [
         "opening",
         "sources",
         "monitor",
+        "checking",
         "trainer",
     },
-    {"simulation", "benchmark", "report", "testing", "datasets"},
+    {"simulation", "benchmark", "report", "testing", "datasets", "annotators"},
     {"cli", "commands", "app", "client", "terminal", "demo", "recent", "completion", "predict", "watching", "__main__"},
 ]
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}

@@ -35,6 +35,8 @@ from askwise.testing import check_encoder
 from askwise.verification import verify
 
 Image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
+
+pytestmark = pytest.mark.usefixtures("linear")
 TOKEN = "a-token-of-some-length"
 KEY = {"x-askwise-token": TOKEN, "host": "127.0.0.1"}
 

@@ -13,6 +13,8 @@ from askwise.session import Session
 from askwise.store import MemoryStore
 from askwise.verification import verify
 
+pytestmark = pytest.mark.usefixtures("linear")
+
 TEXTS = [f"{word} number {i}" for i in range(12) for word in ("apple", "pear", "hammer", "saw")]
 
 

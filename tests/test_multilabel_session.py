@@ -25,6 +25,8 @@ from askwise.store import MemoryStore, read_log, seal
 from askwise.tasks.sets import Each
 from askwise.verification import verify
 
+pytestmark = pytest.mark.usefixtures("linear")
+
 WORDS = {
     "card": ["my card is lost", "the card did not arrive", "a new card please"],
     "money": ["money is missing", "a refund please", "charged twice"],

@@ -20,6 +20,8 @@ from askwise.features import LARGEST, as_features, check_finite
 from askwise.learners import RidgeRegression, SoftmaxRegression, adapt
 from askwise.scores import density, probabilistic
 
+pytestmark = pytest.mark.usefixtures("linear")
+
 N, LABELED = 120, np.arange(6)
 FREE = np.arange(6, N)
 BY_ANGLE = {"facility_location", "typical_direction", "telling"}

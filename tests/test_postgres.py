@@ -30,6 +30,9 @@ from askwise.store import MemoryStore, SQLiteStore, chain, copy_log, open_store,
 from askwise.store.postgres import Address, PostgresStore
 from askwise.verification import verify
 from help.postgres import QUOTED, Server
+from help.warm import MARK
+
+pytestmark = pytest.mark.usefixtures("linear")
 
 SPAWN = multiprocessing.get_context("spawn")
 
@@ -287,7 +290,9 @@ def test_four_processes_lose_nothing_and_double_nothing(address: str) -> None:
         assert not conditional or all(e.data["seen"] == e.seq - 1 for e in mine), "decided on what was newest"
 
 
-WRITER = """
+WRITER = (
+    MARK
+    + """
 import sys
 from askwise.core import Event
 from askwise.store.postgres import PostgresStore
@@ -296,6 +301,7 @@ for i in range(10**6):
     store.append([Event("told", {"who": sys.argv[2], "i": i, "more": "x" * 500}), Event("also", {"i": i})])
     print(i, flush=True)
 """
+)
 
 
 def test_a_writer_killed_at_any_moment_leaves_all_or_nothing_of_each_append(store: PostgresStore) -> None:

@@ -21,6 +21,8 @@ from askwise.app.waiting import Waiting
 from askwise.notices import Work
 from askwise.session import Session
 
+pytestmark = pytest.mark.usefixtures("linear")
+
 TEXTS = [f"{'good happy' if i % 2 else 'bad sad'} thing number {i}" for i in range(40)]
 
 

@@ -21,6 +21,8 @@ from askwise.session import Session
 from askwise.simulation import screening as replays
 from askwise.verification import verify
 
+pytestmark = pytest.mark.usefixtures("linear")
+
 WORDS = ("soil", "river", "cloud", "bridge", "market", "engine", "garden", "letter", "winter", "copper", "signal")
 
 

@@ -26,6 +26,8 @@ from askwise.pool import load_pool
 from askwise.store import SQLiteStore, StillStore, copy_log, read_log
 from askwise.verification import verify
 
+pytestmark = pytest.mark.usefixtures("linear")
+
 TOKEN = "a-token-of-some-length"
 TEXTS = [f"{'nice' if i % 2 else 'not'} thing number {i}" for i in range(200)]
 ROOT = hasattr(os, "geteuid") and os.geteuid() == 0

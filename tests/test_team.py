@@ -34,6 +34,8 @@ from askwise.app.roles import ANNOTATOR, NEEDS, OWNER, REVIEWER, Role, Routes, W
 from askwise.app.serve import open_team, project_names, serve_team  # noqa: E402
 from askwise.app.team import Team, create_team_app  # noqa: E402
 
+pytestmark = pytest.mark.usefixtures("linear")
+
 HERE = "http://127.0.0.1"
 PASSWORD = "four words in a row"
 CHEAP = argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)

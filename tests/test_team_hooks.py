@@ -26,6 +26,8 @@ from askwise.app.hooks import KEPT, MOST, PAUSES, Webhooks, signature  # noqa: E
 from askwise.app.project import Project  # noqa: E402
 from askwise.client import check_signature  # noqa: E402
 
+pytestmark = pytest.mark.usefixtures("linear")
+
 PUBLIC = ["93.184.216.34"]
 
 

@@ -18,6 +18,8 @@ from askwise.core import Query
 from askwise.session import Session
 from askwise.store import open_store
 
+pytestmark = pytest.mark.usefixtures("linear")
+
 GOOD = ["lovely", "wonderful", "great", "happy", "sunny", "bright", "pleasant", "kind"]
 BAD = ["awful", "terrible", "bad", "sad", "gloomy", "nasty", "horrid", "cruel"]
 

@@ -19,6 +19,8 @@ from askwise.store import read_log
 from askwise.unmet import named
 from askwise.verification import verify
 
+pytestmark = pytest.mark.usefixtures("linear")
+
 TOKEN = "a-token-of-some-length"
 
 

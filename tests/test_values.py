@@ -21,6 +21,8 @@ from askwise.values import Spelling, fold, label_name, missing, plain, written
 
 pd = pytest.importorskip("pandas")
 
+pytestmark = pytest.mark.usefixtures("linear")
+
 MISSING = {
     "None": None,
     "nan": float("nan"),

@@ -25,8 +25,11 @@ from askwise.app.server import create_app
 from askwise.core import BadInput, Unreachable
 from askwise.model import Model, load
 from askwise.monitor import Kept, Monitor, kept
+from help.warm import MARK
 
 pytest.importorskip("skops")
+
+pytestmark = pytest.mark.usefixtures("linear")
 WORDS = {"ham": ("see you at lunch", "the train is late"), "spam": ("win a cash prize", "claim it now free")}
 
 
@@ -303,7 +306,9 @@ def test_two_writers_take_turns_and_lose_nothing(small: Kept, monkeypatch: pytes
         pass
 
 
-KILLED = """
+KILLED = (
+    MARK
+    + """
 import sys, random
 from askwise.monitor import Kept
 kept = Kept.open(sys.argv[1])
@@ -321,6 +326,7 @@ while True:
     print("told " + " ".join(map(str, told)), flush=True)
     number += 1
 """
+)
 
 
 def test_what_was_acknowledged_survives_a_kill(small: Kept) -> None:

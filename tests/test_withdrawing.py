@@ -710,18 +710,27 @@ def _withdrawal(path: Path) -> tuple[dict[int, Any], Event, int]:
     return given[0], given[1], given[2]
 
 
-def _whole(path: Path) -> bool:
+def _faults(events: Any, known: list[tuple[Any, list[str]]]) -> list[str]:
+    """What `failed` finds in a file with these events; a log that was seen before, event by event, is kept."""
+    for log, found in known:
+        if log == events:
+            return found
+    known.append((events, failed(list(events))))
+    return known[-1][1]
+
+
+def _whole(path: Path, known: list[tuple[Any, list[str]]]) -> bool:
     """Whether it is the new file; it is one of the two, and nothing of the other."""
     events = read_log(path)
     gone = events[-1].kind == "withdrawn"
     assert in_log(events) != gone
-    assert failed(path) == []
+    assert _faults(events, known) == []
     SQLiteStore(path).close()
     assert bool(in_bytes(path.parent)) != gone
     with sqlite3.connect(path) as db:
         assert db.execute("PRAGMA user_version").fetchone()[0] != SCRUB_DUE
     db.close()
-    assert failed(path) == []
+    assert _faults(read_log(path), known) == []
     return gone
 
 
@@ -731,6 +740,7 @@ def test_killed_at_every_step_it_is_the_old_file_or_the_new_one(tmp_path: Path) 
     ready(kept, rounds=2, found=texts(1500)).close()
     what = _withdrawal(kept)
     fork, ends = multiprocessing.get_context("fork"), list[bool]()
+    known: list[tuple[Any, list[str]]] = []
     for step in range(1, 200):
         path = tmp_path / f"at{step}" / "s.askwise"
         path.parent.mkdir()
@@ -738,7 +748,7 @@ def test_killed_at_every_step_it_is_the_old_file_or_the_new_one(tmp_path: Path) 
         process = fork.Process(target=_killed_at, args=(path, *what, step))
         process.start()
         process.join(60)
-        ends.append(_whole(path))
+        ends.append(_whole(path, known))
         shutil.rmtree(path.parent)
         if process.exitcode == 0:
             break
@@ -755,6 +765,7 @@ def test_killed_at_any_moment_it_is_the_old_file_or_the_new_one(tmp_path: Path) 
     ready(kept, rounds=2, found=texts(20_000)).close()
     what, rng = _withdrawal(kept), random.Random(0)
     fork, ends = multiprocessing.get_context("fork"), list[bool]()
+    known: list[tuple[Any, list[str]]] = []
     for number in range(30):
         path = tmp_path / f"at{number}" / "s.askwise"
         path.parent.mkdir()
@@ -762,7 +773,7 @@ def test_killed_at_any_moment_it_is_the_old_file_or_the_new_one(tmp_path: Path) 
         process = fork.Process(target=_killed_after, args=(path, *what, rng.uniform(0.001, 0.08)))
         process.start()
         process.join(60)
-        ends.append(_whole(path))
+        ends.append(_whole(path, known))
         shutil.rmtree(path.parent)
     assert any(ends)
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from askwise.checking import LabelCheck as LabelCheck
     from askwise.core import AskwiseError as AskwiseError
     from askwise.core import AutoLabels as AutoLabels
     from askwise.core import Certificate as Certificate
@@ -40,6 +41,7 @@ _HOME = {
     "AutoLabels": "core",
     "Certificate": "core",
     "Estimate": "core",
+    "LabelCheck": "checking",
     "Pool": "pool",
     "Query": "core",
     "Selection": "core",

@@ -10,9 +10,11 @@ import typer
 
 from askwise.commands import (
     about,
+    annotate,
     benchmark,
     certify,
     changing,
+    check,
     label,
     model,
     monitor,
@@ -89,6 +91,7 @@ app.command()(withdraw.withdraw)
 app.command()(changing.labels)
 app.command()(serve.serve)
 app.command()(screen.screen)
+app.command()(check.check)
 app.command()(simulate.simulate)
 app.command()(benchmark.benchmark)
 app.command()(certify.autolabel)
@@ -97,6 +100,7 @@ app.command()(results.export)
 app.command()(model.model)
 app.command()(model.predict)
 app.add_typer(monitor.verbs, name="monitor")
+app.command()(annotate.annotate)
 app.command()(certify.verify)
 app.command()(results.copy)
 app.command(name="strategies")(about.list_strategies)

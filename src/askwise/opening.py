@@ -254,6 +254,8 @@ def resume(
         BadStore: The log holds no session, or one of a newer version.
         BadInput: The pool is missing, or something is not what the session was started with.
     """
+    if events and events[0].kind == "check":
+        raise BadStore(f"{name!r} is a check of labels that were given. Go on with it: askwise check {name}")
     if not events or events[0].kind != "opened":
         raise BadStore(
             f"{name!r} holds no session: its log does not begin with `opened`. "

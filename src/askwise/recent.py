@@ -23,6 +23,8 @@ LARGE = 200 << 20
 """Bytes of a session file beyond which its log is not read only to be listed."""
 OFF = "ASKWISE_NO_RECENT"
 """Environment variable: not empty = nothing is remembered and nothing remembered is shown."""
+CHECK = ".check.askwise"
+"""How files of checks end where nobody named them."""
 
 
 @dataclass(frozen=True)
@@ -81,9 +83,13 @@ def lately() -> list[Path]:
 
 
 def here(folder: Path) -> list[Path]:
-    """Session files of a folder and of the folders that the browser made in it, last written first."""
+    """Session files of a folder and of the folders that the browser made in it, last written first.
+
+    Checks of labels that exist already are gone on with by another command, and left out by their name.
+    """
     try:
-        found = {path for path in (*folder.iterdir(), *folder.glob("*/*.askwise")) if is_session_file(path)}
+        names = [path for path in (*folder.iterdir(), *folder.glob("*/*.askwise")) if not path.name.endswith(CHECK)]
+        found = {path for path in names if is_session_file(path)}
     except OSError:
         return []
     return sorted(found, key=_used, reverse=True)

@@ -132,9 +132,10 @@ def table(state: State, pool: Pool, guesses: Sequence[Label], sure: Array) -> li
     """One record for each row of the input, in its order: original columns, then what is known.
 
     Columns added: item, label, source (human, model, given, unsure, skip or ""), confidence (of a model's label),
-    certificate (its fingerprint: under which the model labeled), model_guess with model_confidence (also of open
-    items), annotator, round, probability (of a random draw), model_version, flag. A name that the input uses already
-    gets the prefix `askwise_`, or `askwise_2_` and so on. Where rows could not be loaded, `askwise_problem` says why.
+    certificate (the fingerprint of the one that holds of a label by the model), model_guess with model_confidence (also
+    of open items), annotator, round, probability (of a random draw), model_version, flag. A name that the input uses
+    already gets the prefix `askwise_`, or `askwise_2_` and so on. Where rows could not be loaded, `askwise_problem`
+    says why.
 
     Args:
         state: Not changed.
@@ -146,6 +147,7 @@ def table(state: State, pool: Pool, guesses: Sequence[Label], sure: Array) -> li
     under = {
         row: certificate.short_fingerprint or None
         for certificate in evidence.certificates(state)
+        if not certificate.void  # what no longer holds proves nothing of these labels
         for row in state.attempts[certificate.attempt - 1].order[certificate.audits :].tolist()
     }
     columns = pool.names() or (["text"] if pool.kind == "text" else [])

@@ -20,7 +20,8 @@ try:
 except ModuleNotFoundError:
     sync_playwright = None  # type: ignore[assignment]
 
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium-headless-shell", "chromium", "google-chrome"))), None)
+"""The shell is the same Chromium without the window around a page, which nobody sees here: a fifth less computing."""
 FLAGS = [
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-quic",
     "--no-first-run", "--disable-component-update", "--disable-sync",
@@ -134,13 +135,14 @@ def contexts(browser: Any) -> Contexts:
 def new_page(contexts: Contexts) -> Iterator[Callable[..., Any]]:
     """A page in a context of its own, that is a person of their own.
 
+    Nothing moves on it unless a test wants it to: each step of a motion is a picture to draw.
     The test fails when the page complains, runs what an item holds, breaks its policy, or calls another host.
     """
     taken: list[tuple[Any, str]] = []
     troubles: list[str] = []
 
     def make(url: str, **settings: Any) -> Any:
-        context = contexts.take(**{"viewport": {"width": 1280, "height": 900}} | settings)
+        context = contexts.take(**{"viewport": {"width": 1280, "height": 900}, "reduced_motion": "reduce"} | settings)
         taken.append((context, url))
         page = context.new_page()
         page.set_default_timeout(TIMEOUT)

@@ -59,10 +59,10 @@ def serve(run: Any) -> Iterator[Callable[..., Served]]:
 
 @pytest.fixture
 def visit(new_page: Any) -> Callable[..., Any]:
-    """Opens the page as the link does."""
+    """Opens the page as the link does, with all that moves on it."""
 
     def open_page(served: Served, **settings: Any) -> Any:
-        page = new_page(served.url, **settings)
+        page = new_page(served.url, **{"reduced_motion": "no-preference"} | settings)
         page.goto(f"{served.url}?token={TOKEN}")
         page.wait_for_selector("#why:not(:empty)")
         return page

@@ -10,7 +10,7 @@ import pytest
 
 from askwise.app.server import create_app
 from askwise.session import Session
-from help.hands import press, text_of, until
+from help.hands import press, settled, text_of, until
 
 TOKEN = "a-token-of-some-length"
 TOPICS = ["delivery", "refund", "account", "praise", "other"]
@@ -298,6 +298,7 @@ def test_on_a_phone_submit_is_in_reach(idle: Session, visit: Any, scheme: str) -
     assert fake.labels(first) == ["topic 00", "topic 03"]
     toast, row = page.locator(".toast").bounding_box(), page.locator("#submit-row").bounding_box()
     assert toast["y"] + toast["height"] <= row["y"], "the way back does not cover the way on"
+    settled(page)
     page.tap("#b-none")
     until(lambda: len(fake.told) == 2, page)
 

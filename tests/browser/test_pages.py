@@ -54,18 +54,37 @@ def worked(n: int = 300, answers: int = 48) -> Session:
 
 
 @pytest.fixture
-def serve(run: Any) -> Iterator[Callable[[Session], str]]:
-    served: list[tuple[Session, Any]] = []
+def serve(run: Any) -> Iterator[Callable[..., str]]:
+    served: list[tuple[Session, Any, bool]] = []
 
-    def start(session: Session) -> str:
-        served.append((session, run(create_app(session, token=TOKEN))))
+    def start(session: Session, *, lent: bool = False) -> str:
+        served.append((session, run(create_app(session, token=TOKEN)), lent))
         url: str = served[-1][1].url
         return url
 
     yield start
-    for session, running in served:
+    for session, running, lent in served:
         running.stop()
-        session.close()
+        if not lent:
+            session.close()
+
+
+@pytest.fixture(scope="module")
+def looked_at() -> Iterator[Session]:
+    """`worked()`, for tests that look at it and leave it as it is."""
+    with worked() as session:
+        before = session.look(lambda s: s.seq)
+        yield session
+        assert session.look(lambda s: s.seq) == before
+
+
+@pytest.fixture(scope="module")
+def sets_looked_at() -> Iterator[Session]:
+    """`several()`, likewise."""
+    with several() as session:
+        before = session.look(lambda s: s.seq)
+        yield session
+        assert session.look(lambda s: s.seq) == before
 
 
 @pytest.fixture
@@ -89,9 +108,9 @@ def visit(new_page: Any) -> Callable[..., Any]:
 @pytest.mark.parametrize("name", PAGES)
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
 def test_no_page_has_serious_findings_or_overflows(
-    serve: Any, visit: Any, serious_findings: Any, name: str, width: int, scheme: str
+    serve: Any, visit: Any, serious_findings: Any, looked_at: Session, name: str, width: int, scheme: str
 ) -> None:
-    page = visit(serve(worked()), name, width=width, color_scheme=scheme)
+    page = visit(serve(looked_at, lent=True), name, width=width, color_scheme=scheme)
     page.wait_for_load_state("networkidle")
     assert serious_findings(page) == []
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "scrolls sideways"
@@ -121,9 +140,9 @@ def test_a_fresh_session_has_an_empty_state_on_every_page(serve: Any, visit: Any
     assert not page.locator("[role=alert]").count()
 
 
-def test_the_dashboard_draws_what_the_session_knows(serve: Any, visit: Any) -> None:
-    session = worked()
-    page = visit(serve(session), "dashboard")
+def test_the_dashboard_draws_what_the_session_knows(serve: Any, visit: Any, looked_at: Session) -> None:
+    session = looked_at
+    page = visit(serve(session, lent=True), "dashboard")
     page.wait_for_selector("#share")  # worked out after the page is there
     assert session.estimate().sentence in page.text_content("#page")
     assert page.locator(".figure").count() == 9
@@ -138,9 +157,11 @@ def test_the_dashboard_draws_what_the_session_knows(serve: Any, visit: Any) -> N
     page.locator(".figure", has_text="Confusion").locator("td.right").first.wait_for()
 
 
-def test_what_labels_cost_is_told_at_a_price_that_stays_in_the_browser(serve: Any, visit: Any) -> None:
-    session = worked()
-    url = serve(session)
+def test_what_labels_cost_is_told_at_a_price_that_stays_in_the_browser(
+    serve: Any, visit: Any, looked_at: Session
+) -> None:
+    session = looked_at
+    url = serve(session, lent=True)
     page = visit(url, "dashboard")
     ada = next(a for a in session.annotators() if a.name == "Ada")
     assert ada.pace == 2.0
@@ -182,8 +203,8 @@ def test_a_disagreement_is_decided_and_lifted_by_keyboard(serve: Any, visit: Any
     assert session.look(lambda s: dict(s.rulings)) == {}
 
 
-def test_the_tabs_of_review_by_keyboard(serve: Any, visit: Any) -> None:
-    page = visit(serve(worked()), "review")
+def test_the_tabs_of_review_by_keyboard(serve: Any, visit: Any, looked_at: Session) -> None:
+    page = visit(serve(looked_at, lent=True), "review")
     page.focus("[role=tab][aria-selected=true]")
     page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowRight")
@@ -308,9 +329,9 @@ def several() -> Session:
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "dark"), (390, "light")])
 @pytest.mark.parametrize("name", ["dashboard", "review", "data", "finish"])
 def test_no_page_of_sets_has_serious_findings_or_overflows(
-    serve: Any, visit: Any, serious_findings: Any, name: str, width: int, scheme: str
+    serve: Any, visit: Any, serious_findings: Any, sets_looked_at: Session, name: str, width: int, scheme: str
 ) -> None:
-    page = visit(serve(several()), name, width=width, color_scheme=scheme)
+    page = visit(serve(sets_looked_at, lent=True), name, width=width, color_scheme=scheme)
     page.wait_for_load_state("networkidle")
     assert serious_findings(page) == []
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "scrolls sideways"
@@ -351,8 +372,8 @@ def test_sets_are_shown_decided_and_given_in_bulk_by_keyboard(serve: Any, visit:
     assert session.answers().get(0) is None or session.answers()[0].label != "pear|saw"
 
 
-def test_the_dashboard_tells_the_errors_of_each_label(serve: Any, visit: Any) -> None:
-    page = visit(serve(several()), "dashboard")
+def test_the_dashboard_tells_the_errors_of_each_label(serve: Any, visit: Any, sets_looked_at: Session) -> None:
+    page = visit(serve(sets_looked_at, lent=True), "dashboard")
     table = page.get_by_role("region", name="Errors of each label")
     assert sorted(table.locator("tbody th").all_text_contents()) == ["apple", "pear", "saw"]
     assert page.get_by_text("This is not worked out where items have several labels.").is_visible()

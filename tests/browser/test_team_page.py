@@ -113,6 +113,7 @@ def test_a_team_starts_labels_and_runs_no_hostile_text(url: tuple[str, str, Sess
     olga.goto(f"{address}/api/v1/docs")
     unhurt(olga)
     ann.goto(f"{address}/team")
+    ann.wait_for_selector(".projects a")  # what the page still asks for would be answered by a page to log in, too
     ann.click("#b-logout")
     ann.wait_for_url("**/login")
     ann.goto(f"{address}/p/things/")

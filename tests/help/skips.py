@@ -16,7 +16,7 @@ ALIKE = (
 )
 """What differs from test to test within one reason, and what is said instead."""
 WAYS = {
-    "playwright": "pip install 'askwise[dev]'", "Chromium": "install chromium",
+    "playwright": "pip install 'askwise[dev]'", "Chromium": "install chromium or chromium-headless-shell",
     "PostgreSQL server": "install postgresql",
     "extra `team`": "pip install 'askwise[team]'", "extra `client`": "pip install 'askwise[client]'",
     "[embed]": "pip install 'askwise[embed]'", "torch": "pip install torch", "openpyxl": "pip install openpyxl",

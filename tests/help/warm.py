@@ -3,8 +3,8 @@
 A test that starts `python -m askwise` waits a second or two until its libraries are loaded, and so does each process
 that the program starts itself. Where `install()` was called, such a program is a fork of one that has loaded them: a
 process of its own, that has its own arguments, surroundings, folder, pipes and session, can be signaled and killed, and
-runs the same code from `main` on. Everything else is started as ever, and so is all where the system cannot fork, or
-where a test asks for it (`cold`).
+runs the same code from `main` on. So are the processes that `multiprocessing` spawns. Everything else is started as
+ever, and so is all where the system cannot fork, or where a test asks for it (`cold`).
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ import tempfile
 import threading
 import time
 import traceback
+from multiprocessing import popen_spawn_posix, util
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,8 +53,10 @@ CODES = (
     "from askwise.cli import main; main()",
 )
 """How the code ends that our own programs, and tests, give to `python -c`."""
+MARK = "# A process that has loaded everything may run this.\n"
+"""How other code begins that tests give to `python -c`, and that is not about its own start."""
 _numbers = struct.Struct("!i")
-_cold = subprocess.Popen
+_cold, _cold_spawn = subprocess.Popen, util.spawnv_passfds
 
 
 def fits(args: Any) -> list[str] | None:
@@ -64,7 +67,8 @@ def fits(args: Any) -> list[str] | None:
     if not all(isinstance(one, str) for one in command) or command[0] != sys.executable:
         return None
     module = command[1:3] == ["-m", "askwise"]
-    code = command[1] == "-c" and len(command) == 3 and command[2].endswith(CODES)
+    ours = len(command) == 3 and command[2].endswith(CODES)
+    code = command[1] == "-c" and (ours or command[2].startswith(MARK))
     return command[1:] if module or code else None
 
 
@@ -132,6 +136,39 @@ class Popen(_cold):
         return self.returncode
 
 
+class Spawned(popen_spawn_posix.Popen):
+    """A process that `multiprocessing` spawns, warm where it can be."""
+
+    def poll(self, flag: int = os.WNOHANG) -> int | None:
+        line = _spawned.get(self.pid)
+        if line is None:
+            return super().poll(flag)  # type: ignore[no-any-return]
+        if flag == os.WNOHANG and not select.select([line], [], [], 0)[0]:
+            return None
+        self.returncode = _number(line)
+        _spawned.pop(self.pid).close()
+        return self.returncode
+
+
+_spawned: dict[int, socket.socket] = {}
+"""The lines of warm processes that `multiprocessing` knows by their number."""
+
+
+def spawned(path: bytes, args: Sequence[str], passfds: Sequence[int]) -> int:
+    """`multiprocessing.util.spawnv_passfds`, warm where the program is a process of `multiprocessing`."""
+    command = [os.fsdecode(one) for one in args]
+    if not Warm.wanted or command[-1] != "--multiprocessing-fork" or os.fsdecode(path) != sys.executable or not there():
+        return _cold_spawn(path, args, passfds)  # type: ignore[no-any-return]
+    wanted = {
+        "args": command[command.index("-c") :], "cwd": str(Path.cwd()), "env": {**os.environ, PLACE: Warm.place},
+        "session": False, "kept": list(passfds),
+    }  # fmt: skip
+    line = asked(Warm.place, wanted, [0, 1, 2, *passfds])
+    pid = _number(line)
+    _spawned[pid] = line
+    return pid
+
+
 def asked(place: str, wanted: dict[str, Any], fds: list[int]) -> socket.socket:
     """A line to a new process; it says its number, then how it ended."""
     line = socket.socket(socket.AF_UNIX)
@@ -163,8 +200,13 @@ def install() -> None:
     """From now on programs of ours that this process starts are warm, and so are those that they start."""
     if hasattr(os, "fork") and hasattr(socket, "send_fds") and sys.platform != "darwin":  # whose libraries bear no fork
         Warm.starts = True
-        subprocess.Popen = Popen  # type: ignore[misc]
+        _take_over()
         atexit.register(_end)  # first of all, so that it comes last: others end their processes before
+
+
+def _take_over() -> None:
+    subprocess.Popen = Popen  # type: ignore[misc]
+    popen_spawn_posix.Popen, util.spawnv_passfds = Spawned, spawned  # type: ignore[misc]
 
 
 def there() -> bool:
@@ -261,7 +303,7 @@ def serve(place: str) -> dict[str, Any] | None:
                 _tell(lines)
             if listener in ready:
                 line = listener.accept()[0]
-                head, fds, _, _ = socket.recv_fds(line, _numbers.size, 3)
+                head, fds, _, _ = socket.recv_fds(line, _numbers.size, 32)
                 wanted: dict[str, Any] = json.loads(_exactly(line, _numbers.unpack(head)[0]))
                 pid = os.fork()
                 if pid == 0:
@@ -306,13 +348,21 @@ def _said(line: socket.socket, number: int) -> None:
 
 def _become(wanted: dict[str, Any], fds: Sequence[int]) -> None:
     """Be a process of one's own: what it was given and nothing else."""
+    import fcntl
+
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    kept = [os.dup(fd) if fd < 3 else fd for fd in fds]
-    for target, fd in enumerate(kept):
+    targets = [0, 1, 2, *wanted.get("kept", ())]
+    free = max(targets) + 1
+    kept = [fcntl.fcntl(fd, fcntl.F_DUPFD, free) for fd in fds]  # where no target is
+    for target, fd in zip(targets, kept, strict=True):
         os.dup2(fd, target)
-    os.closerange(3, 4096)
+    begin = 3
+    for target in sorted(targets[3:]):
+        os.closerange(begin, target)
+        begin = target + 1
+    os.closerange(begin, 4096)
     if wanted["session"]:
         os.setsid()
     os.environ.clear()
@@ -375,6 +425,6 @@ if __name__ == "__main__":
     sys.path[0] = str(Path(__file__).parents[1])
     from help import warm  # under the name by which all others know it
 
-    subprocess.Popen = warm.Popen  # type: ignore[misc]
+    warm._take_over()
     if (meant := warm.serve(sys.argv[1])) is not None:
         os._exit(warm.ended(meant))

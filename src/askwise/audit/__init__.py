@@ -1,11 +1,13 @@
 """What uniformly random checks prove about a model: pure functions, arrays in, numbers out.
 
-Five kinds of numbers live here and must not be confused:
+Six kinds of numbers live here and must not be confused:
 
 * *Bounds* (`bounds`: `accuracy_on_rest`, `mean_error_bounds`; `classes`: `metrics_on_rest`) hold at every look, for any
   model, however questions are chosen.
 * *Certificates* (`plan`: `audit_plan`, `Plan.judge`; `weighted`: `WeightedPlan`) hold for a frozen model on a frozen
   region, whose checks are drawn alike, or by `weights`.
+* *Fixed labels* (`fixed`: `count_of`; `sweep`: `sweep_plan`, `swept`): of labels that somebody gave, how many are
+  wrong, and which may stay unseen.
 * *Stops* (`recall`: `recall_plan`, `most_missed`) say how many rare items can be missed.
 * *Watches* (`drift`) say whether a limit holds of items that come later, and whether these look different.
 * *Plans* (`region`: `choose_region`, `expected_cost`; `course`) are guesses of cost. They steer, they are never
@@ -31,6 +33,7 @@ from askwise.audit.bounds import (
     window_starts,
 )
 from askwise.audit.classes import Moves, count_on_rest, metrics_by_label, metrics_on_rest, moves, moves_by_label
+from askwise.audit.fixed import Count, count_in_file, count_of
 from askwise.audit.plain import EDGES, counted, share_right
 from askwise.audit.plan import (
     GRID,
@@ -59,6 +62,7 @@ from askwise.audit.recall import (
     recall_plan,
 )
 from askwise.audit.region import REGIONS, SMALLEST, WORTH, Region, choose_region, doubts, expected_cost
+from askwise.audit.sweep import SweepPlan, Swept, audit_rate, sweep_plan, sweep_risk, swept
 from askwise.audit.weighted import WeightedPlan
 from askwise.audit.weights import LEAST, RARE_BETS, WEIGHTS, Levels, levels_of, order_of
 
@@ -85,6 +89,7 @@ __all__ = [
     "WORTH",
     "Certification",
     "Change",
+    "Count",
     "Levels",
     "Moves",
     "Outcome",
@@ -93,12 +98,17 @@ __all__ = [
     "RecallPlan",
     "Region",
     "Slack",
+    "SweepPlan",
+    "Swept",
     "Target",
     "WeightedPlan",
     "Window",
     "accuracy_on_rest",
     "audit_plan",
+    "audit_rate",
     "choose_region",
+    "count_in_file",
+    "count_of",
     "count_on_rest",
     "counted",
     "doubts",
@@ -121,5 +131,8 @@ __all__ = [
     "share_of",
     "share_right",
     "slack",
+    "sweep_plan",
+    "sweep_risk",
+    "swept",
     "window_starts",
 ]

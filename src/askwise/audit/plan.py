@@ -32,6 +32,8 @@ GRID = 4000
 """At most this many numbers of checks are candidates for accepting; any subset is valid."""
 PATIENCE = 60
 """An attempt is not given up before this many checks."""
+TABLED = 2**20
+"""Logarithms of the factorials below are kept: eight megabytes at most, and ten times as fast as working them out."""
 KEEP = 0.5
 """Human labels that a certificate saves for each item it covers, over giving up now and trying again later."""
 
@@ -159,7 +161,14 @@ def counted(outcomes: Sequence[Outcome], n: int) -> Array:
 
 def _allowed(n: int, m: int, max_error: float, target: Target) -> int:
     """Errors that may remain after m of n checks, in exact decimal arithmetic: 2 % of 150 is 3, not 2.9999."""
-    return math.floor(Fraction(str(max_error)) * (n - m if target == "auto" else n))
+    errors, of = _as_written(max_error)
+    return errors * (n - m if target == "auto" else n) // of
+
+
+@lru_cache(maxsize=256)
+def _as_written(share: float) -> tuple[int, int]:
+    """A share as its digits say it, a fraction in lowest terms."""
+    return Fraction(str(share)).as_integer_ratio()
 
 
 def share_of(allowed: int, n: int) -> float:
@@ -236,12 +245,17 @@ def _best_within(
         halvings: Steps of the bisection over levels.
     """
     budget = alpha * (1 - 1e-6)  # leaves room for rounding in log-factorials
+    highest = np.maximum.accumulate(levels, axis=1)
+    risks: dict[tuple[int, ...], float] = {}  # the last steps find the same plan again and again
 
     def plan(a: float) -> tuple[tuple[int, ...], float]:
-        acceptable = np.logical_and.accumulate(levels <= a, axis=1)
+        acceptable = highest <= a
         most = int(np.count_nonzero(acceptable.any(axis=0)))
-        needed = checks[acceptable[:, :most].argmax(axis=0)]
-        return tuple(int(m) for m in needed), risk_of(needed)
+        points = checks[acceptable[:, :most].argmax(axis=0)]
+        needed = tuple(points.tolist())
+        if needed not in risks:
+            risks[needed] = risk_of(points)
+        return needed, risks[needed]
 
     low, high = math.log(alpha / 40), math.log(2 * alpha)
     needed, risk = plan(math.exp(low))
@@ -269,24 +283,41 @@ def _pointwise_levels(n: int, max_error: float, alpha: float, target: Target) ->
     harmless = (k <= m) & (allowed + 1 > n - m)  # so many cannot remain
     # Where k is at or above its mean it is no evidence of few errors: never acceptable.
     sampled = (k <= m) & ~harmless & (k < m * errors / n)
-    top, few = np.where(sampled, errors, 1), np.where(sampled, k, 0)
-    term = np.exp(_log_choose(top, few) + _log_choose(n - top, m - few) - _log_choose(n, m))
+    pv = np.where(harmless, 0, np.inf)
+    # One after the other, the largest k first: after x steps the sums of k <= x are complete.
+    column, row = np.nonzero(sampled.T[::-1])
+    column = k.size - 1 - column
+    few, of, top = k[0, column], m[row, 0], errors[row, column]
+    term = np.exp(_log_choose(top, few) + _log_choose(n - top, of - few) - _log_choose(n, of))
     total = term.copy()
-    for _ in range(k.size):  # P(x - 1) from P(x), downwards from k
-        term = term * (few * (n - top - m + few) / ((top - few + 1) * (m - few + 1)))
-        total += term
-        few = np.maximum(few - 1, 0)
-    pv = np.where(sampled, total, np.where(harmless, 0, np.inf))
+    left = n - top - of
+    longer = np.searchsorted(-few, -np.arange(k.size), side="left")
+    for x in range(int(few[0]) if few.size else 0):  # P(few - x - 1) from P(few - x)
+        on = slice(longer[x])
+        now = few[on] - x
+        term = term[on] * (now * (left[on] + now) / ((top[on] - now + 1) * (of[on] - now + 1)))
+        total[on] += term
+    pv[row, column] = total
     tilt = np.minimum(1, math.log(1 / alpha) / max_error / m) ** TILT
     return checks, pv / tilt
 
 
 def _log_choose(n: Any, k: Any) -> Floats:
-    """Logarithm of n over k; -inf where k is not in 0..n."""
-    n, k = np.broadcast_arrays(np.asarray(n, dtype=float), np.asarray(k, dtype=float))
+    """Logarithm of n over k, whole numbers; -inf where k is not in 0..n."""
+    n, k = np.broadcast_arrays(np.asarray(n).astype(np.int64), np.asarray(k).astype(np.int64))
     inside = (k >= 0) & (k <= n)
     n, k = np.where(inside, n, 0), np.where(inside, k, 0)
-    return np.where(inside, gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1), -np.inf)
+    most = int(n.max(initial=0))
+    if most >= TABLED:
+        return np.where(inside, gammaln(n + 1.0) - gammaln(k + 1.0) - gammaln(n - k + 1.0), -np.inf)
+    known = _log_factorials(most.bit_length())
+    return np.where(inside, known[n] - known[k] - known[n - k], -np.inf)
+
+
+@lru_cache(maxsize=4)
+def _log_factorials(bits: int) -> Floats:
+    """(2^bits,) logarithms of 0!, 1!, 2!, …"""
+    return np.asarray(gammaln(np.arange(1.0, 2**bits + 1)), dtype=float)
 
 
 def _arrivals(needed: Array) -> Floats:

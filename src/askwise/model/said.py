@@ -21,11 +21,10 @@ from askwise.export import PROBLEM, names_beside
 from askwise.model.card import ASK, Card, Proved
 from askwise.model.fitted import Model
 from askwise.notices import progress
-from askwise.pool import ItemKind, Pool
+from askwise.pool import Dropped, ItemKind, Pool, columns_of, rows_beside
 from askwise.pool.kinds import WORD
 from askwise.state import Attempt, State
 from askwise.tasks import Opinion
-from askwise.values import plain
 
 Session: TypeAlias = Any
 """An `askwise.session.Session`, whose file imports this one."""
@@ -459,29 +458,26 @@ def beside(pool: Pool, said: Said) -> list[dict[str, Any]]:
         pool: The data; (n,) items.
         said: Of these items.
     """
-    columns = pool.names() or (["text"] if pool.kind == "text" else [])
+    columns = columns_of(pool)
     names = names_beside(columns, COLUMNS)
     if pool.dropped:
         names |= names_beside(columns, [PROBLEM], prefixed=True)
-    found: list[tuple[int, Mapping[str, Any]]] = []
-    for row, label in enumerate(said.labels):
+
+    def ours(told: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: told[what] for what, name in names.items()}
+
+    def of_item(row: int) -> dict[str, Any]:
         sure = float(said.confidence[row])
-        told = {
-            "label": label or None,
-            "confidence": None if np.isnan(sure) else float(str(np.float32(sure))),  # the shortest that is the same
-            "advice": ASK if said.ask[row] else "",
-            PROBLEM: "",
-        }
-        ours = {name: told[what] for what, name in names.items()}
-        for source in pool.sources[row]:
-            cells = {} if pool.record is None else pool.record[source]
-            record = {name: plain(cells.get(name)) for name in columns}
-            if pool.record is None and columns:
-                record = {"text": pool.contents[row]}
-            found.append((source, record | ours))
-    for source, dropped in pool.dropped.items():
-        told = {"label": None, "confidence": None, "advice": ASK, PROBLEM: dropped.why}
-        cells = {name: dropped.cells.get(name) for name in columns}
-        found.append((source, cells | {name: told[what] for what, name in names.items()}))
-    found.sort(key=lambda pair: pair[0])
-    return [dict(record) for _, record in found]
+        return ours(
+            {
+                "label": said.labels[row] or None,
+                "confidence": None if np.isnan(sure) else float(str(np.float32(sure))),  # the shortest that is the same
+                "advice": ASK if said.ask[row] else "",
+                PROBLEM: "",
+            }
+        )
+
+    def of_dropped(dropped: Dropped) -> dict[str, Any]:
+        return ours({"label": None, "confidence": None, "advice": ASK, PROBLEM: dropped.why})
+
+    return rows_beside(pool, of_item, of_dropped)

@@ -97,7 +97,7 @@ def read_log(path: str | Place) -> Sequence[Event]:
 
 
 def copy_log(source: str | Place, target: str | Place) -> tuple[int, str]:
-    """Copy a session from one place to another, all of it or nothing; files and databases in both directions.
+    """Copy a session or a check from one place to another, all or nothing; files and databases in both directions.
 
     The copy has the same digests; events written before digests existed get theirs. What is appended to the source
     afterwards is not in the copy.
@@ -110,7 +110,7 @@ def copy_log(source: str | Place, target: str | Place) -> tuple[int, str]:
         BadStore: The source is no session, or was altered: a digest does not come out.
     """
     events = read_log(source)
-    if not events or events[0].kind != "opened":
+    if not events or events[0].kind not in ("opened", "check"):
         raise BadStore(f"{str(place(source))!r} holds no session: its log does not begin with `opened`.")
     digests = list(chain(events))
     left = amended(events)

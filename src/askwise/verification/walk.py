@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from askwise import __version__, evidence, growing
+from askwise.checking.state import KIND as CHECK
 from askwise.core import FINGERPRINT_DIGITS, Array, BadInput, BadStore, Certificate, Event, Store
 from askwise.events import Damaged
 from askwise.notices import each
@@ -50,6 +51,10 @@ def verify(
             "certificate or the report."
         )
     events = _events(source)
+    if events and events[0].kind == CHECK and isinstance(events[0].data, Mapping):
+        from askwise.checking.recompute import verify_check  # which says it in the same words as this package
+
+        return verify_check(events, wanted)
     if not events or events[0].kind != "opened" or not isinstance(events[0].data, Mapping):
         raise BadStore("This holds no session: its log does not begin with `opened`. Give a file of `askwise label`.")
     walk = Walk(events)

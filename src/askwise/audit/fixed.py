@@ -1,0 +1,118 @@
+"""How many of a fixed list of labels are wrong: bounds from a random order that hold at every look."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from scipy.special import betaln, gammaln
+
+from askwise.core import Array, BadInput, Interval
+
+PRIORS = ((0.5, 1.0, 1.0), (0.5, 1.0, 20.0))
+"""(weight, a, b) of beta priors for the share of those that count: any share, and a small one. Bounds hold with any;
+where the choice fits they are tighter."""
+
+
+def count_in_file(size: int, drawn: int, counted: int, alpha: float) -> tuple[int, int]:
+    """How many of `size` items have a trait, when the first `drawn` of a random order held `counted` of them.
+
+    The bounds hold at all `drawn` together, but for a chance of `alpha`.
+
+    Proof. Let K items have it, and let the order be uniform. The first m outcomes, in order, have the probability
+    L_m(K) = K^(k) (size - K)^(m - k) / size^(m), falling factorials. Were K itself drawn from a beta-binomial prior
+    with a and b, they would have the probability B(a + k, b + m - k) / B(a, b), and a mixture of priors the mixture of
+    these, Q_m. Q_m / L_m(K) is a non-negative martingale of mean one at the true K, whatever it is, so it reaches
+    1 / alpha at any time with probability at most alpha (Ville, 1939). What is returned are the K at which it has not.
+    They are an interval, as L_m is log-concave in K. (Prior-posterior ratios: Waudby-Smith & Ramdas, 2020.)
+
+    Args:
+        size: Items, >= 0.
+        drawn: m, the first of the random order, 0..size.
+        counted: k of them have the trait, 0..drawn.
+        alpha: In (0, 1).
+
+    Returns:
+        (least, most), 0 <= least <= most <= size.
+
+    Raises:
+        BadInput: Numbers that cannot be.
+    """
+    if not (0 <= counted <= drawn <= size and 0 < alpha < 1):
+        raise BadInput(
+            f"Got {counted} of {drawn} out of {size}, with a chance of {alpha!r}. Expected 0 <= counted <= drawn <= "
+            "size, and a chance in (0, 1)."
+        )
+    return _count(size, drawn, counted, alpha)
+
+
+@lru_cache(maxsize=65536)
+def _count(size: int, drawn: int, counted: int, alpha: float) -> tuple[int, int]:
+    if drawn == 0:
+        return 0, size
+    many = np.arange(counted, size - (drawn - counted) + 1, dtype=float)
+    others = size - many
+    likely = (
+        gammaln(many + 1) - gammaln(many - counted + 1)
+        + gammaln(others + 1) - gammaln(others - (drawn - counted) + 1)
+        - gammaln(size + 1) + gammaln(size - drawn + 1)
+    )  # fmt: skip
+    mixed = np.logaddexp.reduce(
+        [np.log(w) + betaln(a + counted, b + drawn - counted) - betaln(a, b) for w, a, b in PRIORS]
+    )
+    left = many[mixed - likely < -np.log(alpha)]
+    # None is left only on an event of probability below alpha; the likeliest is said then.
+    left = left if len(left) else many[[int(np.argmax(likely))]]
+    return int(left[0]), int(left[-1])
+
+
+@dataclass(frozen=True)
+class Count:
+    """How many of some items have a trait."""
+
+    estimate: float | None
+    """Covered by no guarantee; None where nothing was drawn."""
+    least: int
+    most: int
+
+    def share(self, size: int, *, without: bool = False) -> Interval:
+        """As a share of `size` items; `without`: of those that have it not."""
+        if not size:
+            return Interval(None, 0.0, 1.0)
+        found = None if self.estimate is None else self.estimate / size
+        low, high = self.least / size, self.most / size
+        if without:
+            return Interval.around(None if found is None else 1 - found, 1 - high, 1 - low)
+        return Interval.around(found, low, high)
+
+
+def count_of(trait: Array, known: Array, order: Array, members: Array, alpha: float) -> Count:
+    """How many of some items have a trait, by what people found in a random order and elsewhere.
+
+    A random order of a file is one of any part of it that was fixed beforehand. Of the part's items in that order, the
+    first that are known without a gap are what `count_in_file` needs: how they became known plays no part, because what
+    is known of an item never changes what it is. What is known of others moves the bounds where it refutes them.
+
+    Args:
+        trait: (n,) bool, whether an item has it; read where it is known.
+        known: (n,) bool.
+        order: (n,) the random order of all items, fixed before anything was known.
+        members: (n,) bool, the part, which must not depend on what people found.
+        alpha: Chance that the bounds are ever wrong, in (0, 1).
+
+    Returns:
+        Bounds that hold at every look.
+    """
+    own = order[members[order]]
+    size = len(own)
+    unknown = np.flatnonzero(~known[own])
+    drawn = int(unknown[0]) if len(unknown) else size
+    counted = int(trait[own[:drawn]].sum())
+    least, most = count_in_file(size, drawn, counted, alpha)
+    has, has_not = int((members & known & trait).sum()), int((members & known & ~trait).sum())
+    least, most = max(least, has), min(most, size - has_not)
+    if least > most:  # the bounds were wrong, which what is known shows
+        least, most = has, size - has_not
+    estimate = None if not drawn else min(max(size * counted / drawn, least), most)
+    return Count(estimate, least, most)
