@@ -14,7 +14,7 @@ import importlib
 import re
 from pathlib import Path
 
-SECTIONS = ("cost", "limits", "display", "coverage")
+SECTIONS = ("cost", "weighted", "limits", "display", "coverage")
 DOCS = Path("docs/certificate.md")
 
 

@@ -4,7 +4,8 @@
     python benchmarks/certificate_cost.py --pools digits --arms auto oracle --seeds 50
 
 Arms: `auto`, the job as a session does it by default; `dataset` and `file`, the same with the cheaper targets;
-`random`, the same with randomly chosen questions; `oracle`, which knows every error and picks the best moment and the
+`random`, the same with randomly chosen questions; `alike`, the same with checks that no item is likelier to get than
+another; `oracle`, which knows every error and picks the best moment and the
 best region for one attempt, people labeling the rest. Writes out/certificate_cost.jsonl (a line a run; runs that are
 there are not done again). `benchmarks/certificate.py --docs` makes the tables.
 """
@@ -31,9 +32,12 @@ from askwise.core import Array, AutoLabels
 from certificate_pools import TASKS, task
 
 OUT = Path("out/certificate_cost.jsonl")
-ARMS = ("auto", "dataset", "file", "random", "oracle")
+BEFORE = Path("out/certificate_cost_before.jsonl")
+"""The same by an earlier version (`--before`, with the source of that version on PYTHONPATH)."""
+ARMS = ("auto", "dataset", "file", "random", "oracle", "alike")
 STEP = 10
 """Labels between refreshes."""
+SHARES = getattr(region, "SHARES", ())
 
 
 @dataclass(frozen=True)
@@ -60,21 +64,32 @@ class Run:
     """Labels given by the model."""
     wrong: int
     """… that are wrong."""
+    learner: str = ""
+    """A learner of ours by name; "" is that of a new session."""
+    believed: float | None = None
+    """Share of errors that was expected of the region of the first attempt, in units of the limit."""
+    true: float | None = None
+    """What it was."""
+    weighted: int = 0
+    """Attempts whose checks were drawn where the doubt is."""
 
 
-def run(name: str, arm: str, seed: int) -> Run:
+def run(name: str, arm: str, seed: int, learner: str = "") -> Run:
     """One job, simulated."""
-    return oracle(name, seed) if arm == "oracle" else job(name, arm, seed)
+    return oracle(name, seed) if arm == "oracle" else job(name, arm, seed, learner)
 
 
-def job(name: str, arm: str, seed: int) -> Run:
+def job(name: str, arm: str, seed: int, learner: str = "") -> Run:
     """The whole job as the session advises."""
+    if hasattr(region, "SHARES"):  # before there were weights all were alike
+        region.SHARES = () if arm == "alike" else SHARES
     t = task(name)
     truth = np.array(t.truth)
     target = arm if arm in ("dataset", "file") else "auto"
     strategy = "random" if arm == "random" else "auto"
+    own = {"learner": learner} if learner else {}
     with Session(
-        t.pool, classes=sorted(set(t.truth)), seed=seed, max_error=t.max_error, strategy=strategy, target=target
+        t.pool, classes=sorted(set(t.truth)), seed=seed, max_error=t.max_error, strategy=strategy, target=target, **own
     ) as session:
         row_of = {item: row for row, item in enumerate(t.pool.ids)}
         ends: list[AutoLabels] = []
@@ -96,6 +111,13 @@ def job(name: str, arm: str, seed: int) -> Run:
                     of, counted = len(t.pool), wrong
                 false += counted > t.max_error * of + 1e-9
         counts = session.counts()
+        attempts = session.look(lambda s: list(s.attempts))
+        names = np.array(session.look(lambda s: list(s.classes)))
+        believed = true = None
+        if attempts:
+            one = attempts[0]
+            believed = one.expected_error / t.max_error
+            true = float(np.mean(names[one.guesses[one.order]] != truth[one.order])) / t.max_error
     human = counts["labeled"]
     return Run(
         pool=name,
@@ -111,6 +133,10 @@ def job(name: str, arm: str, seed: int) -> Run:
         false=false,
         auto=len(t.pool) - human,
         wrong=wrong,
+        learner=learner,
+        believed=believed,
+        true=true,
+        weighted=sum(getattr(one, "levels", None) is not None for one in attempts),
     )
 
 
@@ -162,7 +188,7 @@ def runs(path: Path = OUT) -> list[Run]:
 
 def tables(path: Path = OUT) -> str:
     """The tables for docs/certificate.md."""
-    known = runs(path)
+    known = [r for r in runs(path) if not r.learner]
     lines = [
         "| pool, limit | seeds | human labels in all: median (10 % to 90 % of runs) | before any attempt | checks "
         "| between and after | first attempts that succeed | certificates, false | oracle | aim |",
@@ -197,6 +223,50 @@ def _of(known: Sequence[Run], pool: str, arm: str) -> list[Run]:
     return sorted((r for r in known if r.pool == pool and r.arm == arm), key=lambda r: r.seed)
 
 
+def before_and_after(path: Path = OUT, earlier: Path = BEFORE, learner: str = "linear") -> str:
+    """The table that compares the planner with that of an earlier version, for docs/certificate.md."""
+    old, new = ([r for r in runs(p) if r.learner == learner] if p.exists() else [] for p in (earlier, path))
+    lines = [
+        "| pool, limit | pairs | labels in all, before | after | paired: after − before, mean (95 %), p "
+        "| first attempts that succeed, before / after | true error of the first region, in beliefs, before / after "
+        "| checks, before / after | attempts by doubt | certificates, false, before / after |",
+        "|" + "---|" * 10,
+    ]
+    for name in TASKS:
+        was, now = _of(old, name, "auto"), _of(new, name, "auto")
+        both = sorted({r.seed for r in was} & {r.seed for r in now})
+        if len(both) < 3:
+            continue
+        was, now = ([r for r in found if r.seed in both] for found in (was, now))
+        gap = np.array([b.human - a.human for a, b in zip(was, now, strict=True)], dtype=float)
+        half = 1.96 * gap.std(ddof=1) / math.sqrt(len(gap))
+        p = f"{wilcoxon(gap).pvalue:.2g}" if np.any(gap) and len(gap) > 5 else "–"
+        t = task(name)
+        attempts = sum(r.attempts for r in now)
+        lines.append(
+            f"| {t.title}, {t.max_error:.0%} | {len(both)} | {_spread([r.human for r in was])} of {len(t.pool):,} "
+            f"| {_spread([r.human for r in now])} | {gap.mean():+,.0f} (± {half:,.0f}), {p} "
+            f"| {_firsts(was)} / {_firsts(now)} | {_off(was)} / {_off(now)} "
+            f"| {np.mean([r.checks for r in was]):,.0f} / {np.mean([r.checks for r in now]):,.0f} "
+            f"| {sum(r.weighted for r in now)} of {attempts} | {_issued(was)} / {_issued(now)} |"
+        )
+    return "\n".join(lines)
+
+
+def _firsts(found: Sequence[Run]) -> str:
+    tried = [r.first for r in found if r.attempts]
+    return f"{sum(tried)} of {len(tried)}"
+
+
+def _off(found: Sequence[Run]) -> str:
+    ratios = [(r.true + 0.01) / (r.believed + 0.01) for r in found if r.true is not None and r.believed is not None]
+    return f"{np.median(ratios):.1f}" if ratios else "–"
+
+
+def _issued(found: Sequence[Run]) -> str:
+    return f"{sum(r.issued for r in found)}, {sum(r.false for r in found)}"
+
+
 def _middle(values: Sequence[float]) -> str:
     return f"{np.median(values):,.0f}" if values else "–"
 
@@ -225,9 +295,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--arms", nargs="+", choices=ARMS, default=list(ARMS))
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--processes", type=int, default=1)
+    parser.add_argument("--learner", default="", help="one of ours by name; without, that of a new session")
+    parser.add_argument("--before", action="store_true", help="note the runs as those of an earlier version")
     options = parser.parse_args(arguments)
-    measure(run, OUT, [(p, a, s) for p in options.pools for a in options.arms for s in range(options.seeds)], options)
-    print(tables())
+    more = (options.learner,) if options.learner else ()
+    jobs = [(p, a, s, *more) for s in range(options.seeds) for p in options.pools for a in options.arms]
+    measure(run, BEFORE if options.before else OUT, jobs, options)
+    print(before_and_after() if options.learner else tables())
 
 
 def measure(what: Any, out: Path, jobs: Sequence[tuple[str, Any, int]], options: argparse.Namespace) -> None:
@@ -238,7 +312,15 @@ def measure(what: Any, out: Path, jobs: Sequence[tuple[str, Any, int]], options:
         os.environ.setdefault(name, "1")
     out.parent.mkdir(exist_ok=True)
     lines = out.read_text().splitlines() if out.exists() else []
-    done = {(r["pool"], r.get("arm", r.get("share", r.get("limit"))), r["seed"]) for r in map(json.loads, lines)}
+    done = {
+        (
+            r["pool"],
+            r.get("arm", r.get("share", r.get("limit"))),
+            r["seed"],
+            *([r["learner"]] if r.get("learner") else ()),
+        )
+        for r in map(json.loads, lines)
+    }
     left = [job for job in jobs if job not in done]
     with ProcessPoolExecutor(options.processes, mp_context=get_context("spawn")) as workers, out.open("a") as stream:
         found = workers.map(what, *zip(*left, strict=True)) if left else iter(())

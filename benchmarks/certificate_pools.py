@@ -74,7 +74,57 @@ def _trec() -> Task:
     return _task("trec", "TREC-6 questions, MiniLM", X, y, 0.1, 2600, len(y) // 2)
 
 
-TASKS: dict[str, Callable[[], Task]] = {"digits": _digits, "sms": _sms, "pneumonia": _pneumonia, "trec": _trec}
+def _banking() -> Task:
+    found = {r["text"]: r["intent"] for r in _rows("intent_banking77/banking77.csv.gz") if r["text"].strip()}
+    texts = [list(found)[i] for i in np.random.default_rng(0).permutation(len(found))[:5000]]
+    X = TfidfEncoder().fit(texts).encode(texts)
+    return _task("banking", "BANKING77, 5,000 of it, TF-IDF", X, [found[text] for text in texts], 0.1, 2600, None)
+
+
+def _phishing() -> Task:
+    from sklearn.datasets import load_svmlight_file
+
+    with gzip.open(SHARED / "tabular_lu2023" / "phishing.libsvm.gz") as stream:
+        X, y = load_svmlight_file(io.BytesIO(stream.read()))
+    names = [f"c{value:.0f}" for value in y]
+    return _task("phishing", "phishing (table)", X.toarray().astype(np.float32), names, 0.05, 900, None)
+
+
+def _normals() -> Task:
+    rng = np.random.default_rng(2)
+    y = rng.integers(0, 2, 6000)
+    X = rng.normal(size=(6000, 8)).astype(np.float32)
+    X[np.arange(6000), y] += 2.4
+    return _task("normals", "two normals, 4.5 % beyond the best border", X, y.tolist(), 0.05, 900, None)
+
+
+def _noise() -> Task:
+    rng = np.random.default_rng(3)
+    y = rng.integers(0, 2, 6000)
+    X = rng.normal(size=(6000, 8)).astype(np.float32)
+    X[np.arange(6000), y] += 4.5
+    y = np.where(rng.random(6000) < 0.03, 1 - y, y)
+    return _task("noise", "two normals far apart, 3 % labeled the other way", X, y.tolist(), 0.05, 700, None)
+
+
+def _lumps() -> Task:
+    rng = np.random.default_rng(5)
+    kind, centers = rng.integers(0, 18, 6000), rng.normal(size=(18, 24)) * 0.95
+    X = (centers[kind] + rng.normal(size=(6000, 24))).astype(np.float32)
+    return _task("lumps", "six classes of three lumps each", X, (kind % 6).tolist(), 0.1, 2000, None)
+
+
+TASKS: dict[str, Callable[[], Task]] = {
+    "digits": _digits,
+    "sms": _sms,
+    "pneumonia": _pneumonia,
+    "trec": _trec,
+    "banking": _banking,
+    "phishing": _phishing,
+    "normals": _normals,
+    "noise": _noise,
+    "lumps": _lumps,
+}
 
 
 @cache

@@ -40,7 +40,7 @@ class Aim(ABC):
     name: ClassVar[Promised]
 
     @abstractmethod
-    def kept(self, attempt: Attempt) -> audit.Plan | audit.RecallPlan:
+    def kept(self, attempt: Attempt) -> audit.Plan | audit.WeightedPlan | audit.RecallPlan:
         """The plan as frozen in the log, so that a later version judges as the one that made the promise."""
 
     @abstractmethod
@@ -82,8 +82,18 @@ class Share(Aim):
         """
         return None
 
+    def limit(self, n: int, max_error: float, allowed: int | None) -> float:
+        """The share of errors, as the plan counts them, in a region of `n` items.
+
+        Args:
+            n: At least 1.
+            max_error: What is asked for, in (0, 1).
+            allowed: From `errors`.
+        """
+        return max_error
+
     def plan(self, n: int, max_error: float, alpha: float, allowed: int | None) -> audit.Plan:
-        """The plan for a region of `n` items.
+        """The plan for a region of `n` items whose checks are drawn alike.
 
         Args:
             n: At least 1.
@@ -91,7 +101,22 @@ class Share(Aim):
             alpha: Likewise.
             allowed: From `errors`.
         """
-        return audit.audit_plan(n, max_error, alpha, self.counts)
+        return audit.audit_plan(n, self.limit(n, max_error, allowed), alpha, self.counts)
+
+    def weighted(
+        self, levels: audit.Levels, share: float, max_error: float, alpha: float, allowed: int | None
+    ) -> audit.WeightedPlan:
+        """The plan for a region whose checks are drawn by weights.
+
+        Args:
+            levels: (n,) in the order of the checks.
+            share: Of all weight, what goes by doubt.
+            max_error: As for `plan`.
+            alpha: Likewise.
+            allowed: Likewise.
+        """
+        limit = self.limit(len(levels), max_error, allowed)
+        return audit.WeightedPlan(len(levels), limit, alpha, self.counts, levels, share)
 
     def refusal(self, standing: Standing, shares: Collection[float], confidence: float) -> str:
         """Why no certificate can be given beside those that stand, in a sentence; "" where one can.
@@ -103,11 +128,16 @@ class Share(Aim):
         """
         return ""
 
-    def kept(self, attempt: Attempt) -> audit.Plan:
-        """By the share of the region."""
-        return audit.Plan(
-            len(attempt.order), attempt.max_error, attempt.alpha, self.counts, attempt.needed, attempt.risk
-        )
+    def kept(self, attempt: Attempt) -> audit.Plan | audit.WeightedPlan:
+        """By the share of errors that was frozen, or by their number."""
+        if attempt.levels is not None:
+            if attempt.weighted is None:
+                attempt.weighted = self.weighted(
+                    attempt.levels, attempt.share, attempt.max_error, attempt.alpha, attempt.allowed
+                )
+            return attempt.weighted
+        limit = self.limit(len(attempt.order), attempt.max_error, attempt.allowed)
+        return audit.Plan(len(attempt.order), limit, attempt.alpha, self.counts, attempt.needed, attempt.risk)
 
     def allowed(self, attempt: Attempt) -> int:
         """By its plan, at the number of checks that certified."""
@@ -139,11 +169,11 @@ class OfFile(Share):
         """All that is left."""
         return left
 
-    def plan(self, n: int, max_error: float, alpha: float, allowed: int | None) -> audit.Plan:
+    def limit(self, n: int, max_error: float, allowed: int | None) -> float:
         """That allows just this many errors."""
         if allowed is None:
             raise ValueError("how many errors may remain is not said by the region's share")
-        return audit.audit_plan(n, audit.share_of(allowed, n), alpha, self.counts)
+        return audit.share_of(allowed, n)
 
     def refusal(self, standing: Standing, shares: Collection[float], confidence: float) -> str:
         """Labels that stand count for this promise, too: with their confidence, their errors and their classes."""
@@ -164,11 +194,6 @@ class OfFile(Share):
                 "be said of the whole file. Take these labels back, or merge the classes again."
             )
         return ""
-
-    def kept(self, attempt: Attempt) -> audit.Plan:
-        """By the number of errors that was frozen."""
-        limit = audit.share_of(attempt.allowed, len(attempt.order))
-        return audit.Plan(len(attempt.order), limit, attempt.alpha, self.counts, attempt.needed, attempt.risk)
 
     def whole(self, attempt: Attempt) -> int:
         """Those at the freeze."""
@@ -208,6 +233,14 @@ AIMS: dict[str, Aim] = SHARES | {aim.name: aim for aim in (OfRelevant(),)}
 def of(attempt: Attempt) -> Aim:
     """What an attempt is to prove."""
     return AIMS[attempt.target]
+
+
+def chance(attempt: Attempt, place: int) -> float:
+    """That the check at this place (0, 1, …) of the order came next, given those before it."""
+    plan = of(attempt).kept(attempt)
+    if isinstance(plan, audit.WeightedPlan):
+        return plan.probability(place)
+    return 1 / (len(attempt.order) - place)
 
 
 def left_of_all(max_error: float, items: int, granted: int) -> int:

@@ -247,7 +247,7 @@ def _task(value: Any) -> bool:
 
 
 def _needed(value: Any) -> bool:
-    return isinstance(value, list | tuple) and len(value) > 0 and all(_int(m) and m >= 0 for m in value)
+    return isinstance(value, list | tuple) and all(_int(m) and m >= 0 for m in value)
 
 
 FIELDS: dict[str, dict[str, Field]] = {
@@ -403,6 +403,9 @@ FIELDS: dict[str, dict[str, Field]] = {
         "expected_error": Field("a share, 0 to 1", _of(_share)),
         "allowed": _optional_field("a number, 0 or more", lambda v, _: _int(v) and v >= 0),
         "found": _optional_field("a number, 0 or more", lambda v, _: _int(v) and v >= 0),
+        "format": _optional_field("the version of the format", LATER.test),
+        "levels": _optional_field("packed levels of weights", _of(_text)),
+        "share": _optional_field("a share of 0 or more, below 1", _of(lambda v: _share(v) and v < 1)),
     },
     "closed": {
         "attempt": ATTEMPT,

@@ -218,7 +218,7 @@ def _counted(state: State) -> Array:
     return truth
 
 
-def plan_of(attempt: Attempt) -> audit.Plan | audit.RecallPlan:
+def plan_of(attempt: Attempt) -> audit.Plan | audit.WeightedPlan | audit.RecallPlan:
     """The plan as frozen in the log, so that a later version judges as the one that made the promise."""
     return aims.of(attempt).kept(attempt)
 
@@ -270,6 +270,7 @@ def certificate(state: State, attempt: Attempt) -> Certificate:
         people=_people(state, attempt),
         changed=_changed(state, attempt),
         withdrawn=sum(row in attempt.position for row in state.withdrawn),
+        by_doubt=attempt.share,
     )
 
 
@@ -440,16 +441,22 @@ def planning(state: State, sure: Array, label: Label | None = None) -> Planning:
     doubt[rows] = audit.doubts(confidence)
     truth = state.truth()
 
-    def mistake(members: Array, round_: int) -> tuple[float, float]:
-        """What a wrong check of that model, drawn from those items, says; see `Planning.wrong`."""
+    def mistake(members: Array, round_: int, weight: Array | None = None) -> tuple[float, float]:
+        """What a wrong check of that model, drawn from those items, says; see `Planning.wrong`.
+
+        Where checks were drawn by (n,) weights, the means are by these.
+        """
         old, left = state.today(state.predictions_of(round_)), members & (doubt > 0)
         answered = members & (truth != audit.UNKNOWN) & (True if code is None else old == code)
-        mended = np.count_nonzero(answered & state.task.wrong(old, truth, state.classes)) / int(
-            np.count_nonzero(answered | left)
-        )
+        there = np.ones(state.n) if weight is None else weight
+        mended = float(there[answered & state.task.wrong(old, truth, state.classes)].sum())
+        mended /= float(there[answered | left].sum())
         # A changed guess that is right with probability c mends c errors, and makes 1 - c at most.
         gained = np.maximum(2 * sure[left] - 1, 0) * (old[left] != guesses[left])
-        return float(doubt[left].mean()), mended + float(gained.mean())
+        return (
+            float(np.average(doubt[left], weights=there[left])),
+            mended + float(np.average(gained, weights=there[left])),
+        )
 
     draws = _draws(state, code)
     doubted, mistakes = len(draws) * float(doubt[rows].mean()), []
@@ -458,12 +465,15 @@ def planning(state: State, sure: Array, label: Label | None = None) -> Planning:
         if np.any(doubt[members]):
             mistakes.append(mistake(members, draw.round))
     for attempt in state.attempts:
-        left = doubt[attempt.order][doubt[attempt.order] > 0]
-        if attempt.outcome != "certified" and not promise(attempt.target).search and len(left):
-            members = np.zeros(state.n, bool)
+        left = doubt[attempt.order] > 0
+        if attempt.outcome != "certified" and not promise(attempt.target).search and left.any():
+            members, weight = np.zeros(state.n, bool), np.ones(state.n)
             members[attempt.order] = True
-            doubted += attempt.checks * float(left.mean())
-            mistakes += [mistake(members, attempt.round)] * attempt.wrong
+            if attempt.levels is not None:  # its checks were drawn where the doubt was
+                weight[attempt.order] = audit.WEIGHTS[attempt.levels]
+            on_left = attempt.order[left]
+            doubted += attempt.checks * float(np.average(doubt[on_left], weights=weight[on_left]))
+            mistakes += [mistake(members, attempt.round, weight)] * attempt.wrong
     answers = np.sort([a.seq for a in state.answers.values() if a.label is not None])
     half = [draw.round for draw, _ in draws if np.searchsorted(answers, draw.seq) <= len(answers) / 2]
     changed = None

@@ -12,6 +12,8 @@ from askwise.core import Array, AutoLabels, BadInput, Event, Label, Target, shar
 from askwise.options import named
 from askwise.state import Attempt, State, pack
 
+WEIGHTED = 5
+"""The version of the format from which checks may be drawn by weights."""
 Limits: TypeAlias = Mapping[Label | None, float]
 """Class → largest share of errors among the items that the model labels so; under None, among all that it labels."""
 
@@ -74,7 +76,7 @@ def _share(value: Any, name: str) -> float:
 
 
 def freeze(
-    state: State, sure: Array | None, wanted: Limits, confidence: float, target: Target
+    state: State, sure: Array | None, wanted: Limits, confidence: float, target: Target, by_doubt: float = 0.0
 ) -> list[Event] | AutoLabels:
     """The events that start an attempt for each limit, or the refusal that says why none can be started.
 
@@ -86,6 +88,7 @@ def freeze(
         wanted: From `limits`.
         confidence: Of the certificates, together, in (0, 1).
         target: Share of what.
+        by_doubt: Of all weight by which checks are drawn, the share that goes by doubt, 0 (all are alike) to below 1.
     """
     open_items = int(state.rest().sum())
 
@@ -124,11 +127,21 @@ def freeze(
     events: list[Event] = []
     for label, max_error, known, region in found:
         number = len(state.attempts) + len(events)
-        rng = np.random.default_rng([int(state.opened["seed"]), 3, number, state.seq])
-        order = rng.permutation(np.sort(known.rows[region.rows])).astype(np.int64)
+        entropy = [int(state.opened["seed"]), 3, number, state.seq]
         allowed = aim.errors(evidence.allowance(state, max_error))
-        plan = aim.plan(len(order), max_error, known.alpha(confidence) / len(wanted), allowed)
-        data = {
+        alpha = known.alpha(confidence) / len(wanted)
+        rows = np.sort(known.rows[region.rows])
+        plan: audit.Plan | audit.WeightedPlan
+        if by_doubt:
+            doubt = audit.doubts(known.confidence)[np.searchsorted(known.rows, rows)]
+            levels = audit.levels_of(doubt, by_doubt)
+            turns = audit.order_of(levels, entropy)
+            order = rows[turns].astype(np.int64)
+            plan = aim.weighted(levels[turns], by_doubt, max_error, alpha, allowed)
+        else:
+            order = np.random.default_rng(entropy).permutation(rows).astype(np.int64)
+            plan = aim.plan(len(order), max_error, alpha, allowed)
+        data: dict[str, Any] = {
             "attempt": number + 1,
             "group": used + 1,
             "label": label,
@@ -139,11 +152,13 @@ def freeze(
             "round": state.ranking.round,
             "order": pack(order.tobytes()),
             "confidences": pack(sure[order].astype(np.float32).tobytes()),
-            "needed": list(plan.needed),
+            "needed": list(plan.needed) if isinstance(plan, audit.Plan) else [],
             "risk": plan.risk,
             "expected_error": region.error,
             "allowed": 0 if allowed is None else allowed,
         }
+        if isinstance(plan, audit.WeightedPlan):  # earlier versions would judge by the numbers needed alone
+            data |= {"format": WEIGHTED, "levels": pack(plan.levels.tobytes()), "share": plan.share}
         events.append(Event("frozen", data))
     return events
 

@@ -225,8 +225,9 @@ def certificate(certified: Certificate) -> Any:
         ha="center",
         va="bottom",
     )
+    where = " (more where it doubted)" * bool(certified.by_doubt)
     scale.annotate(
-        f"seen in the checks: {certified.wrong} of {certified.audits}",
+        f"seen in the checks{where}: {certified.wrong} of {certified.audits}",
         (seen, 0.35),
         xytext=(10, 0),
         textcoords="offset points",

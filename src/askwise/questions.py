@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from askwise import aims
 from askwise.core import Array
 from askwise.state import DOUBTED, OVERLAP, Attempt, Ranking, State
 
@@ -52,9 +53,8 @@ def _due(state: State, attempt: Attempt, n: int, annotator: str) -> list[dict[st
     fresh = [r for r in window if r not in state.answers or state.seen(r)]
     # A check may be put off but not left out: the order of the checks is what makes them random.
     put_off = [r for r in window if r in state.answers and state.answers[r].kind == "skip"]
-    size = len(attempt.order)
     return [
-        {"row": r, "check": True, "probability": 1 / (size - attempt.position[r]), "strategy": "check"}
+        {"row": r, "check": True, "probability": aims.chance(attempt, attempt.position[r]), "strategy": "check"}
         for r in (fresh + put_off)[:n]
     ]
 

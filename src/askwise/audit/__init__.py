@@ -4,12 +4,14 @@ Six kinds of numbers live here and must not be confused:
 
 * *Bounds* (`bounds`: `accuracy_on_rest`, `mean_error_bounds`; `classes`: `metrics_on_rest`) hold at every look, for any
   model, however questions are chosen.
-* *Certificates* (`plan`: `audit_plan`, `Plan.judge`) hold for a frozen model on a frozen region.
+* *Certificates* (`plan`: `audit_plan`, `Plan.judge`; `weighted`: `WeightedPlan`) hold for a frozen model on a frozen
+  region, whose checks are drawn alike, or by `weights`.
 * *Fixed labels* (`fixed`: `count_of`; `sweep`: `sweep_plan`, `swept`): of labels that somebody gave, how many are
   wrong, and which may stay unseen.
 * *Stops* (`recall`: `recall_plan`, `most_missed`) say how many rare items can be missed.
 * *Watches* (`drift`) say whether a limit holds of items that come later, and whether these look different.
-* *Plans* (`region`: `choose_region`, `expected_cost`) are guesses of cost. They steer, they are never evidence.
+* *Plans* (`region`: `choose_region`, `expected_cost`; `course`) are guesses of cost. They steer, they are never
+  evidence.
 
 `docs/guarantee.md` explains them; every proof is in the docstring of the function that needs it.
 """
@@ -61,6 +63,8 @@ from askwise.audit.recall import (
 )
 from askwise.audit.region import REGIONS, SMALLEST, WORTH, Region, choose_region, doubts, expected_cost
 from askwise.audit.sweep import SweepPlan, Swept, audit_rate, sweep_plan, sweep_risk, swept
+from askwise.audit.weighted import WeightedPlan
+from askwise.audit.weights import LEAST, RARE_BETS, WEIGHTS, Levels, levels_of, order_of
 
 __all__ = [
     "BETS",
@@ -69,8 +73,10 @@ __all__ = [
     "GRID",
     "HORIZON",
     "KEEP",
+    "LEAST",
     "LOW_SHARE",
     "PATIENCE",
+    "RARE_BETS",
     "RECENT",
     "REGIONS",
     "SMALLEST",
@@ -79,10 +85,12 @@ __all__ = [
     "TILT",
     "UNKNOWN",
     "UNSURE",
+    "WEIGHTS",
     "WORTH",
     "Certification",
     "Change",
     "Count",
+    "Levels",
     "Moves",
     "Outcome",
     "Plan",
@@ -93,6 +101,7 @@ __all__ = [
     "SweepPlan",
     "Swept",
     "Target",
+    "WeightedPlan",
     "Window",
     "accuracy_on_rest",
     "audit_plan",
@@ -107,6 +116,7 @@ __all__ = [
     "expected_cost",
     "false_certificate_risk",
     "false_stop_risk",
+    "levels_of",
     "may_miss",
     "mean_error_bounds",
     "metrics_by_label",
@@ -114,6 +124,7 @@ __all__ = [
     "most_missed",
     "moves",
     "moves_by_label",
+    "order_of",
     "ranked_stop",
     "recall_at_least",
     "recall_plan",

@@ -113,25 +113,50 @@ class Plan:
             m += 1
             wrong += bool(outcome)  # "unsure" is true: it counts as wrong
             if wrong <= self.limit(m):
-                return Certification("certified", m, wrong, None, self._accepted(m, wrong))
+                reason = accepted_as(self.n, self.max_error, self.target, m, wrong)
+                return Certification("certified", m, wrong, None, reason)
             hopeless = survivable is not None and m >= PATIENCE and wrong > survivable[m]
             if hopeless or wrong >= len(self.needed):
-                return Certification("refused", m, wrong, None, self._hopeless(m, wrong))
+                return Certification("refused", m, wrong, None, hopeless_as(self.max_error, m, wrong))
         left = self.needed[wrong] - m
         reason = f"{m:,} checks done, {wrong:,} wrong; {left:,} more are needed if all of them are right."
         return Certification("checking", m, wrong, left, reason)
 
-    def _accepted(self, m: int, wrong: int) -> str:
-        limit = f"at most {share(self.max_error, 1)} of the {self.n - m:,} others are wrong"
-        if self.target == "dataset":
-            limit = f"wrong model labels are at most {share(self.max_error, 1)} of all {self.n:,}"
-        return f"{m:,} blind checks with {wrong:,} wrong certify that {limit}."
 
-    def _hopeless(self, m: int, wrong: int) -> str:
-        return (
-            f"{wrong:,} of {m:,} blind checks were wrong: proving at most {share(self.max_error, 1)} errors here would "
-            "probably take more checks than it saves. Label more, choose a smaller region or allow more errors."
-        )
+def accepted_as(n: int, max_error: float, target: Target, m: int, wrong: int) -> str:
+    """What m checks of a region of n items certify, in a sentence."""
+    limit = f"at most {share(max_error, 1)} of the {n - m:,} others are wrong"
+    if target == "dataset":
+        limit = f"wrong model labels are at most {share(max_error, 1)} of all {n:,}"
+    return f"{m:,} blind checks with {wrong:,} wrong certify that {limit}."
+
+
+def hopeless_as(max_error: float, m: int, wrong: int) -> str:
+    """Why checking is given up, in a sentence."""
+    return (
+        f"{wrong:,} of {m:,} blind checks were wrong: proving at most {share(max_error, 1)} errors here would "
+        "probably take more checks than it saves. Label more, choose a smaller region or allow more errors."
+    )
+
+
+def counted(outcomes: Sequence[Outcome], n: int) -> Array:
+    """(t,) bool, which checks found the model wrong (unsure counts as wrong), up to the first without an answer.
+
+    Raises:
+        BadInput: more outcomes than the n items, or an outcome of another kind.
+    """
+    if len(outcomes) > n:
+        raise BadInput(f"{len(outcomes)} outcomes for a region of {n} items; pass each checked item once.")
+    found: list[bool] = []
+    for outcome in outcomes:
+        if outcome is None:
+            break
+        if outcome != "unsure" and not isinstance(outcome, (bool, np.bool_)):
+            raise BadInput(
+                f"Outcome {len(found) + 1} is {outcome!r}; known: True (wrong), False (right), 'unsure', None."
+            )
+        found.append(bool(outcome))
+    return np.array(found, bool)
 
 
 def _allowed(n: int, m: int, max_error: float, target: Target) -> int:

@@ -65,7 +65,7 @@ class _OfModel(Promise):
         what = "by the model" if c.label is None else f"{c.label!r} by the model"
         return (
             f"{c.certified:,} items are labeled {what}; with {share(c.confidence)} confidence {self.bound(c)} "
-            f"({c.audits} blind checks, {c.wrong} wrong{_mark(c)})."
+            f"({c.audits} blind checks{', more where it doubted' * bool(c.by_doubt)}, {c.wrong} wrong{_mark(c)})."
             + (f" Right is what {c.people} annotators agree on (Dawid & Skene)." if c.people else "")
             + (f" {c.strict}" if c.strict else "")
             + (f" The answers to {c.changed:,} of the checks were changed after they were given." * (c.changed > 0))
@@ -78,7 +78,8 @@ class _OfModel(Promise):
         """The checks, the region, what was spent, and what the share is of."""
         return (
             "Each square is an item that a person checked without seeing the model's answer, in a random order fixed "
-            f"before the first check. The region held {c.region:,} items when it was frozen; {_spent(c)}{self.counted}"
+            f"before the first check.{_weights(c)} The region held {c.region:,} items when it was frozen; "
+            f"{_spent(c)}{self.counted}"
         )
 
 
@@ -189,6 +190,16 @@ def together(certificates: Sequence[Certificate]) -> str:
 
 def _mark(c: Certificate) -> str:
     return f"; fingerprint {c.short_fingerprint}" if c.fingerprint else ""
+
+
+def _weights(c: Certificate) -> str:
+    """What a share of wrong checks means, where these were drawn by weights."""
+    if not c.by_doubt:
+        return ""
+    return (
+        f" Doubtful items were likelier to come early ({share(c.by_doubt)} of the weight goes by doubt), so more of "
+        "the checks are wrong than of the rest; the proof counts each by its weight."
+    )
 
 
 def _spent(c: Certificate) -> str:

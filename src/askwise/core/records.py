@@ -414,6 +414,8 @@ class Certificate:
     """How labels were changed after its freeze: it speaks of them as they were."""
     withdrawn: int = 0
     """Items of its region that were withdrawn from the session since: it still counts them, as they were."""
+    by_doubt: float = 0.0
+    """Its checks were drawn by weights, of which such a share goes by the model's doubt; 0: all were as likely."""
 
     @property
     def unsaid(self) -> str:

@@ -26,6 +26,7 @@ class Handing(Labeling):
         target: Target | None = None,
         costs: Any = None,
         max_cost: float | None = None,
+        by_doubt: float = 0.0,
         oracle: Oracle | None = None,
     ) -> AutoLabels:
         """Certify a region of the pool and label it, or refuse and say what is missing.
@@ -47,6 +48,9 @@ class Handing(Labeling):
                 class the share of errors is limited such that the mean cost is at most `max_cost`, whatever the true
                 class.
             max_cost: Largest mean cost of a label given by the model, in the unit of `costs`.
+            by_doubt: The checks are drawn where the doubt is: this share of their weight goes by the model's doubt, the
+                rest is the same for every item; 0 (every item is as likely to be next) to below 1. It takes fewer
+                checks where errors come near the limit (0.3 to 0.7), more where they are rare; docs/guarantee.md.
             oracle: Answers the checks.
 
         Raises:
@@ -79,6 +83,14 @@ class Handing(Labeling):
         opening.check_share("confidence", wanted_confidence)
         target = evidence.target(self._state) if target is None else target
         opening.check_target(target)
+        if not (isinstance(by_doubt, int | float) and 0 <= by_doubt < 1):
+            raise BadInput(
+                f"{named('by_doubt')} is a share of 0 or more and below 1, got {by_doubt!r}; 0.5 is a start."
+            )
+        if by_doubt and self._goal is not None:
+            raise BadInput(
+                f"A search has a plan of its own, whose checks are all alike; leave {named('by_doubt')} out."
+            )
         if not aims.SHARES[target].by_class and list(wanted) != [None]:
             raise BadInput(
                 f"A limit for each class is about labels of that class; leave {named('target')} out, or the classes."
@@ -92,6 +104,11 @@ class Handing(Labeling):
                     f"An attempt at an error of at most {share(attempt.max_error, 1)} with {share(attempt.confidence)} "
                     f"confidence is under way. Answer its checks, or give it up first: {named('cancel_autolabel()')}."
                 )
+            if by_doubt and by_doubt != attempt.share:
+                raise BadInput(
+                    f"The attempt under way draws {share(attempt.share)} of the weight of its checks by doubt, fixed "
+                    f"before the first of them. Answer its checks, or give it up first: {named('cancel_autolabel()')}."
+                )
         else:
             self.refresh()  # certify the model that knows every answer
             with self._lock:
@@ -100,7 +117,7 @@ class Handing(Labeling):
                     self._trainer.round = -1
             if elsewhere:
                 self.refresh()
-            refusal = self._freeze(wanted, wanted_confidence, target)
+            refusal = self._freeze(wanted, wanted_confidence, target, float(by_doubt))
             if refusal is not None:
                 return refusal
         if oracle is not None:
@@ -110,7 +127,7 @@ class Handing(Labeling):
             raise ContractError("The attempt that was just frozen is not in the log; the store dropped an event.")
         return status
 
-    def _freeze(self, wanted: handover.Limits, confidence: float, target: Target) -> AutoLabels | None:
+    def _freeze(self, wanted: handover.Limits, confidence: float, target: Target, by_doubt: float) -> AutoLabels | None:
         """Start an attempt; an answer only where none can be started."""
 
         def decide(s: State) -> tuple[Sequence[Event], AutoLabels | None]:
@@ -120,7 +137,7 @@ class Handing(Labeling):
                 fresh = self._trainer.confidences() is not None
                 found = screening.freeze(s, goal, self._trainer.opinion if fresh else None)
             else:
-                found = handover.freeze(s, self._trainer.confidences(), wanted, confidence, target)
+                found = handover.freeze(s, self._trainer.confidences(), wanted, confidence, target, by_doubt)
             return ([], found) if isinstance(found, AutoLabels) else (found, None)
 
         return self._ledger.commit(decide)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from askwise import relabeling
-from askwise.audit import UNKNOWN
+from askwise.audit import UNKNOWN, WEIGHTS
 from askwise.core import Answer, Array, BadStore, Control, CurvePoint, Event, Label, promise
 from askwise.state.in_log import unpack
 from askwise.state.records import DOUBTED, OVERLAP, Ask, Attempt, Draw, Lease, Ranking, Word
@@ -295,6 +295,15 @@ def _on_frozen(s: State, e: Event) -> None:
         raise ValueError("'order' must be rows of the session, each once")
     if len(confidences) != len(order) or not np.isfinite(confidences).all():
         raise ValueError("'confidences' must be a number for each row of 'order'")
+    levels = None
+    if "levels" in d:
+        levels = np.frombuffer(unpack(d["levels"]), np.uint8)
+        if len(levels) != len(order) or levels.max() >= len(WEIGHTS):
+            raise ValueError("'levels' must be a level of weights for each row of 'order'")
+        if promise(d["target"]).search or d["needed"] or "share" not in d:
+            raise ValueError("checks by weights have a 'share', and no numbers of checks 'needed'; a search has none")
+    elif not d["needed"]:
+        raise ValueError("'needed' must be a list of numbers of checks, got []")
     if d.get("label") is not None:
         _known(s, d["label"])
     if promise(d["target"]).search and not s.opened.get("goal"):
@@ -325,6 +334,8 @@ def _on_frozen(s: State, e: Event) -> None:
             names=tuple(s.labels),
             called=d.get("label"),
             gone=len(s.withdrawn),
+            levels=levels,
+            share=float(d["share"]) if levels is not None else 0.0,
         )
     )
     if s.predictions is None:

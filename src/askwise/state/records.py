@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from askwise.audit import Levels, WeightedPlan
 from askwise.core import Array, Label, Rows
 
 # What a handler may meet in an event whose values are of the right type, but not those that belong together.
@@ -170,6 +171,12 @@ class Attempt:
     """What `label` was called then."""
     gone: int = 0
     """Items that had been withdrawn before the freeze: of `items` they are none any more."""
+    levels: Levels | None = None
+    """(region,) level of each item's weight, in the order of the checks; None: all are as likely to come next."""
+    share: float = 0.0
+    """Of all weight, what goes by doubt."""
+    weighted: WeightedPlan | None = field(default=None, repr=False, compare=False)
+    """The plan made of these, kept for what it remembers."""
     kept: dict[int, bool | None] = field(default_factory=dict)
     """Row → outcome of its check, of a certificate given, for rows that were withdrawn since. Never changed, only
     exchanged."""

@@ -11,6 +11,7 @@ import numpy as np
 from askwise import audit
 from askwise.core import Array, BadStore, Event
 from askwise.state import Attempt, State, unpack
+from askwise.verification import weighted
 from askwise.verification.findings import CLOSE, CLOSE_RISK, same
 from askwise.verification.witnesses import NO_PLAN, WITNESSES, witness
 
@@ -35,21 +36,25 @@ def _frozen(w: Walk, e: Event) -> None:
     w.frozen[number] = witness(d["target"]).handed_over(s, s.predictions)
     w.done["regions"] += 1
     w.done["plans"] += 1
-    _region(w, e, order, label)
-    _plan(w, e, len(order))
+    levels = weighted.read(d["levels"], len(order)) if "levels" in d else None
+    _region(w, e, order, label, levels)
+    _plan(w, e, len(order), levels)
     _share_of_budget(w, e, group, label)
 
 
-def _region(w: Walk, e: Event, order: Array, label: str | None) -> None:
-    """The region held open items only, and its checks come in the order that the seed draws."""
+def _region(w: Walk, e: Event, order: Array, label: str | None, levels: Array | None) -> None:
+    """The region held open items only, and its checks come in the order that the seed draws, with weights by these."""
     s, of = w.state, witness(e.data["target"])
     closed = np.setdiff1d(order, of.open_rows(s))
     w.expect("regions", len(closed) == 0, e, f"row {closed[:1]} of the region was not open at the freeze.")
     elsewhere = [r for a in s.attempts if a.outcome == "open" for r in order.tolist() if r in a.position]
     w.expect("regions", not elsewhere, e, f"rows {elsewhere[:3]} are in another region under way.")
     # As in `handover.freeze`, where the order is drawn.
-    rng = np.random.default_rng([int(s.opened["seed"]), 3, len(s.attempts), w.freeze_seq])
-    due = rng.permutation(np.unique(order))
+    entropy = [int(s.opened["seed"]), 3, len(s.attempts), w.freeze_seq]
+    if levels is None:
+        due = np.random.default_rng(entropy).permutation(np.unique(order))
+    else:
+        due = weighted.order_due(order, levels, entropy)
     w.expect("regions", np.array_equal(order, due), e, "the order of the checks is not the one that the seed draws.")
     w.expect(
         "regions", of.is_whole(s, order), e,
@@ -62,16 +67,24 @@ def _region(w: Walk, e: Event, order: Array, label: str | None) -> None:
         w.expect("regions", alike, e, f"holds items that the model does not take for {label!r}.")
 
 
-def _plan(w: Walk, e: Event, n: int) -> None:
+def _plan(w: Walk, e: Event, n: int, levels: Array | None) -> None:
     """The plan has the risk it says, and that is at most what the attempt spends."""
     d = e.data
     needed, alpha = d["needed"], float(d["alpha"])
+    if (levels is None) == (needed == []):
+        raise BadStore(NO_PLAN)
     steps = all(type(m) is int for m in needed) and needed == sorted(needed)
     if not (steps and all(1 <= m <= n for m in needed) and d["target"] in tuple(WITNESSES)):
         raise BadStore(NO_PLAN)
     if not (0 < d["max_error"] < 1 and 0 < d["confidence"] < 1):
         raise BadStore(f"an error of {d['max_error']!r} with a confidence of {d['confidence']!r}.")
-    risk = witness(d["target"]).risk(w, e, n)
+    if levels is None:
+        risk = witness(d["target"]).risk(w, e, n)
+    else:  # the proof holds for any weights, with the whole of what the attempt spends
+        risk = alpha
+        max_error, counts = witness(d["target"]).terms(w, e, n)
+        w.terms[d["attempt"]] = weighted.Terms(weighted.weights(levels), max_error, counts == "auto", alpha)
+        w.expect("plans", d.get("format") == 5, e, "has weights, and is not marked as of format 5.")
     w.expect("plans", risk <= alpha, e, f"the plan risks a false certificate with {risk:.6g}, allowed are {alpha:.6g}.")
     same = math.isclose(risk, d["risk"], rel_tol=CLOSE_RISK, abs_tol=CLOSE**2)
     w.expect("plans", same, e, f"says its risk is {d['risk']:.6g}; computed again it is {risk:.6g}.")
@@ -98,8 +111,12 @@ def _closed(w: Walk, e: Event) -> None:
     w.expect("decisions", attempt.outcome == "open", e, f"attempt {attempt.number} had ended before.")
     w.done["decisions"] += 1
     outcomes = _outcomes(s, attempt, w.frozen[attempt.number])
-    accepted = _accepted(attempt, outcomes)
     checks, wrong, outcome = d["checks"], d["wrong"], d["outcome"]
+    terms = w.terms.get(attempt.number)
+    if terms is None:
+        accepted = _accepted(attempt, outcomes)
+    else:
+        accepted = terms.accepted(outcomes, checks if outcome == "certified" else None)
     if outcome == "certified":
         got = f"{checks} checks with {wrong} wrong"
         found = "not certified" if accepted is None else f"{accepted[0]} checks with {accepted[1]} wrong"

@@ -91,7 +91,10 @@ def _blind_check(w: Walk, e: Event, q: Mapping[str, Any]) -> None:
     if attempt is None:
         w.expect("draws", False, e, f"row {row} is asked as a blind check, but no open region holds it.")
         return
-    due, got = 1 / (len(attempt.order) - attempt.position[row]), q.get("probability")
+    place, terms, got = attempt.position[row], w.terms.get(attempt.number), q.get("probability")
+    due = 1 / (len(attempt.order) - place)
+    if terms is not None:
+        due = float(terms.weights[place] / terms.weights[place:].sum())
     w.expect("draws", same(got, due), e, f"row {row} has the probability {due:.6g}, got {got}.")
 
 

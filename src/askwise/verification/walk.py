@@ -19,7 +19,7 @@ from askwise.state import State, pool_from_log
 from askwise.store import Place, digest, read_log
 from askwise.store.chain import amended
 from askwise.store.postgres import Address
-from askwise.verification import answers, attempts, draws, guesses, items, withdrawals
+from askwise.verification import answers, attempts, draws, guesses, items, weighted, withdrawals
 from askwise.verification.findings import CHECKS, CLOSE, UNREADABLE, Finding, Verification
 
 
@@ -85,6 +85,8 @@ class Walk:
         self.remarks: list[Finding] = []
         self.frozen: dict[int, Array] = {}
         """Attempt → (n,) class numbers guessed by the model at the freeze."""
+        self.terms: dict[int, weighted.Terms] = {}
+        """Attempt → what it claims, where its checks are drawn by weights."""
         self.labels_due: int | None = None
         """Attempt that the event before certified."""
         self.known: growing.Known | None = None

@@ -41,8 +41,8 @@ class Witness:
         """Whether the region holds all that it must."""
         return True
 
-    def risk(self, w: Walk, e: Event, n: int) -> float:
-        """The exact risk of the frozen plan; notes where it rests on numbers that are not those of the log.
+    def terms(self, w: Walk, e: Event, n: int) -> tuple[float, audit.Target]:
+        """The share of errors that the frozen plan allows, and of what; notes where numbers are not those of the log.
 
         Args:
             w: At the freeze.
@@ -50,9 +50,13 @@ class Witness:
             n: Items in the region.
 
         Raises:
-            BadStore: there is no such target.
+            BadStore: there is no such target, or it hands over no guesses of a model.
         """
         raise BadStore(NO_PLAN)
+
+    def risk(self, w: Walk, e: Event, n: int) -> float:
+        """The exact risk of the frozen plan, where checks are drawn alike; otherwise as `terms`."""
+        return audit.false_certificate_risk(n, *self.terms(w, e, n), e.data["needed"])
 
     def last(self, attempt: Attempt) -> int | None:
         """Checks with which it is accepted whatever they say; None: with none."""
@@ -62,23 +66,23 @@ class Witness:
 class OfLabels(Witness):
     """A share of the labels given by the model."""
 
-    def risk(self, w: Walk, e: Event, n: int) -> float:
-        """By the share of the labels."""
-        return audit.false_certificate_risk(n, float(e.data["max_error"]), "auto", e.data["needed"])
+    def terms(self, w: Walk, e: Event, n: int) -> tuple[float, audit.Target]:
+        """Of the labels."""
+        return float(e.data["max_error"]), "auto"
 
 
 class OfRegion(Witness):
     """A share of the region."""
 
-    def risk(self, w: Walk, e: Event, n: int) -> float:
-        """By the share of the region."""
-        return audit.false_certificate_risk(n, float(e.data["max_error"]), "dataset", e.data["needed"])
+    def terms(self, w: Walk, e: Event, n: int) -> tuple[float, audit.Target]:
+        """Of the region."""
+        return float(e.data["max_error"]), "dataset"
 
 
 class OfFile(Witness):
     """A share of all items, less what earlier certificates allow."""
 
-    def risk(self, w: Walk, e: Event, n: int) -> float:
+    def terms(self, w: Walk, e: Event, n: int) -> tuple[float, audit.Target]:
         """By the errors that are left of all items; earlier certificates must promise no less."""
         d = e.data
         due = evidence.allowance(w.state, d["max_error"])
@@ -88,7 +92,7 @@ class OfFile(Witness):
         w.expect("plans", not evidence.finer_now(w.state), e, "a certificate that stands is about fewer classes.")
         sure = all(a.confidence >= d["confidence"] for a in w.state.attempts if a.outcome == "certified")
         w.expect("plans", sure, e, "an earlier certificate has less confidence than is claimed for the whole file.")
-        return audit.false_certificate_risk(n, audit.share_of(due, n), "dataset", d["needed"])
+        return audit.share_of(due, n), "dataset"
 
 
 class OfRelevant(Witness):
