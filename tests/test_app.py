@@ -461,6 +461,7 @@ GOOD = {"tab": "t", "key": "k", "item": "", "label": "fruit"}
         ("/api/v1/classes", {"name": "fruit"}, "fruit"),
         ("/api/v1/classes", {"name": "  "}, "empty"),
         ("/api/v1/autolabel", {"max_error": 1.5}, "max_error"),
+        ("/api/v1/autolabel", {"max_error": 0.1, "by_doubt": 1.0}, "by_doubt"),
         ("/api/v1/autolabel/cancel", {}, "Finish"),
         ("/api/v1/autolabel/undo", {}, ""),
     ],
@@ -584,10 +585,11 @@ def test_a_second_attempt_costs_more_and_says_so(learned: tuple[Session, Tab]) -
     assert tab.page.get("/api/v1/checks").json()["0.1"] > first
 
 
-def test_blind_checks_from_start_to_certificate_and_back(learned: tuple[Session, Tab]) -> None:
-    _, tab = learned
+@pytest.mark.parametrize("by_doubt", [0.0, 0.5])
+def test_blind_checks_from_start_to_certificate_and_back(learned: tuple[Session, Tab], by_doubt: float) -> None:
+    session, tab = learned
     assert tab.deck, "questions are at hand when the checks begin"
-    reply = tab.post("/api/v1/autolabel", max_error=0.1)
+    reply = tab.post("/api/v1/autolabel", max_error=0.1, by_doubt=by_doubt)
     assert reply["result"]["status"] == "checking", reply
     tab.deck = []
     tab.ask()
@@ -599,6 +601,7 @@ def test_blind_checks_from_start_to_certificate_and_back(learned: tuple[Session,
             break
     assert tab.pulse["autolabel"]["status"] == "certified"
     assert "at most 10.0%" in tab.pulse["autolabel"]["certificate"]
+    assert session.certificates()[0].by_doubt == by_doubt
     assert tab.pulse["counts"]["auto"] > 100
     tab.deck = []
     tab.ask()

@@ -255,6 +255,7 @@ def test_a_session_that_exists_is_never_changed_by_a_mistake(mail, labeled, askw
     refused(askwise("report", labeled, "--out", mail.parent / "no" / "r.html"), "no")
     refused(askwise("autolabel", labeled, "--max-error", "2"), "--max-error", "2")
     refused(askwise("autolabel", labeled, "--target", "all"), "'all'")
+    refused(askwise("autolabel", labeled, "--by-doubt", "1"), "--by-doubt", "0 or more and below 1")
     refused(askwise("autolabel", labeled, "--undo"), "no model labels")
     refused(askwise("autolabel", labeled, "--cancel"), "No certification attempt")
     refused(askwise("autolabel", labeled, "--undo", "--cancel"), "two things")
@@ -424,13 +425,14 @@ def test_autolabel_refuses_when_it_is_not_worth_it(labeled, askwise):
     assert f"Next:  askwise label {labeled}" in out
 
 
-def test_autolabel_checks_certifies_exports(tmp_path, askwise):
+@pytest.mark.parametrize("how", [[], ["--by-doubt", "0.5"]], ids=["alike", "by doubt"])
+def test_autolabel_checks_certifies_exports(tmp_path, askwise, how):
     path = tmp_path / "many.askwise"
     with Session(texts(800), classes=["good", "bad"], encoder="tfidf", store=path) as s:
         for row in range(60):
             s.tell(s.pool.ids[row], truth(60)[row])
         s.refresh()
-    code, out, _ = askwise("autolabel", path, "--max-error", "0.1", "--confidence", "0.9")
+    code, out, _ = askwise("autolabel", path, "--max-error", "0.1", "--confidence", "0.9", *how)
     assert code == 0
     assert f"askwise label {path}" in out
     assert "blind checks" in out
@@ -446,6 +448,8 @@ def test_autolabel_checks_certifies_exports(tmp_path, askwise):
     assert "--again" in out, "the same command shows the outcome and begins nothing"
     with Session.open(path) as s:
         assert len(s.report().attempts) == 1
+        assert s.certificates()[0].by_doubt == (0.5 if how else 0)
+    assert askwise("verify", path)[0] == 0
 
     code, out, _ = askwise("export", path, tmp_path / "labeled.csv")
     with (tmp_path / "labeled.csv").open(newline="") as file:

@@ -311,7 +311,8 @@ def checks(at: Here) -> dict[str, int]:
 def autolabel(at: Here, body: shapes.Target) -> dict[str, Any]:
     """Freeze what the model is sure about and start blind checks, or say what is missing."""
     at.project.desk.drop()  # what a tab holds could not be part of the region
-    result = at.session.autolabel(max_error=None if at.session.recall() else body.max_error)
+    limit = None if at.session.recall() else body.max_error
+    result = at.session.autolabel(max_error=limit, by_doubt=body.by_doubt)
     return {"result": wire.autolabels(result), "pulse": wire.pulse(at.session)}
 
 

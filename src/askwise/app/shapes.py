@@ -78,6 +78,12 @@ class Target(BaseModel):
     """What the blind checks shall prove."""
 
     max_error: float = Field(gt=0, lt=1, description="Largest share of wrong labels among those the model gives.")
+    by_doubt: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="Share of the checks' weight that goes by the model's doubt; 0 = all alike.",
+    )
 
 
 class Question(Open):

@@ -26,6 +26,14 @@ def autolabel(
     ] = None,
     confidence: Annotated[float | None, typer.Option("--confidence", help="Such as 0.95.")] = None,
     target: TargetName = None,
+    by_doubt: Annotated[
+        float,
+        typer.Option(
+            "--by-doubt",
+            metavar="SHARE",
+            help="Draw so much of the checks' weight where the model doubts, such as 0.5: fewer checks on hard pools.",
+        ),
+    ] = 0.0,
     again: Annotated[bool, typer.Option("--again", help="Try another region after an attempt that has ended.")] = False,
     undo: Annotated[bool, typer.Option("--undo", help="Take the model's labels back.")] = False,
     cancel: Annotated[bool, typer.Option("--cancel", help="Give up the attempt that is being checked.")] = False,
@@ -57,7 +65,10 @@ def autolabel(
             result = last
         else:
             result = session.autolabel(
-                max_error=_limits(max_error), confidence=confidence, target=cast("Target | None", target)
+                max_error=_limits(max_error),
+                confidence=confidence,
+                target=cast("Target | None", target),
+                by_doubt=by_doubt,
             )
     say(result.reason, *(c.unsaid for c in result.certificates if c.unsaid))
     if ended and not again:
