@@ -56,12 +56,13 @@ def annotate(
     if not isinstance(annotator, LanguageModel):
         return annotator.annotate_all(items, labels)
     found: list[Annotation] = [Annotation(None, why=UNASKED)] * len(items)
-    waiting, open_ = deque(range(len(items))), dict[Future[Annotation], int]()
+    waiting, open_ = deque(range(len(items))), dict[Future[Annotation], tuple[int, bool]]()
 
     def send(pool: ThreadPoolExecutor) -> None:
         number = waiting.popleft()
         told: dict[str, Any] = {"guidelines": guidelines, "descriptions": descriptions, "examples": examples(number)}
-        open_[pool.submit(annotator.annotate, items[number], labels, **told)] = number
+        alone = not open_
+        open_[pool.submit(annotator.annotate, items[number], labels, **told)] = number, alone
 
     with ThreadPoolExecutor(parallel) as pool, progress("asking the model", len(items)) as done:
         wide = parallel
@@ -70,15 +71,16 @@ def annotate(
                 while waiting and len(open_) < wide:
                     send(pool)
                 for future in wait(open_, return_when=FIRST_COMPLETED).done:
-                    number = open_.pop(future)
+                    number, alone = open_.pop(future)
                     try:
                         found[number] = future.result()
                     except Spent:
                         # What others set aside may come back: one at a time from here on, until one alone is too dear.
-                        wide = 1
-                        waiting.appendleft(number)
-                        if not open_:
+                        if wide == 1 and alone:
                             waiting.clear()
+                        else:
+                            waiting.appendleft(number)
+                        wide = 1
                     else:
                         done(1)
         finally:
