@@ -385,8 +385,9 @@ def test_a_function_and_a_program_by_name(
     (tmp_path / "p.py").write_text(PROGRAM)
     for by in ("mine_for_mail:told", f"command:{sys.executable} p.py"):
         out = tmp_path / "out.csv"
-        code, _, err = askwise("annotate", mail, "--by", by, "--labels", "ham,spam", "--text", "text", "--out", out)
+        code, said, err = askwise("annotate", mail, "--by", by, "--labels", "ham,spam", "--text", "text", "--out", out)
         assert code == 0, err
+        assert ("--confidence guess_confidence" in said.replace("\n", "")) == by.startswith("command:")
         assert [row["guess"] for row in rows_of(out)][:30] == TRUTH
 
 

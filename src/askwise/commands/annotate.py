@@ -109,7 +109,10 @@ def annotate(
     export.write_table(rows, out, raw=raw, bom=bom)
     guess, sure, _ = door.columns_for(pool).values()
     say(f"Wrote {len(rows):,} rows to {out}. These are guesses; how good they are, and which may stay:")
-    say(f"  askwise check {out} --guess {guess}" + (f" --confidence {sure}" if confidence else ""))
+    say(
+        f"  askwise check {out} --guess {guess}"
+        + (f" --confidence {sure}" if any(row[sure] is not None for row in rows) else "")
+    )
 
 
 def _prices(text: str | None) -> tuple[float, float]:
