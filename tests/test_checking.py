@@ -152,6 +152,9 @@ def test_bounds_hold_the_truth_while_it_is_looked_at_all_the_time() -> None:
                 found = check.quality()
                 ever |= not found.accuracy.low - 1e-9 <= accuracy <= found.accuracy.high + 1e-9
                 (one,) = [c for c in found.classes if c.label == "spam"]
+                truly = dict(found.shares)["spam"]
+                assert truly.low <= (truly.estimate if truly.estimate is not None else truly.low) <= truly.high
+                once |= not truly.low - 1e-9 <= spam.mean() <= truly.high + 1e-9
                 once |= not one.recall.low - 1e-9 <= recall <= one.recall.high + 1e-9
         false, one_off = false + ever, one_off + once
     assert max(false, one_off) <= 0.05 * runs + 3 * (0.0475 * runs) ** 0.5
@@ -168,6 +171,8 @@ def test_a_file_that_is_all_known_is_described_exactly() -> None:
     assert found.accuracy.low == found.accuracy.high == pytest.approx((y == g).mean())
     assert found.kappa.estimate == pytest.approx(cohen_kappa_score(y, g))
     assert found.kappa.low == pytest.approx(found.kappa.high)
+    for label, truly in found.shares:
+        assert truly.low == truly.high == pytest.approx((y == label).mean())
     for one in found.classes:
         kind = {"labels": [one.label], "average": None}
         for value, measure in ((one.precision, precision_score), (one.recall, recall_score), (one.f1, f1_score)):

@@ -31,7 +31,8 @@ class LabelQuality:
     """How good the given labels are, all of them, those that people corrected since included.
 
     Bounds hold at every look. Each line holds with the confidence by itself: the accuracy, kappa, what is said of one
-    class, that of one slice, that of another column. Once a sweep has ended, they are what follows from its promise.
+    class, its share, that of one slice, that of another column. Once a sweep has ended, they are what follows from its
+    promise.
     """
 
     accuracy: Interval
@@ -39,6 +40,8 @@ class LabelQuality:
     """Cohen's kappa (1960) of the given labels and people's; may lie below 0, where bounds are cut."""
     classes: tuple[ClassMetrics, ...]
     """One for each label that was given or said."""
+    shares: tuple[tuple[Label, Interval], ...]
+    """For each of `classes` the share of the items that people would label so: of pairs of answers the win rate."""
     slices: tuple[Slice, ...]
     others: tuple[tuple[str, Interval], ...]
     """Accuracy of the other columns of labels."""
@@ -141,9 +144,10 @@ def quality(state: CheckState, confidence: float) -> LabelQuality:
     wrong, none = truth != guess, np.zeros(state.n, bool)
     whole = facts.count(wrong, none, there, alpha)
     drawn, size = facts.drawn(there)
-    classes = []
+    classes, shares = [], []
     for c, name in enumerate(facts.names):
         classes.append(_metrics(name, int((there & (guess == c)).sum()), *_class_counts(facts, c, alpha / 2)))
+        shares.append((name, facts.count(truth == c, guess == c, there, alpha).share(size)))
     slices = []
     for column in state.terms["by"]:
         values = np.array([written(cell.get(column)) for cell in state.cells], object)
@@ -162,6 +166,7 @@ def quality(state: CheckState, confidence: float) -> LabelQuality:
         accuracy=whole.share(size, without=True),
         kappa=_kappa(facts, alpha),
         classes=tuple(classes),
+        shares=tuple(shares),
         slices=tuple(slices),
         others=tuple(others),
         size=size,

@@ -226,8 +226,11 @@ def _report(one: LabelCheck) -> None:
     if not (good.drawn or good.swept):
         return
     say(f"Cohen's kappa: {_shown(good.kappa)}", "Each line holds by itself:")
-    for c in good.classes[:MOST_LINES]:
-        say(f"  {c.label}: precision {_shown(c.precision)}, recall {_shown(c.recall)}, F1 {_shown(c.f1)}")
+    for c, (name, truly) in list(zip(good.classes, good.shares, strict=True))[:MOST_LINES]:
+        say(
+            f"  {c.label}: precision {_shown(c.precision)}, recall {_shown(c.recall)}, F1 {_shown(c.f1)}",
+            f"  share that people would call {name}: {_shown(truly)}",
+        )
     say(*_more(len(good.classes)), *_slices(good))
     for name, accuracy in good.others:
         say(f"  labels of {name}: accuracy {_shown(accuracy)}")
