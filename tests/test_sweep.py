@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from itertools import permutations
+from itertools import permutations, product
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from askwise import audit
-from askwise.audit import SweepPlan, audit_rate, sweep_plan, sweep_risk, swept
+from askwise.audit import SweepPlan, audit_rate, fixed, sweep_plan, sweep_risk, swept
 from askwise.core import BadInput
 
 
@@ -194,3 +194,91 @@ def test_what_is_known_elsewhere_moves_the_bounds_to_the_truth(seed: int) -> Non
 def test_counts_that_cannot_be_are_refused() -> None:
     with pytest.raises(BadInput, match="counted <= drawn"):
         audit.count_in_file(10, 3, 4, 0.05)
+
+
+# ── how many, told by strata ────────────────────────────────────────────────────────────────
+
+
+def plainly(sizes: list[int], strata: list[int], trait: list[bool], k: int, sign: int) -> float:
+    """What the bets against k items have won, one item after the other."""
+    won = np.ones(len(fixed.STRATUM_BETS))
+    for t in range(len(trait)):
+        seen = list(zip(strata[:t], trait[:t], strict=True))
+        pooled = (1 + sum(z for _, z in seen)) / (2 + t)
+        guess = [
+            (fixed.POOLED * pooled + sum(z for s, z in seen if s == one))
+            / (fixed.POOLED + sum(s == one for s, _ in seen))
+            for one in range(len(sizes))
+        ]
+        left = [size - sum(s == one for s, _ in seen) for one, size in enumerate(sizes)]
+        mean = sum(n * p for n, p in zip(left, guess, strict=True)) / sum(left)
+        due = (k - sum(z for _, z in seen)) / sum(left)
+        won *= 1 + sign * fixed.STRATUM_BETS * ((trait[t] - guess[strata[t]]) - (due - mean))
+    return float(won.mean())
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_bounds_by_strata_are_what_the_bets_leave(data: st.DataObject) -> None:
+    items = data.draw(st.lists(st.tuples(st.integers(0, 2), st.booleans()), min_size=1, max_size=14))
+    m, alpha = data.draw(st.integers(0, len(items))), data.draw(st.sampled_from([0.05, 0.3, 0.6]))
+    strata, trait = [s for s, _ in items], [z for _, z in items]
+    sizes = [strata.count(one) for one in range(3)]
+    found = fixed.count_by_strata(np.array(sizes), np.array(strata[:m], int), np.array(trait[:m], bool), alpha)
+    seen = sum(trait[:m])
+    left = [
+        k
+        for k in range(seen, len(items) - (m - seen) + 1)
+        if all(plainly(sizes, strata[:m], trait[:m], k, sign) < 2 / alpha for sign in (1, -1))
+    ]
+    if left:
+        assert (found.least, found.most) == (left[0], left[-1])
+    assert seen <= found.least <= found.most <= len(items) - (m - seen)
+    assert (found.estimate is None) == (m == 0)
+
+
+@pytest.mark.parametrize("strata", [(0, 0, 0, 1, 1), (0, 1, 2, 0, 1)])
+def test_bounds_by_strata_hold_at_every_look_of_every_order(strata: tuple[int, ...]) -> None:
+    """Of all orders of five items no more than alpha ever leave the truth outside, whichever have the trait."""
+    sizes, alpha, most = np.bincount(strata, minlength=3), 0.7, 0.0
+    orders = [list(order) for order in permutations(range(5))]
+    for trait in product([False, True], repeat=5):
+        outside = 0
+        for order in orders:
+            s, z = np.array(strata)[order], np.array(trait)[order]
+            looks = [fixed.count_by_strata(sizes, s[:m], z[:m], alpha) for m in range(1, 5)]
+            outside += any(not one.least <= sum(trait) <= one.most for one in looks)
+        most = max(most, outside / len(orders))
+    assert most <= alpha
+
+
+def test_bounds_by_strata_hold_in_long_files_however_often_one_looks() -> None:
+    alpha, outside, runs = 0.2, 0, 150
+    for seed in range(runs):
+        rng = np.random.default_rng([seed, 8])
+        strata = rng.integers(3, size=80)
+        z = rng.random(80) < np.array([0.1, 0.5, 0.9])[strata]
+        sizes = np.bincount(strata, minlength=3)
+        looks = [fixed.count_by_strata(sizes, strata[:m], z[:m], alpha) for m in range(1, 80, 3)]
+        outside += any(not one.least <= z.sum() <= one.most for one in looks)
+    assert outside <= alpha * runs + 3 * (alpha * (1 - alpha) * runs) ** 0.5
+
+
+def test_a_judge_that_knows_something_makes_the_bounds_tighter() -> None:
+    widths = []
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        z = rng.random(600) < 0.5
+        strata = np.where(rng.random(600) < 0.85, z, ~z).astype(int)
+        sizes = np.bincount(strata, minlength=2)
+        told = fixed.count_by_strata(sizes, strata[:150], z[:150], 0.05)
+        untold = audit.count_in_file(600, 150, int(z[:150].sum()), 0.05)
+        widths.append((told.most - told.least, untold[1] - untold[0]))
+    told, untold = np.mean(widths, axis=0)
+    assert told < 0.75 * untold
+
+
+def test_strata_that_cannot_be_are_refused() -> None:
+    for sizes, strata, trait, alpha in (([1], [0, 0], [1, 1], 0.05), ([2], [0], [1, 1], 0.05), ([2], [0], [1], 0)):
+        with pytest.raises(BadInput, match="known of a stratum"):
+            fixed.count_by_strata(np.array(sizes), np.array(strata), np.array(trait, bool), alpha)

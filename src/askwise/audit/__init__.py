@@ -33,7 +33,7 @@ from askwise.audit.bounds import (
     window_starts,
 )
 from askwise.audit.classes import Moves, count_on_rest, metrics_by_label, metrics_on_rest, moves, moves_by_label
-from askwise.audit.fixed import Count, count_in_file, count_of
+from askwise.audit.fixed import Count, count_by_strata, count_in_file, count_of
 from askwise.audit.plain import EDGES, counted, share_right
 from askwise.audit.plan import (
     GRID,
@@ -107,6 +107,7 @@ __all__ = [
     "audit_plan",
     "audit_rate",
     "choose_region",
+    "count_by_strata",
     "count_in_file",
     "count_of",
     "count_on_rest",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from askwise import display
-from askwise.audit import Count, count_of
+from askwise.audit import Count, count_by_strata, count_of
 from askwise.checking.state import DOUBTFUL, ORDER, RANDOM, SWEEP, CheckState
 from askwise.core import FINGERPRINT_DIGITS, Array, ClassMetrics, Interval, Label, between, chance, share
 from askwise.values import written
@@ -130,6 +130,34 @@ class _Facts:
             estimate = max(float(least), min(estimate, float(most)))
         return Count(estimate, least, most)
 
+    def share_of(self, c: int, alpha: float) -> Count:
+        """How many items people would label so; where the given label and its confidence tell, they make it tighter."""
+        if self.swept:
+            return self.count(self.truth == c, self.guess == c, self.there, alpha)
+        own = self.order[self.there[self.order]]
+        drawn, _ = self.drawn(self.there)
+        strata, sizes = self._strata(c)
+        found = count_by_strata(sizes, strata[own[:drawn]], (self.truth == c)[own[:drawn]], alpha)
+        has = int((self.known & (self.truth == c)).sum())
+        most = len(own) - int((self.known & (self.truth != c)).sum())
+        least, most = max(found.least, has), min(found.most, most)
+        if least > most:  # the bounds were wrong, which what is known shows
+            least, most = has, len(own) - int((self.known & (self.truth != c)).sum())
+        estimate = None if found.estimate is None else min(max(found.estimate, float(least)), float(most))
+        return Count(estimate, least, most)
+
+    def _strata(self, c: int) -> tuple[Array, Array]:
+        """((n,) stratum of each item, (s,) how many each has): given so or not, in thirds by the first confidence."""
+        third = np.zeros(self.state.n, np.intp)
+        given = self.guess == c
+        if self.state.confidences.shape[1]:
+            sure = np.where(np.isfinite(self.state.confidences[:, 0]), self.state.confidences[:, 0], -np.inf)
+            for part in (self.there & given, self.there & ~given):
+                rows = np.flatnonzero(part)
+                third[rows[np.argsort(sure[rows], kind="stable")]] = np.arange(len(rows)) * 3 // max(len(rows), 1)
+        strata = 3 * given + third
+        return strata, np.bincount(strata[self.there], minlength=6)
+
 
 def quality(state: CheckState, confidence: float) -> LabelQuality:
     """How good the given labels are, by all that people have said.
@@ -147,7 +175,7 @@ def quality(state: CheckState, confidence: float) -> LabelQuality:
     classes, shares = [], []
     for c, name in enumerate(facts.names):
         classes.append(_metrics(name, int((there & (guess == c)).sum()), *_class_counts(facts, c, alpha / 2)))
-        shares.append((name, facts.count(truth == c, guess == c, there, alpha).share(size)))
+        shares.append((name, facts.share_of(c, alpha).share(size)))
     slices = []
     for column in state.terms["by"]:
         values = np.array([written(cell.get(column)) for cell in state.cells], object)
