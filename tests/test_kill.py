@@ -94,7 +94,7 @@ def label_until_cut_off(server: Server, acknowledged: dict[str, str], tab: str) 
 def test_kill_minus_nine_loses_no_acknowledged_answer(tmp_path: Path) -> None:
     rng = random.Random(0)
     path = tmp_path / "s.askwise"
-    texts = [f"{'win a prize' if i % 3 == 0 else 'see you'} number {i} {i % 17} {i % 5}" for i in range(2000)]
+    texts = [f"{'win a prize' if i % 3 == 0 else 'see you'} number {i} {i % 17} {i % 5}" for i in range(4000)]
     Session(texts, classes=["ham", "spam"], encoder="tfidf", learner="linear", store=path).close()
     acknowledged: dict[str, str] = {}
     killed_while_labeling = 0
@@ -105,7 +105,7 @@ def test_kill_minus_nine_loses_no_acknowledged_answer(tmp_path: Path) -> None:
         before = len(acknowledged)
         labeler.start()
         try:
-            time.sleep(rng.uniform(0.05, 0.3))
+            time.sleep(rng.uniform(0.05, 0.25))
         finally:
             server.kill()
         labeler.join(30)
