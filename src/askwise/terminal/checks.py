@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
-from askwise.core import BadInput, Label, Query
+from askwise.core import Label, Query
 from askwise.report import printable
-from askwise.terminal.desk import LabelingDesk, with_keys
-from askwise.terminal.widgets import UNDO, Keys, widget_of
+from askwise.terminal.blind import BlindDesk
+from askwise.terminal.desk import with_keys
+from askwise.terminal.widgets import Keys
 
 if TYPE_CHECKING:
-    from rich.console import Console, Group
+    from rich.console import Console
 
     from askwise.monitor import Check, Kept
-    from askwise.session import Session
     from askwise.tasks import Task
 
 HELP = (
@@ -71,16 +71,15 @@ def check(
     return desk.given
 
 
-class _CheckDesk(LabelingDesk):
+class _CheckDesk(BlindDesk):
     """What lies before the person: one check."""
 
+    HELP = HELP
+
     def __init__(self, kept: Kept, console: Console, said: Callable[[object], str]) -> None:
-        self.kept, self.console, self.said = kept, console, said
-        self.session = cast("Session", _Labels(kept))  # a widget asks no more of a session
-        self.given, self.message, self.whole, self.extra = 0, "", False, None
-        self.later: set[int] = set()
-        self.before: list[Check] = []
-        self.widget = widget_of(self.session)(self)
+        self.kept = kept
+        self.put_off: set[int] = set()
+        super().__init__(_Labels(kept), console, said)
 
     def go(self, keys: Keys) -> None:
         """One check after the other."""
@@ -100,73 +99,19 @@ class _CheckDesk(LabelingDesk):
     def _following(self) -> Check | None:
         self.kept.look()
         waiting = self.kept.waiting()
-        return next((one for one in waiting if one.number not in self.later), next(iter(waiting), None))
+        return next((one for one in waiting if one.number not in self.put_off), next(iter(waiting), None))
 
-    def _act(self, query: Query, key: str, keys: Keys) -> bool:
-        done = self.widget.key(query, key, keys)
-        if done is not None:
-            return done
-        if key == " ":
-            if query.row in self.later:
-                self.later.clear()
-            self.later.add(query.row)
-            return True
-        if key == "u":
-            return self.tell(query, None, "cannot be decided")
-        if key in UNDO:
-            if not self.before:
-                self.message = "This is the first one."
-                return False
-            self.back = True
-            return True
-        if key == "v":
-            self.whole = not self.whole
-        elif key == "?":
-            self.extra = _help(self.widget.help)
-        else:
-            self.message = f"{printable(key)!r} means nothing here; ? shows the keys."
-        return False
+    def later(self, query: Query) -> None:
+        """At the end; where all were put off, they come again."""
+        if query.row in self.put_off:
+            self.put_off.clear()
+        self.put_off.add(query.row)
 
-    def tell(self, query: Query, label: Any, words: str = "") -> bool:
-        """Record an answer."""
-        try:
-            with self.kept.changing():
-                self.kept.tell(query.row, label, new=True)  # a label that is new was asked about
-        except BadInput as error:
-            self.message = self.said(error)
-            return False
-        self.given += 1
-        self.message = f"{words or label} · Backspace goes back to it"
-        return True
+    def record(self, query: Query, label: Any) -> None:
+        """Into the monitor's file."""
+        with self.kept.changing():
+            self.kept.tell(query.row, label, new=True)  # a label that is new was asked about
 
-    def _view(self, query: Query) -> Group:
-        from rich.console import Group
-        from rich.panel import Panel
-        from rich.text import Text
-
-        waiting = len(self.kept.waiting())
-        head = f"{self.kept.title}  " if self.kept.title else ""
-        body, cut = self._body(query)
-        note = Text(f" {cut} more lines, v shows them " if cut else "")
-        parts: list[Any] = [
-            Text.assemble((printable(head), "bold"), f"check {query.row:,} · {waiting:,} wait"),
-            Panel(body, subtitle=note, subtitle_align="right", padding=(1, 2)),
-            Text(""),
-            self.widget.drawn(),
-            Text(self.widget.hint + "space later · u undecided · Backspace back · ? all keys · q quit", style="dim"),
-        ]
-        if self.extra is not None:
-            parts += [Text(""), self.extra]
-        if self.message:
-            parts.append(Text(printable(self.message), style="bold"))
-        return Group(*parts)
-
-
-def _help(own: Sequence[tuple[str, str]]) -> Any:
-    from rich.table import Table
-
-    table = Table(box=None, show_header=False, pad_edge=False)
-    for key, what in (*own, *HELP):
-        if key != "p":  # there is no guess here
-            table.add_row(key, what)
-    return table
+    def heading(self, query: Query) -> tuple[str, str]:
+        """Which check, and how many wait."""
+        return self.kept.title, f"check {query.row:,} · {len(self.kept.waiting()):,} wait"

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from askwise import tasks
-from askwise.core import BadInput, Label, Query
-from askwise.report import printable
-from askwise.terminal.desk import LabelingDesk, with_keys
-from askwise.terminal.widgets import UNDO, Keys, widget_of
+from askwise.core import Label, Query
+from askwise.terminal.blind import BlindDesk
+from askwise.terminal.desk import with_keys
+from askwise.terminal.widgets import Keys
 from askwise.values import written
 
 if TYPE_CHECKING:
-    from rich.console import Console, Group
+    from rich.console import Console
 
     from askwise.checking import LabelCheck
-    from askwise.session import Session
 
 HELP = (
     ("space", "later: comes again behind the others that wait"),
@@ -79,16 +78,15 @@ def look(
     return desk.given
 
 
-class _GivenDesk(LabelingDesk):
+class _GivenDesk(BlindDesk):
     """What lies before the person: one row, without its label."""
 
+    HELP = HELP
+    SAYS_WHY = True
+
     def __init__(self, check: LabelCheck, rest: bool, console: Console, said: Callable[[object], str]) -> None:
-        self.check, self.rest, self.console, self.said = check, rest, console, said
-        self.session = cast("Session", _Labels(check))  # a widget asks no more of a session
-        self.given, self.message, self.whole, self.extra = 0, "", False, None
-        self.before: list[Query] = []
-        self.back = False
-        self.widget = widget_of(self.session)(self)
+        self.check, self.rest = check, rest
+        super().__init__(_Labels(check), console, said)
 
     def go(self, keys: Keys) -> None:
         """One row after the other."""
@@ -107,77 +105,22 @@ class _GivenDesk(LabelingDesk):
         asked = self.check.ask(1, rest=self.rest)
         return replace(asked[0], content=_shown(asked[0].content)) if asked else None
 
-    def _act(self, query: Query, key: str, keys: Keys) -> bool:
-        done = self.widget.key(query, key, keys)
-        if done is not None:
-            return done
-        if key == " ":
-            self.check.later(query.row)
-            return True
-        if key == "u":
-            return self.tell(query, None, "cannot be decided")
-        if key in UNDO:
-            if not self.before:
-                self.message = "This is the first one."
-                return False
-            self.back = True
-            return True
-        if key == "v":
-            self.whole = not self.whole
-        elif key == "?":
-            self.extra = _help(self.widget.help)
-        else:
-            self.message = f"{printable(key)!r} means nothing here; ? shows the keys."
-        return False
+    def later(self, query: Query) -> None:
+        """Behind the others that wait."""
+        self.check.later(query.row)
 
-    def tell(self, query: Query, label: Any, words: str = "") -> bool:
-        """Record an answer."""
-        try:
-            self.check.tell(query.row, label, seconds=self._seconds())
-        except BadInput as error:
-            self.message = self.said(error)
-            return False
-        self.given += 1
-        self.message = f"{words or label} · Backspace goes back to it"
-        return True
+    def record(self, query: Query, label: Any) -> None:
+        """Into the log of the check."""
+        self.check.tell(query.row, label, seconds=self._seconds())
 
-    def _view(self, query: Query) -> Group:
-        from rich.console import Group
-        from rich.panel import Panel
-        from rich.text import Text
-
+    def heading(self, query: Query) -> tuple[str, str]:
+        """Nothing that changes with an answer being right or wrong: it would tell the label that is checked."""
         now = self.check.status()
         title = str(self.check.state.terms["title"])
-        head = f"{title}  " if title else ""
-        body, cut = self._body(query)
-        note = Text(f" {cut} more lines, v shows them " if cut else "")
-        # Nothing that changes with an answer being right or wrong: it would tell the label that is checked.
-        counts = f"row {query.row + 1:,} · {now.looked:,} of {now.size:,} looked at"
-        parts: list[Any] = [
-            Text.assemble((printable(head), "bold"), counts),
-            Panel(body, subtitle=note, subtitle_align="right", padding=(1, 2)),
-            Text.assemble(("Why: ", "dim"), query.reason),
-            Text(""),
-            self.widget.drawn(),
-            Text(self.widget.hint + "space later · u undecided · Backspace back · ? all keys · q quit", style="dim"),
-        ]
-        if self.extra is not None:
-            parts += [Text(""), self.extra]
-        if self.message:
-            parts.append(Text(printable(self.message), style="bold"))
-        return Group(*parts)
+        return title, f"row {query.row + 1:,} · {now.looked:,} of {now.size:,} looked at"
 
 
 def _shown(content: Any) -> str:
     if isinstance(content, Mapping):
         return "\n".join(f"{name}: {written(value)}" for name, value in content.items())
     return str(content)
-
-
-def _help(own: Any) -> Any:
-    from rich.table import Table
-
-    table = Table(box=None, show_header=False, pad_edge=False)
-    for key, what in (*own, *HELP):
-        table.add_row(key, what)
-    return table
