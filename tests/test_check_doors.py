@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import functools
 import io
 import json
 import signal
@@ -16,8 +17,9 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from askwise import LabelCheck, cli, terminal
+from askwise import LabelCheck, terminal
 from askwise.core import Query
+from help.command import ran
 
 Run = Callable[..., tuple[int, str, str]]
 N = 300
@@ -25,17 +27,7 @@ N = 300
 
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    def go(*args: object, keys: str = "") -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "stdin", io.StringIO(keys))
-        code: Any = 0
-        try:
-            cli.main([str(a) for a in args])
-        except SystemExit as end:
-            code = end.code or 0
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return go
+    return functools.partial(ran, capsys, monkeypatch)
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Any, Protocol
 
 from askwise.annotators.endpoint import LanguageModel, Spent
-from askwise.annotators.others import Function, Program
 from askwise.annotators.said import Annotation
 from askwise.core import Label
 from askwise.notices import progress
@@ -87,6 +86,3 @@ def annotate(
             for future in open_:
                 future.cancel()
     return found
-
-
-__all__ = ["UNASKED", "Function", "Program", "annotate"]

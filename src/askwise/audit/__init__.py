@@ -33,7 +33,7 @@ from askwise.audit.bounds import (
     window_starts,
 )
 from askwise.audit.classes import Moves, count_on_rest, metrics_by_label, metrics_on_rest, moves, moves_by_label
-from askwise.audit.fixed import Count, count_by_strata, count_in_file, count_of
+from askwise.audit.fixed import Count, count_by_strata, count_in_file, count_of, known_elsewhere
 from askwise.audit.plain import EDGES, counted, share_right
 from askwise.audit.plan import (
     GRID,
@@ -117,6 +117,7 @@ __all__ = [
     "expected_cost",
     "false_certificate_risk",
     "false_stop_risk",
+    "known_elsewhere",
     "levels_of",
     "may_miss",
     "mean_error_bounds",

@@ -110,12 +110,25 @@ def count_of(trait: Array, known: Array, order: Array, members: Array, alpha: fl
     drawn = int(unknown[0]) if len(unknown) else size
     counted = int(trait[own[:drawn]].sum())
     least, most = count_in_file(size, drawn, counted, alpha)
+    found = Count(size * counted / drawn if drawn else None, least, most)
+    return known_elsewhere(found, trait, known, members)
+
+
+def known_elsewhere(found: Count, trait: Array, known: Array, members: Array) -> Count:
+    """Bounds moved by what is known of any item, however it became known.
+
+    Args:
+        found: Of the part, from a random order.
+        trait: As in `count_of`, as the following.
+        known: See there.
+        members: See there.
+    """
     has, has_not = int((members & known & trait).sum()), int((members & known & ~trait).sum())
-    least, most = max(least, has), min(most, size - has_not)
+    size = int(members.sum())
+    least, most = max(found.least, has), min(found.most, size - has_not)
     if least > most:  # the bounds were wrong, which what is known shows
         least, most = has, size - has_not
-    estimate = None if not drawn else min(max(size * counted / drawn, least), most)
-    return Count(estimate, least, most)
+    return Count(None if found.estimate is None else min(max(found.estimate, least), most), least, most)
 
 
 STRATUM_BETS: Array = np.array([0.03, 0.07, 0.12, 0.18, 0.25, 0.33, 0.42, 0.49])

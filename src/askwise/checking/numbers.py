@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from askwise import display
-from askwise.audit import Count, count_by_strata, count_of
+from askwise.audit import Count, count_by_strata, count_of, known_elsewhere
 from askwise.checking.state import DOUBTFUL, ORDER, RANDOM, SWEEP, CheckState
 from askwise.core import FINGERPRINT_DIGITS, Array, ClassMetrics, Interval, Label, between, chance, share
 from askwise.values import written
@@ -137,14 +137,9 @@ class _Facts:
         own = self.order[self.there[self.order]]
         drawn, _ = self.drawn(self.there)
         strata, sizes = self._strata(c)
-        found = count_by_strata(sizes, strata[own[:drawn]], (self.truth == c)[own[:drawn]], alpha)
-        has = int((self.known & (self.truth == c)).sum())
-        most = len(own) - int((self.known & (self.truth != c)).sum())
-        least, most = max(found.least, has), min(found.most, most)
-        if least > most:  # the bounds were wrong, which what is known shows
-            least, most = has, len(own) - int((self.known & (self.truth != c)).sum())
-        estimate = None if found.estimate is None else min(max(found.estimate, float(least)), float(most))
-        return Count(estimate, least, most)
+        trait = self.truth == c
+        found = count_by_strata(sizes, strata[own[:drawn]], trait[own[:drawn]], alpha)
+        return known_elsewhere(found, trait, self.known, self.there)
 
     def _strata(self, c: int) -> tuple[Array, Array]:
         """((n,) stratum of each item, (s,) how many each has): given so or not, in thirds by the first confidence."""
