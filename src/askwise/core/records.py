@@ -515,6 +515,9 @@ class AutoLabels:
     """Checks still needed if all go well; None when nothing is pending."""
     deferred: int = 0
     """Items that stay with people."""
+    resumable: int | None = None
+    """Checks that an attempt which had ended still needs if they go on with the answers as they are, and all go well:
+    `Session.resume_autolabel`. None: none can go on."""
 
     def __bool__(self) -> bool:
         return self.status == "certified"
