@@ -352,7 +352,8 @@ def unsaid(allowed: int, certified: int, classes: Sequence[tuple[Label, int]], *
         return ""
     says = [f"at most {most:,} of the {certified:,} could hide {_hiding(group)}" for most, group in groups.items()]
     verb = "would say" if would else "says"
-    return f"Of single classes it {verb} less: {'; '.join(says)}. Items of a rare class are found by a search."
+    way = "Items of a rare class are found by a search: askwise screen SESSION --relevant LABEL"
+    return f"Of single classes it {verb} less: {'; '.join(says)}. {way}"
 
 
 def _hiding(group: Sequence[tuple[int, Label]]) -> str:
