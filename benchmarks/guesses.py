@@ -3,8 +3,8 @@
     python benchmarks/guesses.py [--seeds 20] [--encoder tfidf] [--only SET …]
 
 Sets: `stance`, headlines with labels and confidences by GPT-4o (shared/data/ai_labels); `worthless`, the same with its
-guesses dealt out at random; `trec6`, questions with made-up guesses, 70 % of them right. Sessions with nothing chosen, ten
-questions at a time; the same seeds with and without guesses, so differences are paired.
+guesses dealt out at random; `trec6`, questions with made-up guesses, 70 % of them right. Sessions with nothing chosen,
+ten questions at a time; the same seeds with and without guesses, so differences are paired.
 """
 
 from __future__ import annotations

@@ -2,9 +2,9 @@
 
     python benchmarks/rare_certificates.py [--pools 20] [--recall 0.9] [--share 0.01]
 
-A session with nothing chosen but words as features is labeled until its advice is to stop, and certified (at most 2 % of
-the model's labels wrong). Is the certificate true; how much of the rare class is hidden under it; and does what stands
-beside it say so? Then a search begins with what was labeled, and runs to its own certificate: is that true, and what
+A session with nothing chosen but words as features is labeled until its advice is to stop, and certified (at most 2 %
+of the model's labels wrong). Is the certificate true; how much of the rare class is hidden under it; and does what
+stands beside it say so? Then a search begins with what was labeled, and runs to its own certificate: is that true, and what
 does it cost?
 """
 
@@ -15,10 +15,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from rare import Made, spam
 
 from askwise import Query, Session
 from askwise.simulation import schedule
+from rare import Made, spam
 
 RARE, COMMON = "spam", "ham"
 
@@ -50,9 +50,9 @@ def to_the_end(session: Session, answer: Callable[[Sequence[Query]], list[str]],
                 session.tell(query, label)
             asked += len(queries)
         session.refresh()
-        if session.verdict().ready:
-            if session.counts()["rest"] == 0 or session.autolabel(oracle=answer).status == "certified":
-                return
+        nothing_left = session.counts()["rest"] == 0
+        if nothing_left or (session.verdict().ready and session.autolabel(oracle=answer).status == "certified"):
+            return
 
 
 def one(made: Made, seed: int, recall: float) -> Outcome:
@@ -90,8 +90,8 @@ def main() -> None:
         r = one(made, seed, args.recall)
         done.append(r)
         print(
-            f"| {seed} | {r.labels:,} | {r.given} | {r.false} | {r.hidden} | {'yes' if r.unsaid else 'no'} | {r.read:,} "
-            f"| {100 * r.found:.0f} % | {'yes' if r.proved else 'no'} |",
+            f"| {seed} | {r.labels:,} | {r.given} | {r.false} | {r.hidden} | {'yes' if r.unsaid else 'no'} "
+            f"| {r.read:,} | {100 * r.found:.0f} % | {'yes' if r.proved else 'no'} |",
             flush=True,
         )
     middle = lambda values: f"{np.median(list(values)):,.0f}"  # noqa: E731 - used on the next lines only
