@@ -4,8 +4,8 @@
 
 A session with nothing chosen but words as features is labeled until its advice is to stop, and certified (at most 2 %
 of the model's labels wrong). Is the certificate true; how much of the rare class is hidden under it; and does what
-stands beside it say so? Then a search begins with what was labeled, and runs to its own certificate: is that true, and what
-does it cost?
+stands beside it say so? Then a search begins with what was labeled, and runs to its own certificate: is that true, and
+what does it cost?
 """
 
 from __future__ import annotations
