@@ -39,6 +39,7 @@ LAYERS = [
     {
         "engine",
         "hints",
+        "guessed",
         "searching",
         "rounds",
         "apart",
