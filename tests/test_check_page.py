@@ -5,23 +5,30 @@ from __future__ import annotations
 import csv
 import io
 import json
+import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
+from subprocess import DEVNULL, PIPE
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
+from urllib.request import Request, urlopen
 
 import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
-from askwise import LabelCheck, verify
+from askwise import LabelCheck, cli, verify
 from askwise.app.checks import desk as desks
 from askwise.app.checks.desk import LEASE, CheckDesk
 from askwise.app.checks.server import create_check_app
 from askwise.app.roles import OF_A_CHECK
 from askwise.core import BadStore
 from askwise.core.errors import CannotWrite
+from help.processes import running
 
 TOKEN = "a-token-of-some-length"
 ORIGIN = {"origin": "http://127.0.0.1", "host": "127.0.0.1"}
@@ -509,3 +516,75 @@ def test_the_document_of_the_api_has_the_routes_of_a_check_and_no_others(serve: 
     assert "POST /api/v1/check/answer" in listing
     assert "it cannot be decided, and counts as wrong" in listing
     assert client.get("/api/v1/pulse").status_code == 404
+
+
+# ── the command ─────────────────────────────────────────────────────────────────────────────
+
+
+def begun(command: list[str], **streams: Any) -> Any:
+    return running([sys.executable, "-m", "askwise", "check", *command], stdout=PIPE, stderr=PIPE, **streams)
+
+
+def until_said(server: Any, words: str) -> str:
+    for line in server.stderr:
+        if words in line:
+            return str(line)
+    raise AssertionError(f"never said: {words}")
+
+
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
+def test_the_command_serves_the_page_and_says_at_the_end_what_is_known(file: Path, end: signal.Signals) -> None:
+    with begun([str(file), "--guess", "llm", "--text", "message", "--no-browser"], stdin=DEVNULL) as server:
+        url = urlsplit(until_said(server, "Check labels at").split()[-1])
+        until_said(server, "Ctrl+C ends")
+        token = parse_qs(url.query)["token"][0]
+
+        def post(verb: str, **body: Any) -> Any:
+            head = {"x-askwise-token": token, "content-type": "application/json"}
+            place = f"http://{url.netloc}/api/v1/check/{verb}"
+            with urlopen(Request(place, json.dumps(body).encode(), head), timeout=20) as reply:
+                return json.load(reply)
+
+        asked = post("ask", tab="t")["question"]
+        assert post("answer", tab="t", key="k", row=asked["row"], label="ham")["looked"] == 1
+        server.send_signal(end)
+        out, err = server.communicate(timeout=30)
+    assert server.returncode == 0, err
+    assert "1 answers recorded" in err
+    assert "People looked at 1 of 200 labels" in out
+    assert "Traceback" not in err
+    with LabelCheck.open(file.with_name("mail.check.askwise")) as check:
+        assert check.state.answers == {asked["row"]: "ham"}
+
+
+def test_a_terminal_means_the_page_and_a_pipe_means_keys(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ways: list[str] = []
+    monkeypatch.setattr("askwise.terminal.look", lambda *_, **__: ways.append("terminal") or 0)
+    monkeypatch.setattr("askwise.app.checks.server.serve_check", lambda *_, **__: ways.append("page") or 0)
+    monkeypatch.setattr("askwise.commands.asking.meanwhile", lambda **_: nullcontext())
+    command = ["check", str(file), "--guess", "llm", "--text", "message"]
+    for keyboard, options, way in [
+        (True, [], "page"),
+        (True, ["--terminal"], "terminal"),
+        (True, ["--no-browser", "--port", "0"], "page"),
+        (False, [], "terminal"),
+        (False, ["--no-browser"], "page"),
+        (False, ["--port", "0"], "page"),
+        (False, ["--port", "0", "--terminal"], "terminal"),
+    ]:
+        monkeypatch.setattr(sys, "stdin", io.StringIO())
+        monkeypatch.setattr(sys.stdin, "isatty", lambda keyboard=keyboard: keyboard)
+        with pytest.raises(SystemExit) as ended:
+            cli.main([*command, *options])
+        assert (ended.value.code, ways) == (0, [way]), (keyboard, options)
+        ways.clear()
+
+
+def test_where_nobody_is_asked_there_is_nowhere_to_ask(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["check", str(file), "--guess", "llm", "--text", "message"]
+    for more in (["--status", "--port", "0"], ["--simulate", "truth", "--terminal"], ["--status", "--no-browser"]):
+        with pytest.raises(SystemExit) as ended:
+            cli.main([*command, *more])
+        assert ended.value.code == 2
+        assert "nobody is; leave it out" in capsys.readouterr().err
+    assert not file.with_name("mail.check.askwise").exists()

@@ -103,7 +103,7 @@ export async function answer(label, seconds) {
 export const later = () => send("later", { row: state.turn.question.row }, "…");
 export const back = () => send("back", {}, "…");
 
-/** Come back by itself where something is worked out or lies in other tabs; else say now and then that this tab is here. */
+/** Come back where something is worked out or lies in other tabs; else say now and then that this tab is here. */
 export function keepAlive() {
   const { turn } = state;
   const wait = !turn ? 2000 : turn.question ? 30_000 : turn.busy ? 700 : turn.done ? 30_000 : 2000;

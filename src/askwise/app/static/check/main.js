@@ -145,8 +145,8 @@ async function toNumbers() {
         el(
           "p",
           {},
-          "They may tell whether your last answer agreed with the label that was there. So what you have answered until " +
-            "now can no longer be changed on this page.",
+          "They may tell whether your last answer agreed with the label that was there. So what you have answered " +
+            "until now can no longer be changed on this page.",
         ),
       ],
       buttons: [

@@ -106,8 +106,8 @@ function staying({ sentence, unsaid, status }) {
 // ── intervals ───────────────────────────────────────────────────────────────────────────────
 
 const HELP =
-  "The tick is an estimate, and covered by nothing; the bar is proved, at every look. Each line holds by itself, and not " +
-  "all lines together.";
+  "The tick is an estimate, and covered by nothing; the bar is proved, at every look. Each line holds by itself, and " +
+  "not all lines together.";
 
 /** A figure of rows [name or node, what it is, interval]. */
 function bars({ title, sentence, rows, tables, id }) {
@@ -167,8 +167,8 @@ function classes(quality) {
   const drawn = figure({
     title: "Each label",
     sentence:
-      "Precision: of the items labeled so, the share that people call so. Recall: of the items that people would call so, " +
-      `the share labeled so.${quality.classes.length > MOST ? ` The first ${MOST} are drawn.` : ""}`,
+      "Precision: of the items labeled so, the share that people call so. Recall: of the items that people would " +
+      `call so, the share labeled so.${quality.classes.length > MOST ? ` The first ${MOST} are drawn.` : ""}`,
     body: el("ul", { class: "spans", tabIndex: 0, "aria-label": "Precision, recall and F1 of each label" }, ...rows),
     help: HELP,
     doc: "docs/check.md",
@@ -241,8 +241,8 @@ function taking({ workbooks, fingerprint }) {
     el(
       "p",
       { class: "says" },
-      "Each row with what became of its label: kept, confirmed, corrected, undecided or open. Loaded again, only labels by " +
-        "people count as given.",
+      "Each row with what became of its label: kept, confirmed, corrected, undecided or open. Loaded again, only " +
+        "labels by people count as given.",
     ),
     el(
       "div",

@@ -9,11 +9,12 @@ import { classes, current, state } from "./desk.js";
 
 const BUSY = "The next question is worked out";
 const ELSEWHERE =
-  "What is left to ask now lies in other tabs or windows. The page asks again by itself; one that was closed gives its " +
-  "question back within three minutes.";
+  "What is left to ask now lies in other tabs or windows. The page asks again by itself; one that was closed gives " +
+  "its question back within three minutes.";
 const NO_KEY = "This link is from an earlier start. Open the one that askwise printed last.";
 const NO_SERVER =
-  "The server does not answer. If you stopped it, start askwise check again with the same file: it goes on where you were.";
+  "The server does not answer. If you stopped it, start askwise check again with the same file: it goes on where you " +
+  "were.";
 
 let shown = "";
 let widgetShown = "";
