@@ -225,8 +225,15 @@ class LabelCheck:
     @property
     def classes(self) -> tuple[Label, ...]:
         """Labels that can be given."""
-        told = [label for label in self.state.answers.values() if label is not None]
-        return tuple(dict.fromkeys([*self.state.names, *self.state.terms["labels"], *sorted(set(told))]))
+        with self._lock:
+            told = [label for label in self.state.answers.values() if label is not None]
+            return tuple(dict.fromkeys([*self.state.names, *self.state.terms["labels"], *sorted(set(told))]))
+
+    @property
+    def looked(self) -> int:
+        """Labels that people have looked at."""
+        with self._lock:
+            return sum(bool(self.state.there[row]) for row in self.state.answers)
 
     @property
     def notes(self) -> list[str]:
@@ -420,6 +427,12 @@ class LabelCheck:
     def doubts_matter(self) -> bool:
         """Whether it depends on a model of doubt what is asked."""
         return self.state.terms["errors"] is not None or self.state.terms["wrong_first"]
+
+    @property
+    def doubts_next(self) -> bool:
+        """Whether the model of doubt works out what comes next: nothing waits, and those at random were asked."""
+        with self._lock:
+            return self.doubts_matter and bool(self.state.batches) and not self.state.waiting()
 
     def get_ready(self) -> Doubt:
         """What the model of doubt learns from, made once: it takes a while where texts are encoded.

@@ -50,8 +50,7 @@ class _Queue(threading.Thread):
     def run(self) -> None:
         """What is encoded is encoded outside of the check's lock: answers are taken in meanwhile."""
         try:
-            state = self.check.state
-            if self.check.doubts_matter and state.batches and not state.waiting():
+            if self.check.doubts_next:
                 self.check.get_ready()
             self.rows = self.check.queue(rest=self.rest)
         except Exception as error:  # noqa: BLE001 - a thread has nobody to raise to: the next reply does
@@ -79,7 +78,9 @@ class CheckDesk:
         self._before: dict[str, list[int]] = {}  # tab → rows it has answered since somebody looked at the numbers
         self._keys: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._working: _Queue | None = None
+        self._figures: dict[str, Any] = {}
         self._lock = threading.RLock()
+        self._count()
 
     # ── what a tab does ─────────────────────────────────────────────────────────────────────
 
@@ -99,15 +100,15 @@ class CheckDesk:
 
         def act() -> None:
             held = self._held.get(tab)
-            mine = held is not None and held.row == row
-            answers = self.check.state.answers
-            if not mine and row not in self.check.state.waiting():
+            mine = held if held is not None and held.row == row else None
+            if mine is None and row not in self._waiting():  # where it waits, it was dealt before a server ended
+                answers = self.check.state.answers
                 if row in answers and answers[row] == (None if label is None else label_name(label)):
-                    return  # it arrived at a server that was stopped before it could say so
+                    return  # it arrived at a server that ended before it could say so
                 if row not in answers:
                     raise BadInput(f"Row {row + 1:,} was not asked of this tab. Ask first: POST /api/v1/check/ask.")
             try:
-                self.check.tell(row, label, seconds=seconds, first=not (mine and held is not None and held.again))
+                self.check.tell(row, label, seconds=seconds, first=mine is None or not mine.again)
             except Conflict as error:
                 self._drop(tab, row)
                 raise Conflict(
@@ -115,6 +116,7 @@ class CheckDesk:
                     "counted. Go on with the next question."
                 ) from error
             self.given += 1
+            self._count()
             self._drop(tab, row)
             self._before.setdefault(tab, []).append(row)
 
@@ -182,17 +184,23 @@ class CheckDesk:
     def _turn(self, tab: str) -> dict[str, Any]:
         queue = self._queue()
         held = self._deal(tab, queue or [])
-        state = self.check.state
-        looked = sum(bool(state.there[row]) for row in state.answers)
+        if queue is not None:  # else a thread has the check's lock, for as long as a model learns
+            self._count()
         return {
             "question": None if held is None else self._question(held),
-            "looked": looked,
-            "size": state.size,
-            "classes": list(self.check.classes),
+            **self._figures,
+            "size": self.check.state.size,
             "busy": _busy() if held is None and queue is None else "",
             "done": queue == [] and held is None,
             "back": bool(self._before.get(tab)),
         }
+
+    def _count(self) -> None:
+        self._figures = {"looked": self.check.looked, "classes": list(self.check.classes)}
+
+    def _waiting(self) -> list[int]:
+        """The rows that wait now; none does while that is being worked out."""
+        return [] if self._working is not None else self.check.state.waiting()
 
     def _queue(self) -> list[int] | None:
         """The rows that wait; None while that is being worked out."""
