@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from askwise import LabelCheck
+from askwise.app.checks.app import create_check_app
 from askwise.app.checks.desk import CheckDesk
-from askwise.app.checks.server import create_check_app
+from askwise.app.projects import Intake, create_new
 from help.hands import press, settled, text_of, until
 
 TOKEN = "a-token-of-some-length"
@@ -317,3 +318,59 @@ def test_rows_of_columns_are_shown_and_can_be_scrolled_by_keys(serve: Any, visit
     assert page.get_attribute("#text", "tabindex") == "0"
     assert "<i>" in page.text_content("#text td >> nth=0")
     assert "llm" not in page.content()
+
+
+# ── begun from the page of a new project ────────────────────────────────────────────────────
+
+
+@LOOKS
+def test_a_dropped_file_becomes_a_check_by_keyboard(
+    run: Any, new_page: Any, serious_findings: Any, tmp_path: Any, width: int, scheme: str
+) -> None:
+    made_here: list[Any] = []
+    intake = Intake(tmp_path)
+    running = run(create_new(intake, token=TOKEN, started=lambda one, _: made_here.append(one)))
+    page = new_page(running.url, viewport={"width": width, "height": 800}, color_scheme=scheme)
+    page.goto(f"{running.url}?token={TOKEN}")
+    page.wait_for_selector("#b-choose:focus")
+    assert not page.is_visible("#given")
+    data = "message,llm,sure,team\n" + "".join(f"see you there {i},{'ab'[i % 2]},0.{i},{i % 3}\n" for i in range(40))
+    with page.expect_file_chooser() as chooser:
+        page.press("#b-choose", "Enter")
+    chooser.value.set_files({"name": "mail.csv", "mimeType": "text/csv", "buffer": data.encode()})
+    page.wait_for_selector("#given:visible")
+    page.focus("#given summary")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#g-guess:visible")
+    assert page.input_value("#g-guess") == "llm", "the column with the fewest values"
+    assert page.input_value("#g-text") == "message"
+    assert serious_findings(page) == [], "what is what"
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "scrolls sideways"
+    page.select_option("#g-confidence", "message")
+    page.fill("#g-limit", "much")
+    page.press("#g-limit", "Enter")
+    page.wait_for_selector("#given-error .error")
+    assert "between 0 and 100 %" in page.text_content("#given-error")
+    page.fill("#g-limit", "10 %")
+    page.press("#g-limit", "Enter")
+    page.wait_for_selector("#given-error :text('A confidence is a number')")
+    assert serious_findings(page) == [], "an error"
+    page.select_option("#g-confidence", "sure")
+    page.select_option("#g-by", "team")
+    page.focus("#b-given")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#why:not(:empty)")
+    (check,) = made_here
+    try:
+        assert check.state.terms["max_error"] == 0.1
+        assert "at most 10% of them all are wrong" in page.text_content("#aim")
+        assert row_of_message(press(page, "1")) in check.state.answers
+        look(page)
+        assert page.locator("#slices-0 .span-bar").count() == 3
+    finally:
+        running.stop()
+        check.close()
+
+
+def row_of_message(text: str) -> int:
+    return int(text.split()[-1])

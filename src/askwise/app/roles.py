@@ -181,6 +181,7 @@ OF_A_CHECK: dict[str, Role | None] = {
     "POST /api/v1/check/leave": ANNOTATOR,
     "GET /api/v1/check/numbers": OWNER,
     "GET /api/v1/check/export": OWNER,
+    "POST /api/v1/new/check": OWNER,  # where there is no project yet
 }
 """The same of what a server of a check of given labels has besides (`app/checks`); no team's server has it."""
 

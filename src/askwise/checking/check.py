@@ -16,7 +16,7 @@ import numpy as np
 from askwise.audit import Plan, audit_plan, expected_cost, share_of, sweep_plan
 from askwise.audit.sweep import DOUBTED
 from askwise.checking.doubt import Doubt, design
-from askwise.checking.given import Names, given
+from askwise.checking.given import Given, Names, given
 from askwise.checking.numbers import CheckStatus, LabelQuality, quality, status, truths
 from askwise.checking.state import (
     DOUBTFUL,
@@ -66,7 +66,8 @@ class LabelCheck:
     Every answer is in the log before the next question; a check in a file is gone on with by `LabelCheck.open`.
 
     Args:
-        source: Path of a table, a pandas or polars frame, or a list of texts.
+        source: Path of a table, a pandas or polars frame, or a list of texts; or what `checking.given` has read of one:
+            then the columns are said already.
         guess: Column of the labels that are checked; of several the first is checked, and the others are signals of
             doubt. With texts, a list of labels.
         confidence: Column, or columns, of numbers, the higher the surer: any numbers, they are only compared and
@@ -95,7 +96,7 @@ class LabelCheck:
     def __init__(
         self,
         source: Any,
-        guess: Any,
+        guess: Any = None,
         confidence: Any = None,
         *,
         by: Names = None,
@@ -120,7 +121,9 @@ class LabelCheck:
                 f"{named('wrong_first')} goes without {named('max_error')}: with a limit the most doubtful come "
                 "early anyway."
             )
-        found = given(source, guess=guess, confidence=confidence, by=by, text=text, truth=truth, how=how)
+        found = source
+        if not isinstance(source, Given):
+            found = given(source, guess=guess, confidence=confidence, by=by, text=text, truth=truth, how=how)
         more = [_label(label) for label in labels]
         self._begin(store)
         size = sum(label != "" for label in found.labels[0])
@@ -135,7 +138,7 @@ class LabelCheck:
             "truth": found.truth,
             "labels": more,
             "notes": found.notes,
-            "title": Path(source).name if isinstance(source, str | Path) else "",
+            "title": found.title,
             "n": len(found.cells),
             "max_error": max_error,
             "errors": None if max_error is None else math.floor(max_error * size + 1e-9),

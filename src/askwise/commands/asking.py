@@ -93,7 +93,7 @@ def look_at_labels(
 
         answered = door.look(check, rest=rest, said=said)
     else:
-        from askwise.app.checks.server import serve_check
+        from askwise.app.checks.serve import serve_check
 
         notices.quiet()  # from here on the page says what goes on
         opened = waiting is not None and waiting.opened
