@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from subprocess import DEVNULL, PIPE
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
+from urllib.request import Request, urlopen
 
 import pytest
 from starlette.testclient import TestClient
@@ -12,6 +18,7 @@ from starlette.testclient import TestClient
 from askwise import LabelCheck, Session, verify
 from askwise.app.projects import Intake, create_new
 from askwise.app.roles import OF_A_CHECK
+from help.processes import running
 
 TOKEN = "a-token-of-some-length"
 DATA = "message,llm,sure,team\n" + "".join(f"see you {i},{'ab'[i % 2]},0.{i % 9},n\n" for i in range(40))
@@ -119,3 +126,29 @@ def test_the_document_of_a_server_without_a_project_has_the_route(house: House) 
     paths = house.client.get("/api/v1/openapi.json").json()["paths"]
     assert {f"POST {path}" for path in paths if path == "/api/v1/new/check"} <= set(OF_A_CHECK)
     assert paths["/api/v1/new/check"]["post"]["description"]
+
+
+def test_the_command_without_a_file_says_how_to_go_on_with_the_check(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "askwise", "label", "--no-browser", "--no-recent"]
+    with running(command, cwd=tmp_path, stdin=DEVNULL, stdout=PIPE, stderr=PIPE) as server:
+        line = next(line for line in server.stdout if "New project at" in line)
+        url = urlsplit(line.split()[-1])
+        head = {"x-askwise-token": parse_qs(url.query)["token"][0], "content-type": "application/json"}
+
+        def send(method: str, path: str, data: bytes) -> Any:
+            request = Request(f"http://{url.netloc}/api/v1/{path}", data, head, method=method)
+            with urlopen(request, timeout=60) as reply:
+                return json.load(reply)
+
+        upload = send("PUT", "new/file?name=mail.csv", DATA.encode())["upload"]
+        body = {"upload": upload, "guess": "llm", "text": ["message"]}
+        assert send("POST", "new/check", json.dumps(body).encode()) == {"at": "/"}
+        row = send("POST", "check/ask", b'{"tab": "t"}')["question"]["row"]
+        send("POST", "check/answer", json.dumps({"tab": "t", "key": "k", "row": row, "label": None}).encode())
+        server.send_signal(signal.SIGINT)
+        out, err = server.communicate(timeout=30)
+    assert (server.returncode, "Traceback" in err) == (0, False), err
+    place = tmp_path / "mail" / "mail.check.askwise"
+    assert f"askwise check {place}" in out
+    with LabelCheck.open(place) as check:
+        assert check.state.answers == {row: None}

@@ -45,13 +45,17 @@ class _Queue(threading.Thread):
         super().__init__(name="askwise-check", daemon=True)
         self.check, self.rest = check, rest
         self.rows: list[int] = []
+        self.encodes = False
+        """Whether what the model of doubt learns from is waited for."""
         self.error: Exception | None = None
 
     def run(self) -> None:
         """What is encoded is encoded outside of the check's lock: answers are taken in meanwhile."""
         try:
             if self.check.doubts_next:
+                self.encodes = True
                 self.check.get_ready()
+                self.encodes = False
             self.rows = self.check.queue(rest=self.rest)
         except Exception as error:  # noqa: BLE001 - a thread has nobody to raise to: the next reply does
             self.error = error
@@ -190,7 +194,7 @@ class CheckDesk:
             "question": None if held is None else self._question(held),
             **self._figures,
             "size": self.check.state.size,
-            "busy": _busy() if held is None and queue is None else "",
+            "busy": self._busy() if held is None and queue is None else "",
             "done": queue == [] and held is None,
             "back": bool(self._before.get(tab)),
         }
@@ -221,6 +225,10 @@ class CheckDesk:
             raise work.error
         return work.rows
 
+    def _busy(self) -> str:
+        work = notices.now() if self._working is not None and self._working.encodes else None
+        return work.sentence if work else "a moment"
+
     def _deal(self, tab: str, queue: list[int]) -> _Held | None:
         now = self._clock()
         held = self._held.get(tab)
@@ -245,8 +253,3 @@ class CheckDesk:
             "again": held.again,
             "given": given if held.again else None,
         }
-
-
-def _busy() -> str:
-    work = notices.now()
-    return work.sentence if work else "what comes next is worked out"
