@@ -464,6 +464,7 @@ GOOD = {"tab": "t", "key": "k", "item": "", "label": "fruit"}
         ("/api/v1/autolabel", {"max_error": 0.1, "by_doubt": 1.0}, "by_doubt"),
         ("/api/v1/autolabel/cancel", {}, "Finish"),
         ("/api/v1/autolabel/undo", {}, ""),
+        ("/api/v1/autolabel/resume", {}, "nothing was frozen yet"),
     ],
 )
 def test_a_mistake_is_a_sentence(tab: Tab, page: TestClient, path: str, body: dict[str, Any], says: str) -> None:
@@ -606,6 +607,16 @@ def test_blind_checks_from_start_to_certificate_and_back(learned: tuple[Session,
     tab.deck = []
     tab.ask()
     assert not any(q["strategy"] == "check" for q in tab.deck), "the checks left over are not asked any more"
+    assert tab.pulse["autolabel"]["resumable"] is None
+    attempt, query = session._state.attempts[0], session.pool.ids
+    for row in attempt.order[:3].tolist():
+        session.unsure(query[row])
+    going = tab.post("/api/v1/autolabel/resume")
+    assert going["result"]["status"] == "checking"
+    assert going["result"]["left"] > 0
+    assert going["pulse"]["counts"]["auto"] == 0
+    for row in attempt.order[:3].tolist():
+        session.tell(query[row], str(session._state.classes[int(session._state.guesses_of(attempt)[row])]))
     undone = tab.post("/api/v1/autolabel/undo")
     assert undone["pulse"]["counts"]["auto"] == 0
 

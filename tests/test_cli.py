@@ -258,7 +258,8 @@ def test_a_session_that_exists_is_never_changed_by_a_mistake(mail, labeled, askw
     refused(askwise("autolabel", labeled, "--by-doubt", "1"), "--by-doubt", "0 or more and below 1")
     refused(askwise("autolabel", labeled, "--undo"), "no model labels")
     refused(askwise("autolabel", labeled, "--cancel"), "No certification attempt")
-    refused(askwise("autolabel", labeled, "--undo", "--cancel"), "two things")
+    refused(askwise("autolabel", labeled, "--resume"), "nothing was frozen yet")
+    refused(askwise("autolabel", labeled, "--undo", "--cancel"), "give one")
     other = mail.with_name("other.csv")
     other.write_text("text\nquite\ndifferent\n")
     refused(askwise("label", other, *TERMINAL, "--session", labeled), "other items", "60 there, 2 here")
@@ -449,6 +450,21 @@ def test_autolabel_checks_certifies_exports(tmp_path, askwise, how):
     with Session.open(path) as s:
         assert len(s.report().attempts) == 1
         assert s.certificates()[0].by_doubt == (0.5 if how else 0)
+    assert askwise("verify", path)[0] == 0
+    assert "--resume" not in out
+
+    with Session.open(path) as s:
+        checked = s._state.attempts[0].order[:2].tolist()
+        for row in checked:
+            s.unsure(s.pool.ids[row])
+    assert f"askwise autolabel {path} --resume" in askwise("autolabel", path)[1]
+    code, out, _ = askwise("autolabel", path, "--resume")
+    assert code == 0
+    assert "more are needed if all of them are right" in out
+    with Session.open(path) as s:
+        for row in checked:
+            s.tell(s.pool.ids[row], truth(800)[row])
+        assert s.autolabel_status().status == "certified"
     assert askwise("verify", path)[0] == 0
 
     code, out, _ = askwise("export", path, tmp_path / "labeled.csv")

@@ -517,8 +517,8 @@ def test_a_session_that_never_grew_writes_what_it_always_wrote() -> None:
     state = State()
     for event in events:
         state.apply(event)
-    with pytest.raises(BadStore, match=f"format 6; this one reads up to {READS_FORMAT}"):
-        state.apply(Event("something", {"format": 6}, 0.0, len(events) + 1))
+    with pytest.raises(BadStore, match=f"format {READS_FORMAT + 1}; this one reads up to {READS_FORMAT}"):
+        state.apply(Event("something", {"format": READS_FORMAT + 1}, 0.0, len(events) + 1))
 
 
 def test_a_pool_of_ones_own_stays_as_it_is() -> None:

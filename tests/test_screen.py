@@ -418,3 +418,77 @@ def test_replays_end_where_the_plan_says(pile):
     assert checks.read >= found.advised + audit.recall_plan(240 - found.advised, 30, 0.9, 0.03).first
     assert ranking.recall >= 0.9
     assert found.curve[-1] == (ranking.read, 30)
+
+
+# ── a search that is begun by a session ─────────────────────────────────────────────────────
+
+
+def begun_with(pile, **options):
+    texts, labels = pile
+    session = Session(texts, seed=1, encoder="tfidf", title="Mail", **options)
+    for query in session.ask(40):
+        session.tell(query, labels[query.row])
+    return session, labels
+
+
+def test_what_people_said_in_a_session_begins_a_search(pile):
+    session, labels = begun_with(pile)
+    [odd] = session.ask(1)
+    session.unsure(odd)
+    before = session.look(lambda s: s.seq)
+    found = session.search("yes", recall=0.9)
+    assert session.look(lambda s: s.seq) == before, "the session is not changed"
+    now = found.recall()
+    told = {row: labels[row] for row in range(len(labels)) if session._state.label_of(row)}
+    assert (now.target, now.read, now.found) == (0.9, 40, sum(label == "yes" for label in told.values()))
+    assert (found.title, found.classes) == ("Mail", ("yes", "no"))
+    until_ready(found, labels)
+    assert found.autolabel(oracle=oracle(labels)).status == "certified"
+    everything = {row: found._state.label_of(row) for row in range(len(labels))}
+    known = sum(label == "yes" for label in everything.values())
+    assert known >= 0.9 * labels.count("yes")
+    assert verify(found._store.read()).ok
+
+
+def test_what_the_model_labeled_is_unread_and_other_labels_are_one(pile):
+    texts, labels = pile
+    three = [label if label == "yes" else "no" if row % 2 else "never" for row, label in enumerate(labels)]
+    session, _ = begun_with((texts, three), classes=["yes", "no", "never"])
+    found = session.search("yes")
+    assert set(found.classes) == {"yes", "other"}
+    assert found.recall().read == 40
+
+
+def test_a_search_that_no_session_can_begin_says_why(pile):
+    texts, _ = pile
+    session, _ = begun_with(pile)
+    with pytest.raises(BadInput, match="maybe"):
+        session.search("maybe")
+    with pytest.raises(BadInput, match="is a search itself"):
+        session.search("yes").search("yes")
+    with pytest.raises(BadInput, match="asks for a set"):
+        Session(texts, classes=["yes", "no"], multilabel=True).search("yes")
+    session.withdraw([session.pool.ids[3]])
+    with pytest.raises(BadInput, match="Export it, and search the file"):
+        session.search("yes")
+
+
+def test_a_search_of_a_session_on_the_command_line(tmp_path, pile):
+    path = tmp_path / "mail.askwise"
+    session, _ = begun_with(pile, store=path)
+    session.close()
+    code, said = run("screen", str(path), "--relevant", "yes", "--recall", "0.8", "--terminal", keys="2q")
+    assert code == 0, said
+    assert "begun with 40 labels by people" in said
+    with Session.open(tmp_path / "mail.search.askwise") as found:
+        assert (found.recall().read, found.recall().target) == (41, 0.8)
+    code, said = run("screen", str(path), "--relevant", "yes", "--terminal", keys="q")
+    assert code != 0
+    assert "mail.search.askwise exists" in said
+    code, said = run("screen", str(path), "--relevant", "yes", "--text", "title", "--terminal", keys="q")
+    assert code != 0
+    assert "--text cannot change" in said
+    code, said = run("screen", str(path), "--relevant", "never", "--session", str(tmp_path / "b.askwise"), "--terminal")
+    assert code != 0
+    assert "'never'" in said
+    assert not (tmp_path / "b.askwise").exists()

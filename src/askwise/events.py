@@ -416,6 +416,7 @@ FIELDS: dict[str, dict[str, Field]] = {
     },
     "autolabeled": {"attempt": ATTEMPT},
     "taken_back": {"attempt": ATTEMPT},
+    "resumed": {"attempt": ATTEMPT, "format": LATER},
     "shown": {
         "annotator": WHO,
         "rows": Field('rows of the session, or "rest"', lambda v, n: v == "rest" or _rows(v, n)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -14,6 +15,8 @@ from askwise.state import Attempt, State, pack
 
 WEIGHTED = 5
 """The version of the format from which checks may be drawn by weights."""
+RESUMED = 6
+"""The version from which the checks of an attempt that had ended may go on."""
 Limits: TypeAlias = Mapping[Label | None, float]
 """Class → largest share of errors among the items that the model labels so; under None, among all that it labels."""
 
@@ -178,6 +181,72 @@ def verdict(state: State) -> list[Event]:
     return events
 
 
+def resumable(state: State) -> list[tuple[Attempt, int]]:
+    """The attempts that had ended and whose checks may go on, by the answers as they are now, those frozen together.
+
+    Their order was fixed at the freeze and their plan holds however often one looks, so that a changed answer counts as
+    if it had been said at once. A refused attempt may go on once changed answers no longer refuse it; one that
+    certified, where they no longer certify at the check where it did.
+
+    Args:
+        state: Not changed.
+
+    Returns:
+        (attempt, checks still needed if all of them go well, 0 where the answers decide already), of the group that was
+        frozen last among those that may go on.
+    """
+    found = list[tuple[Attempt, int]]()
+    for attempt in reversed(state.attempts):
+        if found and found[0][0].group != attempt.group:
+            break
+        if state.why_not_resumed(attempt) or (
+            attempt.outcome == "certified" and not evidence.certificate(state, attempt).void
+        ):
+            continue
+        if aims.of(attempt).void(attempt, aims.of(attempt).found(state, attempt)):
+            continue  # other answers than those of its checks have to be mended
+        now = plan_again(state, attempt)
+        if now.status != "refused":
+            found.insert(0, (attempt, now.left or 0))
+    return found
+
+
+def plan_again(state: State, attempt: Attempt) -> audit.Certification:
+    """Where an attempt would stand if its checks went on now."""
+    now = evidence.judge(state, attempt)
+    if now.status == "refused":  # and what was seen since would only make it worse
+        return now
+    outcomes = state.outcomes(replace(attempt, outcome="open", blown=state.unblind(attempt), kept={}))
+    return evidence.plan_of(attempt).judge(outcomes, attempt.expected_error)
+
+
+def resume(state: State) -> list[Event]:
+    """The events that let the checks of attempts go on that had ended; see `resumable`.
+
+    Raises:
+        BadInput: There is none, with the reason.
+    """
+    found = resumable(state)
+    if not found:
+        raise BadInput(f"No attempt that has ended can go on: {_why_none(state)}.")
+    return [Event("resumed", {"attempt": attempt.number, "format": RESUMED}) for attempt, _ in found]
+
+
+def _why_none(state: State) -> str:
+    """Why no attempt can go on."""
+    last = state.last_group
+    if not last:
+        return "nothing was frozen yet"
+    attempt = last[-1]
+    if why := state.why_not_resumed(attempt):
+        return f"of attempt {attempt.number}, {why}"
+    if attempt.outcome == "certified" and not evidence.certificate(state, attempt).void:
+        return f"attempt {attempt.number} certified, and its answers still do"
+    hidden = len(state.unblind(attempt))
+    told = f"; {hidden:,} of its items count as wrong, as their guesses have been shown since" if hidden else ""
+    return f"with the answers as they are, attempt {attempt.number} would be refused{told}"
+
+
 def cancel(state: State) -> list[Event]:
     """The events that give up every attempt under way."""
     events = []
@@ -214,10 +283,12 @@ def status(state: State, ids: Sequence[str]) -> AutoLabels | None:
             reason = f"{checks:,} blind checks so far, of single classes, which are mixed and not told apart.{more}"
         return AutoLabels("checking", reason, checks_done=checks, checks_left=left, deferred=open_items)
     given = [a for a in group if a.outcome == "certified" and not a.taken_back]
+    again = resumable(state)
+    going_on = sum(left for _, left in again) if again else None
     if not given:
         taken = any(a.taken_back for a in group)
         reason = "The model's labels were taken back." if taken else _joined([(a, a.reason) for a in group])
-        return AutoLabels("refused", reason, checks_done=checks, deferred=open_items)
+        return AutoLabels("refused", reason, checks_done=checks, deferred=open_items, resumable=going_on)
     certificates = tuple(evidence.certificate(state, a) for a in given)
     labels = {
         ids[row]: state.classes[state.auto[row][0]]
@@ -227,7 +298,7 @@ def status(state: State, ids: Sequence[str]) -> AutoLabels | None:
     }
     refused = [(a, a.reason) for a in group if a not in given]
     sentence = " ".join([*(c.sentence for c in certificates), *([_joined(refused)] if refused else [])])
-    return AutoLabels("certified", sentence, labels, certificates[0], certificates, checks, deferred=open_items)
+    return AutoLabels("certified", sentence, labels, certificates[0], certificates, checks, None, open_items, going_on)
 
 
 def _joined(reasons: Sequence[tuple[Attempt, str]]) -> str:

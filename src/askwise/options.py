@@ -36,6 +36,7 @@ PAGE = {
     "guidelines": "the guidelines",
     "autolabel()": "“Finish”",
     "cancel_autolabel()": "“Give up” in “Finish”",
+    "resume_autolabel()": "“Go on with its checks” in “Finish”",
     "tell()": "its labels below",
     "ask()": "the page",
 }

@@ -27,6 +27,7 @@ from askwise.core import (
 )
 from askwise.encoders.tfidf import kept, restored
 from askwise.options import named, option
+from askwise.pool import Pool
 from askwise.state import Attempt, State, pack
 from askwise.strategies import Combinator, Engine, Strategy
 from askwise.tables import file_format, find_file, read_file
@@ -331,6 +332,42 @@ def text_columns(path: str | Path, *, format: str | None = None, **how: Any) -> 
 OPPOSITES = (("1", "0"), ("relevant", "irrelevant"), ("included", "excluded"), ("include", "exclude"), ("yes", "no"),
              ("true", "false"))  # fmt: skip
 """A relevant label, and the one of which nobody doubts that it is the irrelevant one."""
+
+
+def pile(state: State, pool: Pool, relevant: Label) -> tuple[Pool, tuple[Label, Label]]:
+    """The items of a session for a search of one of its labels: what people said of them came with the data.
+
+    What the model has labeled, and what people were unsure about, is unread.
+
+    Args:
+        state: Not changed.
+        pool: Its items; not changed.
+        relevant: What is searched.
+
+    Returns:
+        The items, and (relevant, irrelevant); of more than two labels the others are "other" together.
+
+    Raises:
+        BadInput: The session is a search itself, its answers are no single labels, the label is none of its, or items
+            were withdrawn from it.
+    """
+    if "goal" in state.opened or state.task.name != "one":
+        what = "is a search itself" if "goal" in state.opened else f"asks for {state.task.asks} an item"
+        raise BadInput(f"A search takes over a session with one label an item, and this one {what}.")
+    names = state.shown_labels()
+    wanted = Spelling(names).of(label_name(relevant) or "")
+    if wanted not in names:
+        raise unknown("label", relevant, names)
+    if pool.withdrawn:
+        raise BadInput(
+            f"{len(pool.withdrawn):,} items were withdrawn from this session, and a search cannot begin with their "
+            "places. Export it, and search the file: its labels by people come along."
+        )
+    others = [name for name in names if name != wanted]
+    other = others[0] if len(others) == 1 else "other" if wanted != "other" else "irrelevant"
+    labels = {row: state.label_of(row) for row in np.flatnonzero(state.labeled_mask).tolist()}
+    given = {row: wanted if label == wanted else other for row, label in labels.items()}
+    return replace(pool, given=given, contradicting={}), (wanted, other)
 
 
 def two_classes(relevant: Label | None, irrelevant: Label | None, given: Iterable[Label]) -> tuple[Label, Label]:

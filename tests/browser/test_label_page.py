@@ -397,6 +397,17 @@ def test_finish_from_the_button_to_the_download(serve: Any, visit: Any, tmp_path
     page.click("text=To Finish")
     page.wait_for_selector(".result.good")
     assert "at most 10.0%" in page.text_content(".result .lead")
+    row = int(served.session._state.attempts[0].order[0])
+    checked, label = served.session.pool.ids[row], served.session._state.answers[row].label
+    served.session.tell(checked, "tool" if label == "fruit" else "fruit")
+    page.reload()
+    page.wait_for_selector("text=It no longer holds")
+    page.click("text=Go on with its checks")
+    page.wait_for_selector("text=Answer the checks")
+    assert served.session.counts()["auto"] == 0
+    served.session.tell(checked, label)
+    page.reload()
+    page.wait_for_selector(".result.good")
     with page.expect_download() as download:
         page.click("text=CSV")
     download.value.save_as(tmp_path / "labels.csv")

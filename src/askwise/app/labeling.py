@@ -323,6 +323,14 @@ def cancel_autolabel(at: Here) -> dict[str, Any]:
     return {"pulse": wire.pulse(at.session)}
 
 
+@routes.post("/api/v1/autolabel/resume", response_model=shapes.AutoLabelReply, tags=["finishing"])
+def resume_autolabel(at: Here) -> dict[str, Any]:
+    """Go on with the checks of an attempt that had ended, as answers were changed since."""
+    at.project.desk.drop()
+    result = at.session.resume_autolabel()
+    return {"result": wire.autolabels(result), "pulse": wire.pulse(at.session)}
+
+
 @routes.post("/api/v1/autolabel/undo", response_model=shapes.JustPulse, tags=["finishing"])
 def undo_autolabel(at: Here) -> dict[str, Any]:
     """Take the last batch of model labels back."""

@@ -131,6 +131,7 @@ NEEDS: dict[str, Role | None] = {
     "POST /api/v1/autolabel": OWNER,
     "POST /api/v1/autolabel/cancel": OWNER,
     "POST /api/v1/autolabel/undo": OWNER,
+    "POST /api/v1/autolabel/resume": OWNER,
     "GET /api/v1/export": OWNER,
     # a project that is not there yet
     "GET /new": OWNER,

@@ -144,6 +144,9 @@ class Attempt(Open):
     deferred: int = Field(description="Items left for people.")
     certificate: str | None = Field(description="What is proved, in one sentence.")
     void: str = Field(description="Why the certificate no longer holds; empty while it does.")
+    resumable: int | None = Field(
+        description="Checks to go, if all goes well, where those of an attempt that had ended go on; null: none can."
+    )
 
 
 class Pulse(Open):

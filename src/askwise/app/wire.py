@@ -103,6 +103,7 @@ def autolabels(result: AutoLabels | None) -> dict[str, Any] | None:
         "deferred": result.deferred,
         "certificate": certificate.sentence if certificate else None,
         "void": certificate.void if certificate else "",
+        "resumable": result.resumable,
     }
 
 

@@ -37,6 +37,10 @@ def autolabel(
     again: Annotated[bool, typer.Option("--again", help="Try another region after an attempt that has ended.")] = False,
     undo: Annotated[bool, typer.Option("--undo", help="Take the model's labels back.")] = False,
     cancel: Annotated[bool, typer.Option("--cancel", help="Give up the attempt that is being checked.")] = False,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="Go on with the checks of an attempt that had ended, as answers were changed."),
+    ] = False,
     strategy: BeganStrategy = None,
     learner: BeganLearner = None,
     encoder: BeganEncoder = None,
@@ -46,8 +50,8 @@ def autolabel(
 
     if target not in (None, *TARGETS):
         raise BadInput(f"--target is {one_of(TARGETS)}, got {target!r}.")
-    if undo and cancel:
-        raise BadInput("--undo and --cancel are two things; give one.")
+    if undo + cancel + resume + again > 1:
+        raise BadInput("--again, --undo, --cancel and --resume are different things; give one.")
     session_file = needed(session_file, "autolabel SESSION")
     with open_session(session_file, strategy=strategy, learner=learner, encoder=encoder) as session:
         if undo:
@@ -60,7 +64,9 @@ def autolabel(
             return
         last = session.autolabel_status()
         ended = last is not None and last.status != "checking"
-        if last is not None and ended and not again:
+        if resume:
+            result = session.resume_autolabel()
+        elif last is not None and ended and not again:
             # Attempts are few: asking how the last one ended must not begin the next.
             result = last
         else:
@@ -71,8 +77,11 @@ def autolabel(
                 by_doubt=by_doubt,
             )
     say(result.reason, *(c.unsaid for c in result.certificates if c.unsaid))
-    if ended and not again:
+    if ended and not again and not resume:
         say(f"That was the last attempt. Another region:  askwise autolabel {session_file} --again")
+    if result.resumable is not None:
+        more = f"{result.resumable:,} more if all go well" if result.resumable else "the answers decide already"
+        say(f"Answers were changed, so its checks can go on ({more}):  askwise autolabel {session_file} --resume")
     if result.status == "certified":
         say(f"Next:  askwise export {session_file} labeled.csv", f"       askwise report {session_file}")
     elif result.status == "checking":

@@ -88,6 +88,7 @@ _FLAGS = {
 _VERBS = {
     "autolabel()": "askwise autolabel SESSION",
     "cancel_autolabel()": "askwise autolabel SESSION --cancel",
+    "resume_autolabel()": "askwise autolabel SESSION --resume",
     "tell()": "askwise label SESSION",
 }
 

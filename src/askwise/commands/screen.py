@@ -40,6 +40,7 @@ from askwise.commands.saying import say
 if TYPE_CHECKING:
     from askwise.pool import Pool
     from askwise.session import Session
+    from askwise.store import Place
 
 
 @reads_file
@@ -90,19 +91,32 @@ def screen(
     guidelines: Guidelines = None,
     seed: FirstSeed = None,
 ) -> None:
-    """Find nearly all of the few relevant records in FILE, and say when enough are found."""
+    """Find nearly all of the few relevant records in FILE, and say when enough are found.
+
+    With a session of `askwise label` and --relevant LABEL: all items of that label, begun with what people have said.
+    """
     from askwise import screening
     from askwise.store import exists
 
     advice = read_text(guidelines) if guidelines else ""
     ask = partial(asking.ask_person, terminal=terminal, guidelines=advice, port=port, no_browser=no_browser)
     meanwhile = partial(asking.meanwhile, terminal=terminal, port=port, no_browser=no_browser)
+    if relevant is not None and is_session(file):
+        given = {"--irrelevant": irrelevant, "--text": text, "--label": label_column, "--show": show or None,
+                 "--id": id_column, "--query": query, "--seed": seed, "--guidelines": guidelines,
+                 "--simulate": simulate_it or None, **flags(how)}  # fmt: skip
+        _refuse_reading(file, given)
+        wanted = {"recall": recall, "confidence": confidence, "audit_share": checks}
+        with meanwhile() as waiting:
+            session, path = _of_session(file, relevant, session_file, wanted)
+        ask(session, path, waiting=waiting)
+        return
     if is_session(file):
         given = {"--relevant": relevant, "--irrelevant": irrelevant, "--text": text, "--label": label_column,
                  "--show": show or None, "--id": id_column, "--query": query, "--session": session_file,
                  "--seed": seed, "--recall": recall, "--confidence": confidence, "--checks": checks,
                  "--simulate": simulate_it or None, **flags(how)}  # fmt: skip
-        refuse_options(file, [name for name, value in given.items() if value is not None])
+        _refuse_reading(file, given)
         with meanwhile() as waiting:
             session = open_session(file)
         ask(session, file, waiting=waiting)
@@ -131,6 +145,39 @@ def screen(
                 recall=terms[0], confidence=terms[1], audit_share=terms[2], guidelines=advice, apart=True,
             )  # fmt: skip
     ask(session, path, waiting=waiting)
+
+
+def _refuse_reading(file: Place, given: dict[str, Any]) -> None:
+    """Refuse options about a file where a session is given."""
+    refuse_options(file, [name for name, value in given.items() if value is not None])
+
+
+def _of_session(
+    file: Place, relevant: str, session_file: Place | None, wanted: dict[str, float | None]
+) -> tuple[Session, Place]:
+    """A search begun with what people have said in a session, which is not changed, and where it lies."""
+    from askwise.core import BadInput
+    from askwise.store import exists
+
+    if session_file is not None:
+        path: Place = session_file
+    elif isinstance(file, Path):
+        path = file.with_suffix(f".search{SESSION_SUFFIX}")
+    else:
+        raise BadInput(f"The search begun with {file} needs a place of its own: --session FILE{SESSION_SUFFIX}")
+    if exists(path):
+        raise BadInput(
+            f"{path} exists. Go on with it:  askwise screen {path}\nor begin another:  --session OTHER{SESSION_SUFFIX}"
+        )
+    with open_session(file) as labeled:
+        if labeled.recall() is not None:
+            refuse_options(file, ["--relevant"])
+        terms: dict[str, Any] = {name: share for name, share in wanted.items() if share is not None}
+        found = labeled.search(relevant, store=path, apart=True, **terms)
+    known = found.recall()
+    if known is not None:
+        say(f"A search for {relevant!r}, begun with {known.read:,} labels by people: {known.found:,} are found.")
+    return found, path
 
 
 def _same_search(session: Session, path: str | Path, given: dict[str, Any]) -> None:

@@ -352,7 +352,8 @@ def unsaid(allowed: int, certified: int, classes: Sequence[tuple[Label, int]], *
         return ""
     says = [f"at most {most:,} of the {certified:,} could hide {_hiding(group)}" for most, group in groups.items()]
     verb = "would say" if would else "says"
-    return f"Of single classes it {verb} less: {'; '.join(says)}. Items of a rare class are found by a search."
+    way = "Items of a rare class are found by a search: askwise screen SESSION --relevant LABEL"
+    return f"Of single classes it {verb} less: {'; '.join(says)}. {way}"
 
 
 def _hiding(group: Sequence[tuple[int, Label]]) -> str:
@@ -515,6 +516,9 @@ class AutoLabels:
     """Checks still needed if all go well; None when nothing is pending."""
     deferred: int = 0
     """Items that stay with people."""
+    resumable: int | None = None
+    """Checks that an attempt which had ended still needs if they go on with the answers as they are, and all go well:
+    `Session.resume_autolabel`. None: none can go on."""
 
     def __bool__(self) -> bool:
         return self.status == "certified"

@@ -127,6 +127,31 @@ class Handing(Labeling):
             raise ContractError("The attempt that was just frozen is not in the log; the store dropped an event.")
         return status
 
+    def resume_autolabel(self, *, oracle: Oracle | None = None) -> AutoLabels:
+        """Let the checks of an attempt that had ended go on, where its answers were changed since.
+
+        The frozen order and the plan are the same, and nothing more of 1 - confidence is spent: the plan holds however
+        often one looks. A certificate that changed answers made void gets the checks that it lacks now; what it had
+        labeled is open till then. An attempt that was refused may turn out better with answers put right. Items whose
+        guesses have been shown or exported since cannot be checked blind, so each counts as wrong when it is its turn.
+
+        Args:
+            oracle: Answers the checks.
+
+        Raises:
+            BadInput: No attempt that has ended can go on; the reason is said.
+        """
+        with self._lock:
+            self._expire()
+            self._ledger.write(handover.resume)
+            self._judge()
+        if oracle is not None:
+            self._answer_checks(oracle)
+        status = self.autolabel_status()
+        if status is None:
+            raise ContractError("The attempt that was just resumed is not in the log; the store dropped an event.")
+        return status
+
     def _freeze(self, wanted: handover.Limits, confidence: float, target: Target, by_doubt: float) -> AutoLabels | None:
         """Start an attempt; an answer only where none can be started."""
 

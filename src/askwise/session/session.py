@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from askwise import answers, evidence, growing, opening, plots, results, strategies
+from askwise import answers, evidence, growing, opening, plots, results, screening, strategies
 from askwise.core import BadInput, BadStore, Conflict, Event, Label, Report, Store, Target
 from askwise.export import write_table
 from askwise.ledger import Ledger
@@ -294,6 +294,40 @@ class Session(Handing):
         return written
 
     # ── the log ─────────────────────────────────────────────────────────────────────────────
+
+    def search(
+        self,
+        relevant: Label,
+        *,
+        store: Store | str | Place | None = None,
+        recall: float = 0.95,
+        confidence: float = 0.95,
+        audit_share: float = 0.05,
+        apart: bool = False,
+    ) -> Session:
+        """A search for nearly all items of one label, begun with these items and what people have said of them.
+
+        For a rare class: a certificate bounds the errors among all labels together, so that all of a rare class may be
+        hidden among the others; a search reads on, the likeliest first, until a share of that class is proved to be
+        found. This session is not changed.
+
+        Args:
+            relevant: The label; all others are irrelevant.
+            store: Where the search is kept; default in memory.
+            recall: Share of the items of that label to find, in (0, 1).
+            confidence: Of what is said about it, in (0, 1).
+            audit_share: Share of random check items while searching, in [0, 1).
+            apart: Learn in a process of its own; see `start`.
+
+        Raises:
+            BadInput: As `screening.pile`; a share out of range.
+            BadStore: As for a new session.
+        """
+        pool, names = self.look(lambda s: screening.pile(s, self.pool, relevant))
+        return Session(
+            pool, classes=names, recall=recall, relevant=names[0], confidence=confidence, audit_share=audit_share,
+            store=store, title=self.title, guidelines=self.guidelines, seed=self.seed, apart=apart,
+        )  # fmt: skip
 
     def close(self) -> None:
         """Stop the worker, close the store; nothing is lost when this is never called."""

@@ -336,6 +336,7 @@ def _on_frozen(s: State, e: Event) -> None:
             gone=len(s.withdrawn),
             levels=levels,
             share=float(d["share"]) if levels is not None else 0.0,
+            begun=e.seq,
         )
     )
     if s.predictions is None:
@@ -356,6 +357,17 @@ def _on_closed(s: State, e: Event) -> None:
     attempt.fingerprint = e.digest
 
 
+def _on_resumed(s: State, e: Event) -> None:
+    attempt = s.attempts[int(e.data["attempt"]) - 1]
+    if why := s.why_not_resumed(attempt):
+        raise ValueError(f"its attempt cannot go on: {why}")
+    attempt.blown, attempt.kept = s.unblind(attempt), {}
+    attempt.outcome, attempt.reason, attempt.fingerprint = "open", "", ""
+    attempt.checks = attempt.wrong = 0
+    attempt.begun = e.seq
+    _reopen(s, attempt)
+
+
 def _on_autolabeled(s: State, e: Event) -> None:
     attempt = s.attempts[int(e.data["attempt"]) - 1]
     guesses = s.guesses_of(attempt)
@@ -370,6 +382,10 @@ def _on_autolabeled(s: State, e: Event) -> None:
 def _on_taken_back(s: State, e: Event) -> None:
     attempt = s.attempts[int(e.data["attempt"]) - 1]
     attempt.taken_back = True
+    _reopen(s, attempt)
+
+
+def _reopen(s: State, attempt: Attempt) -> None:
     for row in attempt.order.tolist():
         s.auto.pop(row, None)
         s._refresh_eligible(row)
@@ -412,6 +428,7 @@ HANDLERS: dict[str, Callable[[State, Event], None]] = {
     "closed": _on_closed,
     "autolabeled": _on_autolabeled,
     "taken_back": _on_taken_back,
+    "resumed": _on_resumed,
     "stopped": _on_nothing,
     "shown": _on_shown,
     "exported": _on_exported,

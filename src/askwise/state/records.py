@@ -177,6 +177,10 @@ class Attempt:
     """Of all weight, what goes by doubt."""
     weighted: WeightedPlan | None = field(default=None, repr=False, compare=False)
     """The plan made of these, kept for what it remembers."""
+    begun: int = 0
+    """`seq` of the event that its checks began with: the freeze, or what made them go on."""
+    blown: frozenset[int] = frozenset()
+    """Rows that nobody can check blind any more since the checks went on: each counts as wrong, and none is asked."""
     kept: dict[int, bool | None] = field(default_factory=dict)
     """Row → outcome of its check, of a certificate given, for rows that were withdrawn since. Never changed, only
     exchanged."""

@@ -238,8 +238,9 @@ class State:
 
     @property
     def last_group(self) -> list[Attempt]:
-        """The attempts that were frozen last, together."""
-        return [a for a in self.attempts if a.group == self.groups]
+        """The attempts whose checks began, or went on, last: all that were frozen together."""
+        last = max(self.attempts, key=lambda a: a.begun, default=None)
+        return [] if last is None else [a for a in self.attempts if a.group == last.group]
 
     @property
     def model(self) -> bool:
@@ -359,11 +360,36 @@ class State:
         guesses = self.guesses_of(attempt)
         found: list[bool | None] = []
         for row in attempt.order.tolist():
-            wrong = None if self.seen(row) else self.wrong(row, int(guesses[row]), attempt)
+            if row in attempt.blown:
+                wrong: bool | None = True
+            else:
+                wrong = None if self.seen(row) else self.wrong(row, int(guesses[row]), attempt)
             found.append(wrong)
             if wrong is None:
                 break
         return found
+
+    def why_not_resumed(self, attempt: Attempt) -> str:
+        """Why the checks of an attempt cannot go on where they stopped, in words; "" where they can."""
+        if attempt.outcome not in ("certified", "refused"):
+            return f"it is {attempt.outcome}"
+        if attempt.taken_back:
+            return "its labels were taken back"
+        if any(a.outcome == "open" and a.group != attempt.group for a in self.attempts):
+            return "another is under way"
+        if attempt.outcome == "refused" and attempt.group != self.groups:
+            return "something was frozen since"  # its items, and its errors of the whole file, may be promised by now
+        return ""
+
+    def unblind(self, attempt: Attempt) -> frozenset[int]:
+        """Rows of a region that nobody could check blind from now on: their guess was shown, or they are in a hand."""
+        if not self.tells_shown:
+            return frozenset()
+        shown = self.shown_mask[attempt.order]
+        open_, held = self.codes[attempt.order] == UNKNOWN, np.isin(attempt.order, list(self.leases))
+        rows = attempt.order[open_ & (shown | held)].tolist()
+        rows += [row for row in attempt.order[~open_].tolist() if self.seen(row)]
+        return frozenset(rows) - self.withdrawn.keys()
 
     def draw_outcomes(self) -> tuple[list[Draw], list[bool | None]]:
         """The check items up to the last answered one, with whether the model was wrong (None: passed over so far)."""

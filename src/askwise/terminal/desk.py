@@ -292,18 +292,28 @@ class LabelingDesk:
             return False
         limit = share(self.session.settings["max_error"], 1)
         search = self.session.recall()
-        self.message = (
-            f"Check the {search.unread:,} unread in random order, to prove that at least {share(search.target)} of the "
-            "relevant ones are found? One attempt is spent. y / n"
-            if search
-            else f"Prove that at most {limit} of the model's labels are wrong? Its answers are frozen, one attempt is "
-            "spent, blind checks follow. y / n"
-        )
+        status = self.session.autolabel_status()
+        more = None if status is None else status.resumable
+        if more is not None:
+            self.message = (
+                "Answers to the checks of the last attempt were changed. Go on with them "
+                f"({more:,} more if all go well)? y / n"
+            )
+        elif search:
+            self.message = (
+                f"Check the {search.unread:,} unread in random order, to prove that at least {share(search.target)} of "
+                "the relevant ones are found? One attempt is spent. y / n"
+            )
+        else:
+            self.message = (
+                f"Prove that at most {limit} of the model's labels are wrong? Its answers are frozen, one attempt is "
+                "spent, blind checks follow. y / n"
+            )
         self._draw(query)
         if keys() != "y":
             self.message = "Nothing was frozen."
             return False
-        result = self.session.autolabel()
+        result = self.session.autolabel() if more is None else self.session.resume_autolabel()
         self.message = result.reason
         if result.status == "refused":
             return False

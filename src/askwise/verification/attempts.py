@@ -141,7 +141,7 @@ def _outcomes(s: State, attempt: Attempt, guesses: Array) -> list[bool]:
     """Whether the model was wrong, in the order of the checks, up to the first without an answer."""
     found = []
     for row in attempt.order.tolist():
-        if row in s.withdrawn:  # before the decision: then it counts as wrong
+        if row in s.withdrawn or row in attempt.blown:  # before the decision: then it counts as wrong
             found.append(True)
             continue
         answer = s.answers.get(row)
@@ -166,7 +166,7 @@ def _blind(w: Walk, e: Event, attempt: Attempt, checks: int) -> None:
     """The answers that certify were given after the freeze, to questions without the guess."""
     w.done["blindness"] += checks
     for place, row in enumerate(attempt.order[:checks].tolist(), 1):
-        if row in w.state.withdrawn:
+        if row in w.state.withdrawn or row in attempt.blown:
             continue  # it counts as wrong, whoever answered it
         answer = w.state.answers.get(row)
         if answer is None:
@@ -200,10 +200,24 @@ def _taken_back(w: Walk, e: Event) -> None:
     w.expect("events", right, e, f"attempt {attempt.number} has no labels to take back.")
 
 
+def _resumed(w: Walk, e: Event) -> None:
+    """Nothing is promised twice: only what has ended goes on, a refused attempt only while nothing was frozen after it.
+
+    Whether its answers ask for it does not matter: the plan holds however often one looks.
+    """
+    s, attempt = w.state, _attempt(w, e.data["attempt"])
+    ended = attempt.outcome == "certified" and not attempt.taken_back
+    ended |= attempt.outcome == "refused" and attempt.group == s.groups
+    w.expect("regions", ended, e, f"attempt {attempt.number} had not ended so that its checks could go on.")
+    beside = [a.number for a in s.attempts if a.outcome == "open" and a.group != attempt.group]
+    w.expect("regions", not beside, e, f"goes on while attempt {beside} is under way.")
+
+
 LOOKS: dict[str, Look] = {
     "frozen": _frozen,
     "closed": _closed,
     "autolabeled": _autolabeled,
     "taken_back": _taken_back,
+    "resumed": _resumed,
 }
 """What is looked at in each kind of event."""

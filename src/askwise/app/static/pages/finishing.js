@@ -36,6 +36,7 @@ export async function open(box) {
       data.recall ? recall(data) : null,
       checking ? running(data) : null,
       outcome(data),
+      goingOn(data),
       ...(checking || !pulse.counts.rest ? [] : choosing(data)),
       taking(data),
       attempts(data),
@@ -303,6 +304,34 @@ function outcome({ certificates, pulse }) {
           ),
         )
       : null,
+  );
+}
+
+/** Answers were changed, and the attempt that had ended may go on in its frozen order. */
+function goingOn({ pulse: { autolabel } }) {
+  const left = autolabel?.resumable ?? null;
+  if (left === null) return null;
+  return el(
+    "section",
+    { class: "panel", "aria-label": "Changed answers" },
+    el("h2", {}, "Answers to its checks were changed"),
+    el(
+      "p",
+      { class: "says" },
+      left
+        ? `With these the same attempt can go on, in the same order: ${plural(left, "more check")} if all go well. `
+        : "With these the same attempt is decided already. ",
+      "Nothing more of the error budget is spent, and what the model has labeled under it is open till then.",
+    ),
+    el(
+      "div",
+      { class: "act-row" },
+      el(
+        "button",
+        { type: "button", class: "primary", onclick: () => act("autolabel/resume", {}) },
+        "Go on with its checks",
+      ),
+    ),
   );
 }
 
