@@ -279,6 +279,7 @@ FIELDS: dict[str, dict[str, Field]] = {
         "notes": Field("a list of texts", _of(_texts)),
         "n": Field(f"a number of items, 1 to {MOST_ITEMS:,}", lambda v, _: _int(v) and 1 <= v <= MOST_ITEMS),
         "rows": Field("a number of rows", lambda v, _: _int(v) and v >= 1),
+        "guesses": _optional_field("what was guessed of the items", _of(lambda v: isinstance(v, dict))),
         "examples": _optional_field(
             "a list of [label, text]",
             _of(lambda v: isinstance(v, list | tuple) and all(_texts(one) and len(one) == 2 for one in v)),

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from askwise import encoders, growing, hints, learners, plugins, screening, strategies
+from askwise import encoders, growing, guessed, hints, learners, plugins, screening, strategies
 from askwise.core import (
     TARGETS,
     BadInput,
@@ -63,6 +63,11 @@ class Parts:
         known = not pool.item_kind.features and (encoder is not None or not reopened)
         return cls(pool, encoders.get(encoder, pool.kind) if known else None, task.learner(learner), strategy)
 
+    def know_guesses(self, said: Mapping[str, Any], classes: Sequence[Label]) -> None:
+        """Put what was guessed of the items beside their encoder; see `guessed.beside`."""
+        if self.encoder is not None:
+            self.encoder = guessed.beside(self.encoder, said, self.pool, classes)
+
     @property
     def encoder_name(self) -> str:
         """The encoder in logs and reports."""
@@ -112,6 +117,8 @@ def begin(
     title: str,
     guidelines: str,
     examples: Mapping[Label, Any],
+    guesses: Any,
+    guess_confidence: Any,
 ) -> tuple[Parts, list[Event]]:
     """A new session: its parts, and the events that its log begins with.
 
@@ -184,6 +191,15 @@ def begin(
             f"Choose one for {task.family} (`askwise strategies`){only_python(', or use askwise.select()')}."
         )
     parts = Parts.of(loaded, encoder, learner_, chosen, task=task)
+    source = _encoder_source(encoder, parts.encoder_name)
+    said_of = None
+    if guesses is not None:
+        if goal is not None:
+            raise BadInput(f"A search learns from what people say alone; leave {named('guesses')} out.")
+        said_of = guessed.check(guesses, guess_confidence, loaded, names)
+        parts.know_guesses(said_of, names)
+    elif guess_confidence is not None:
+        raise BadInput(f"{named('guess_confidence')} says how sure {named('guesses')} are, and there are none.")
     name_classes = getattr(parts.learner, "name_classes", None)
     if name_classes is not None and declared is not None:
         name_classes(names, declared=True)  # what it says of classes that there are not is found out now
@@ -214,7 +230,7 @@ def begin(
         "n": len(loaded),
         "rows": sum(len(s) for s in loaded.sources),
         "encoder": parts.encoder_name,
-        "encoder_source": _encoder_source(encoder, parts.encoder_name),
+        "encoder_source": source,
         "learner": parts.learner_name,
         "own_learner": own_learner,
         "salt": salt(),
@@ -225,6 +241,8 @@ def begin(
         if not task.hinted or not loaded.item_kind.described or goal is not None:
             raise BadInput(f"{named('examples')} are words that items of a label may hold: of texts with one label.")
         opened["examples"] = hints.check(examples, names, named("examples"))
+    if said_of is not None:
+        opened |= {"guesses": said_of, "format": guessed.FORMAT}
     if goal is not None:
         opened["goal"] = goal.data()
     if sources:
@@ -297,6 +315,8 @@ def resume(
     chosen = strategy or _strategy("auto" if missing else opened["strategy"], task)
     parts = Parts.of(found, encoder, learner, chosen, reopened=True, task=task)
     parts.later = later
+    if opened.get("guesses") is not None:
+        parts.know_guesses(opened["guesses"], opened["classes"])
     if missing:  # looking, reporting and exporting need none of it; learning on with something else would mislead
         parts.missing = (
             f"This session learned with what its file cannot hold. To go on learning, open it with "

@@ -97,6 +97,18 @@ def label(
             help="Words that items of a label may hold: asked first, while none has it; again for more.",
         ),
     ] = None,
+    guess: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--guess",
+            metavar="COLUMN",
+            help="Labels that a model gave: learned from as hints, never truth, shown to nobody; again for more.",
+        ),
+    ] = None,
+    guess_confidence: Annotated[
+        list[str] | None,
+        typer.Option("--guess-confidence", metavar="COLUMN", help="How sure each --guess is: any numbers."),
+    ] = None,
     id_column: IdColumn = None,
     label_column: LabelColumn = None,
     show: ShownColumns = None,
@@ -139,17 +151,18 @@ def label(
     text, show = text or None, show or None
     fixed = {"--overlap": overlap, "--people-per-item": people_per_item, "--max-error": max_error, "--target": target,
              "--multilabel": multilabel or None, "--task": None if task is None else repr(get(task))}  # fmt: skip
+    beside = {"--guess": guess or None, "--guess-confidence": guess_confidence or None}
     if file is None:
         given = {"--text": text, "--labels": labels, "--id": id_column, "--label": label_column, "--kind": kind,
                  "--session": session_file, "--strategy": strategy, "--learner": learner, "--encoder": encoder,
                  "--seed": seed, "--show": show, "--guidelines": guidelines, "--terminal": terminal or None,
-                 "--scheme": scheme, "--example": example, **flags(how), **fixed}  # fmt: skip
+                 "--scheme": scheme, "--example": example, **beside, **flags(how), **fixed}  # fmt: skip
         _new_project([name for name, value in given.items() if value is not None], port, no_browser)
         return
     if is_session(file):
         given = {"--kind": kind, "--text": text, "--labels": labels, "--id": id_column, "--label": label_column,
                  "--session": session_file, "--strategy": None if is_code(strategy) else strategy, "--seed": seed,
-                 "--show": show, "--scheme": scheme, "--example": example, **flags(how), **fixed}  # fmt: skip
+                 "--show": show, "--scheme": scheme, "--example": example, **beside, **flags(how), **fixed}  # fmt: skip
         refuse_options(file, [name for name, value in given.items() if value is not None])
     path = file if is_session(file) else session_file or session_path(file)
     where: dict[str, Any] = {"terminal": terminal, "port": port, "no_browser": no_browser}
@@ -168,7 +181,7 @@ def label(
             wanted = None if labels is None else labels_in_line(labels, "--labels", get(task or "one").fewest)
             examples = examples_in(example or ())
             if exists(path):
-                refuse_options(path, ["--example"] if example else [])
+                refuse_options(path, [name for name, one in {"--example": example, **beside}.items() if one])
                 session = beginning.go_on(
                     path, pool, wanted, strategy=strategy, learner=learner, encoder=encoder, seed=seed, fixed=fixed
                 )
@@ -177,6 +190,8 @@ def label(
                 begin |= {"guidelines": advice, "strategy": part("strategy", strategy) or "auto", "seed": seed or 0}
                 begin |= {
                     "examples": examples,
+                    "guesses": guess or None,
+                    "guess_confidence": guess_confidence or None,
                     "learner": part("learner", learner),
                     "encoder": part("encoder", encoder),
                     "apart": not terminal,  # the page is served: what learns stands back from it

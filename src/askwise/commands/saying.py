@@ -81,6 +81,7 @@ _FLAGS = {
     "label": ("--label", "--labels-from"),
     "classes": ("--labels",),
     "examples": ("--example",),
+    "guesses": ("--guess",),
     "audit_share": ("--checks",),
     "trusted": ("--trust",),
 }

@@ -61,6 +61,7 @@ class Said:
 
 def of(session: Session, *, shown: bool = True) -> Model:
     """See `Session.model`."""
+    _without_guesses(session)
     for _ in range(TRIES):
         _settle(session)
         with session._trainer.refreshing:
@@ -80,6 +81,15 @@ def of(session: Session, *, shown: bool = True) -> Model:
                     session.show_guesses([ids[row] for row in session._state.auto])
                 return model
     raise Unreachable("Answers come in faster than the model learns. Take the model a moment later.")
+
+
+def _without_guesses(session: Session) -> None:
+    """Refuse a model that has learned from guesses: of new texts there are none, and without them it knows little."""
+    if session.look(lambda s: s.opened.get("guesses")) is not None:
+        raise BadInput(
+            "This session has learned from guesses of its items, and of new ones there are none. Export it, and begin "
+            "a session of that file without them: its model learns the labels from the texts alone."
+        )
 
 
 def save(session: Session, out: Path) -> Card:
@@ -341,6 +351,7 @@ def through(session: Session, items: Sequence[Any], *, annotator: str = "") -> S
         BadInput: No model yet, blind checks for a certificate are under way, or items of another kind.
         Unreachable: The model is being trained.
     """
+    _without_guesses(session)
     if session.look(lambda s: s.open_attempt is not None):
         raise BadInput(
             "Blind checks are under way, so the model says nothing until they are answered or given up: what it says "

@@ -58,6 +58,9 @@ class Session(Handing):
         guidelines: For the people who label, shown in the app: headings, lists, **bold**, `code`.
         examples: Label → words that its items may hold, such as {"spam": "win cash now"}: while no item has the label,
             some most like these are asked. Of texts with one label each; names and descriptions do the same.
+        guesses: What a language model, a vendor or an earlier model has said of texts: columns of the data, (rows,)
+            labels, or (rows, classes) probabilities. They are features to learn from, never truth, and shown to nobody.
+        guess_confidence: How sure each is: columns, or (rows,) numbers of any scale, the higher the surer.
         text, id, label, show: Column names (or, for `label`, a sequence) when `pool` is a source to load.
         apart: Learn in a process of its own from the beginning, until `stop` or `close`; see `start`.
         kind, format, encoding, delimiter, header, sheet, scheme: How to load `pool`, see `load_pool`.
@@ -91,6 +94,8 @@ class Session(Handing):
         title: str = "",
         guidelines: str = "",
         examples: Mapping[Label, str | Sequence[str]] = MappingProxyType({}),
+        guesses: Any = None,
+        guess_confidence: Any = None,
         text: str | Sequence[str] | None = None,
         id: str | None = None,  # noqa: A002 - the column's usual name
         label: Any = None,
@@ -113,7 +118,7 @@ class Session(Handing):
             classes=classes, task=chosen, strategy=strategy, learner=learner, encoder=encoder,
             seed=seed, audit_share=audit_share, overlap=overlap, people_per_item=people_per_item, target=target,
             max_error=max_error, confidence=confidence, recall=recall, relevant=relevant, first=first, title=title,
-            guidelines=guidelines, examples=examples,
+            guidelines=guidelines, examples=examples, guesses=guesses, guess_confidence=guess_confidence,
         )  # fmt: skip
         opened = open_store(store)
         try:
