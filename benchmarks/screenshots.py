@@ -10,6 +10,7 @@ run. Pictures are one screen high and stored with a palette of 256 colors. Needs
 from __future__ import annotations
 
 import argparse
+import csv
 import io
 import itertools
 import random
@@ -27,7 +28,10 @@ import uvicorn
 from PIL import Image, ImageDraw
 from playwright.sync_api import Page, sync_playwright
 
+from askwise import LabelCheck
 from askwise.app.accounts import Accounts
+from askwise.app.checks.app import create_check_app
+from askwise.app.checks.desk import CheckDesk
 from askwise.app.hooks import Webhooks
 from askwise.app.project import Project
 from askwise.app.projects import Intake, create_new
@@ -323,6 +327,31 @@ def new_project(camera: Camera, folder: Path, truth: dict[str, str]) -> None:
         camera.shoot(page, "new-project-light")
 
 
+def given_labels(camera: Camera, folder: Path, truth: dict[str, str]) -> None:
+    """Labels that exist already: a question, and the numbers in the end."""
+    rng = random.Random(6)
+    table = folder / f"{TITLE}.csv"
+    with table.open("w", newline="", encoding="utf-8") as file:
+        rows = csv.writer(file)
+        rows.writerow(["message", "llm", "sure", "shop"])
+        for i, (text, label) in enumerate(truth.items()):
+            sure = rng.betavariate(6, 1)
+            said = label if rng.random() < sure else rng.choice(list(MESSAGES))
+            rows.writerow([text, said, round(sure, 3), f"shop {i % 3}"])
+    columns = {"by": "shop", "text": "message", "max_error": 0.05, "encoder": "tfidf", "seed": 2}
+    with LabelCheck(table, "llm", "sure", **columns) as check:
+        app = create_check_app(CheckDesk(check), token=TOKEN)
+        with served(app) as url, camera.page(WIDE, "light") as page:
+            page.goto(f"{url}?token={TOKEN}")
+            page.wait_for_selector("#why:not(:empty)")
+            camera.shoot(page, "check-light")
+            check.simulate(list(truth.values()))
+            page.reload()
+            page.wait_for_selector("#quality-says")
+            page.set_viewport_size({"width": WIDE[0], "height": 1000})
+            camera.shoot(page, "check-numbers-light")
+
+
 def team(camera: Camera, folder: Path, session: Session) -> None:
     accounts = Accounts(folder / "team.sqlite")
     hooks = Webhooks(accounts.engine, resolve=lambda *_: ["93.184.216.34"])
@@ -379,6 +408,8 @@ def main() -> None:
         regions(camera, Path(folder))
         if camera.wants("new-project"):
             new_project(camera, Path(folder), truth)
+        if camera.wants("check"):
+            given_labels(camera, Path(folder), truth)
         if camera.wants("team"):
             team(camera, Path(folder), session)
         browser.close()

@@ -26,9 +26,9 @@ MOST_COOKIES = 20
 LOCKED = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Askwise</title>
 <meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark">
 <link rel="stylesheet" href="/static/any/lib/app.css"><main class="locked"><h1>This page needs its key</h1>
-<p>Open the whole link that <code>askwise label</code> printed in the terminal, with the part after
-<code>?token=</code>. A link from an earlier start no longer works, and the one that opened this window by itself
-works once.</p></main></html>"""
+<p>Open the whole link that <code>askwise label</code> or <code>askwise check</code> printed in the terminal, with the
+part after <code>?token=</code>. A link from an earlier start no longer works, and the one that opened this window by
+itself works once.</p></main></html>"""
 LET_IN = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Askwise</title>
 <meta http-equiv="refresh" content="0;url=/"><p><a href="/">Askwise</a></p></html>"""
 

@@ -22,6 +22,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from askwise import encoders, learners, plugins, spans, strategies
 from askwise.app import reading
+from askwise.app.checks.app import create_check, prepare
+from askwise.app.checks.desk import CheckDesk
+from askwise.app.checks.new import new_check
 from askwise.app.guard import Codes, Guard
 from askwise.app.progress import tell_progress
 from askwise.app.project import Project
@@ -30,6 +33,7 @@ from askwise.app.server import build
 from askwise.app.shapes import Name, Text
 from askwise.app.uploads import ACCEPTED, EXAMPLES, LONGEST, MAX_UPLOAD, SHOWN, Sent, safe_name
 from askwise.app.wire import shown
+from askwise.checking import LabelCheck
 from askwise.core import BadInput, Conflict, ContractError, MissingExtra, Unreachable
 from askwise.options import on_page, option, render
 from askwise.pool import Pool, kinds
@@ -65,6 +69,7 @@ class Limits(BaseModel):
     )
     learners: list[Own] = Field(description="Of Askwise's own, for one label an item.")
     usual: dict[str, str] = Field(description="Kind of item → which of these learns where none is named.")
+    checks: bool = Field(description="Whether labels that exist already can be checked here: `POST new/check`.")
 
 
 class ReadAs(BaseModel):
@@ -246,6 +251,11 @@ class Intake:
                 raise BadInput("This upload is no longer here. Choose the file again.")
             return self._taken[upload].path
 
+    def how(self, upload: str) -> dict[str, Any]:
+        """How an upload is to be read, for `load_pool`."""
+        with self._lock:
+            return dict(self._taken[upload].how) if upload in self._taken else {}
+
     def holds_files(self, upload: str) -> None:
         """Remember that the items of an upload are files in an archive."""
         with self._lock:
@@ -333,6 +343,8 @@ def routes(
     intake: Intake,
     begin: Callable[[Session, Path], str],
     begun: Callable[[Request, str], None] | None = None,
+    *,
+    checks: bool = False,
 ) -> Routes:
     """The routes that make a project.
 
@@ -340,6 +352,7 @@ def routes(
         intake: Where files go.
         begin: Takes the new session, and its file (on a shelf its name); gives the address of its page.
         begun: Called with the request that made a project, and its address.
+        checks: Whether the server has `checks.new.new_check` beside it.
     """
     made = tell_progress(Routes(tags=["new project"]))
     starting = threading.Lock()
@@ -355,6 +368,7 @@ def routes(
             "plugins": found,
             "learners": [{"name": name, "what": what} for name, what in learners.WHAT.items()],
             "usual": {name: kinds.get(name).learner for name in kinds.KINDS},
+            "checks": checks,
         }
 
     async def file(request: Request, sent: Annotated[Sent, Given()]) -> dict[str, Any]:
@@ -482,45 +496,57 @@ def _too_large(intake: Intake) -> str:
 
 
 class _ToNew:
-    """Leads to the page of a new project while there is none."""
+    """Leads to the page of a new project while there is none; once there is a check, to that, and nowhere else."""
 
-    def __init__(self, app: ASGIApp, projects: dict[str, Project]) -> None:
+    def __init__(self, app: ASGIApp, projects: dict[str, Project], checks: list[ASGIApp]) -> None:
         self.app = app
         self.projects = projects
+        self.checks = checks
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        app = self.app
+        app, begun = self.checks[0] if self.checks else self.app, self.projects or self.checks
         if scope["type"] == "http":
-            if scope["path"] == "/" and not self.projects:
+            if scope["path"] == "/" and not begun:
                 app = RedirectResponse("/new", status_code=303)
-            elif scope["path"] == "/new" and self.projects:
+            elif scope["path"] == "/new" and begun:
                 app = RedirectResponse("/", status_code=303)
         await app(scope, receive, send)
 
 
 def create_new(
-    intake: Intake, *, token: str, started: Callable[[Session, Path], None], codes: Codes | None = None
+    intake: Intake,
+    *,
+    token: str,
+    started: Callable[[Session | LabelCheck, Path], None],
+    codes: Codes | None = None,
 ) -> FastAPI:
     """The web app of one person who has no project yet: first the page that makes one, then its labeling page.
 
     Args:
         intake: Where files go.
         token: See `create_app`.
-        started: Called with the session and its file once it is made; its worker is started and stopped by the caller.
+        started: Called with the session, or the check of labels that exist already, and its file once it is made; a
+            session's worker is started and stopped by the caller.
         codes: See `create_app`.
     """
     projects: dict[str, Project] = {}
+    checks: list[ASGIApp] = []
     me = Who("me", OWNER)
 
-    def begin(session: Session, path: Path) -> str:
-        if projects:
-            session.close()
+    def begin(made: Session | LabelCheck, path: Path) -> str:
+        if projects or checks:
+            made.close()
             raise Conflict("This server has a project already. Open it, or start another askwise.")
-        projects[""] = Project(session)
-        started(session, path)
+        if isinstance(made, LabelCheck):
+            prepare(made)
+            checks.append(create_check(CheckDesk(made)))
+        else:
+            projects[""] = Project(made)
+        started(made, path)
         return "/"
 
-    app = build(projects, lambda _: me, more=(routes(intake, begin),), pages={"/new": "team/new.html"})
-    app.add_middleware(_ToNew, projects=projects)
+    more = (routes(intake, begin, checks=True), new_check(intake, begin))
+    app = build(projects, lambda _: me, more=more, pages={"/new": "team/new.html"})
+    app.add_middleware(_ToNew, projects=projects, checks=checks)
     app.add_middleware(Guard, token=token, codes=codes)
     return app

@@ -21,6 +21,7 @@ from askwise.core import BadInput
 from askwise.options import Sentence, marked
 
 if TYPE_CHECKING:
+    from askwise.checking.given import Given
     from askwise.pool import Pool
 
 STARTING = 60.0
@@ -98,6 +99,18 @@ def loaded(path: Path, **options: Any) -> Pool:
     pool.sets = opened["sets"]
     pool.notes = [Sentence(note) for note in opened["notes"]]
     return pool
+
+
+def given(path: Path, **options: Any) -> Given:
+    """`checking.given.given` of a file, elsewhere.
+
+    Raises:
+        BadInput: It cannot be read, takes too much, or the columns do not fit.
+    """
+    from askwise.checking.given import Given
+
+    (found,) = _elsewhere("given", path, options)
+    return Given(**found)
 
 
 def _elsewhere(verb: str, path: Path, options: dict[str, Any]) -> list[Any]:
@@ -218,11 +231,13 @@ def wait_for_a_file() -> None:
 
 def _answer(request: dict[str, Any]) -> int:
     """Answer a request; how the process is to end."""
-    verbs: dict[str, Callable[..., Iterator[Any]]] = {"describe": _describe, "load": _load}
+    verbs: dict[str, Callable[..., Iterator[Any]]] = {"describe": _describe, "load": _load, "given": _given}
     out = sys.stdout.buffer
     if request["path"].lower().endswith(".spacy") or request["options"].get("format") == "spacy":
         with contextlib.suppress(ImportError):  # as `LIBRARIES`, but too large to be loaded for every file
             importlib.import_module("spacy.tokens")
+    if request["verb"] == "given":
+        importlib.import_module("askwise.checking.given")
     try:
         _limit(request["memory"], request["seconds"], request["reply"])
         for value in verbs[request["verb"]](Path(request["path"]), **request["options"]):
@@ -295,3 +310,12 @@ def _load(path: Path, **options: Any) -> Iterator[Any]:
     }  # fmt: skip
     for event in pool_events(pool):
         yield event.data
+
+
+def _given(path: Path, **options: Any) -> Iterator[Any]:
+    """Rows with labels as a check begins with them."""
+    from dataclasses import asdict
+
+    from askwise.checking.given import given
+
+    yield asdict(given(path, **options))

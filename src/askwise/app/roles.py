@@ -23,7 +23,7 @@ A page's script calls `call("curves")` of `static/lib/api.js`, which knows where
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING, Annotated, Any
@@ -173,6 +173,18 @@ NEEDS: dict[str, Role | None] = {
 }
 """`METHOD path` → the least role; a path of a project is written without `/p/<project>`."""
 
+OF_A_CHECK: dict[str, Role | None] = {
+    "GET /api/v1/check": ANNOTATOR,
+    "POST /api/v1/check/ask": ANNOTATOR,
+    "POST /api/v1/check/answer": ANNOTATOR,
+    "POST /api/v1/check/later": ANNOTATOR,
+    "POST /api/v1/check/back": ANNOTATOR,
+    "POST /api/v1/check/leave": ANNOTATOR,
+    "GET /api/v1/check/numbers": OWNER,
+    "GET /api/v1/check/export": OWNER,
+    "POST /api/v1/new/check": OWNER,  # where there is no project yet
+}
+"""The same of what a server of a check of given labels has besides (`app/checks`); no team's server has it."""
 
 NEEDS_LOGIN = frozenset(
     {
@@ -261,19 +273,28 @@ def _needs(least: Role, login: bool) -> Callable[[Who], Coroutine[Any, Any, None
 
 
 class Routes(APIRouter):
-    """A router whose every route has its least role in `NEEDS`."""
+    """A router whose every route has its least role in a table.
+
+    Args:
+        needs: The table.
+        options: Of the router.
+    """
+
+    def __init__(self, *, needs: Mapping[str, Role | None] = NEEDS, **options: Any) -> None:
+        super().__init__(**options)
+        self._needs = needs
 
     def add_api_route(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         """Add a route that asks for its role first.
 
         Raises:
-            ContractError: `NEEDS` does not name it.
+            ContractError: The table does not name it.
         """
         options["dependencies"] = list(options.get("dependencies") or [])
         refusals = {400: "Not usable", 429: "Too many requests"}
         for method in options.get("methods") or ["GET"]:
             try:
-                least = NEEDS[f"{method} {path}"]
+                least = self._needs[f"{method} {path}"]
             except KeyError:
                 raise ContractError(f"The route `{method} {path}` has no role; give it one in app/roles.py.") from None
             if least is not None:

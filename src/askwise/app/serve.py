@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from askwise.app.shelf import Shelf
+    from askwise.checking import LabelCheck
     from askwise.plugins import Offered
     from askwise.session import Session
 
@@ -106,7 +107,7 @@ def serve_new(
     open_browser: bool = True,
     announce: Callable[[str], None],
     token: str | None = None,
-) -> tuple[Session, Path] | None:
+) -> tuple[Session | LabelCheck, Path] | None:
     """Serve the page that makes a project out of a file, then its labeling page, until Ctrl+C or SIGTERM.
 
     Args:
@@ -117,13 +118,15 @@ def serve_new(
         token: See `serve`.
 
     Returns:
-        The session that was made, left open, and its file; None where none was made.
+        The session that was made, or the check of labels that exist already, left open, and its file; None where none
+        was made.
     """
     from askwise.app.projects import Intake, create_new
+    from askwise.checking import LabelCheck
 
     token = token or secrets.token_urlsafe(24)
     listener = _listen("127.0.0.1", port)
-    made: list[tuple[Session, Path]] = []
+    made: list[tuple[Session | LabelCheck, Path]] = []
     with ExitStack() as after:
         after.callback(listener.close)
         codes = Codes()
@@ -131,10 +134,11 @@ def serve_new(
         intake = Intake(folder)
         after.callback(intake.forget_all)
 
-        def started(session: Session, path: Path) -> None:
-            made.append((session, path))
-            session.start(apart=True)
-            after.callback(_stop, session)
+        def started(one: Session | LabelCheck, path: Path) -> None:
+            made.append((one, path))
+            if not isinstance(one, LabelCheck):
+                one.start(apart=True)
+                after.callback(_stop, one)
 
         _run(create_new(intake, token=token, started=started, codes=codes), listener, ready)
     return made[0] if made else None

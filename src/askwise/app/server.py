@@ -68,6 +68,7 @@ def build(
     prefix: str = "",
     more: tuple[Routes, ...] = (),
     pages: Mapping[str, str] | None = None,
+    of_project: bool = True,
 ) -> FastAPI:
     """The app without its door, which the caller adds as middleware.
 
@@ -77,6 +78,7 @@ def build(
         prefix: Where a project lives: "" or "/p/{project}".
         more: Routes that belong to no project.
         pages: Pages that belong to no project: address → file.
+        of_project: Whether there are the pages and routes of a project.
     """
     app = FastAPI(
         title="Askwise",
@@ -92,9 +94,9 @@ def build(
     shown = _files(app)
     for address, name in (pages or {}).items():
         app.include_router(_page(address, shown[name]))
-    for address, name in PAGES.items():
+    for address, name in (PAGES if of_project else {}).items():
         app.include_router(_page(address, shown[name], of_project=True), prefix=prefix)
-    for routes in PROJECT_ROUTES:
+    for routes in PROJECT_ROUTES if of_project else ():
         app.include_router(routes, prefix=prefix)
     for routes in more:
         app.include_router(routes)

@@ -7,6 +7,7 @@ import secrets
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import numpy as np
 from askwise.audit import Plan, audit_plan, expected_cost, share_of, sweep_plan
 from askwise.audit.sweep import DOUBTED
 from askwise.checking.doubt import Doubt, design
-from askwise.checking.given import Names, given
+from askwise.checking.given import Given, Names, given
 from askwise.checking.numbers import CheckStatus, LabelQuality, quality, status, truths
 from askwise.checking.state import (
     DOUBTFUL,
@@ -65,7 +66,8 @@ class LabelCheck:
     Every answer is in the log before the next question; a check in a file is gone on with by `LabelCheck.open`.
 
     Args:
-        source: Path of a table, a pandas or polars frame, or a list of texts.
+        source: Path of a table, a pandas or polars frame, or a list of texts; or what `checking.given` has read of one:
+            then the columns are said already.
         guess: Column of the labels that are checked; of several the first is checked, and the others are signals of
             doubt. With texts, a list of labels.
         confidence: Column, or columns, of numbers, the higher the surer: any numbers, they are only compared and
@@ -94,7 +96,7 @@ class LabelCheck:
     def __init__(
         self,
         source: Any,
-        guess: Any,
+        guess: Any = None,
         confidence: Any = None,
         *,
         by: Names = None,
@@ -119,7 +121,9 @@ class LabelCheck:
                 f"{named('wrong_first')} goes without {named('max_error')}: with a limit the most doubtful come "
                 "early anyway."
             )
-        found = given(source, guess=guess, confidence=confidence, by=by, text=text, truth=truth, how=how)
+        found = source
+        if not isinstance(source, Given):
+            found = given(source, guess=guess, confidence=confidence, by=by, text=text, truth=truth, how=how)
         more = [_label(label) for label in labels]
         self._begin(store)
         size = sum(label != "" for label in found.labels[0])
@@ -134,7 +138,7 @@ class LabelCheck:
             "truth": found.truth,
             "labels": more,
             "notes": found.notes,
-            "title": Path(source).name if isinstance(source, str | Path) else "",
+            "title": found.title,
             "n": len(found.cells),
             "max_error": max_error,
             "errors": None if max_error is None else math.floor(max_error * size + 1e-9),
@@ -159,7 +163,7 @@ class LabelCheck:
 
     def _settle(self) -> None:
         self.state = CheckState()
-        self._lock = threading.RLock()
+        self._lock, self._making = threading.RLock(), threading.Lock()
         self._doubt: Doubt | None = None
         self._doubts: tuple[int, Array] | None = None
         self._later: list[int] = []
@@ -201,21 +205,19 @@ class LabelCheck:
         self._truths = []
         return self
 
-    def _commit(self, events: Sequence[Event], *, anyway: bool = False) -> None:
+    def _commit(self, events: Sequence[Event]) -> bool:
         """Append, and take in what is there now.
 
-        Args:
-            events: What to append.
-            anyway: Also where another process has written meanwhile; else nothing is appended then, and what comes next
-                is decided anew.
+        Returns:
+            Whether it was appended. Where another process has written meanwhile nothing is, and what comes next is
+            decided anew.
         """
-        while True:
-            with suppress(Conflict):
-                self.store.append(events, after=self.state.seq)
-                return self._take_in()
-            self._take_in()
-            if not anyway:
-                return None
+        appended = False
+        with suppress(Conflict):
+            self.store.append(events, after=self.state.seq)
+            appended = True
+        self._take_in()
+        return appended
 
     def _take_in(self) -> None:
         for event in self.store.read(self.state.seq):
@@ -226,8 +228,15 @@ class LabelCheck:
     @property
     def classes(self) -> tuple[Label, ...]:
         """Labels that can be given."""
-        told = [label for label in self.state.answers.values() if label is not None]
-        return tuple(dict.fromkeys([*self.state.names, *self.state.terms["labels"], *sorted(set(told))]))
+        with self._lock:
+            told = [label for label in self.state.answers.values() if label is not None]
+            return tuple(dict.fromkeys([*self.state.names, *self.state.terms["labels"], *sorted(set(told))]))
+
+    @property
+    def looked(self) -> int:
+        """Labels that people have looked at."""
+        with self._lock:
+            return sum(bool(self.state.there[row]) for row in self.state.answers)
 
     @property
     def notes(self) -> list[str]:
@@ -250,25 +259,41 @@ class LabelCheck:
         if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
             raise BadInput(f"ask takes a whole number from 1 on, got {k!r}.")
         with self._lock:
+            return [self.question(row) for row in self.queue(rest=rest)[:k]]
+
+    def queue(self, *, rest: bool = False) -> list[int]:
+        """The rows that wait for a person, in the order in which they are asked; [] where none is left.
+
+        Where none waits it is worked out first what comes next, which takes a while where a model learns.
+
+        Args:
+            rest: As for `ask`.
+        """
+        with self._lock:
             self._take_in()
             while not (waiting := self.state.waiting()):
                 if (self.state.extra is not None and not rest) or not self._advance():
                     return []
             self._later = [row for row in self._later if row in waiting]
-            rows = [row for row in waiting if row not in self._later] + self._later
-            reason = REASONS[self.state.batches[-1].what]
-            return [Query(str(row), row, self.content(row), reason, audit=True) for row in rows[:k]]
+            return [row for row in waiting if row not in self._later] + self._later
 
-    def tell(self, row: int, label: Any, *, seconds: float | None = None) -> None:
+    def question(self, row: int) -> Query:
+        """What a person sees of a row that waits, and why it is asked now."""
+        reason = REASONS[self.state.batches[-1].what]
+        return Query(str(row), row, self.content(row), reason, audit=True)
+
+    def tell(self, row: int, label: Any, *, seconds: float | None = None, first: bool = False) -> None:
         """What a person who has not seen the guess says of a row; told again it is corrected.
 
         Args:
             row: 0-based row of the file.
             label: Any label; None = it cannot be decided, and counts as wrong.
             seconds: That it took.
+            first: It is to be the first answer to the row; else nothing is recorded.
 
         Raises:
             BadInput: No such row, or no label.
+            Conflict: Somebody has answered it, and it was to be the first answer.
         """
         with self._lock:
             if isinstance(row, bool) or not isinstance(row, int | np.integer) or not 0 <= row < self.state.n:
@@ -277,11 +302,17 @@ class LabelCheck:
             data: dict[str, Any] = {"row": int(row), "label": name}
             if seconds is not None:
                 data["seconds"] = round(float(seconds), 2)
-            self._commit([Event("answered", data)], anyway=True)
+            self._take_in()
+            told = False
+            while not told:
+                if first and row in self.state.answers:
+                    raise Conflict(f"Row {row + 1:,} has an answer already, which stands.")
+                told = self._commit([Event("answered", data)])
 
     def later(self, row: int) -> None:
         """Put a question behind the others that wait."""
-        self._later = [one for one in self._later if one != row] + [row]
+        with self._lock:
+            self._later = [one for one in self._later if one != row] + [row]
 
     def content(self, row: int) -> Any:
         """What a person sees of a row: its text, or its cells without what is checked."""
@@ -386,15 +417,35 @@ class LabelCheck:
         """(n,) believed chance that each label is wrong, learned from what people said so far; it proves nothing."""
         with self._lock:
             if self._doubts is None or self._doubts[0] != self.state.seq:
-                if self._doubt is None:
-                    self._doubt = self._model()
+                doubt = self._doubt or self.get_ready()
                 truth, _ = truths(self.state)
                 rows = np.array([row for row in self.state.answers if self.state.there[row]], int)
                 random = np.zeros(self.state.n, bool)
                 for batch in self.state.batches:
                     random[list(batch.rows)] |= batch.what == RANDOM
-                self._doubts = (self.state.seq, self._doubt(rows, np.maximum(truth[rows], -1), random[rows]))
+                self._doubts = (self.state.seq, doubt(rows, np.maximum(truth[rows], -1), random[rows]))
             return self._doubts[1]
+
+    @property
+    def doubts_matter(self) -> bool:
+        """Whether it depends on a model of doubt what is asked."""
+        return self.state.terms["errors"] is not None or self.state.terms["wrong_first"]
+
+    @property
+    def doubts_next(self) -> bool:
+        """Whether the model of doubt works out what comes next: nothing waits, and those at random were asked."""
+        with self._lock:
+            return self.doubts_matter and bool(self.state.batches) and not self.state.waiting()
+
+    def get_ready(self) -> Doubt:
+        """What the model of doubt learns from, made once: it takes a while where texts are encoded.
+
+        It depends on what was given alone, so it can be made while people answer, and nobody waits for it later.
+        """
+        with self._making:
+            if self._doubt is None:
+                self._doubt = self._model()
+            return self._doubt
 
     def _model(self) -> Doubt:
         state = self.state
@@ -437,6 +488,18 @@ class LabelCheck:
         """How good the given labels are; bounds hold at every look."""
         with self._lock:
             return quality(self.state, self.state.terms["level"])
+
+    def summary(self) -> dict[str, Any]:
+        """All that is known, JSON-able: `status` and `quality` with their sentences, and the log's fingerprint."""
+        with self._lock:
+            now, good = self.status(), self.quality()
+            return {
+                "sentence": now.sentence,
+                "unsaid": list(now.unsaid),
+                "status": asdict(now),
+                "quality": {"sentence": good.sentence, **asdict(good)},
+                "fingerprint": self.fingerprint,
+            }
 
     def rows(self) -> list[dict[str, Any]]:
         """One record for each row of the input: its columns, then ours.

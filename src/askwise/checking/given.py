@@ -51,6 +51,8 @@ class Given:
     truths: list[str] = field(default_factory=list)
     """(n,) of the column `truth`; empty without one."""
     notes: list[str] = field(default_factory=list)
+    title: str = ""
+    """Name of the file."""
 
 
 def given(
@@ -78,9 +80,10 @@ def given(
     Raises:
         BadInput: No such file or column, no labels, or a confidence that is no number.
     """
-    how = dict(how or {})
+    how, title = dict(how or {}), ""
     if isinstance(source, str | Path):
         path = find_file(source)
+        title = path.name
         form = file_format(path, how.pop("format", None))
         with progress(f"reading {path.name}"):
             table = read_file(path, form, **how)
@@ -91,7 +94,9 @@ def given(
     else:
         table, guess, confidence = _of_lists(source, guess, confidence)
         text = "text"
-    return _of_table(table, guess, confidence, by, text, truth)
+    found = _of_table(table, guess, confidence, by, text, truth)
+    found.title = title
+    return found
 
 
 def _of_lists(source: Any, guess: Any, confidence: Any) -> tuple[Table, str, str | None]:

@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from askwise.commands.saying import said, say
+from askwise.commands.saying import aside, said, say
 
 if TYPE_CHECKING:
     from askwise.app.waiting import Waiting
+    from askwise.checking import LabelCheck
     from askwise.pool import Pool
     from askwise.session import Session
     from askwise.store import Place
 
 
-def meanwhile(*, terminal: bool, port: int | None, no_browser: bool) -> AbstractContextManager[Waiting | None]:
+def meanwhile(
+    *, terminal: bool, port: int | None, no_browser: bool, what: str = "Label", tell: Callable[[str], None] = say
+) -> AbstractContextManager[Waiting | None]:
     """A page that says how far a session is while it gets ready; nothing where people label in the terminal."""
     if terminal:
         return nullcontext()
     from askwise.app.waiting import Waiting
 
-    return Waiting(
-        port=port,
-        open_browser=not no_browser,
-        announce=lambda url: say(f"Label at {url}", "It says there how far it is; the first question comes by itself."),
-    )
+    def announce(url: str) -> None:
+        tell(f"{what} at {url}")
+        tell("It says there how far it is; the first question comes by itself.")
+
+    return Waiting(port=port, open_browser=not no_browser, announce=announce)
 
 
 def ask_person(
@@ -75,6 +79,44 @@ def ask_person(
     if search:
         say(search)
     say(*ways_on(path))
+
+
+def look_at_labels(
+    check: LabelCheck, where: Place, *, rest: bool, terminal: bool, port: int | None, no_browser: bool,
+    waiting: Waiting | None,
+) -> None:  # fmt: skip
+    """Ask blind about labels that exist already until the person stops; the check is left open."""
+    from askwise import notices
+
+    if terminal:
+        from askwise import terminal as door
+
+        answered = door.look(check, rest=rest, said=said)
+    else:
+        from askwise.app.checks.serve import serve_check
+
+        notices.quiet()  # from here on the page says what goes on
+        opened = waiting is not None and waiting.opened
+        before = waiting if opened else None
+
+        def announce(url: str) -> None:
+            for line in (
+                *([] if opened else [f"Check labels at {url}"]),
+                f"Saved in {where} at every answer. Ctrl+C ends.",
+            ):
+                aside(line)
+
+        answered = serve_check(
+            check,
+            rest=rest,
+            port=waiting.port if waiting is not None else port,
+            open_browser=not no_browser and not opened,
+            announce=announce,
+            token=before.token if before else None,
+            codes=before.codes if before else None,
+        )
+        notices.quiet(False)
+    aside(f"{answered:,} answers recorded, saved in {where}.")
 
 
 def check_terminal(pool: Pool) -> None:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from askwise import completion
+from askwise.commands import asking
 from askwise.commands.opening import check_writable, is_session, part, refuse_options
 from askwise.commands.options import (
     ADDRESS,
     NOTHING_SAID,
     ByteOrderMark,
     EncoderName,
+    NoBrowser,
+    Port,
     Raw,
     Reading,
     TextColumns,
@@ -21,7 +25,7 @@ from askwise.commands.options import (
     place,
     reads_file,
 )
-from askwise.commands.saying import aside, said, say
+from askwise.commands.saying import aside, say
 
 if TYPE_CHECKING:
     from askwise.checking import LabelCheck, LabelQuality
@@ -97,10 +101,17 @@ def check(
     how: Reading = NOTHING_SAID,
     raw: Raw = False,
     bom: ByteOrderMark = False,
+    terminal: Annotated[
+        bool, typer.Option("--terminal", help="Ask here instead of in the browser, as where keys come from a pipe.")
+    ] = False,
+    port: Port = None,
+    no_browser: NoBrowser = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print what is known as JSON.")] = False,
 ) -> None:
-    """Look at labels that exist already: how good are they, and which may stay without a person?"""
-    from askwise import terminal
+    """Look at labels that exist already: how good are they, and which may stay without a person?
+
+    Asks in the browser, or here with --terminal. Go on later with the same command.
+    """
     from askwise.core import BadInput
 
     if file is None:
@@ -109,6 +120,12 @@ def check(
         check_writable(out)
     if most is not None and simulate is None:
         raise BadInput("--most goes with --simulate, which answers by itself.")
+    asks = simulate is None and not only_say
+    way = {"--terminal": terminal or None, "--port": port, "--no-browser": no_browser or None}
+    if not asks and (said_how := [name for name, value in way.items() if value is not None]):
+        raise BadInput(f"{', '.join(said_how)} says where people are asked, and nobody is; leave it out.")
+    # Keys from a pipe, or from nowhere, are for the terminal; who names a port means the page, which needs none.
+    here = not asks or terminal or not (sys.stdin.isatty() or port is not None or no_browser)
     begun = {
         "--guess": guess, "--confidence": confidence, "--by": by, "--max-error": max_error, "--level": level,
         "--text": text, "--labels": labels, "--wrong-first": wrong_first or None, "--seed": seed,
@@ -119,19 +136,20 @@ def check(
     where = file if known else session_file or _beside(file)
     if known and session_file is not None:
         raise BadInput(f"{file} is a check already; leave out --session.")
-    if known or (simulate is None and not isinstance(where, str) and _exists(where)):
-        one = _opened(where, {name: begun[name] for name in given}, encoder)
-    else:
-        one = _begun(
-            file, guess, confidence, by, max_error, level, text, labels, wrong_first, simulate, encoder, seed, how,
-            (session_file if simulate else where),
-        )  # fmt: skip
+    ways: dict[str, Any] = {"terminal": here, "port": port, "no_browser": no_browser}
+    with asking.meanwhile(**ways, what="Check labels", tell=aside) as waiting:
+        if known or (simulate is None and not isinstance(where, str) and _exists(where)):
+            one = _opened(where, {name: begun[name] for name in given}, encoder)
+        else:
+            one = _begun(
+                file, guess, confidence, by, max_error, level, text, labels, wrong_first, simulate, encoder, seed, how,
+                (session_file if simulate else where),
+            )  # fmt: skip
     with one:
         if simulate is not None:
             one.simulate(most=most)
-        elif not only_say:
-            answered = terminal.look(one, rest=rest, said=said)
-            aside(f"{answered:,} answers recorded, saved in {where}.")
+        elif asks:
+            asking.look_at_labels(one, where, rest=rest, waiting=waiting, **ways)
         if out is not None:
             wrote = one.export(out, raw=raw, bom=bom)
             aside(f"{wrote:,} rows are in {out}.")
@@ -267,12 +285,6 @@ def _next(one: LabelCheck, where: Any, out: Path | None) -> None:
 
 
 def _print_json(one: LabelCheck) -> None:
-    import dataclasses
     import json
 
-    now, good = one.status(), one.quality()
-    data = {
-        "sentence": now.sentence, "unsaid": now.unsaid, "status": dataclasses.asdict(now),
-        "quality": {"sentence": good.sentence, **dataclasses.asdict(good)}, "fingerprint": one.fingerprint,
-    }  # fmt: skip
-    typer.echo(json.dumps(data, ensure_ascii=False, indent=2))
+    typer.echo(json.dumps(one.summary(), ensure_ascii=False, indent=2))

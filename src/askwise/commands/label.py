@@ -227,5 +227,8 @@ def _new_project(given: Sequence[str], port: int | None, no_browser: bool) -> No
     if made is not None:
         session, path = made
         session.close()
+        if path.name.endswith(recent.CHECK):
+            say(f"Go on:   askwise check {path}", f"Numbers: askwise check {path} --status --out checked.csv")
+            return
         recent.remember(path)
         say(*asking.ways_on(path))

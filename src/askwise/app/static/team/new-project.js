@@ -4,6 +4,7 @@ import { Refused, address, call } from "../lib/api.js";
 import { $, el } from "../lib/dom.js";
 import { count, plural } from "../lib/numbers.js";
 import { followWork, showWork } from "../lib/progress.js";
+import { offerGiven } from "./given.js";
 import { chosenParts, offerParts, sayParts } from "./parts.js";
 
 const KINDS = [
@@ -84,6 +85,7 @@ async function send(file, again = false) {
   const said = how();
   clear("file-error", "file-notes", "seen-error", "start-error", "problems", "seen");
   upload = null;
+  offerGiven(null);
   $("form").hidden = true;
   $("drop").classList.add("busy");
   $("file-status").replaceChildren(
@@ -109,6 +111,7 @@ async function send(file, again = false) {
     $("file-notes").replaceChildren(...upload.notes.map((note) => el("p", { class: "small", dir: "auto" }, note)));
     $("reading").hidden = upload.read_as.format === "zip";
     showHow();
+    if (offered.checks) offerGiven(upload);
     propose(!again);
   } catch (error) {
     clear("file-status");
