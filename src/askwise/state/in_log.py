@@ -20,10 +20,11 @@ LOG_FORMAT = 3
 """Written in `opened`. 2: events have digests. 3: an answer counts as a blind check only where the model's guess had
 not been shown to whoever gave it."""
 READS_FORMAT = 6
-"""The newest format that this program reads. 6: the checks of an attempt that had ended go on (`resumed`). 5: checks
-are drawn by weights; the `frozen` event of such an attempt carries the number. 4: items come later, and labels are
-changed. A session begun as 3 says so with the first event of such a kind, which carries the number; programs before
-it know no such kind and refuse the log for that, so a session that never grew stays readable for them."""
+"""The newest format that this program reads. 6: a session learns from guesses, or the checks of an attempt that had
+ended go on (`resumed`). 5: checks are drawn by weights; the `frozen` event of such an attempt carries the number.
+4: items come later, and labels are changed. A session begun as 3 says so with the first event of such a kind, which
+carries the number; programs before it know no such kind and refuse the log for that, so a session that never grew
+stays readable for them."""
 
 
 def pack(data: bytes) -> str:
