@@ -94,6 +94,21 @@ def test_from_a_file_to_a_session(page: Page) -> None:
     assert (path.parent / "messages.csv").exists()
 
 
+def test_a_column_of_guesses(page: Page) -> None:
+    data = b"message,llm\n" + b"".join(
+        b"see you at lunch %d,%s\n" % (i, b"spam" if i % 3 else b"ham") for i in range(40)
+    )
+    body = {"upload": page.send(data).json()["upload"], "text": ["message"], "classes": ["ham", "spam"]}
+    for guesses, word in ((["nowhere"], "'nowhere'"), (["message"], "is taken already")):
+        reply = page.post("start", **body, guesses=guesses)
+        assert reply.status_code == 400
+        assert word in reply.json()["error"]
+        assert "“guesses by a model”" in reply.json()["error"]
+    assert not list(page.root.rglob("*.askwise*"))
+    assert page.post("start", **body, guesses=["llm"], encoder="tfidf").status_code == 200
+    assert page.sessions[0][0].look(lambda s: s.opened["guesses"]) == {"columns": ["llm"], "confidence": None}
+
+
 def test_a_start_that_fails_leaves_no_session(page: Page) -> None:
     upload = page.send(CSV).json()["upload"]
     body = {"upload": upload, "text": ["message"], "label": "label"}

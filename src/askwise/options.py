@@ -37,7 +37,7 @@ PAGE = {
     "autolabel()": "“Finish”",
     "cancel_autolabel()": "“Give up” in “Finish”",
     "resume_autolabel()": "“Go on with its checks” in “Finish”",
-    "guesses": "guesses",
+    "guesses": "“guesses by a model” beside a column",
     "tell()": "its labels below",
     "ask()": "the page",
 }

@@ -446,3 +446,16 @@ def test_marked_texts_become_a_project_with_spans(new: Any) -> None:
     assert taken.value.suggested_filename == "labels.conll"
     written = Path(taken.value.path()).read_text()
     assert "Ada\tB-PER" in written
+
+
+def test_a_column_may_be_guesses_of_a_model(new: Any, tmp_path: Path) -> None:
+    page = new()
+    lines = [f"see you at lunch {i},{'spam' if i % 3 else 'ham'}" for i in range(30)]
+    drop(page, "guessed.csv", "\n".join(["message,llm", *lines]).encode())
+    page.select_option("[data-column=llm]", "guess")
+    page.select_option("[data-column=message]", "shown")
+    page.fill("#classes", "ham\nspam")
+    page.click("#b-start")
+    page.wait_for_selector("#why:not(:empty)", timeout=60_000)
+    assert new.made[0].look(lambda s: s.opened["guesses"]["columns"]) == ["llm"]
+    assert "llm" not in page.text_content("main")

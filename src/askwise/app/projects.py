@@ -161,6 +161,11 @@ class Begin(Look):
     classes: list[Name] = Field(max_length=10_000, description="The labels, in the order of their keys.")
     title: Text = Field(default="", max_length=200)
     guidelines: Text = Field(default="", max_length=100_000)
+    guesses: list[Name] = Field(
+        default_factory=list,
+        max_length=20,
+        description="Columns of labels that a model gave to texts: learned from, never truth, shown to nobody.",
+    )
     learner: Name | None = Field(
         default=None, description="One of ours or a registered name; null = the default. Never module:object."
     )
@@ -432,6 +437,7 @@ def routes(
                 "task": task,
                 "title": title,
                 "guidelines": body.guidelines,
+                "guesses": body.guesses or None,
             }
             if intake.shelf is not None:
                 # The file is gone in a moment; what its place was, nobody needs to know.

@@ -19,6 +19,7 @@ const ROLES = {
   label: "known labels",
   id: "name of the row",
   beside: "shown, not learned from",
+  guess: "guesses by a model",
   none: "not shown",
 };
 
@@ -357,7 +358,8 @@ async function start(event) {
   );
   try {
     const classes = isNumber() ? [] : names;
-    const said = { classes, title: $("title").value.trim(), guidelines: $("guidelines").value };
+    const words = { title: $("title").value.trim(), guidelines: $("guidelines").value };
+    const said = { classes, guesses: named("guess"), ...words };
     const { at } = await call("new/start", { ...chosen(), ...said, ...chosenParts() }, { timeout: 3_600_000 });
     location.assign(at);
   } catch (error) {
