@@ -630,6 +630,14 @@ def test_only_the_head_of_the_order_counts():
     assert plan.judge(["unsure", *clean[1:]]).status == "checking"
 
 
+@pytest.mark.parametrize(("wrong", "checks", "says"), [(6, 150, "About 9% is"), (40, 100, ""), (0, 300, "")])
+def test_giving_up_says_what_is_within_reach(wrong, checks, says):
+    reason = plans.hopeless_as(0.02, checks, wrong)
+    assert says in reason
+    assert ("within reach" in reason) == bool(says)
+    assert f"{wrong} of {checks} blind checks were wrong" in reason
+
+
 def test_a_hopeless_attempt_is_given_up_and_stays_so():
     plan = audit.audit_plan(3000, 0.02, 0.03)
     bad = [i % 8 == 0 for i in range(80)]

@@ -132,10 +132,16 @@ def accepted_as(n: int, max_error: float, target: Target, m: int, wrong: int) ->
 
 
 def hopeless_as(max_error: float, m: int, wrong: int) -> str:
-    """Why checking is given up, in a sentence."""
+    """Why checking is given up, and what is within reach, in a few sentences.
+
+    With half as many errors as the limit allows nine attempts in ten succeed, so twice the share found is within reach.
+    """
+    reach = math.ceil(100 * 2 * (wrong + 0.5) / m) / 100
+    could = f" About {share(reach)} is within reach as things are." if max_error < reach < 0.5 else ""
     return (
         f"{wrong:,} of {m:,} blind checks were wrong: proving at most {share(max_error, 1)} errors here would "
-        "probably take more checks than it saves. Label more, choose a smaller region or allow more errors."
+        f"probably take more checks than it saves.{could} Label more, choose a smaller region or allow more errors. A "
+        "slip of a person counts as an error, too: where answers to these checks are put right, they may go on."
     )
 
 

@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import beta, gamma
+from scipy.special import betainc, betaincinv, gammaincinv
 
 from askwise.core import Array, BadInput
 
@@ -71,7 +71,7 @@ def sweep_risk(errors: int, allowance: int, rate: float) -> float:
     Returns:
         A probability.
     """
-    return float(beta.cdf(1 - rate, errors + 1, allowance + 1))
+    return float(betainc(errors + 1, allowance + 1, 1 - rate))
 
 
 def audit_rate(errors: int, allowance: int, alpha: float) -> float:
@@ -84,7 +84,7 @@ def audit_rate(errors: int, allowance: int, alpha: float) -> float:
         raise BadInput(f"Numbers of errors are 0 or more, got {errors} and {allowance}.")
     if not 0 < alpha < 1:
         raise BadInput(f"The chance of a false statement must lie in (0, 1); got {alpha!r}. 0.05 is usual.")
-    rate = 1 - float(beta.ppf(alpha, errors + 1, allowance + 1))
+    rate = 1 - float(betaincinv(errors + 1, allowance + 1, alpha))
     while sweep_risk(errors, allowance, rate) > alpha:  # the root from the safe side
         rate = min(1.0, rate + max(1e-12, 4 * math.ulp(rate)))
     return rate
@@ -96,7 +96,7 @@ def _candidates(errors: int, alpha: float) -> tuple[Array, Floats, Floats]:
     more = np.geomspace(13, max(14.0, 1.2 * errors + 20), MOST_ALLOWED)
     allowed = np.unique(np.concatenate([np.arange(13), more.astype(int)]))
     rates = np.array([audit_rate(errors, int(k), alpha) for k in allowed])
-    ends: Floats = np.asarray(gamma.ppf((np.arange(QUANTILES) + 0.5) / QUANTILES, allowed[:, None] + 1))
+    ends: Floats = np.asarray(gammaincinv(allowed[:, None] + 1, (np.arange(QUANTILES) + 0.5) / QUANTILES))
     return allowed, rates, ends
 
 
