@@ -94,6 +94,16 @@ def live(path: Path) -> None:
         for query in session.ask(20):
             tell(query)
         session.refresh()
+    row = int(session.look(lambda s: s.attempts[-1].order[0]))
+    session.tell(session.pool.ids[row], "spam" if truth[session.pool.contents[row]] == "ham" else "ham")
+    session.unsure(session.pool.ids[int(session.look(lambda s: s.attempts[-1].order[1]))])
+    going_on = session.resume_autolabel()
+    while going_on is not None and going_on.status == "checking":
+        for query in session.ask(4):
+            tell(query)
+        going_on = session.autolabel_status()
+    assert going_on is not None
+    assert going_on.status == "certified", going_on.reason
     session.undo_autolabel()
     session.change.merge("late", "other")
     session.change.rename("other", "rest")

@@ -23,6 +23,7 @@ const ROLES = {
   none: "not shown",
 };
 
+const offering = call("new"); // a file may be dropped before it is there
 let chosenFile = null; // what was dropped or chosen
 let upload = null; // what the server said of the file
 let seen = null; // what it said of the columns
@@ -112,7 +113,7 @@ async function send(file, again = false) {
     $("file-notes").replaceChildren(...upload.notes.map((note) => el("p", { class: "small", dir: "auto" }, note)));
     $("reading").hidden = upload.read_as.format === "zip";
     showHow();
-    if (offered.checks) offerGiven(upload);
+    if ((await offering).checks) offerGiven(upload);
     propose(!again);
   } catch (error) {
     clear("file-status");
@@ -404,7 +405,7 @@ for (const name of ["tolerance", "low", "high", "step"])
     typed = setTimeout(answersChosen, 500);
   });
 $("form").addEventListener("submit", start);
-const offered = await call("new");
+const offered = await offering;
 const { largest, suffixes } = offered;
 offerParts(offered);
 $("p-learner").addEventListener("change", sayChosen);
